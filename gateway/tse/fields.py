@@ -1,0 +1,184 @@
+"""Fields of commands and replies: a frozen dataclass's annotations are its layout.
+
+    @dataclass(frozen=True)
+    class Login(Command, opcode=0x20, title="login"):
+        user: U8
+        pin: Lp8
+
+encodes as `user` in one byte, then one length byte and the PIN. Every claimed
+length is checked; what does not fit exactly is a `ProtocolError`.
+"""
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, Protocol, Self, get_type_hints
+
+from gateway.errors import ProtocolError
+
+
+class Codec(Protocol):
+    """One field: value to bytes, and bytes at an offset to (value, next offset)."""
+
+    def encode(self, value: Any) -> bytes: ...
+    def decode(self, data: bytes, at: int) -> tuple[Any, int]: ...
+
+
+@dataclass(frozen=True)
+class Unsigned:
+    """Big-endian unsigned integer of `size` bytes."""
+
+    size: int
+
+    def encode(self, value: int) -> bytes:
+        try:
+            return value.to_bytes(self.size, "big")
+        except OverflowError:
+            raise ProtocolError(f"{value} does not fit {self.size} bytes") from None
+
+    def decode(self, data: bytes, at: int) -> tuple[int, int]:
+        raw, end = take(data, at, self.size)
+        return int.from_bytes(raw, "big"), end
+
+
+@dataclass(frozen=True)
+class Prefixed:
+    """Bytes behind their own length of `size` bytes."""
+
+    size: int
+
+    def encode(self, value: bytes) -> bytes:
+        return Unsigned(self.size).encode(len(value)) + value
+
+    def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
+        length, at = Unsigned(self.size).decode(data, at)
+        return take(data, at, length)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Exactly `size` bytes."""
+
+    size: int
+
+    def encode(self, value: bytes) -> bytes:
+        if len(value) != self.size:
+            raise ProtocolError(f"a field has {self.size} bytes, not {len(value)}")
+        return value
+
+    def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
+        return take(data, at, self.size)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A one-byte count and as many items, each of its own codec."""
+
+    item: Codec
+    most: int
+
+    def encode(self, value: tuple[Any, ...]) -> bytes:
+        if len(value) > self.most:
+            raise ProtocolError(f"a list has at most {self.most} items, not {len(value)}")
+        return bytes([len(value)]) + b"".join(self.item.encode(item) for item in value)
+
+    def decode(self, data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
+        count, at = Unsigned(1).decode(data, at)
+        items = []
+        for _ in range(count):
+            item, at = self.item.decode(data, at)
+            items.append(item)
+        return tuple(items), at
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Text bytes padded with NUL to `size` bytes."""
+
+    size: int
+
+    def encode(self, value: bytes) -> bytes:
+        if len(value) > self.size:
+            raise ProtocolError(f"text of {len(value)} bytes does not fit {self.size}")
+        return value.ljust(self.size, b"\0")
+
+    def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
+        raw, at = take(data, at, self.size)
+        return raw.rstrip(b"\0"), at
+
+
+U8 = Annotated[int, Unsigned(1)]
+U16 = Annotated[int, Unsigned(2)]
+U32 = Annotated[int, Unsigned(4)]
+U64 = Annotated[int, Unsigned(8)]
+Lp8 = Annotated[bytes, Prefixed(1)]
+Lp16 = Annotated[bytes, Prefixed(2)]
+Lp64 = Annotated[bytes, Prefixed(8)]
+Serial = Annotated[bytes, Fixed(32)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Base of everything that is laid out by its annotations."""
+
+    def encode_fields(self) -> bytes:
+        """The fields, one after the other."""
+        return b"".join(codec.encode(getattr(self, name)) for name, codec in layout_of(type(self)))
+
+    @classmethod
+    def decode_fields(cls, data: bytes, at: int = 0) -> Self:
+        """Read all fields from `at` to the exact end of `data`."""
+        values: dict[str, Any] = {}
+        for name, codec in layout_of(cls):
+            values[name], at = codec.decode(data, at)
+        if at != len(data):
+            raise ProtocolError(f"{cls.__name__}: {len(data) - at} bytes too many")
+        return cls(**values)
+
+
+class Reply(Record):
+    """A record that is the whole data of a response."""
+
+    def encode(self) -> bytes:
+        """The data of the response."""
+        return self.encode_fields()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Understand the data of a response; `ProtocolError` if they have another form."""
+        return cls.decode_fields(data)
+
+
+class Command(Record):
+    """A record behind an opcode and a second byte (zero but for one command)."""
+
+    opcode: ClassVar[int]
+    title: ClassVar[str]
+
+    def __init_subclass__(cls, *, opcode: int, title: str) -> None:
+        cls.opcode, cls.title = opcode, title
+
+    def encode(self) -> bytes:
+        """The bytes of the command, without length prefix and padding."""
+        return bytes([self.opcode, 0]) + self.encode_fields()
+
+    @classmethod
+    def decode(cls, command: bytes) -> Self:
+        """Understand the bytes of a command of this kind; `ProtocolError` if they do not fit."""
+        if command[0] != cls.opcode or command[1:2] != b"\0":
+            raise ProtocolError(f"not a {cls.title} command")
+        return cls.decode_fields(command, 2)
+
+
+def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
+    """`length` bytes of `data` from `at`, and the offset behind them."""
+    end = at + length
+    if end > len(data):
+        raise ProtocolError(f"{length} bytes expected at {at}, only {len(data) - at} there")
+    return bytes(data[at:end]), end
+
+
+@cache
+def layout_of(record: type[Record]) -> tuple[tuple[str, Codec], ...]:
+    """Names and codecs of a record's fields, in order."""
+    hints = get_type_hints(record, include_extras=True)
+    return tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(record))

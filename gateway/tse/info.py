@@ -1,0 +1,193 @@
+"""The info sector (TSE_INFO.DAT): 512 bytes that tell nearly everything about a TSE.
+
+Reading it disturbs nothing and needs no command. Offsets in `_LAYOUT`; bytes that are
+not named there had no effect on any getter of the vendor's library.
+"""
+
+import struct
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Any
+
+from gateway.errors import ProtocolError
+from gateway.tse.sectors import SECTOR
+
+MAGIC = b"GMIS"
+
+
+class Lifecycle(IntEnum):
+    """How far the TSE is in its life."""
+
+    UNINITIALIZED = 0
+    INITIALIZED = 1
+    DECOMMISSIONED = 2
+
+
+_FLAGS = 0x1C
+_VALID_TIME, _SELF_TEST_PASSED, _CTSS_ACTIVE, _EXPORT_IF_CSP_FAILS = 1, 2, 4, 8
+_KEY_LENGTH, _KEY = 0x6A, 0x6B
+_KEY_ROOM = 0xD0 - _KEY
+_DESCRIPTION = 0x120
+
+# name -> (offset, struct format)
+_LAYOUT = {
+    "capacity_blocks": (0x14, ">I"),
+    "used_blocks": (0x18, ">I"),
+    "lifecycle": (0x1D, ">B"),
+    "import_in_progress": (0x1E, ">?"),
+    "credentials_changed": (0x20, ">B"),
+    "logged_in_user": (0x21, ">B"),
+    "self_test_due_seconds": (0x24, ">I"),
+    "open_transactions": (0x28, ">I"),
+    "max_open_transactions": (0x2C, ">I"),
+    "created_signatures": (0x30, ">I"),
+    "max_signatures": (0x34, ">I"),
+    "registered_clients": (0x38, ">I"),
+    "max_registered_clients": (0x3C, ">I"),
+    "certificate_expires": (0x40, ">Q"),
+    "tar_export_bytes": (0x48, ">Q"),
+    "hardware_version": (0x50, ">I"),
+    "software_version": (0x54, ">I"),
+    "auto_logout_seconds": (0x5C, ">H"),
+    "max_time_sync_delay_seconds": (0x5E, ">I"),
+    "max_update_delay_seconds": (0x62, ">I"),
+    "last_entry_block": (0x66, ">I"),
+    "time_sync_due_seconds": (0xD0, ">I"),
+    "admin_puk_blocked_seconds": (0xD4, ">I"),
+    "time_admin_puk_blocked_seconds": (0xD8, ">I"),
+    "logger_puk_blocked_seconds": (0xDC, ">I"),
+}
+_TEXTS = {"firmware_type": (0x04, 4), "form_factor": (0x58, 4), "description": (_DESCRIPTION, SECTOR - _DESCRIPTION)}
+
+
+@dataclass(frozen=True, slots=True)
+class TseInfo:
+    """One reading of the info sector. Times in seconds, sizes in 512-byte blocks unless the name says bytes.
+
+    `certificate_expires` is Unix time. `used_blocks`, `open_transactions` are zero
+    unless CTSS is active. Fields that only firmware 2.x fills stand at the end.
+    """
+
+    serial: bytes
+    public_key: bytes
+    valid_time: bool = False
+    self_test_passed: bool = False
+    ctss_active: bool = False
+    export_if_csp_fails: bool = False
+    lifecycle: int = Lifecycle.UNINITIALIZED
+    import_in_progress: bool = False
+    credentials_changed: int = 0
+    capacity_blocks: int = 0
+    used_blocks: int = 0
+    self_test_due_seconds: int = 0
+    open_transactions: int = 0
+    max_open_transactions: int = 0
+    created_signatures: int = 0
+    max_signatures: int = 0
+    registered_clients: int = 0
+    max_registered_clients: int = 0
+    certificate_expires: int = 0
+    tar_export_bytes: int = 0
+    hardware_version: int = 0
+    software_version: int = 0
+    max_time_sync_delay_seconds: int = 0
+    max_update_delay_seconds: int = 0
+    last_entry_block: int = 0
+    time_sync_due_seconds: int = 0
+    firmware_type: str = "RLS"
+    form_factor: str = "USB"
+    description: str = ""
+    logged_in_user: int = 0
+    auto_logout_seconds: int = 0
+    admin_puk_blocked_seconds: int = 0
+    time_admin_puk_blocked_seconds: int = 0
+    logger_puk_blocked_seconds: int = 0
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+    @classmethod
+    def decode(cls, sector: bytes) -> "TseInfo":
+        """Understand an info sector.
+
+        Raises:
+            ProtocolError: wrong size, no `GMIS` magic, or a key that does not fit.
+        """
+        if len(sector) != SECTOR:
+            raise ProtocolError(f"an info sector has {SECTOR} bytes, not {len(sector)}")
+        if sector[:4] != MAGIC:
+            raise ProtocolError("not the info sector of a TSE: it does not begin with GMIS")
+        length = sector[_KEY_LENGTH]
+        if length > _KEY_ROOM:
+            raise ProtocolError(f"public key of {length} bytes does not fit the info sector")
+        flags = sector[_FLAGS]
+        values: dict[str, Any] = {name: struct.unpack_from(form, sector, at)[0] for name, (at, form) in _LAYOUT.items()}
+        for name, (at, room) in _TEXTS.items():
+            values[name] = sector[at : at + room].split(b"\0")[0].decode("latin-1")
+        return cls(
+            serial=bytes(sector[0x100:0x120]),
+            public_key=bytes(sector[_KEY : _KEY + length]),
+            valid_time=bool(flags & _VALID_TIME),
+            self_test_passed=bool(flags & _SELF_TEST_PASSED),
+            ctss_active=bool(flags & _CTSS_ACTIVE),
+            export_if_csp_fails=bool(flags & _EXPORT_IF_CSP_FAILS),
+            raw=bytes(sector),
+            **values,
+        )
+
+    def encode(self) -> bytes:
+        """The 512 bytes of this info (the simulator's side)."""
+        sector = bytearray(SECTOR)
+        sector[:4] = MAGIC
+        sector[_FLAGS] = (
+            self.valid_time * _VALID_TIME
+            | self.self_test_passed * _SELF_TEST_PASSED
+            | self.ctss_active * _CTSS_ACTIVE
+            | self.export_if_csp_fails * _EXPORT_IF_CSP_FAILS
+        )
+        for name, (at, form) in _LAYOUT.items():
+            struct.pack_into(form, sector, at, getattr(self, name))
+        for name, (at, room) in _TEXTS.items():
+            text = getattr(self, name).encode("latin-1")
+            if len(text) >= room:
+                raise ProtocolError(f"{name} of {len(text)} bytes does not fit {room - 1}")
+            sector[at : at + len(text)] = text
+        if len(self.public_key) > _KEY_ROOM:
+            raise ProtocolError(f"public key of {len(self.public_key)} bytes does not fit the info sector")
+        sector[_KEY_LENGTH] = len(self.public_key)
+        sector[_KEY : _KEY + len(self.public_key)] = self.public_key
+        sector[0x100:0x120] = self.serial
+        return bytes(sector)
+
+    @property
+    def serial_hex(self) -> str:
+        """The serial as everybody writes it: 64 upper-case hex digits."""
+        return self.serial.hex().upper()
+
+    @property
+    def software(self) -> str:
+        """Software version as major.minor.patch."""
+        return version_text(self.software_version)
+
+    @property
+    def remaining_signatures(self) -> int:
+        """How many signatures the TSE can still make."""
+        return max(0, self.max_signatures - self.created_signatures)
+
+    @property
+    def is_newer_generation(self) -> bool:
+        """Firmware 2.x has other commands for users and lists."""
+        return self.software_version >> 16 >= 2
+
+    @property
+    def export_bytes(self) -> int:
+        """Size of a full export: the used blocks and two end blocks."""
+        return (self.used_blocks + 2) * SECTOR if self.used_blocks else self.tar_export_bytes
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields by name, for display; bytes as upper-case hex."""
+        shown = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "raw"}
+        return {name: value.hex().upper() if isinstance(value, bytes) else value for name, value in shown.items()}
+
+
+def version_text(version: int) -> str:
+    """`u16 major, u8 minor, u8 patch` as text."""
+    return f"{version >> 16}.{version >> 8 & 0xFF}.{version & 0xFF}"

@@ -1,0 +1,46 @@
+"""Where a TSE keeps what: file names on its volume, and the offset table of the raw device.
+
+LBA 8 of the raw device   u32 info sector | u32 window sector | u32 store block 0
+"""
+
+import struct
+from dataclasses import dataclass
+
+from gateway.errors import ProtocolError
+from gateway.tse.sectors import SECTOR
+
+INFO_FILE = "TSE_INFO.DAT"
+WINDOW_FILE = "TSE_COMM.DAT"
+STORE_FILE_BLOCKS = 2_097_152  # 1 GiB each
+OFFSET_TABLE_LBA = 8
+PROBE_MAGIC = b"GMIS"
+
+_OFFSETS = struct.Struct(">III")
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """LBAs of the regions on the raw device."""
+
+    info: int
+    window: int
+    store: int
+
+    @classmethod
+    def decode(cls, sector: bytes) -> "Offsets":
+        """Read the offset table; `ProtocolError` if this is not the table of a TSE."""
+        if len(sector) != SECTOR:
+            raise ProtocolError(f"an offset table has {SECTOR} bytes, not {len(sector)}")
+        offsets = cls(*_OFFSETS.unpack_from(sector))
+        if not all((offsets.info, offsets.window, offsets.store)):
+            raise ProtocolError("no offset table of a TSE")
+        return offsets
+
+    def encode(self) -> bytes:
+        """The 512 bytes of the table."""
+        return _OFFSETS.pack(self.info, self.window, self.store).ljust(SECTOR, b"\0")
+
+
+def store_file(number: int) -> str:
+    """Name of the store's file `number`, counted from 1."""
+    return f"TSE_TAR.{number:03d}"

@@ -1,0 +1,93 @@
+"""The command window: one 512-byte sector, written by the host and read back from the TSE.
+
+    host -> TSE   u16 n | n bytes command | zeros
+    TSE -> host   u32 counter | u8 state | u16 m | m-2 bytes data | u16 result | zeros
+
+All integers big-endian. `m` counts the data and the result. The counter grows by one
+for each command carried out, not for the fetch command, and restarts at power-up.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from gateway.errors import ProtocolError
+
+SECTOR = 512
+MAX_COMMAND = SECTOR - 2
+MAX_REPLY = 503  # 504 would leave no room for the result
+
+_REQUEST = struct.Struct(">H")
+_HEADER = struct.Struct(">IBH")
+_RESULT = struct.Struct(">H")
+
+
+class State(IntEnum):
+    """What the TSE is doing with the last command."""
+
+    BUSY_OLD = 0xF3  # only named by third-party code; a real device was never seen to answer so
+    FETCH = 0xFD
+    BUSY = 0xFE
+    DONE = 0xFF
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The window as the TSE shows it; `data` and `result` mean something only when DONE."""
+
+    counter: int
+    state: State
+    data: bytes = b""
+    result: int = 0
+
+    @classmethod
+    def decode(cls, sector: bytes) -> "Response":
+        """Understand one window sector.
+
+        Raises:
+            ProtocolError: wrong size, unknown state, or a length that does not fit.
+        """
+        counter = read_counter(sector)
+        _, raw_state, length = _HEADER.unpack_from(sector)
+        try:
+            state = State(raw_state)
+        except ValueError:
+            raise ProtocolError(f"unknown window state 0x{raw_state:02x}") from None
+        if state is not State.DONE:
+            return cls(counter, state)
+        end = _HEADER.size + length - _RESULT.size
+        if not _HEADER.size <= end <= _HEADER.size + MAX_REPLY:
+            raise ProtocolError(f"response length {length} does not fit its sector")
+        (result,) = _RESULT.unpack_from(sector, end)
+        return cls(counter, state, bytes(sector[_HEADER.size : end]), result)
+
+    def encode(self) -> bytes:
+        """The 512 bytes of this window (the simulator's side)."""
+        if len(self.data) > MAX_REPLY:
+            raise ProtocolError(f"a reply of {len(self.data)} bytes does not fit the window")
+        head = _HEADER.pack(self.counter, self.state, len(self.data) + _RESULT.size)
+        return (head + self.data + _RESULT.pack(self.result)).ljust(SECTOR, b"\0")
+
+
+def read_counter(sector: bytes) -> int:
+    """Response counter of a window in any state (the state before a command means nothing)."""
+    if len(sector) != SECTOR:
+        raise ProtocolError(f"a window sector has {SECTOR} bytes, not {len(sector)}")
+    return int.from_bytes(sector[:4], "big")
+
+
+def encode_command(command: bytes) -> bytes:
+    """The 512 bytes that hand `command` (1 to 510 bytes) to the TSE."""
+    if not 1 <= len(command) <= MAX_COMMAND:
+        raise ProtocolError(f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
+    return (_REQUEST.pack(len(command)) + command).ljust(SECTOR, b"\0")
+
+
+def decode_command(sector: bytes) -> bytes:
+    """The command in a sector that a host wrote (the simulator's side)."""
+    if len(sector) != SECTOR:
+        raise ProtocolError(f"a window sector has {SECTOR} bytes, not {len(sector)}")
+    (length,) = _REQUEST.unpack_from(sector)
+    if not 1 <= length <= MAX_COMMAND:
+        raise ProtocolError(f"a command has 1 to {MAX_COMMAND} bytes, not {length}")
+    return bytes(sector[2 : 2 + length])
