@@ -1,0 +1,1 @@
+"""How to reach one TSE: sector exchange, threads, transports."""

@@ -1,0 +1,1 @@
+"""Which TSEs there are, and who holds them."""

@@ -1,0 +1,1 @@
+"""What a till or an operator wants, in domain words."""

@@ -1,0 +1,151 @@
+"""The sector exchange with one TSE: a command is sent once, and only reading is repeated.
+
+What happens at each failure (README.md of this folder has the table; tests/driver shows it):
+the driver raises, never hides, and is of no more use after a `DeviceError` or a
+`ProtocolError`; the fleet opens the TSE afresh. Whether a command took effect that ended
+so is unknown here: the till asks the TSE, which knows.
+"""
+
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import Callable
+
+from gateway.driver.base import BlockTransport
+from gateway.driver.worker import T, Worker
+from gateway.errors import (
+    CommandRejected,
+    DeviceError,
+    DeviceGone,
+    DeviceTimeout,
+    PowerCycleDetected,
+    ProtocolError,
+    ResponseMissing,
+)
+from gateway.tse.commands import ApplyUpdate, FetchResponse, SelfTest
+from gateway.tse.results import explain
+from gateway.tse.sectors import Response, State, encode_command, read_counter
+
+log = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE = 0.0002  # the first polls come within a millisecond
+_LONGEST_PAUSE = 0.05
+_PAUSE_SHARE = 0.04  # of the time gone by, so that polling costs the till less than 5 %
+_MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
+_KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
+_CLOSE_WAIT = 1.0
+_SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
+_GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN, errno.ENOTCONN})
+_FETCH = encode_command(FetchResponse().encode())
+
+
+class BlockDriver:
+    """A `TseDriver` over a `BlockTransport`.
+
+    `timeout` is the deadline of an ordinary command in seconds, `slow_timeout` that of
+    a self test or firmware update.
+    """
+
+    def __init__(
+        self,
+        transport: BlockTransport,
+        *,
+        name: str = "tse",
+        timeout: float = 45.0,
+        slow_timeout: float = 180.0,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = transport
+        self._timeout = timeout
+        self._slow_timeout = slow_timeout
+        self._clock = clock
+        self._pause = pause
+        self._worker = Worker(name)
+        self._counter = 0
+        self.power_cycles = 0
+
+    async def read_info(self) -> bytes:
+        """The info sector; read a second time after a disturbed read."""
+        return await self._run(lambda: _twice(self._transport.read_info), self._timeout)
+
+    async def read_store(self, block: int, count: int) -> bytes:
+        """`count` blocks of the store; read a second time after a disturbed read."""
+        return await self._run(lambda: _twice(lambda: self._transport.read_store(block, count)), self._timeout)
+
+    async def write_store(self, block: int, data: bytes) -> None:
+        """Process data to the store, once."""
+        await self._run(lambda: self._transport.write_store(block, data), self._timeout)
+
+    async def send_command(self, command: bytes) -> bytes:
+        """One command, sent once; the data of its response."""
+        sector = encode_command(command)
+        limit = self._slow_timeout if command[0] in _SLOW_OPCODES else self._timeout
+        response = await self._run(lambda: self._exchange(sector, limit), limit)
+        if response.result:
+            raise CommandRejected(response.result, explain(response.result))
+        return response.data
+
+    async def close(self) -> None:
+        """Close the transport in its own thread; a hung one is left behind."""
+        if not self._worker.hung:
+            with contextlib.suppress(DeviceError):
+                await self._worker.run(lambda: _quietly(self._transport.close), _CLOSE_WAIT)
+        self._worker.stop()
+
+    async def _run(self, call: Callable[[], T], limit: float) -> T:
+        try:
+            return await self._worker.run(call, limit + _KERNEL_GRACE)
+        except OSError as error:
+            if error.errno in _GONE:
+                raise DeviceGone(f"the TSE is gone: {error.strerror}") from error
+            raise DeviceError(f"I/O error of the TSE: {error.strerror or error}") from error
+
+    def _exchange(self, sector: bytes, limit: float) -> Response:
+        before = read_counter(_twice(self._transport.read_window))
+        if before < self._counter:
+            self.power_cycles += 1
+            log.warning("the TSE lost power since the last command")
+        self._counter = before
+        self._transport.write_window(sector)
+        response = self._await_response(limit)
+        self._counter = response.counter
+        if response.counter == before + 1:
+            return response
+        if response.counter == 0:
+            self.power_cycles += 1
+            raise PowerCycleDetected("the TSE lost power during the command")
+        raise ResponseMissing(f"response {response.counter} came instead of {before + 1}")
+
+    def _await_response(self, limit: float) -> Response:
+        began = self._clock()
+        fetches = 0
+        while True:
+            response = Response.decode(_twice(self._transport.read_window))
+            if response.state is State.DONE:
+                return response
+            gone_by = self._clock() - began
+            if gone_by > limit:
+                raise DeviceTimeout(f"the TSE is still busy after {limit:g} s")
+            if response.state is State.FETCH:
+                fetches += 1
+                if fetches > _MOST_FETCHES:
+                    raise ProtocolError(f"the TSE asked {fetches} times to be fetched from")
+                self._transport.write_window(_FETCH)
+            self._pause(min(max(gone_by * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+
+
+def _twice(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        log.info("reading the TSE again after an I/O error")
+        return read()
+
+
+def _quietly(close: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        close()

@@ -1,0 +1,178 @@
+"""What a client of the LAN protocol wants, done exactly once.
+
+A client whose reused connection dies before the first byte of an answer sends the same
+request again on a new connection, commands included. So the last POST of each lease is
+remembered: the same POST on another connection gets the remembered answer (or waits for
+the running one) instead of a second execution. One command is different: asking for the
+next part of an export has the same bytes each time. If its answer may have arrived,
+replaying it could double a part and executing it could skip one; then it is refused and
+the client starts its export again.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, InvalidSession, LockRefused
+from gateway.fleet.device import Device
+from gateway.fleet.lease import Lease
+from gateway.fleet.registry import Registry
+from gateway.metrics import Metrics
+from gateway.tse.commands import FetchResponse, NextExportPart
+from gateway.tse.results import Result, explain
+from gateway.tse.sectors import MAX_COMMAND, SECTOR
+
+_MOST_BLOCKS = 65_536  # 32 MiB in one request
+_LAST_BLOCK = 2**32 - 1
+_UNLOCKS_KEPT = 4096
+_UNLOCK_KEPT_SECONDS = 75.0  # a client waits 60 s for an answer, then gives up without a second try
+
+
+class Connection(Protocol):
+    """One TCP connection of a client; told apart by identity."""
+
+    @property
+    def alive(self) -> bool:
+        """False as soon as the connection is known to be lost."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class _Remembered:
+    request: bytes
+    connection: Connection
+    answer: "asyncio.Future[bytes]"
+    surely_lost: bool = False
+
+    def settled(self, _: object) -> None:
+        self.surely_lost = not self.connection.alive
+
+
+class LanTse:
+    """The seven requests of the protocol, in domain words. Serials as hex, sessions as int."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        metrics: Metrics,
+        *,
+        lock_wait: float = 45.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._metrics = metrics
+        self._lock_wait = lock_wait
+        self._clock = clock
+        self._last: WeakKeyDictionary[Lease, _Remembered] = WeakKeyDictionary()
+        self._unlocked: OrderedDict[tuple[str, int], tuple[float, Connection]] = OrderedDict()
+
+    def serials(self) -> list[str]:
+        """The TSEs that can be used now."""
+        return [device.serial for device in self._registry.devices() if not device.failed.is_set()]
+
+    async def lock(self, serial: str, connection: Connection) -> int:
+        """The session under which `connection` may use the TSE.
+
+        Raises:
+            LockRefused: others held the lock for as long as a request may wait.
+        """
+        device = self._registry.find(serial)
+        lease = await device.acquire(connection, self._lock_wait)
+        if not connection.alive:
+            device.release(lease.session)
+            raise LockRefused("the client hung up while it waited")
+        return lease.session
+
+    async def unlock(self, serial: str, session: int, connection: Connection) -> None:
+        """Give the lock back; a re-sent unlock is as good as the first."""
+        device = self._registry.find(serial)
+        key = (device.serial, session)
+        try:
+            device.release(session)
+        except InvalidSession:
+            if not self._was_unlocked(key, connection):
+                raise
+            self._metrics.replayed(device.serial)
+        self._unlocked[key] = (self._clock(), connection)
+        while len(self._unlocked) > _UNLOCKS_KEPT:
+            self._unlocked.popitem(last=False)
+
+    async def read_info(self, serial: str, session: int, connection: Connection) -> bytes:
+        """The 512 bytes of the info sector."""
+        device = self._registry.find(serial)
+        with device.entered(session, connection):
+            return await device.read_info()
+
+    async def read_store(self, serial: str, session: int, block: int, count: int, connection: Connection) -> bytes:
+        """`count` blocks of the store from `block`."""
+        device = self._registry.find(serial)
+        _check_range(block, count)
+        with device.entered(session, connection):
+            return await device.read_store(block, count)
+
+    async def send_command(self, serial: str, session: int, command: bytes, connection: Connection) -> bytes:
+        """The data of the response to `command`; carried out once, however often it is sent."""
+        device = self._registry.find(serial)
+        if not 1 <= len(command) <= MAX_COMMAND:
+            raise CommandRejected(Result.COMMAND_SYNTAX, f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
+        if command[0] == FetchResponse.opcode:
+            raise CommandRejected(Result.NO_RESPONSE_TO_FETCH, explain(Result.NO_RESPONSE_TO_FETCH))
+        repeats = command[0] == NextExportPart.opcode
+        request = b"command" + command
+        return await self._once(
+            device, session, connection, request, lambda lease: device.command(command, lease), repeats=repeats
+        )
+
+    async def write_store(self, serial: str, session: int, block: int, data: bytes, connection: Connection) -> None:
+        """Whole blocks of process data."""
+        device = self._registry.find(serial)
+        if not data or len(data) % SECTOR:
+            raise BadRequest(f"data for the store come in whole blocks of {SECTOR} bytes, not {len(data)} bytes")
+        _check_range(block, len(data) // SECTOR)
+
+        async def write(_: Lease) -> bytes:
+            await device.write_store(block, data)
+            return b""
+
+        request = b"write" + block.to_bytes(8, "big") + hashlib.sha256(data).digest()
+        await self._once(device, session, connection, request, write)
+
+    async def _once(
+        self,
+        device: Device,
+        session: int,
+        connection: Connection,
+        request: bytes,
+        work: Callable[[Lease], Awaitable[bytes]],
+        *,
+        repeats: bool = False,
+    ) -> bytes:
+        with device.entered(session, connection) as lease:
+            last = self._last.get(lease)
+            if last is not None and last.request == request and last.connection is not connection:
+                self._metrics.replayed(device.serial)
+                if repeats and last.answer.done() and not last.surely_lost:
+                    raise ExportInterrupted("a part of the export may have been lost: start the export again")
+                last.connection = connection
+                return await asyncio.shield(last.answer)
+            answer = asyncio.ensure_future(work(lease))
+            remembered = _Remembered(request, connection, answer)
+            answer.add_done_callback(remembered.settled)
+            self._last[lease] = remembered
+            return await asyncio.shield(answer)
+
+    def _was_unlocked(self, key: tuple[str, int], connection: Connection) -> bool:
+        when, first = self._unlocked.get(key, (float("-inf"), connection))
+        return first is not connection and self._clock() - when <= _UNLOCK_KEPT_SECONDS
+
+
+def _check_range(block: int, count: int) -> None:
+    if not 1 <= count <= _MOST_BLOCKS:
+        raise BadRequest(f"a request moves 1 to {_MOST_BLOCKS} blocks, not {count}")
+    if not 0 <= block <= _LAST_BLOCK:
+        raise BadRequest(f"block {block} lies outside any store")
