@@ -11,6 +11,8 @@ import errno
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
 from gateway.driver.base import BlockTransport
 from gateway.driver.worker import T, Worker
@@ -34,54 +36,77 @@ _LONGEST_PAUSE = 0.05
 _PAUSE_SHARE = 0.04  # of the time gone by, so that polling costs the till less than 5 %
 _MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
 _KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
+_OPEN_TIMEOUT = 10.0
 _CLOSE_WAIT = 1.0
 _SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN, errno.ENOTCONN})
 _FETCH = encode_command(FetchResponse().encode())
 
 
-class BlockDriver:
-    """A `TseDriver` over a `BlockTransport`.
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for an ordinary command (tills give up after 60), and for a self test or firmware update."""
 
-    `timeout` is the deadline of an ordinary command in seconds, `slow_timeout` that of
-    a self test or firmware update.
-    """
+    command: float = 45.0
+    slow: float = 180.0
+
+
+class BlockDriver:
+    """A `TseDriver` over a `BlockTransport`."""
 
     def __init__(
         self,
         transport: BlockTransport,
         *,
-        name: str = "tse",
-        timeout: float = 45.0,
-        slow_timeout: float = 180.0,
+        worker: Worker | None = None,
+        deadlines: Deadlines | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._transport = transport
-        self._timeout = timeout
-        self._slow_timeout = slow_timeout
+        self._deadlines = deadlines or Deadlines()
         self._clock = clock
         self._pause = pause
-        self._worker = Worker(name)
+        self._worker = worker or Worker("tse")
         self._counter = 0
         self.power_cycles = 0
 
+    @classmethod
+    async def open(cls, opener: Callable[[], BlockTransport], *, name: str, deadlines: Deadlines | None = None) -> Self:
+        """Open a transport in the thread that will use it, and the driver over it.
+
+        Raises:
+            DeviceError: it cannot be opened; the message says what to do.
+            ProtocolError: something is there, but it is no TSE.
+        """
+        worker = Worker(name)
+        try:
+            return cls(await worker.run(opener, _OPEN_TIMEOUT), worker=worker, deadlines=deadlines)
+        except OSError as error:
+            worker.stop()
+            raise _cannot_open(error) from error
+        except (DeviceError, ProtocolError):
+            worker.stop()
+            raise
+
     async def read_info(self) -> bytes:
         """The info sector; read a second time after a disturbed read."""
-        return await self._run(lambda: _twice(self._transport.read_info), self._timeout)
+        return await self._run(lambda: _twice(self._transport.read_info), self._deadlines.command)
 
     async def read_store(self, block: int, count: int) -> bytes:
         """`count` blocks of the store; read a second time after a disturbed read."""
-        return await self._run(lambda: _twice(lambda: self._transport.read_store(block, count)), self._timeout)
+        return await self._run(
+            lambda: _twice(lambda: self._transport.read_store(block, count)), self._deadlines.command
+        )
 
     async def write_store(self, block: int, data: bytes) -> None:
         """Process data to the store, once."""
-        await self._run(lambda: self._transport.write_store(block, data), self._timeout)
+        await self._run(lambda: self._transport.write_store(block, data), self._deadlines.command)
 
     async def send_command(self, command: bytes) -> bytes:
         """One command, sent once; the data of its response."""
         sector = encode_command(command)
-        limit = self._slow_timeout if command[0] in _SLOW_OPCODES else self._timeout
+        limit = self._deadlines.slow if command[0] in _SLOW_OPCODES else self._deadlines.command
         response = await self._run(lambda: self._exchange(sector, limit), limit)
         if response.result:
             raise CommandRejected(response.result, explain(response.result))
@@ -144,6 +169,17 @@ def _twice(read: Callable[[], bytes]) -> bytes:
             raise
         log.info("reading the TSE again after an I/O error")
         return read()
+
+
+def _cannot_open(error: OSError) -> DeviceError:
+    if error.errno in _GONE:
+        return DeviceGone("nothing is there")
+    way_out = {
+        errno.EACCES: "no permission: let the gateway's user read and write it (udev rule, group)",
+        errno.EBUSY: "in use: unmount it, or stop the other program that has it",
+        errno.EINVAL: "its file system does not allow direct access (O_DIRECT)",
+    }
+    return DeviceError(way_out.get(error.errno or 0, f"cannot be opened: {error.strerror or error}"))
 
 
 def _quietly(close: Callable[[], None]) -> None:

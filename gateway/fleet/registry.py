@@ -79,6 +79,7 @@ class Registry:
         while True:
             device = await self._opened(attachment)
             await upkeep.attend(device, refresh=self._rules.refresh)
+            self.changed.set()
             await device.close_driver()
 
     async def _opened(self, attachment: Attachment) -> Device:

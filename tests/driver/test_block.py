@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.block import BlockDriver, Deadlines
 from gateway.errors import (
     CommandRejected,
     DeviceError,
@@ -83,7 +83,7 @@ class Clock:
 
 async def send(peer: Peer, command: bytes = COMMAND, clock: Clock | None = None) -> bytes:
     clock = clock or Clock()
-    driver = BlockDriver(peer, timeout=45, slow_timeout=180, clock=clock, pause=clock.pause)
+    driver = BlockDriver(peer, clock=clock, pause=clock.pause)
     try:
         return await driver.send_command(command)
     finally:
@@ -246,7 +246,7 @@ async def test_a_hung_call_stops_only_its_own_tse(monkeypatch: pytest.MonkeyPatc
     hung, healthy = Peer(), Peer(Response(8, State.DONE, b"x"))
     release = threading.Event()
     hung.read_info = _blocked(release)  # type: ignore[method-assign]
-    driver = BlockDriver(hung, timeout=0.05)
+    driver = BlockDriver(hung, deadlines=Deadlines(command=0.05))
     with pytest.raises(DeviceTimeout, match="hangs"):
         await driver.read_info()
     with pytest.raises(DeviceTimeout, match="still hangs"):
@@ -316,3 +316,35 @@ def _blocked(release: threading.Event) -> Callable[[], bytes]:
         return bytes(SECTOR)
 
     return read_info
+
+
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [
+        (errno.ENOENT, "nothing is there"),
+        (errno.EACCES, "udev rule"),
+        (errno.EBUSY, "unmount it"),
+        (errno.EINVAL, "O_DIRECT"),
+        (errno.EIO, "cannot be opened"),
+    ],
+)
+async def test_a_tse_that_cannot_be_opened_says_the_way_out(number: int, way_out: str) -> None:
+    def opener() -> Peer:
+        raise OSError(number, "no")
+
+    with pytest.raises(DeviceError, match=way_out):
+        await BlockDriver.open(opener, name="x")
+
+
+async def test_a_foreign_device_is_refused() -> None:
+    def opener() -> Peer:
+        raise ProtocolError("not a TSE")
+
+    with pytest.raises(ProtocolError):
+        await BlockDriver.open(opener, name="x")
+
+
+async def test_an_opened_driver_works() -> None:
+    driver = await BlockDriver.open(lambda: Peer(Response(8, State.DONE, b"x")), name="x")
+    assert await driver.send_command(COMMAND) == b"x"
+    await driver.close()
