@@ -194,7 +194,7 @@ class Device:
 
     async def close(self) -> None:
         """End for good; waits for the command that runs."""
-        self._fail("the gateway stops")
+        self._end("the gateway stops")
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._driver.close()
@@ -245,6 +245,9 @@ class Device:
             if self.failed.is_set():
                 raise DeviceGone(self.reason)
             self.sweep()
+            if self._tasks:  # what the last holder left unfinished is aborted before the next one comes
+                await asyncio.wait(self._tasks)
+                continue
             lease = self._lock.grant(ticket, self._clock())
             if lease is not None:
                 return lease
@@ -271,9 +274,11 @@ class Device:
             done.exception()  # whoever hung up does not fetch it; that is no news
 
     def _fail(self, reason: str) -> None:
-        if self.failed.is_set():
-            return
-        log.error("TSE %s failed: %s", self.serial, reason)
+        if not self.failed.is_set():
+            log.error("TSE %s failed: %s", self.serial, reason)
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
         self.reason = reason
         self.failed.set()
         self._metrics.device_up(self.serial, False)
@@ -291,7 +296,6 @@ class Device:
         self.info_read_at = datetime.now(UTC)
 
     def _clear_up(self, lease: Lease) -> None:
-        # Their turn in the queue is taken before the next holder can hear of its lock.
         for what in sorted(lease.unfinished):
             log.info("aborting the %s that a client of TSE %s left unfinished", what, self.serial)
             self._start(self._undo(_UNDO[what]))

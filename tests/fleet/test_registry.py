@@ -1,0 +1,128 @@
+"""Attachments come, fail and come back; nobody restarts anything."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.driver.block import BlockDriver
+from gateway.errors import DeviceError, DeviceGone, UnknownDevice
+from gateway.fleet import registry as registry_module
+from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.metrics import Metrics
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.socket import Socket
+
+
+def attachment(tse: SimulatedTse, place: str = "simulator") -> Attachment:
+    return Attachment(place, lambda: BlockDriver.open(lambda: Socket(tse), name=place))
+
+
+async def changed(registry: Registry) -> None:
+    async with asyncio.timeout(10):
+        await registry.changed.wait()
+    registry.changed.clear()
+
+
+async def test_a_tse_is_found_by_its_serial_in_any_case(tse: SimulatedTse, metrics: Metrics) -> None:
+    registry = Registry([attachment(tse)], metrics)
+    await registry.start()
+    serial = tse.serial.hex()
+    assert registry.find(serial) is registry.find(serial.upper()) is registry.devices()[0]
+    assert registry.find(serial).place == "simulator"
+    with pytest.raises(UnknownDevice):
+        registry.find("")
+    await registry.close()
+
+
+async def test_a_tse_that_fails_comes_back_by_itself(tse: SimulatedTse, metrics: Metrics) -> None:
+    registry = Registry([attachment(tse)], metrics)
+    await registry.start()
+    await changed(registry)
+    device = registry.devices()[0]
+    tse.faults.set("unplugged")
+    with pytest.raises(DeviceGone):
+        await device.read_info()
+    await changed(registry)
+    assert device.summary()["state"] == "failed"
+    tse.faults.clear()
+    await changed(registry)
+    assert device.summary()["state"] == "ready"
+    assert (await device.read_info())[:4] == b"GMIS"
+    assert registry.devices() == [device]
+    await registry.close()
+
+
+async def test_an_idle_tse_that_is_pulled_is_noticed(tse: SimulatedTse, metrics: Metrics) -> None:
+    registry = Registry([attachment(tse)], metrics, Rules(refresh=0.05))
+    await registry.start()
+    await changed(registry)
+    tse.faults.set("unplugged")
+    await changed(registry)
+    assert registry.devices()[0].failed.is_set()
+    await registry.close()
+
+
+async def test_a_tse_that_comes_late_is_found(
+    tse: SimulatedTse, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(registry_module, "_FIRST_WAIT", 0.01)
+    tse.faults.set("io_error", 6)  # each try to open it reads twice
+    registry = Registry([attachment(tse)], metrics)
+    await registry.start()
+    assert registry.devices() == []
+    await changed(registry)
+    assert [device.serial for device in registry.devices()] == [tse.serial.hex().upper()]
+    assert len([record for record in caplog.records if "no TSE at simulator" in record.message]) == 1
+    await registry.close()
+
+
+async def test_the_same_tse_twice_is_refused_loudly(
+    tse: SimulatedTse, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry([attachment(tse, "first"), attachment(tse, "second")], metrics)
+    await registry.start()
+    assert [device.place for device in registry.devices()] == ["first"]
+    assert "a second time" in caplog.text
+    await registry.close()
+
+
+async def test_two_tses_side_by_side(tse: SimulatedTse, tmp_path: Path, metrics: Metrics) -> None:
+    other = SimulatedTse.create(tmp_path / "other", durable=False)
+    registry = Registry([attachment(tse, "a"), attachment(other, "b")], metrics)
+    await registry.start()
+    assert {device.place for device in registry.devices()} == {"a", "b"}
+    tse.faults.set("hung")
+    assert (await registry.find(other.serial.hex()).read_info())[:4] == b"GMIS"
+    tse.faults.clear()
+    await registry.close()
+    other.close()
+
+
+async def test_an_opener_that_fails_leaks_nothing(metrics: Metrics) -> None:
+    closed = asyncio.Event()
+
+    class Nonsense:
+        async def read_info(self) -> bytes:
+            return bytes(512)
+
+        async def send_command(self, command: bytes) -> bytes:
+            raise DeviceError("never asked")
+
+        async def read_store(self, block: int, count: int) -> bytes:
+            raise DeviceError("never asked")
+
+        async def write_store(self, block: int, data: bytes) -> None:
+            raise DeviceError("never asked")
+
+        async def close(self) -> None:
+            closed.set()
+
+    async def opened() -> Nonsense:
+        return Nonsense()
+
+    registry = Registry([Attachment("foreign", opened)], metrics)
+    await registry.start()
+    assert registry.devices() == []
+    assert closed.is_set()
+    await registry.close()

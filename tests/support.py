@@ -1,0 +1,94 @@
+"""What tests do with a TSE over and over: set it up, sign, read the store."""
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from gateway.errors import CommandRejected
+from gateway.tse.commands import (
+    ChangePin,
+    ChangePuk,
+    CloseImport,
+    EnableCtss,
+    Event,
+    ExportIfCspFails,
+    ImportOpened,
+    Initialize,
+    Login,
+    OpenImport,
+    RegisterClient,
+    SelfTest,
+    SetTime,
+    TransactionReply,
+    User,
+)
+from gateway.tse.credentials import RETAIL_SEED, initial_credentials
+from gateway.tse.info import TseInfo
+from gateway.tse.sectors import SECTOR
+
+PUK, ADMIN_PIN, TIME_ADMIN_PIN = b"123456", b"12345", b"98765"
+CLIENT = b"POS-1"
+NOW = 1_790_000_000
+
+Send = Callable[[bytes], Awaitable[bytes]]
+
+
+class Tse(Protocol):
+    """The verbs that drivers and devices have in common."""
+
+    async def read_info(self) -> bytes: ...
+    async def read_store(self, block: int, count: int) -> bytes: ...
+    async def write_store(self, block: int, data: bytes) -> None: ...
+
+
+async def set_up(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> None:
+    """From the factory to ready for sales, with the credentials above and Admin logged in."""
+    initial = initial_credentials(RETAIL_SEED, serial)
+    first, *others = clients or (CLIENT,)
+    with contextlib.suppress(CommandRejected):
+        await send(SelfTest(first).encode())
+    for command in (
+        ChangePuk(initial.admin_puk, PUK),
+        Login(User.TIME_ADMIN, initial.time_admin_pin),
+        ChangePin(User.TIME_ADMIN, initial.time_admin_pin, TIME_ADMIN_PIN),
+        Login(User.ADMIN, initial.admin_pin),
+        ChangePin(User.ADMIN, initial.admin_pin, ADMIN_PIN),
+        *(RegisterClient(client) for client in (first, *others)),
+        SelfTest(first),
+        EnableCtss(),
+        ExportIfCspFails(enabled=True),
+        Initialize(),
+        SetTime(now),
+    ):
+        await send(command.encode())
+
+
+async def step(
+    send: Send,
+    tse: Tse,
+    event: Event,
+    client: bytes = CLIENT,
+    number: int = 0,
+    data: bytes = b"",
+    process_type: bytes = b"",
+) -> TransactionReply:
+    """One signed step of a transaction, as the vendor's library does it."""
+    opened = ImportOpened.decode(await send(OpenImport(event, client, number, len(data), process_type).encode()))
+    whole = len(data) - len(data) % SECTOR
+    if whole:
+        await tse.write_store(opened.block, data[:whole])
+    if len(data) > whole:
+        await tse.write_store(opened.block + whole // SECTOR, data[whole:].ljust(SECTOR, b"\0"))
+    return TransactionReply.decode(await send(CloseImport().encode()))
+
+
+async def receipt(send: Send, tse: Tse, client: bytes = CLIENT, data: bytes = b"Beleg^1.00") -> TransactionReply:
+    """A whole receipt: start and finish; the reply of the finish."""
+    started = await step(send, tse, Event.START, client)
+    return await step(send, tse, Event.FINISH, client, started.transaction_number, data, b"Kassenbeleg-V1")
+
+
+async def export(tse: Tse) -> bytes:
+    """The whole store as TAR, end blocks included."""
+    info = TseInfo.decode(await tse.read_info())
+    return await tse.read_store(0, info.used_blocks + 2)
