@@ -69,6 +69,7 @@ class BlockDriver:
         self._pause = pause
         self._worker = worker or Worker("tse")
         self._counter = 0
+        self._closed = False
         self.power_cycles = 0
 
     @classmethod
@@ -113,7 +114,10 @@ class BlockDriver:
         return response.data
 
     async def close(self) -> None:
-        """Close the transport in its own thread; a hung one is left behind."""
+        """Close the transport in its own thread; a hung one is left behind. Harmless when done already."""
+        if self._closed:
+            return
+        self._closed = True
         if not self._worker.hung:
             with contextlib.suppress(DeviceError):
                 await self._worker.run(lambda: _quietly(self._transport.close), _CLOSE_WAIT)

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.driver.block import BlockDriver
 from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, InvalidSession, LockRefused, UnknownDevice
 from gateway.fleet.registry import Attachment, Registry
-from gateway.driver.block import BlockDriver
 from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTse
@@ -57,7 +58,7 @@ class Till:
 
 
 @pytest.fixture
-async def registry(tse: SimulatedTse, metrics: Metrics):  # type: ignore[no-untyped-def]
+async def registry(tse: SimulatedTse, metrics: Metrics) -> AsyncIterator[Registry]:
     registry = Registry([Attachment("simulator", lambda: BlockDriver.open(lambda: Socket(tse), name="tse"))], metrics)
     await registry.start()
     await set_up(registry.devices()[0].command, tse.serial)

@@ -1,0 +1,236 @@
+"""One suite for every driver: whatever way a TSE is reached, the verbs mean the same.
+
+in process        the simulator under the driver
+mounted volume    its files, through the kernel's FUSE, opened with O_DIRECT
+raw device        its block image with the offset table, through the kernel as well
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from gateway.driver.base import TseDriver
+from gateway.driver.block import BlockDriver, Deadlines
+from gateway.driver.transport import open_transport
+from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, ResponseMissing
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.image import TseImage
+from gateway.simulator.mount import mounted
+from gateway.simulator.profiles import Profile
+from gateway.simulator.socket import Socket
+from gateway.tse import archive
+from gateway.tse.certificates import by_serial, key_of, load
+from gateway.tse.commands import (
+    FILTER_OPEN_END,
+    AbortExport,
+    CloseImport,
+    Event,
+    FlashHealth,
+    HealthReply,
+    LastTransaction,
+    Login,
+    NextExportPart,
+    OpenImport,
+    Part,
+    ReadCertificate,
+    SelfTest,
+    StartExport,
+    TransactionReply,
+    User,
+)
+from gateway.tse.info import TseInfo
+from gateway.tse.logmessage import LogMessage, verify
+from tests.contract.disk import served
+from tests.support import CLIENT, export, receipt, set_up, step
+
+FUSE = pytest.mark.skipif(
+    shutil.which("fusermount3") is None or not Path("/dev/fuse").exists(),
+    reason="a mounted TSE needs /dev/fuse and the package fuse3",
+)
+Open = Callable[[], Awaitable[TseDriver]]
+
+
+@pytest.fixture(
+    params=["in process", pytest.param("mounted volume", marks=FUSE), pytest.param("raw device", marks=FUSE)]
+)
+def open_driver(request: pytest.FixtureRequest, tse: SimulatedTse, tmp_path: Path) -> Iterator[Open]:
+    deadlines = Deadlines(command=5, slow=5)
+    with ExitStack() as stack:
+        if request.param == "in process":
+            yield lambda: BlockDriver.open(lambda: Socket(tse), name="tse", deadlines=deadlines)
+        elif request.param == "mounted volume":
+            path = stack.enter_context(mounted(tse, tmp_path / "volume"))
+            yield lambda: BlockDriver.open(lambda: open_transport(path), name="tse", deadlines=deadlines)
+        else:
+            disk = stack.enter_context(served(TseImage(tse), tmp_path / "disk"))
+            yield lambda: BlockDriver.open(lambda: open_transport(disk), name="tse", deadlines=deadlines)
+
+
+@pytest.fixture
+async def driver(open_driver: Open) -> AsyncIterator[TseDriver]:
+    opened = await open_driver()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def ready(driver: TseDriver, tse: SimulatedTse) -> TseDriver:
+    await set_up(driver.send_command, tse.serial)
+    return driver
+
+
+async def test_the_info_sector(driver: TseDriver, tse: SimulatedTse) -> None:
+    info = TseInfo.decode(await driver.read_info())
+    assert info.serial == tse.serial
+    assert info.capacity_blocks == tse.capacity_blocks
+
+
+async def test_a_whole_life(ready: TseDriver) -> None:
+    for _ in range(3):
+        await receipt(ready.send_command, ready)
+    tar = await export(ready)
+    found = list(archive.members(tar))
+    certificates = load(found[1].data)
+    key = key_of(by_serial(certificates)[TseInfo.decode(await ready.read_info()).serial])
+    messages = [LogMessage.decode(item.data) for item in found[2:]]
+    assert all(verify(message, key) for message in messages)
+    assert [message.signature_counter for message in messages] == list(range(1, len(messages) + 1))
+    assert [item.name for item in found[2:]] == [message.file_name for message in messages]
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1500, 300_000])
+async def test_process_data_of_any_size(ready: TseDriver, size: int) -> None:
+    data = os.urandom(size)
+    started = await step(ready.send_command, ready, Event.START)
+    signed = await step(ready.send_command, ready, Event.FINISH, CLIENT, started.transaction_number, data, b"X")
+    info = TseInfo.decode(await ready.read_info())
+    entry = await ready.read_store(info.last_entry_block, info.used_blocks - info.last_entry_block + 2)
+    message = LogMessage.decode(next(archive.members(entry)).data)
+    assert (message.process_data, message.signature_counter) == (data, signed.signature_counter)
+
+
+async def test_an_export_in_parts_is_the_store(ready: TseDriver) -> None:
+    await receipt(ready.send_command, ready)
+    await ready.send_command(StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode())
+    tar = b""
+    while part := Part.decode(await ready.send_command(NextExportPart().encode())).data:
+        tar += part
+    assert tar == await export(ready)
+    with pytest.raises(CommandRejected, match="0x2001"):
+        await ready.send_command(AbortExport().encode())
+
+
+async def test_the_certificate_chain(ready: TseDriver, tse: SimulatedTse) -> None:
+    chain = b""
+    while part := Part.decode(await ready.send_command(ReadCertificate(len(chain)).encode())).data:
+        chain += part
+    assert chain == tse.certificates
+
+
+async def test_flash_health(driver: TseDriver) -> None:
+    assert not HealthReply.decode(await driver.send_command(FlashHealth().encode())).needs_replacement
+
+
+async def test_refusals_carry_their_result_and_change_nothing(ready: TseDriver) -> None:
+    before = TseInfo.decode(await ready.read_info()).created_signatures
+    for command, result in ((CloseImport(), 0x1004), (Login(User.ADMIN, b"00000"), 0x1102)):
+        with pytest.raises(CommandRejected) as refused:
+            await ready.send_command(command.encode())
+        assert refused.value.result == result
+    with pytest.raises(CommandRejected) as refused:
+        await ready.send_command(b"\x99\0")
+    assert refused.value.result == 0xF000
+    assert TseInfo.decode(await ready.read_info()).created_signatures == before
+
+
+async def test_a_fetched_response_is_a_response(ready: TseDriver, tse: SimulatedTse) -> None:
+    tse.faults.set("fetch")
+    await receipt(ready.send_command, ready)
+
+
+async def test_the_driver_adds_less_than_five_percent(ready: TseDriver, tse: SimulatedTse) -> None:
+    tse._profile = Profile("timed", seconds={CloseImport: 0.4})
+    await ready.send_command(FlashHealth().encode())
+    started = await step(ready.send_command, ready, Event.START)
+    began = time.monotonic()
+    await step(ready.send_command, ready, Event.FINISH, CLIENT, started.transaction_number)
+    assert 0.4 <= time.monotonic() - began < 0.4 * 1.05 + 0.05  # and what two cores need around it
+
+
+async def test_unplugged_and_plugged_again(ready: TseDriver, tse: SimulatedTse, open_driver: Open) -> None:
+    signed = await receipt(ready.send_command, ready)
+    tse.faults.set("unplugged")
+    with pytest.raises(DeviceGone):
+        await ready.send_command(FlashHealth().encode())
+    with pytest.raises(DeviceError):
+        await ready.read_info()
+    await ready.close()
+    tse.faults.clear()
+    again = await open_driver()
+    with pytest.raises(CommandRejected, match="0x1054"):  # power was lost: the self test is due
+        await again.send_command(LastTransaction(CLIENT).encode())
+    await again.send_command(SelfTest(CLIENT).encode())
+    last = TransactionReply.decode(await again.send_command(LastTransaction(CLIENT).encode()))
+    assert last == signed
+    await again.close()
+
+
+@pytest.mark.parametrize("fault", ["lost_response", "counter_jump"])
+async def test_a_response_of_something_else(ready: TseDriver, tse: SimulatedTse, fault: str) -> None:
+    tse.faults.set(fault)
+    with pytest.raises(ResponseMissing):
+        await ready.send_command(FlashHealth().encode())
+
+
+async def test_a_signature_whose_response_was_lost_did_happen(
+    ready: TseDriver, tse: SimulatedTse, open_driver: Open
+) -> None:
+    started = await step(ready.send_command, ready, Event.START)
+    await ready.send_command(OpenImport(Event.FINISH, CLIENT, started.transaction_number, 0, b"X").encode())
+    tse.faults.set("lost_response", 1)
+    with pytest.raises(ResponseMissing):
+        await ready.send_command(CloseImport().encode())
+    await ready.close()
+    again = await open_driver()
+    last = TransactionReply.decode(await again.send_command(LastTransaction(CLIENT).encode()))
+    assert last.transaction_number == started.transaction_number
+    assert last.signature_counter == started.signature_counter + 1
+    await again.close()
+
+
+async def test_io_errors(ready: TseDriver, tse: SimulatedTse) -> None:
+    tse.faults.set("io_error", 1)
+    assert (await ready.read_info())[:4] == b"GMIS"  # read again
+    tse.faults.clear()
+    tse.faults.set("io_error")
+    with pytest.raises(DeviceError, match="I/O error"):
+        await ready.send_command(FlashHealth().encode())
+
+
+async def test_busy_for_ever(ready: TseDriver, tse: SimulatedTse, open_driver: Open) -> None:
+    await ready.close()
+    impatient = await open_driver()
+    impatient._deadlines = Deadlines(command=0.1, slow=0.1)  # type: ignore[attr-defined]
+    tse.faults.set("busy_forever")
+    with pytest.raises(DeviceTimeout, match="busy"):
+        await impatient.send_command(FlashHealth().encode())
+    await impatient.close()
+
+
+async def test_a_hung_tse_does_not_hold_up_its_end(
+    ready: TseDriver, tse: SimulatedTse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.driver.block._KERNEL_GRACE", 0.0)
+    ready._deadlines = Deadlines(command=0.1, slow=0.1)  # type: ignore[attr-defined]
+    tse.faults.set("hung")
+    with pytest.raises(DeviceTimeout, match="hangs"):
+        await ready.read_info()
+    async with asyncio.timeout(2):
+        await ready.close()
+    tse.faults.clear()
