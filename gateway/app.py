@@ -55,9 +55,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         simulators = tuple(_simulator(settings, number + 1) for number in range(settings.simulators))
         for tse in simulators:
             stack.callback(tse.close)
-        registry = Registry(_attachments(settings, simulators), metrics, _rules(settings))
+        registry = Registry(metrics, _rules(settings))
         stack.push_async_callback(registry.close)
-        await registry.start()
+        await registry.reconcile(_attachments(settings, simulators))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         web = application.build(settings, lan, registry, metrics, token)
         port = await stack.enter_async_context(application.serving(web, settings, context))

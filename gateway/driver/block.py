@@ -81,14 +81,16 @@ class BlockDriver:
             ProtocolError: something is there, but it is no TSE.
         """
         worker = Worker(name)
+        opened: list[BlockTransport] = []
         try:
-            return cls(await worker.run(opener, _OPEN_TIMEOUT), worker=worker, deadlines=deadlines)
+            await worker.run(lambda: opened.append(opener()), _OPEN_TIMEOUT)
         except OSError as error:
             worker.stop()
             raise _cannot_open(error) from error
-        except (DeviceError, ProtocolError):
-            worker.stop()
+        except BaseException:  # given up or too late: what still gets opened is closed in its thread
+            worker.stop(lambda: _close_all(opened))
             raise
+        return cls(opened[0], worker=worker, deadlines=deadlines)
 
     async def read_info(self) -> bytes:
         """The info sector; read a second time after a disturbed read."""
@@ -184,6 +186,11 @@ def _cannot_open(error: OSError) -> DeviceError:
         errno.EINVAL: "its file system does not allow direct access (O_DIRECT)",
     }
     return DeviceError(way_out.get(error.errno or 0, f"cannot be opened: {error.strerror or error}"))
+
+
+def _close_all(transports: list[BlockTransport]) -> None:
+    for transport in transports:
+        _quietly(transport.close)
 
 
 def _quietly(close: Callable[[], None]) -> None:

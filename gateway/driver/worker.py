@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gateway.errors import DeviceTimeout
 
 T = TypeVar("T")
-_Job = Callable[[], None]
+_Job = Callable[[], object]
 
 
 class Worker:
@@ -45,8 +45,10 @@ class Worker:
             self._hung = True
             raise DeviceTimeout(f"the TSE hangs: no return from the kernel within {timeout:g} s") from None
 
-    def stop(self) -> None:
-        """Let the thread end when it has done what it was given; does not wait for it."""
+    def stop(self, last: Callable[[], object] | None = None) -> None:
+        """Let the thread end when it has done what it was given, and `last`; does not wait for it."""
+        if last is not None:
+            self._jobs.put(last)
         self._jobs.put(None)
 
     @property

@@ -12,11 +12,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayError, LockRefused, ProtocolError
 from gateway.fleet.lease import Holder, Lease, LockQueue, Ticket
+from gateway.fleet.opening import Opening, T
 from gateway.metrics import Metrics
 from gateway.tse.commands import (
     AbortExport,
@@ -29,10 +29,9 @@ from gateway.tse.commands import (
     title_of,
 )
 from gateway.tse.fields import Command
-from gateway.tse.info import Lifecycle, TseInfo
+from gateway.tse.info import TseInfo
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 _IMPORT, _EXPORT = "import", "export"
 _LOOK_AGAIN = 0.25  # seconds between looks at broken connections, only while somebody waits
@@ -63,13 +62,10 @@ class Device:
         self.place = place
         self.info = info
         self.info_read_at = datetime.now(UTC)
-        self.failed = asyncio.Event()
-        self.reason = ""
-        self._driver: TseDriver = driver
+        self._opening = Opening(driver)
         self._metrics = metrics
         self._clock = clock
         self._lock = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
-        self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         metrics.device_up(serial, True)
@@ -142,12 +138,15 @@ class Device:
     # ---- the queue: their turn ----------------------------------------------
 
     async def run(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
-        """Do `work` when its turn comes; once begun it is finished, whoever hangs up."""
+        """Do `work` when its turn comes; once begun it is finished, whoever hangs up.
+
+        Raises:
+            DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
+        """
+        opening = self._opening
         with self._metrics.queued(self.serial):
-            await self._turn.acquire()
-        task = asyncio.ensure_future(self._perform(work))
-        task.add_done_callback(self._next)
-        return await asyncio.shield(task)
+            await opening.queue()
+        return await opening.do(lambda driver: self._watched(opening, work(driver)))
 
     async def read_info(self) -> bytes:
         """A fresh info sector; the snapshot `info` follows it."""
@@ -178,65 +177,60 @@ class Device:
     @property
     def idle(self) -> bool:
         """Nobody holds it and nothing runs."""
-        return self._lock.lease is None and not self._turn.locked()
+        return self._lock.lease is None and not self._opening.busy
+
+    @property
+    def failed(self) -> asyncio.Event:
+        """Set while the TSE is given up; `reason` tells why."""
+        return self._opening.over
 
     # ---- its life -----------------------------------------------------------
 
     async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
         """Work again, by a driver that was opened afresh; earlier sessions stay refused."""
-        self._driver, self.place = driver, place
-        self.failed.clear()
-        self.reason = ""
+        self._opening, self.place = Opening(driver), place
         self._metrics.device_up(self.serial, True)
         self._learn(info.raw)
         if info.import_in_progress:
             self._start(self._undo(_UNDO[_IMPORT]))
 
+    async def let_go(self, reason: str) -> None:
+        """Give the driver back: the TSE failed (then that is the reason) or is there no more."""
+        opening = self._opening
+        if not opening.over.is_set():
+            self._fail(reason)
+        await opening.driver.close()
+
     async def close(self) -> None:
-        """End for good; waits for the command that runs."""
-        self._end("the gateway stops")
+        """End for good; a command that runs is waited for."""
+        opening = self._opening
+        if not opening.over.is_set():
+            await opening.drain()
+            self._end("the gateway stops")
+        await opening.driver.close()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._driver.close()
-
-    async def close_driver(self) -> None:
-        """Let go of a failed TSE, so that it can be opened afresh."""
-        async with self._turn:
-            await self._driver.close()
 
     @property
     def max_clients(self) -> int:
         """How many clients the TSE lets register."""
         return self.info.max_registered_clients
 
-    def summary(self) -> dict[str, object]:
-        """What is known without asking the TSE."""
-        info, lease = self.info, self._lock.lease
-        return {
-            "serial": self.serial,
-            "place": self.place,
-            "state": "failed" if self.failed.is_set() else "ready",
-            "reason": self.reason,
-            "held_seconds": None if lease is None else round(self._clock() - lease.granted, 1),
-            "waiting_clients": self._lock.waiting,
-            "read_at": self.info_read_at.isoformat(timespec="seconds"),
-            "lifecycle": Lifecycle(info.lifecycle).name.lower() if info.lifecycle in set(Lifecycle) else "unknown",
-            "description": info.description,
-            "form_factor": info.form_factor,
-            "software_version": info.software,
-            "valid_time": info.valid_time,
-            "self_test_passed": info.self_test_passed,
-            "self_test_due_seconds": info.self_test_due_seconds,
-            "ctss_active": info.ctss_active,
-            "open_transactions": info.open_transactions,
-            "registered_clients": info.registered_clients,
-            "max_registered_clients": info.max_registered_clients,
-            "created_signatures": info.created_signatures,
-            "remaining_signatures": info.remaining_signatures,
-            "used_blocks": info.used_blocks,
-            "capacity_blocks": info.capacity_blocks,
-            "certificate_expires": datetime.fromtimestamp(min(info.certificate_expires, 2**34), UTC).isoformat(),
-        }
+    @property
+    def reason(self) -> str:
+        """Why the TSE is given up; empty while it works."""
+        return self._opening.reason
+
+    @property
+    def held_seconds(self) -> float | None:
+        """For how long somebody holds the lock; `None` when it is free."""
+        lease = self._lock.lease
+        return None if lease is None else self._clock() - lease.granted
+
+    @property
+    def waiting_clients(self) -> int:
+        """How many wait for the lock."""
+        return self._lock.waiting
 
     # ---- below: how ---------------------------------------------------------
 
@@ -258,20 +252,14 @@ class Device:
             except TimeoutError:
                 continue
 
-    async def _perform(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
-        if self.failed.is_set():
-            raise DeviceGone(self.reason)
+    async def _watched(self, opening: Opening, work: Awaitable[T]) -> T:
         try:
-            return await work(self._driver)
+            return await work
         except (DeviceError, ProtocolError) as error:
-            self._metrics.reopened(self.serial, error.code)
-            self._fail(str(error))
+            if not opening.over.is_set():
+                self._metrics.reopened(self.serial, error.code)
+                self._fail(str(error))
             raise
-
-    def _next(self, done: "asyncio.Future[T]") -> None:
-        self._turn.release()
-        if not done.cancelled():
-            done.exception()  # whoever hung up does not fetch it; that is no news
 
     def _fail(self, reason: str) -> None:
         if not self.failed.is_set():
@@ -279,8 +267,7 @@ class Device:
             self._end(reason)
 
     def _end(self, reason: str) -> None:
-        self.reason = reason
-        self.failed.set()
+        self._opening.end(reason)
         self._metrics.device_up(self.serial, False)
         lease = self._lock.revoke()
         if lease is not None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
 from gateway.driver.base import TseDriver
 from gateway.errors import DeviceError, DeviceGone, ProtocolError, UnknownDevice
@@ -19,10 +19,14 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A place where a TSE is, or may come: how people call it, and how it is opened."""
+    """A place where a TSE is, or may come: how people call it, and how it is opened.
+
+    `plug` tells one plugging-in from the next at the same place; what opens it does not.
+    """
 
     place: str
-    open: Callable[[], Awaitable[TseDriver]]
+    open: Callable[[], Awaitable[TseDriver]] = field(compare=False)
+    plug: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +38,45 @@ class Rules:
     refresh: float = 5.0
 
 
-class Registry:
-    """Serial to `Device`; `changed` is set whenever the set of TSEs is another one."""
+@dataclass(frozen=True, slots=True)
+class _Attendance:
+    task: "asyncio.Task[None]"
+    tried: asyncio.Event
 
-    def __init__(self, attachments: Sequence[Attachment], metrics: Metrics, rules: Rules | None = None) -> None:
-        self._attachments = attachments
+    async def end(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+class Registry:
+    """Serial to `Device`; `changed` is set whenever the set of usable TSEs is another one."""
+
+    def __init__(self, metrics: Metrics, rules: Rules | None = None) -> None:
         self._metrics = metrics
         self._rules = rules or Rules()
         self._devices: dict[str, Device] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-        self._tried: dict[str, asyncio.Event] = {item.place: asyncio.Event() for item in attachments}
+        self._attended: dict[Attachment, _Attendance] = {}
         self.changed = asyncio.Event()
 
-    async def start(self) -> None:
-        """Begin to look after all attachments; returns when each was tried once."""
-        for attachment in self._attachments:
-            self._tasks.append(asyncio.create_task(self._attend(attachment), name=f"tse {attachment.place}"))
-        for tried in self._tried.values():
-            await tried.wait()
+    async def reconcile(self, attachments: Iterable[Attachment]) -> None:
+        """Look after exactly these from now on; returns when each new one was tried once.
+
+        What vanished is let go of: its tills are told at once that the TSE is gone.
+        """
+        wanted = dict.fromkeys(attachments)
+        for attachment in [known for known in self._attended if known not in wanted]:
+            await self._attended.pop(attachment).end()
+        for attachment in wanted:
+            if attachment not in self._attended:
+                tried = asyncio.Event()
+                task = asyncio.create_task(self._attend(attachment, tried), name=f"tse {attachment.place}")
+                self._attended[attachment] = _Attendance(task, tried)
+        await asyncio.gather(*(attendance.tried.wait() for attendance in self._attended.values()))
 
     async def close(self) -> None:
         """Stop looking after them and close every TSE; a running command is waited for."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(device.close() for device in self._devices.values()))
+        await self.reconcile([])
 
     def devices(self) -> list[Device]:
         """All TSEs that were ever opened, failed ones too, by serial."""
@@ -75,14 +93,16 @@ class Registry:
             raise UnknownDevice(f"no TSE with serial {serial[:64]!r} here" if serial else "no TSE selected")
         return device
 
-    async def _attend(self, attachment: Attachment) -> None:
+    async def _attend(self, attachment: Attachment, tried: asyncio.Event) -> None:
         while True:
-            device = await self._opened(attachment)
-            await upkeep.attend(device, refresh=self._rules.refresh)
-            self.changed.set()
-            await device.close_driver()
+            device = await self._opened(attachment, tried)
+            try:
+                await upkeep.attend(device, refresh=self._rules.refresh)
+            finally:
+                await device.let_go("the TSE was unplugged")
+                self.changed.set()
 
-    async def _opened(self, attachment: Attachment) -> Device:
+    async def _opened(self, attachment: Attachment, tried: asyncio.Event) -> Device:
         wait, told = _FIRST_WAIT, ""
         while True:
             try:
@@ -92,7 +112,7 @@ class Registry:
                 told = str(error)
                 log.log(level, "no TSE at %s: %s; trying again", attachment.place, error)
             finally:
-                self._tried[attachment.place].set()
+                tried.set()
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT)
 

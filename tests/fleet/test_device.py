@@ -18,6 +18,7 @@ from gateway.errors import (
     ResponseMissing,
 )
 from gateway.fleet.device import Device
+from gateway.fleet.summary import summary
 from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
@@ -108,7 +109,7 @@ async def test_a_caller_that_gives_up_in_the_queue_leaves_it(ready: Device) -> N
 async def test_a_waiting_client_gets_the_lock_when_it_is_free(ready: Device) -> None:
     first = await ready.acquire(Till(), 1)
     waiting = asyncio.create_task(ready.acquire(Till(), 5))
-    await until(lambda: ready.summary()["waiting_clients"] == 1)
+    await until(lambda: summary(ready)["waiting_clients"] == 1)
     ready.release(first.session)
     second = await waiting
     assert second.session != first.session
@@ -119,7 +120,7 @@ async def test_the_lock_is_refused_after_the_waiting_time(ready: Device, metrics
     await ready.acquire(Till(), 1)
     with pytest.raises(LockRefused, match="try again"):
         await ready.acquire(Till(), 0.05)
-    assert ready.summary()["waiting_clients"] == 0
+    assert summary(ready)["waiting_clients"] == 0
     assert sample(metrics, "tse_gateway_lock_refused_total", serial=ready.serial) == 1
 
 
@@ -178,7 +179,7 @@ async def test_a_finished_export_leaves_nothing_to_abort(ready: Device) -> None:
 async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, ready: Device, metrics: Metrics) -> None:
     lease = await ready.acquire(Till(), 1)
     waiting = asyncio.create_task(ready.acquire(Till(), 30))
-    await until(lambda: ready.summary()["waiting_clients"] == 1)
+    await until(lambda: summary(ready)["waiting_clients"] == 1)
     tse.faults.set("unplugged")
     with pytest.raises(DeviceGone):
         await ready.read_info()
@@ -191,9 +192,9 @@ async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, r
         await ready.command(FlashHealth().encode())
     with pytest.raises(DeviceGone):
         await ready.acquire(Till(), 30)
-    summary = ready.summary()
-    assert (summary["state"], summary["held_seconds"]) == ("failed", None)
-    assert "gone" in str(summary["reason"])
+    known = summary(ready)
+    assert (known["state"], known["held_seconds"]) == ("failed", None)
+    assert "gone" in str(known["reason"])
 
 
 async def test_a_refused_command_is_no_failure(ready: Device) -> None:
@@ -219,12 +220,12 @@ async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, r
     tse.faults.set("io_error")
     with pytest.raises(DeviceError):
         await ready.read_info()
-    await ready.close_driver()
+    await ready.let_go("")
     tse.faults.clear()
     driver = BlockDriver(Socket(tse))
     await ready.renew(driver, TseInfo.decode(await driver.read_info()), "elsewhere")
     await ready.acquire(Till(), 1)
-    assert (ready.place, ready.summary()["state"]) == ("elsewhere", "ready")
+    assert (ready.place, summary(ready)["state"]) == ("elsewhere", "ready")
     with pytest.raises(InvalidSession), ready.entered(lease.session, till):
         pass
     await ready.read_info()

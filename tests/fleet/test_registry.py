@@ -1,6 +1,7 @@
 """Attachments come, fail and come back; nobody restarts anything."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from gateway.driver.block import BlockDriver
 from gateway.errors import DeviceError, DeviceGone, UnknownDevice
 from gateway.fleet import registry as registry_module
 from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.summary import summary
 from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
@@ -25,8 +27,8 @@ async def changed(registry: Registry) -> None:
 
 
 async def test_a_tse_is_found_by_its_serial_in_any_case(tse: SimulatedTse, metrics: Metrics) -> None:
-    registry = Registry([attachment(tse)], metrics)
-    await registry.start()
+    registry = Registry(metrics)
+    await registry.reconcile([attachment(tse)])
     serial = tse.serial.hex()
     assert registry.find(serial) is registry.find(serial.upper()) is registry.devices()[0]
     assert registry.find(serial).place == "simulator"
@@ -36,26 +38,26 @@ async def test_a_tse_is_found_by_its_serial_in_any_case(tse: SimulatedTse, metri
 
 
 async def test_a_tse_that_fails_comes_back_by_itself(tse: SimulatedTse, metrics: Metrics) -> None:
-    registry = Registry([attachment(tse)], metrics)
-    await registry.start()
+    registry = Registry(metrics)
+    await registry.reconcile([attachment(tse)])
     await changed(registry)
     device = registry.devices()[0]
     tse.faults.set("unplugged")
     with pytest.raises(DeviceGone):
         await device.read_info()
     await changed(registry)
-    assert device.summary()["state"] == "failed"
+    assert summary(device)["state"] == "failed"
     tse.faults.clear()
     await changed(registry)
-    assert device.summary()["state"] == "ready"
+    assert summary(device)["state"] == "ready"
     assert (await device.read_info())[:4] == b"GMIS"
     assert registry.devices() == [device]
     await registry.close()
 
 
 async def test_an_idle_tse_that_is_pulled_is_noticed(tse: SimulatedTse, metrics: Metrics) -> None:
-    registry = Registry([attachment(tse)], metrics, Rules(refresh=0.05))
-    await registry.start()
+    registry = Registry(metrics, Rules(refresh=0.05))
+    await registry.reconcile([attachment(tse)])
     await changed(registry)
     tse.faults.set("unplugged")
     await changed(registry)
@@ -68,8 +70,8 @@ async def test_a_tse_that_comes_late_is_found(
 ) -> None:
     monkeypatch.setattr(registry_module, "_FIRST_WAIT", 0.01)
     tse.faults.set("io_error", 6)  # each try to open it reads twice
-    registry = Registry([attachment(tse)], metrics)
-    await registry.start()
+    registry = Registry(metrics)
+    await registry.reconcile([attachment(tse)])
     assert registry.devices() == []
     await changed(registry)
     assert [device.serial for device in registry.devices()] == [tse.serial.hex().upper()]
@@ -80,17 +82,17 @@ async def test_a_tse_that_comes_late_is_found(
 async def test_the_same_tse_twice_is_refused_loudly(
     tse: SimulatedTse, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = Registry([attachment(tse, "first"), attachment(tse, "second")], metrics)
-    await registry.start()
-    assert [device.place for device in registry.devices()] == ["first"]
+    registry = Registry(metrics)
+    await registry.reconcile([attachment(tse, "first"), attachment(tse, "second")])
+    assert len(registry.devices()) == 1
     assert "a second time" in caplog.text
     await registry.close()
 
 
 async def test_two_tses_side_by_side(tse: SimulatedTse, tmp_path: Path, metrics: Metrics) -> None:
     other = SimulatedTse.create(tmp_path / "other", durable=False)
-    registry = Registry([attachment(tse, "a"), attachment(other, "b")], metrics)
-    await registry.start()
+    registry = Registry(metrics)
+    await registry.reconcile([attachment(tse, "a"), attachment(other, "b")])
     assert {device.place for device in registry.devices()} == {"a", "b"}
     tse.faults.set("hung")
     assert (await registry.find(other.serial.hex()).read_info())[:4] == b"GMIS"
@@ -121,8 +123,60 @@ async def test_an_opener_that_fails_leaks_nothing(metrics: Metrics) -> None:
     async def opened() -> Nonsense:
         return Nonsense()
 
-    registry = Registry([Attachment("foreign", opened)], metrics)
-    await registry.start()
+    registry = Registry(metrics)
+    await registry.reconcile([Attachment("foreign", opened)])
     assert registry.devices() == []
     assert closed.is_set()
     await registry.close()
+
+
+async def test_a_tse_that_vanished_is_gone_at_once_and_comes_back(tse: SimulatedTse, metrics: Metrics) -> None:
+    registry = Registry(metrics)
+    plugged = attachment(tse)
+    await registry.reconcile([plugged])
+    device = registry.devices()[0]
+    await registry.reconcile([])
+    assert (summary(device)["state"], summary(device)["reason"]) == ("failed", "the TSE was unplugged")
+    with pytest.raises(DeviceGone, match="unplugged"):
+        await device.read_info()
+    await registry.reconcile([attachment(tse, "another socket")])
+    assert (summary(device)["state"], device.place) == ("ready", "another socket")
+    await registry.close()
+
+
+async def test_the_same_place_with_another_plug_is_opened_afresh(tse: SimulatedTse, metrics: Metrics) -> None:
+    opened = 0
+
+    async def count() -> BlockDriver:
+        nonlocal opened
+        opened += 1
+        return await BlockDriver.open(lambda: Socket(tse), name="x")
+
+    registry = Registry(metrics)
+    for plug in ("1", "1", "2"):
+        await registry.reconcile([Attachment("sda", count, plug)])
+    assert opened == 2
+    assert summary(registry.devices()[0])["state"] == "ready"
+    await registry.close()
+
+
+async def test_an_opening_that_is_given_up_leaves_nothing_open(tse: SimulatedTse, metrics: Metrics) -> None:
+    entered, release, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Socket):
+        def close(self) -> None:
+            closed.set()
+
+    def slowly() -> Slow:
+        entered.set()
+        release.wait(5)
+        return Slow(tse)
+
+    registry = Registry(metrics)
+    task = asyncio.create_task(registry.reconcile([Attachment("slow", lambda: BlockDriver.open(slowly, name="slow"))]))
+    await asyncio.to_thread(entered.wait, 5)
+    task.cancel()
+    await registry.close()
+    release.set()
+    assert await asyncio.to_thread(closed.wait, 5)
+    assert registry.devices() == []

@@ -59,8 +59,8 @@ class Till:
 
 @pytest.fixture
 async def registry(tse: SimulatedTse, metrics: Metrics) -> AsyncIterator[Registry]:
-    registry = Registry([Attachment("simulator", lambda: BlockDriver.open(lambda: Socket(tse), name="tse"))], metrics)
-    await registry.start()
+    registry = Registry(metrics)
+    await registry.reconcile([Attachment("simulator", lambda: BlockDriver.open(lambda: Socket(tse), name="tse"))])
     await set_up(registry.devices()[0].command, tse.serial)
     yield registry
     await registry.close()

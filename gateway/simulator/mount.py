@@ -1,0 +1,230 @@
+"""A simulated TSE as a mounted volume (FUSE), for foreign software that wants files.
+
+The files bypass the page cache and keep their offsets, so every access of a host is one
+call to the TSE, as on a real stick: the vendor's library opens them O_DIRECT | O_SYNC and
+reads TSE_COMM.DAT from a second handle while a command is under way.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.simulator.volume import Region, TseBlocks, VolumeFile, volume_files
+from gateway.tse.sectors import SECTOR
+
+log = logging.getLogger(__name__)
+
+# A hung TSE must not take all threads of libfuse, or `ls` would hang too.
+_THREADS = 16  # libfuse 3.12 and later; before, as many as needed
+_CALLS_AT_ONCE = 8
+_CALL_TURN = 1.0  # seconds that one more call waits before it gets EBUSY
+_STOP_TIMEOUT = 10.0
+
+
+def mount(tse: TseBlocks, directory: Path) -> None:
+    """Show `tse` as files in `directory` until it is unmounted, or SIGINT, SIGTERM or SIGHUP.
+
+    Raises:
+        ConfigurationError: FUSE is not installed or not allowed, or `directory` cannot be used.
+    """
+    place = _prepared(directory)
+    _serve(FileSystem(tse, place), place)
+
+
+@contextlib.contextmanager
+def mounted(tse: TseBlocks, directory: Path) -> Iterator[Path]:
+    """As `mount`, but in a thread and for the time of the `with` block; gives the directory."""
+    place = _prepared(directory)
+    files = FileSystem(tse, place)
+    trouble: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            _serve(files, place)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread below
+            trouble.append(error)
+        finally:
+            files.ready.set()
+
+    # A daemon: libfuse waits for calls that hang in the TSE, the interpreter should not.
+    thread = threading.Thread(target=run, name="tse-mount", daemon=True)
+    thread.start()
+    try:
+        files.ready.wait()
+        if trouble:
+            raise trouble[0]
+        yield place
+    finally:
+        _unmount(place)
+        thread.join(_STOP_TIMEOUT)
+        if thread.is_alive():
+            log.warning("A call to the TSE behind %s still hangs", place)
+
+
+class _FileInfo(Protocol):
+    """Of libfuse's struct fuse_file_info."""
+
+    flags: int
+    direct_io: int
+
+
+def _refuse(*_: object) -> int:
+    raise OSError(errno.EROFS, "the files of a TSE are fixed")
+
+
+class FileSystem:
+    """The calls that libfuse makes, named as mfusepy wants them; from several threads at once."""
+
+    use_ns = True
+
+    def __init__(self, tse: TseBlocks, place: Path) -> None:
+        self._place = place
+        self.ready = threading.Event()
+        self._tse = tse
+        self._files = {f"/{file.name}": file for file in volume_files(tse.capacity_blocks)}
+        self._born = time.time_ns()
+        self._folder = Path.cwd()
+        self._turns = threading.BoundedSemaphore(_CALLS_AT_ONCE)
+
+    def init(self, _path: str) -> None:
+        os.chdir(self._folder)  # libfuse goes to / even in the foreground
+        log.info("TSE %s is mounted at %s", self._tse.serial.hex(), self._place)
+        self.ready.set()
+
+    def readdir(self, _path: str, _handle: int) -> list[str]:
+        return [".", "..", *(file.name for file in self._files.values())]
+
+    def getattr(self, path: str, _info: object = None) -> dict[str, int]:
+        if path == "/":
+            kind = {"st_mode": stat.S_IFDIR | 0o755, "st_nlink": 2}
+        else:
+            file = self._file(path)
+            mode = 0o444 if file.region is Region.INFO else 0o666
+            kind = {"st_mode": stat.S_IFREG | mode, "st_nlink": 1, "st_size": file.size}
+            kind |= {"st_blocks": file.sectors, "st_blksize": SECTOR}
+        times = dict.fromkeys(("st_atime", "st_mtime", "st_ctime"), self._born)
+        return kind | times | {"st_uid": os.geteuid(), "st_gid": os.getegid()}
+
+    def statfs(self, _path: str) -> dict[str, int]:
+        sizes = {"f_bsize": SECTOR, "f_frsize": SECTOR, "f_blocks": sum(f.sectors for f in self._files.values())}
+        return sizes | {"f_files": len(self._files), "f_namemax": 12}
+
+    def open(self, path: str, info: _FileInfo) -> int:
+        file = self._file(path)
+        if info.flags & os.O_TRUNC:
+            _refuse()
+        if file.region is Region.INFO and info.flags & os.O_ACCMODE != os.O_RDONLY:
+            raise OSError(errno.EACCES, "the info sector is read-only")
+        info.direct_io = 1
+        return 0
+
+    def read(self, path: str, size: int, offset: int, _info: object) -> bytes:
+        """Any bytes of the file, cut at its end; the TSE is asked for the sectors around them."""
+        file = self._file(path)
+        end = min(offset + size, file.size)
+        if offset >= end:
+            return b""
+        first, after = offset // SECTOR, -(-end // SECTOR)
+        with self._turn():
+            data = file.read(self._tse, first, after - first)
+        return data[offset - first * SECTOR : end - first * SECTOR]
+
+    def write(self, path: str, data: bytes, offset: int, _info: object) -> int:
+        """Whole sectors within the file; anything else is EINVAL, since half a sector would be a made-up one."""
+        file = self._file(path)
+        if offset % SECTOR or len(data) % SECTOR or offset + len(data) > file.size:
+            raise OSError(errno.EINVAL, "a TSE is written in whole sectors within its files")
+        with self._turn():
+            file.write(self._tse, offset // SECTOR, data)
+        return len(data)
+
+    create = mknod = mkdir = symlink = link = staticmethod(_refuse)
+    unlink = rmdir = rename = truncate = staticmethod(_refuse)
+    chmod = chown = utimens = setxattr = removexattr = staticmethod(_refuse)
+
+    def _file(self, path: str) -> VolumeFile:
+        try:
+            return self._files[path]
+        except KeyError:
+            raise FileNotFoundError(errno.ENOENT, "no such file on a TSE") from None
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One of the calls that may wait in the TSE; what is no `OSError` becomes EIO."""
+        if not self._turns.acquire(timeout=_CALL_TURN):
+            raise OSError(errno.EBUSY, "the TSE hangs")
+        try:
+            yield
+        except (GatewayError, ValueError) as error:
+            raise OSError(errno.EIO, str(error)) from error
+        finally:
+            self._turns.release()
+
+
+def _serve(files: FileSystem, directory: Path) -> None:
+    try:
+        import mfusepy
+    except (ImportError, OSError) as error:  # OSError: the module is there, libfuse is not
+        raise ConfigurationError(
+            f"a mounted TSE needs FUSE: pip install 'tse-gateway[simulator]' and the package fuse3 (libfuse): {error}",
+        ) from error
+    options: dict[str, bool | int] = {"foreground": True}
+    if os.geteuid() == 0:
+        options["allow_other"] = True  # users need a line in /etc/fuse.conf for this
+    if (mfusepy.fuse_version_major, mfusepy.fuse_version_minor) >= (3, 12):
+        options["max_threads"] = _THREADS
+    try:
+        mfusepy.FUSE(files, str(directory), raw_fi=True, fsname="tse-simulator", **options)
+    except RuntimeError as error:
+        if files.ready.is_set():  # a signal or an abort ended it
+            log.debug("The mount at %s ended with code %s", directory, error)
+            return
+        raise ConfigurationError(
+            f"cannot mount at {directory} (libfuse code {error}): is there a /dev/fuse, and may this user open it?",
+        ) from error
+
+
+def _prepared(directory: Path) -> Path:
+    """The empty directory to mount at, made if missing; a dead mount of an earlier run is cleared away."""
+    place = directory.resolve()  # as the kernel lists it
+    try:
+        place.stat()
+    except FileNotFoundError:
+        place.mkdir(parents=True)
+    except OSError as error:
+        if error.errno not in {errno.ENOTCONN, errno.ECONNABORTED}:
+            raise ConfigurationError(f"cannot mount at {place}: {error.strerror}") from error
+        _unmount(place)
+    if not place.is_dir():
+        raise ConfigurationError(f"cannot mount at {place}: no directory")
+    if place.is_mount():
+        raise ConfigurationError(f"cannot mount at {place}: something is mounted there")
+    if any(place.iterdir()):
+        raise ConfigurationError(f"cannot mount at {place}: it is not empty")
+    return place
+
+
+def _unmount(place: Path) -> None:
+    """Unmount, by force if files are still open or calls hang; nothing happens where nothing is mounted."""
+    tool = shutil.which("fusermount3") or "fusermount"
+    forced = ["umount", "-f", "-l"] if os.geteuid() == 0 else [tool, "-u", "-z"]
+    for command in ([tool, "-u"], forced):
+        if _is_mounted(place):
+            with contextlib.suppress(FileNotFoundError):  # the program is not installed
+                subprocess.run([*command, str(place)], capture_output=True, check=False)  # noqa: S603 - fixed programs
+
+
+def _is_mounted(place: Path) -> bool:
+    """Read from the kernel's list, since a dead mount answers no stat."""
+    escaped = os.fsencode(place).replace(b"\\", rb"\134").replace(b" ", rb"\040")
+    return any(line.split()[4] == escaped for line in Path("/proc/self/mountinfo").read_bytes().splitlines())
