@@ -34,7 +34,7 @@ from gateway.tse.info import TseInfo
 log = logging.getLogger(__name__)
 
 _IMPORT, _EXPORT = "import", "export"
-_LOOK_AGAIN = 0.25  # seconds between looks at broken connections, only while somebody waits
+_LOOK_AGAIN = 0.1  # seconds between looks at broken connections, only while somebody waits
 _UNDO: dict[str, Command] = {_IMPORT: AbortImport(), _EXPORT: AbortExport()}
 
 

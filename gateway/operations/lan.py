@@ -28,7 +28,6 @@ from gateway.tse.results import Result, explain
 from gateway.tse.sectors import MAX_COMMAND, SECTOR
 
 _MOST_BLOCKS = 65_536  # 32 MiB in one request
-_LAST_BLOCK = 2**32 - 1
 _UNLOCKS_KEPT = 4096
 _UNLOCK_KEPT_SECONDS = 75.0  # a client waits 60 s for an answer, then gives up without a second try
 
@@ -111,7 +110,7 @@ class LanTse:
     async def read_store(self, serial: str, session: int, block: int, count: int, connection: Connection) -> bytes:
         """`count` blocks of the store from `block`."""
         device = self._registry.find(serial)
-        _check_range(block, count)
+        _check_range(device, block, count)
         with device.entered(session, connection):
             return await device.read_store(block, count)
 
@@ -133,7 +132,7 @@ class LanTse:
         device = self._registry.find(serial)
         if not data or len(data) % SECTOR:
             raise BadRequest(f"data for the store come in whole blocks of {SECTOR} bytes, not {len(data)} bytes")
-        _check_range(block, len(data) // SECTOR)
+        _check_range(device, block, len(data) // SECTOR)
 
         async def write(_: Lease) -> bytes:
             await device.write_store(block, data)
@@ -171,8 +170,8 @@ class LanTse:
         return first is not connection and self._clock() - when <= _UNLOCK_KEPT_SECONDS
 
 
-def _check_range(block: int, count: int) -> None:
+def _check_range(device: Device, block: int, count: int) -> None:
     if not 1 <= count <= _MOST_BLOCKS:
         raise BadRequest(f"a request moves 1 to {_MOST_BLOCKS} blocks, not {count}")
-    if not 0 <= block <= _LAST_BLOCK:
-        raise BadRequest(f"block {block} lies outside any store")
+    if not 0 <= block <= device.info.capacity_blocks - count:
+        raise BadRequest(f"blocks {block} to {block + count} lie outside the store of this TSE")

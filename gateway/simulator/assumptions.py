@@ -1,0 +1,69 @@
+"""What no real device has told us yet: every assumed behaviour of the simulated TSE, with its reason.
+
+What is known for certain is written where it happens. Whoever gets hold of a real
+device checks this page against it. Assumed behaviour that is no value stands in the code:
+
+    order of the checks of a command                            needs.check
+    a second announcement replaces the first                    transactions.open_import
+    a self test for an unknown client undoes none that passed   clients.self_test
+    store blocks outside of the announced data are ignored      session.Import.write
+    a command written while busy is ignored                     device.write_window
+    a fetch with nothing to fetch is answered like a command    lifecycle.fetch_response
+"""
+
+from gateway.tse.commands import Decommission, Initialize, Login, Logout, SetTime
+from gateway.tse.fields import Command
+
+# --- identity ---
+MARK = "SIMULATOR"  # appears in certificate, info.csv and description: nobody may take this for a certified TSE
+DESCRIPTION = f"BSI-K-TR-0000-2026 {MARK}"  # real ones carry the number of their certification
+MANUFACTURER = f"{MARK} of tse-gateway, not certified"
+FORM_FACTOR = "USB"
+HARDWARE_VERSION = 0x0001_00_00
+SOFTWARE_VERSION = 0x0001_01_00  # 1.1.0: the last generation that speaks the commands of gateway.tse.commands
+RELEASE = "RLS"  # firmware type of the retail stick; DEV and TST allow the factory reset
+DEVELOPMENT = ("DEV", "TST")  # what the vendor's library calls development firmware
+CERTIFICATE_YEARS = 5  # the law's usual life of a certificate on retail sticks
+
+# --- limits ---
+CAPACITY_BLOCKS = 15_000_000  # about 7.7 GB, the store of an 8 GB stick
+MAX_SIGNATURES = 20_000_000
+MAX_SIGNATURES_SETTABLE = 99_999_999  # more digits would push member names over the 100 bytes of a TAR header
+MAX_OPEN_TRANSACTIONS = 512
+MAX_CLIENTS = 100
+MAX_CLIENT_ID = 30
+MAX_PROCESS_TYPE = 100  # TR-03151 sets this limit
+MAX_PROCESS_DATA = 64 * 1024 * 1024  # far over any receipt; keeps a wrong length from eating the memory
+MAX_TRIES = 3  # PINs and the PUK; third-party code warns that three wrong tries lock a stick
+RESERVED_BLOCKS = 128  # for system logs when transactions no longer fit: else no Admin could log in and empty the store
+LAST_UNIX_TIME = 9_999_999_999  # ten digits, for the same 100 bytes of a member name
+
+# Client ids become part of a member name: printable ASCII, nothing that a file system takes for a path.
+CLIENT_ID_BYTES = frozenset(range(0x20, 0x7F)) - frozenset(b"/\\")
+
+# --- times in seconds ---
+SELF_TEST_VALID = 90_000  # 25 hours
+TIME_SYNC_DELAY = 1800  # host must set the time this often, else it is no longer valid
+UPDATE_DELAY = 60
+
+# --- behaviour ---
+PART_BYTES = 496  # certificate and export parts; the vendor's library asks in these steps
+STAGING_DISTANCE = 2  # blocks between the used store and the process data: the end of the archive stays zero
+FILTER_BY_CLIENT_KEEPS_SYSTEM_LOGS = True  # TR-03151: a client filter restricts transactions; system logs concern all
+FILTER_BY_NUMBER_KEEPS_SYSTEM_LOGS = False  # vendor's words: only data belonging to the transactions
+
+# --- which commands log (one signature each), as the recorded counters show ---
+# Failed logins, changes of PINs, PUK and clients, CTSS, self test and deletion write none.
+SYSTEM_LOGS: dict[type[Command], str] = {
+    Initialize: "Initialize",
+    SetTime: "UpdateTime",
+    Login: "AuthenticateUser",
+    Logout: "LogOut",
+    Decommission: "DisableSecureElement",
+}
+# TR-03151 v1.0.1 spells them with a capital; the other logs of this firmware do so too.
+NEEDS_VALID_TIME_TO_LOG: frozenset[type[Command]] = frozenset({Login, Logout})
+
+# --- flash health: a new stick ---
+SPARE_BLOCKS_PERCENT = 100
+ENDURANCE = 3000

@@ -1,0 +1,190 @@
+"""The inside of a simulated TSE: state, session, store and key, and what all commands share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gateway.errors import CommandRejected
+from gateway.simulator import assumptions as assumed
+from gateway.simulator.faults import Faults
+from gateway.simulator.session import SelfTestOutcome, Session
+from gateway.simulator.signing import SigningKey
+from gateway.simulator.state import State, initial_secrets, load, save
+from gateway.simulator.store import StoreFiles
+from gateway.tse.archive import END, blocks_of, member
+from gateway.tse.commands import User
+from gateway.tse.credentials import initial_credentials
+from gateway.tse.fields import Command
+from gateway.tse.info import Lifecycle, TseInfo
+from gateway.tse.logmessage import Draft, LogMessage
+from gateway.tse.results import Result, explain
+from gateway.tse.sectors import SECTOR
+
+
+def emptied(state: State) -> State:
+    """`state` with nothing but the two leading members in the store."""
+    leading = state.leading_blocks
+    return replace(state, used_blocks=leading, acknowledged_blocks=leading, last_entry_block=state.certificate_block)
+
+
+def refusal(result: int) -> CommandRejected:
+    """The exception that answers a command with `result`."""
+    return CommandRejected(result, explain(result))
+
+
+@dataclass
+class Core:
+    """One TSE. Not thread-safe; `SimulatedTse` calls it under its lock."""
+
+    directory: Path
+    key: SigningKey
+    certificates: bytes
+    store: StoreFiles
+    faults: Faults
+    monotonic: Callable[[], float]
+    durable: bool
+    state: State
+    session: Session = field(default_factory=Session)
+
+    def commit(self, state: State) -> None:
+        """Make `state` the state of the TSE, for good."""
+        save(self.directory, state, durable=self.durable)
+        self.state = state
+
+    def power_cycle(self) -> None:
+        """Forget the session and read back what was committed."""
+        self.session = Session()
+        self.state = load(self.directory)
+
+    def factory_reset(self) -> None:
+        """As it left the factory, but for the counters: a key never signs the same number twice."""
+        puk, pins = initial_secrets(initial_credentials(self.state.seed, self.key.serial))
+        fresh = replace(
+            emptied(self.state),
+            puk=puk,
+            pins=pins,
+            lifecycle=Lifecycle.UNINITIALIZED,
+            ctss_enabled=False,
+            export_if_csp_fails=False,
+            clients=(),
+            open_transactions={},
+            last_replies={},
+        )
+        self.commit(fresh)
+        self.store.cut(fresh.used_blocks)
+        self.session = Session()
+
+    # --- time ---
+
+    def unix_time(self) -> int | None:
+        """The time of the TSE in Unix seconds, `None` unless it is valid."""
+        return self.session.unix_time(self.monotonic())
+
+    def log_time(self) -> int:
+        """Time for a log message: the valid one, else that of the last message."""
+        now = self.unix_time()
+        return self.state.last_log_time if now is None else now
+
+    # --- standing ---
+
+    @property
+    def self_test_passed(self) -> bool:
+        """Passed, and not yet due again."""
+        return self.session.self_test_due(self.monotonic()) > 0
+
+    @property
+    def ctss_active(self) -> bool:
+        """The setting lasts; it takes effect when the self test has passed (recorded after power-up)."""
+        return self.state.ctss_enabled and self.self_test_passed
+
+    @property
+    def export_allowed_after_failure(self) -> bool:
+        """The self test failed, and the Admin has allowed exports for that case."""
+        failed = self.session.self_test is SelfTestOutcome.FAILED
+        return failed and self.state.export_if_csp_fails and self.state.ctss_enabled
+
+    @property
+    def certificate_expires(self) -> int:
+        """Unix seconds; in the past while the fault says so."""
+        expires = self.state.certificate_expires
+        return min(expires, self.log_time() - 1) if self.faults.active("expired_certificate") else expires
+
+    # --- logs ---
+
+    def logs(self, kind: type[Command]) -> bool:
+        """Does a command of this kind write a system log now?"""
+        if kind not in assumed.SYSTEM_LOGS or self.state.lifecycle != Lifecycle.INITIALIZED:
+            return False
+        return kind not in assumed.NEEDS_VALID_TIME_TO_LOG or self.unix_time() is not None
+
+    def with_system_log(self, state: State, kind: type[Command], data: bytes) -> State:
+        """`state` after the system log of a command; the log is written, the state not yet committed."""
+        operation = assumed.SYSTEM_LOGS[kind]
+        time = self.log_time()
+        counter = state.signature_counter + 1
+        draft = Draft.system(operation=operation, data=data, serial=self.key.serial, counter=counter, unix_time=time)
+        return self.with_log(state, draft.sealed(self.key.sign(draft.to_be_signed)), time)
+
+    def with_log(self, state: State, message: bytes, time: int) -> State:
+        """`state` after a signed message; the message is written, the state not yet committed."""
+        entry = member(LogMessage.decode(message).file_name, message, mtime=time)
+        used = state.used_blocks + len(entry) // SECTOR
+        if used + len(END) // SECTOR > state.capacity_blocks:
+            raise refusal(Result.STORE_FULL)
+        self.store.write(state.used_blocks, entry)
+        return replace(
+            state,
+            used_blocks=used,
+            last_entry_block=used - blocks_of(len(message)),
+            signature_counter=state.signature_counter + 1,
+            last_log_time=time,
+        )
+
+    # --- reading ---
+
+    def read_store(self, block: int, count: int) -> bytes:
+        """Blocks of the store; zeros behind the used ones."""
+        inside = max(0, min(count, self.state.used_blocks - block))
+        return self.store.read(block, inside).ljust(count * SECTOR, b"\0")
+
+    def info(self) -> TseInfo:
+        """The info sector as it stands now."""
+        state, session, moment = self.state, self.session, self.monotonic()
+        active = self.ctss_active
+        export_bytes = (state.used_blocks + 2) * SECTOR
+        return TseInfo(
+            serial=self.key.serial,
+            public_key=self.key.public_point,
+            valid_time=self.unix_time() is not None,
+            self_test_passed=self.self_test_passed,
+            ctss_active=active,
+            export_if_csp_fails=state.export_if_csp_fails,
+            lifecycle=state.lifecycle,
+            import_in_progress=session.pending_import is not None,
+            credentials_changed=_credentials_changed(state),
+            capacity_blocks=state.capacity_blocks,
+            used_blocks=state.used_blocks if active else 0,
+            self_test_due_seconds=int(session.self_test_due(moment)),
+            open_transactions=len(state.open_transactions) if active else 0,
+            max_open_transactions=assumed.MAX_OPEN_TRANSACTIONS,
+            created_signatures=state.signature_counter,
+            max_signatures=state.max_signatures,
+            registered_clients=len(state.clients),
+            max_registered_clients=assumed.MAX_CLIENTS,
+            certificate_expires=max(0, self.certificate_expires),
+            tar_export_bytes=export_bytes if active or self.export_allowed_after_failure else 0,
+            hardware_version=assumed.HARDWARE_VERSION,
+            software_version=assumed.SOFTWARE_VERSION,
+            max_time_sync_delay_seconds=assumed.TIME_SYNC_DELAY,
+            max_update_delay_seconds=assumed.UPDATE_DELAY,
+            last_entry_block=state.last_entry_block,
+            time_sync_due_seconds=int(session.time_sync_due(moment)),
+            firmware_type=state.firmware_type,
+            form_factor=assumed.FORM_FACTOR,
+            description=assumed.DESCRIPTION,
+        )
+
+
+def _credentials_changed(state: State) -> int:
+    admin, time_admin = state.pins[User.ADMIN], state.pins[User.TIME_ADMIN]
+    return state.puk.changed | admin.changed << 1 | time_admin.changed << 2

@@ -1,0 +1,138 @@
+"""The directory of a simulated TSE: made once, opened by one process at a time.
+
+state.json   what it remembers; written last, so a directory without it holds no TSE
+key.pem      private key          chain.pem   certificates, leaf first
+TSE_TAR.00n  the store            lock        held while a process has the TSE open
+faults.json  faults on demand, see `faults`
+"""
+
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gateway.errors import ConfigurationError
+from gateway.simulator import assumptions as assumed
+from gateway.simulator.core import Core
+from gateway.simulator.faults import Faults
+from gateway.simulator.files import replace_file, sync_directory
+from gateway.simulator.signing import SigningKey, certificate_chain
+from gateway.simulator.state import STATE_FILE, State, initial_secrets, load, save
+from gateway.simulator.store import StoreFiles
+from gateway.tse.archive import INFO_NAME, member
+from gateway.tse.credentials import MAX_SEED, RETAIL_SEED, initial_credentials
+from gateway.tse.info import version_text
+from gateway.tse.sectors import SECTOR
+
+KEY_FILE = "key.pem"
+CHAIN_FILE = "chain.pem"
+LOCK_FILE = "lock"
+_SMALLEST_STORE = 256  # blocks: leading members, the reserve, and some transactions
+
+
+@dataclass(frozen=True)
+class Make:
+    """What a TSE leaves its factory with. `valid` is the life of its certificate from its creation on."""
+
+    seed: bytes = RETAIL_SEED
+    capacity_blocks: int = assumed.CAPACITY_BLOCKS
+    max_signatures: int = assumed.MAX_SIGNATURES
+    firmware_type: str = assumed.RELEASE
+    valid: timedelta = timedelta(days=365 * assumed.CERTIFICATE_YEARS + 1)
+
+    def __post_init__(self) -> None:
+        problems = {
+            f"the seed has more than {MAX_SEED} bytes": len(self.seed) > MAX_SEED,
+            f"the store needs {_SMALLEST_STORE} to {2**32 - 1} blocks": not (
+                _SMALLEST_STORE <= self.capacity_blocks < 2**32
+            ),
+            f"it makes 1 to {assumed.MAX_SIGNATURES_SETTABLE} signatures": not (
+                1 <= self.max_signatures <= assumed.MAX_SIGNATURES_SETTABLE
+            ),
+            "the firmware type has three letters": len(self.firmware_type) != 3 or not self.firmware_type.isascii(),
+        }
+        for problem, there in problems.items():
+            if there:
+                raise ConfigurationError(f"no such simulated TSE can be made: {problem}")
+
+
+def holds_tse(directory: Path) -> bool:
+    """Was a TSE created here, completely?"""
+    return (directory / STATE_FILE).exists()
+
+
+def take(directory: Path) -> int:
+    """Own the directory until the returned handle is closed.
+
+    Raises:
+        ConfigurationError: another process (or another object of this one) owns it.
+    """
+    handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise ConfigurationError(f"the simulated TSE in {directory} is in use by another process") from None
+    return handle
+
+
+def create_files(directory: Path, make: Make, *, created: float, durable: bool) -> None:
+    """A fresh TSE in an owned directory; `created` in Unix seconds. `ConfigurationError` when one is there."""
+    if holds_tse(directory):
+        raise ConfigurationError(f"there already is a simulated TSE in {directory}")
+    key = SigningKey.generate()
+    chain = certificate_chain(key, created=datetime.fromtimestamp(created, UTC), valid=make.valid)
+    replace_file(directory / KEY_FILE, key.pem(), durable=durable)
+    replace_file(directory / CHAIN_FILE, chain, durable=durable, mode=0o644)
+    info = member(INFO_NAME, _info_csv(), mtime=int(created))
+    certificate = member(f"{key.serial.hex().upper()}_X509.pem", chain, mtime=int(created))
+    store = StoreFiles(directory, durable=durable)
+    try:
+        store.write(0, info + certificate)
+        store.cut((len(info) + len(certificate)) // SECTOR)
+    finally:
+        store.close()
+    if durable:
+        sync_directory(directory.parent)
+    save(directory, _fresh_state(key, make, info, certificate, created), durable=durable)
+
+
+def open_core(directory: Path, *, monotonic: Callable[[], float], durable: bool) -> Core:
+    """The TSE in an owned directory, as after power-up; `ConfigurationError` when it is missing or damaged."""
+    state = load(directory)
+    try:
+        key = SigningKey.load((directory / KEY_FILE).read_bytes())
+        chain = (directory / CHAIN_FILE).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the simulated TSE in {directory} is damaged: {error}") from None
+    store = StoreFiles(directory, durable=durable)
+    if store.size() < state.used_blocks * SECTOR:
+        raise ConfigurationError(f"the simulated TSE in {directory} is damaged: its store is shorter than it was")
+    return Core(directory, key, chain, store, Faults(directory), monotonic, durable, state)
+
+
+def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, created: float) -> State:
+    puk, pins = initial_secrets(initial_credentials(make.seed, key.serial))
+    leading = (len(info) + len(certificate)) // SECTOR
+    return State(
+        capacity_blocks=make.capacity_blocks,
+        max_signatures=make.max_signatures,
+        firmware_type=make.firmware_type,
+        seed=make.seed,
+        certificate_expires=int(created + make.valid.total_seconds()),
+        leading_blocks=leading,
+        certificate_block=len(info) // SECTOR,
+        puk=puk,
+        pins=pins,
+        used_blocks=leading,
+        last_entry_block=len(info) // SECTOR,
+        acknowledged_blocks=leading,
+    )
+
+
+def _info_csv() -> bytes:
+    version = version_text(assumed.SOFTWARE_VERSION)
+    line = f'"description:","{assumed.DESCRIPTION}","manufacturer:","{assumed.MANUFACTURER}","version:","{version}"\n'
+    return line.encode("ascii")

@@ -1,0 +1,32 @@
+"""What the simulated TSE does on each command, by subject; `execute` is the way in."""
+
+from gateway.errors import CommandRejected, ProtocolError
+from gateway.simulator.core import Core
+from gateway.simulator.handlers import clients, exports, lifecycle, transactions, users
+from gateway.simulator.needs import Handlers, check
+from gateway.tse.commands import COMMANDS, parse
+from gateway.tse.results import Result
+
+HANDLERS: Handlers = {
+    **users.HANDLERS,
+    **clients.HANDLERS,
+    **lifecycle.HANDLERS,
+    **transactions.HANDLERS,
+    **exports.HANDLERS,
+}
+
+
+def execute(core: Core, raw: bytes) -> tuple[int, bytes]:
+    """Carry out the bytes of a command: its result and the data of its response."""
+    if raw[0] not in COMMANDS:
+        return Result.UNKNOWN_COMMAND, b""
+    try:
+        command = parse(raw)
+    except ProtocolError:
+        return Result.COMMAND_SYNTAX, b""
+    needs, handler = HANDLERS[type(command)]
+    try:
+        check(core, needs)
+        return Result.OK, handler(core, command)
+    except CommandRejected as refused:
+        return refused.result, b""

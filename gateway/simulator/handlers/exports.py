@@ -1,0 +1,156 @@
+"""Certificate, filtered export, acknowledgement and deletion."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from gateway.simulator import assumptions as assumed
+from gateway.simulator.core import Core, emptied, refusal
+from gateway.simulator.needs import ADMIN, Handlers, Needs
+from gateway.tse.archive import END, NAME_ROOM, blocks_of
+from gateway.tse.commands import (
+    FILTER_OPEN_END,
+    AbortExport,
+    AcknowledgeExport,
+    DeleteStoredData,
+    NextExportPart,
+    Part,
+    ReadCertificate,
+    StartExport,
+)
+from gateway.tse.results import Result
+from gateway.tse.sectors import SECTOR
+
+_NAME = re.compile(rb"Unixt_(\d+)_Sig-\d+_Log-(?:Tra_No-(\d+)_[A-Z][a-z]+_Client-(.*)|Sys_.*)\.log", re.DOTALL)
+_SIZE_AT, _SIZE_ROOM = 124, 12  # of a ustar header
+_READ_BLOCKS = 128  # of the store at a time
+
+
+def read_certificate(core: Core, command: ReadCertificate) -> bytes:
+    """At the end of the chain an empty part, behind it an error."""
+    if command.offset > len(core.certificates):
+        raise refusal(Result.INVALID_PARAMETER)
+    return Part(core.certificates[command.offset : command.offset + assumed.PART_BYTES]).encode()
+
+
+def start_export(core: Core, command: StartExport) -> bytes:
+    """Find what matches at once, so that an empty result is told here; later messages do not come in."""
+    if core.session.export is not None:
+        raise refusal(Result.EXPORT_IN_PROGRESS)
+    found = [entry for entry in _log_entries(core) if entry.matches(command)]
+    if not found:
+        raise refusal(Result.NO_DATA_AVAILABLE)
+    ranges = [(0, core.state.leading_blocks), *((entry.block, entry.block_count) for entry in found)]
+    core.session.export = _parts(core, ranges)
+    return b""
+
+
+def next_part(core: Core, _command: NextExportPart) -> bytes:
+    """After the empty part the export is over."""
+    if core.session.export is None:
+        raise refusal(Result.NO_EXPORT_IN_PROGRESS)
+    part = next(core.session.export, b"")
+    if not part:
+        core.session.export = None
+    return Part(part).encode()
+
+
+def abort_export(core: Core, _command: AbortExport) -> bytes:
+    """End it before its end."""
+    if core.session.export is None:
+        raise refusal(Result.NO_EXPORT_IN_PROGRESS)
+    core.session.export = None
+    return b""
+
+
+def acknowledge(core: Core, command: AcknowledgeExport) -> bytes:
+    """The length counts the end blocks of a full export, or is the part that an incremental one has covered."""
+    state = core.state
+    if command.length > state.used_blocks * SECTOR + len(END):
+        raise refusal(Result.INVALID_PARAMETER)
+    covered = min(command.length // SECTOR, state.used_blocks)
+    if covered > state.acknowledged_blocks:
+        core.commit(replace(state, acknowledged_blocks=covered))
+    return b""
+
+
+def delete_stored_data(core: Core, _command: DeleteStoredData) -> bytes:
+    """All log messages; counters go on."""
+    state = core.state
+    if core.session.export is not None:
+        raise refusal(Result.EXPORT_IN_PROGRESS)
+    if state.open_transactions:
+        raise refusal(Result.TSE_HAS_OPEN_TRANSACTIONS)
+    if state.acknowledged_blocks < state.used_blocks:
+        raise refusal(Result.UNACKNOWLEDGED_DATA)
+    core.session.pending_import = None
+    core.commit(emptied(state))
+    core.store.cut(state.leading_blocks)
+    return b""
+
+
+_EXPORT = Needs(ctss=True, export=True)
+HANDLERS: Handlers = {
+    ReadCertificate: (_EXPORT, read_certificate),
+    StartExport: (_EXPORT, start_export),
+    NextExportPart: (Needs(self_test=False), next_part),
+    AbortExport: (Needs(self_test=False), abort_export),
+    AcknowledgeExport: (_EXPORT, acknowledge),
+    DeleteStoredData: (Needs(users=ADMIN, ctss=True), delete_stored_data),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A log message in the store, known by its name; `number` is `None` for a system log."""
+
+    block: int
+    block_count: int
+    time: int
+    number: int | None
+    client: bytes
+
+    def matches(self, wanted: StartExport) -> bool:
+        """Does a filtered export take it along?"""
+        if not wanted.from_time <= self.time <= wanted.to_time:
+            return False
+        by_number = (wanted.from_number, wanted.to_number) != (0, FILTER_OPEN_END)
+        if self.number is None:
+            by_client = bool(wanted.client_id)
+            return (not by_number or assumed.FILTER_BY_NUMBER_KEEPS_SYSTEM_LOGS) and (
+                not by_client or assumed.FILTER_BY_CLIENT_KEEPS_SYSTEM_LOGS
+            )
+        return wanted.from_number <= self.number <= wanted.to_number and wanted.client_id in (b"", self.client)
+
+
+def _log_entries(core: Core) -> Iterator[_Entry]:
+    block = core.state.leading_blocks
+    while block < core.state.used_blocks:
+        header = core.read_store(block, 1)
+        size = int(header[_SIZE_AT : _SIZE_AT + _SIZE_ROOM].rstrip(b"\0 "), 8)
+        name = _NAME.fullmatch(header[:NAME_ROOM].rstrip(b"\0"))
+        count = blocks_of(size)
+        if name:
+            number, client = name[2], name[3]
+            yield _Entry(block, count, int(name[1]), None if number is None else int(number), client or b"")
+        block += count
+
+
+def _parts(core: Core, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
+    """The blocks of `ranges` and the end of the archive, in parts of the agreed size."""
+    rest = b""
+    for piece in _pieces(core, ranges):
+        rest += piece
+        whole = len(rest) - len(rest) % assumed.PART_BYTES
+        for at in range(0, whole, assumed.PART_BYTES):
+            yield rest[at : at + assumed.PART_BYTES]
+        rest = rest[whole:]
+    if rest:
+        yield rest
+
+
+def _pieces(core: Core, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
+    for first, count in ranges:
+        for block in range(first, first + count, _READ_BLOCKS):
+            yield core.read_store(block, min(_READ_BLOCKS, first + count - block))
+    yield END

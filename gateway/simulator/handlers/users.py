@@ -1,0 +1,134 @@
+"""Login, logout, PINs and the PUK."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.simulator.assumptions import MAX_TRIES
+from gateway.simulator.core import Core, refusal
+from gateway.simulator.needs import Handlers, Needs
+from gateway.simulator.session import SelfTestOutcome
+from gateway.simulator.state import Secret, State
+from gateway.tse.commands import ChangePin, ChangePuk, Login, Logout, UnblockPin, User
+from gateway.tse.credentials import PIN_LENGTH, PUK_LENGTH
+from gateway.tse.info import Lifecycle
+from gateway.tse.logmessage import element
+from gateway.tse.results import Result
+
+_USER_NAMES = {User.ADMIN: "Admin", User.TIME_ADMIN: "TimeAdmin"}
+_ROLE = b"\x01"  # the value that all recorded devices write, whoever logs in
+_TRUE, _BY_USER = b"\xff", b"\x00"
+
+
+def login(core: Core, command: Login) -> bytes:
+    """Several users may be logged in at a time."""
+    _check_first_self_test(core)
+    if not core.state.puk.changed:
+        raise refusal(Result.NEEDS_PUK_CHANGE)
+    user = _user(command.user)
+    _check_pin(core, user, command.pin)
+    if core.logs(Login):
+        data = _user_element(user) + element(0x82, _ROLE) + element(0x83, _TRUE)
+        core.commit(core.with_system_log(core.state, Login, data))
+    core.session.logged_in.add(user)
+    return b""
+
+
+def logout(core: Core, command: Logout) -> bytes:
+    """Only this user; others stay."""
+    user = _user(command.user)
+    _check_logged_in(core, user)
+    if core.logs(Logout):
+        core.commit(core.with_system_log(core.state, Logout, _user_element(user) + element(0x82, _BY_USER)))
+    core.session.logged_in.discard(user)
+    return b""
+
+
+def unblock_pin(core: Core, command: UnblockPin) -> bytes:
+    """The way out after three wrong PINs."""
+    _check_first_self_test(core)
+    user = _user(command.user)
+    if not core.state.pins[user].changed:
+        raise refusal(Result.NEEDS_PIN_CHANGE)
+    _check_length(command.new_pin, PIN_LENGTH)
+    _check_puk(core, command.puk)
+    core.commit(core.state.with_pin(user, Secret(command.new_pin, MAX_TRIES, changed=True)))
+    return b""
+
+
+def change_puk(core: Core, command: ChangePuk) -> bytes:
+    """The first step of every setup."""
+    _check_first_self_test(core)
+    _check_length(command.new_puk, PUK_LENGTH)
+    _check_puk(core, command.old_puk)
+    core.commit(replace(core.state, puk=Secret(command.new_puk, MAX_TRIES, changed=True)))
+    return b""
+
+
+def change_pin(core: Core, command: ChangePin) -> bytes:
+    """Of the user who is logged in."""
+    _check_first_self_test(core)
+    user = _user(command.user)
+    _check_logged_in(core, user)
+    _check_length(command.new_pin, PIN_LENGTH)
+    _check_pin(core, user, command.old_pin)
+    core.commit(core.state.with_pin(user, Secret(command.new_pin, MAX_TRIES, changed=True)))
+    return b""
+
+
+HANDLERS: Handlers = {
+    Login: (Needs(self_test=False), login),
+    Logout: (Needs(self_test=False), logout),
+    UnblockPin: (Needs(self_test=False), unblock_pin),
+    ChangePuk: (Needs(self_test=False), change_puk),
+    ChangePin: (Needs(self_test=False), change_pin),
+}
+
+
+def _check_first_self_test(core: Core) -> None:
+    """A fresh TSE wants to have been tested once, even though that test fails, before it is set up."""
+    fresh = core.state.lifecycle == Lifecycle.UNINITIALIZED
+    if fresh and core.session.self_test is SelfTestOutcome.NOT_RUN:
+        raise refusal(Result.NEEDS_SELF_TEST)
+
+
+def _user(number: int) -> User:
+    if number not in (User.ADMIN, User.TIME_ADMIN):
+        raise refusal(Result.INVALID_PARAMETER)
+    return User(number)
+
+
+def _check_logged_in(core: Core, user: User) -> None:
+    if user not in core.session.logged_in:
+        raise refusal(Result.USER_NOT_LOGGED_IN)
+
+
+def _check_length(secret: bytes, length: int) -> None:
+    if len(secret) != length:
+        raise refusal(Result.INVALID_PARAMETER)
+
+
+def _check_pin(core: Core, user: User, given: bytes) -> None:
+    if core.faults.strike("blocked_pin"):
+        raise refusal(Result.PIN_BLOCKED)
+    _check_secret(core, core.state.pins[user], given, lambda pin: core.state.with_pin(user, pin))
+
+
+def _check_puk(core: Core, given: bytes) -> None:
+    _check_secret(core, core.state.puk, given, lambda puk: replace(core.state, puk=puk))
+
+
+def _check_secret(core: Core, secret: Secret, given: bytes, with_secret: Callable[[Secret], State]) -> None:
+    """Count the try on the disk before its outcome is told: pulling the stick wins no further try."""
+    if secret.tries == 0:
+        raise refusal(Result.PIN_BLOCKED)
+    if not hmac.compare_digest(secret.digits, given):
+        left = secret.tries - 1
+        core.commit(with_secret(replace(secret, tries=left)))
+        raise refusal(Result.AUTHENTICATION_FAILED | left)
+    if secret.tries < MAX_TRIES:
+        core.commit(with_secret(replace(secret, tries=MAX_TRIES)))
+
+
+def _user_element(user: User) -> bytes:
+    return element(0x81, _USER_NAMES[user].encode("ascii"))

@@ -1,0 +1,142 @@
+"""What a simulated TSE remembers without power: one JSON file, replaced in one step.
+
+That replacement is the commit point of every command. A state is a value: a command
+makes a new one, and only when it is on the disk does it become the state of the TSE.
+"""
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import ConfigurationError
+from gateway.simulator.assumptions import MAX_TRIES
+from gateway.simulator.files import replace_file
+from gateway.tse.commands import User
+from gateway.tse.credentials import Credentials
+
+STATE_FILE = "state.json"
+FORMAT = 1  # raise it when an older program could no longer understand the file
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A PIN or PUK with the tries that are left."""
+
+    digits: bytes = field(repr=False)
+    tries: int = MAX_TRIES
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that survives a power cycle. Blocks count 512 bytes; `leading_blocks` hold info.csv and certificate.
+
+    `last_replies` maps client ids, and the empty id for "any", to the encoded `TransactionReply`.
+    """
+
+    capacity_blocks: int
+    max_signatures: int
+    firmware_type: str
+    seed: bytes = field(repr=False)
+    certificate_expires: int
+    leading_blocks: int
+    certificate_block: int
+    puk: Secret
+    pins: dict[int, Secret]
+    used_blocks: int
+    last_entry_block: int
+    acknowledged_blocks: int
+    lifecycle: int = 0
+    ctss_enabled: bool = False
+    export_if_csp_fails: bool = False
+    clients: tuple[bytes, ...] = ()
+    open_transactions: dict[int, bytes] = field(default_factory=dict)
+    last_replies: dict[bytes, bytes] = field(default_factory=dict)
+    signature_counter: int = 0
+    transaction_number: int = 0
+    last_log_time: int = 0
+
+    def with_pin(self, user: int, secret: Secret) -> "State":
+        """This state with another PIN (or another number of tries) of `user`."""
+        return replace(self, pins={**self.pins, user: secret})
+
+
+def initial_secrets(initial: Credentials) -> tuple[Secret, dict[int, Secret]]:
+    """PUK and PINs as they leave the factory."""
+    pins = {int(User.ADMIN): Secret(initial.admin_pin), int(User.TIME_ADMIN): Secret(initial.time_admin_pin)}
+    return Secret(initial.admin_puk), pins
+
+
+def save(directory: Path, state: State, *, durable: bool) -> None:
+    """Commit `state`."""
+    replace_file(directory / STATE_FILE, json.dumps(_to_json(state)).encode(), durable=durable)
+
+
+def load(directory: Path) -> State:
+    """The committed state.
+
+    Raises:
+        ConfigurationError: none there, damaged, or written by a newer version.
+    """
+    path = directory / STATE_FILE
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no simulated TSE in {directory}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is damaged: {error}") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise ConfigurationError(
+            f"the simulated TSE in {directory} has format {found}; this version knows up to {FORMAT}: use a newer one"
+        )
+    try:
+        return _from_json(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigurationError(f"{path} is damaged: {type(error).__name__} {error}") from None
+
+
+def _to_json(state: State) -> dict[str, Any]:
+    plain = {item.name: getattr(state, item.name) for item in fields(State)}
+    return plain | {
+        "format": FORMAT,
+        "seed": state.seed.hex(),
+        "puk": _secret_to_json(state.puk),
+        "pins": {str(user): _secret_to_json(pin) for user, pin in state.pins.items()},
+        "clients": [client.decode("ascii") for client in state.clients],
+        "open_transactions": {
+            str(number): client.decode("ascii") for number, client in state.open_transactions.items()
+        },
+        "last_replies": {client.decode("ascii"): reply.hex() for client, reply in state.last_replies.items()},
+    }
+
+
+def _from_json(content: dict[str, Any]) -> State:
+    names = {item.name for item in fields(State)}
+    if content.keys() != names | {"format"}:
+        raise ValueError(f"fields {sorted(content.keys() ^ (names | {'format'}))}")
+    plain = {name: content[name] for name in names}
+    return State(
+        **plain
+        | {
+            "seed": bytes.fromhex(content["seed"]),
+            "puk": _secret_from_json(content["puk"]),
+            "pins": {int(user): _secret_from_json(pin) for user, pin in content["pins"].items()},
+            "clients": tuple(client.encode("ascii") for client in content["clients"]),
+            "open_transactions": {
+                int(number): client.encode("ascii") for number, client in content["open_transactions"].items()
+            },
+            "last_replies": {
+                client.encode("ascii"): bytes.fromhex(reply) for client, reply in content["last_replies"].items()
+            },
+        }
+    )
+
+
+def _secret_to_json(secret: Secret) -> dict[str, Any]:
+    return {"digits": secret.digits.hex(), "tries": secret.tries, "changed": secret.changed}
+
+
+def _secret_from_json(content: dict[str, Any]) -> Secret:
+    return Secret(bytes.fromhex(content["digits"]), int(content["tries"]), bool(content["changed"]))

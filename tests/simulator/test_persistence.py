@@ -1,0 +1,245 @@
+"""What a TSE remembers, who may open it, and what an interrupted or failing disk leaves behind."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from gateway.errors import ConfigurationError
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.signing import SigningKey
+from gateway.simulator.state import STATE_FILE, load
+from gateway.simulator.store import StoreFiles
+from gateway.tse.archive import members
+from gateway.tse.commands import (
+    AcknowledgeExport,
+    ClientList,
+    CloseImport,
+    Event,
+    LastTransaction,
+    ListClients,
+    ListTransactions,
+    Login,
+    OpenImport,
+    RegisterClient,
+    TransactionList,
+    User,
+)
+from gateway.tse.logmessage import LogMessage
+from gateway.tse.results import Result
+from gateway.tse.sectors import SECTOR
+from tests.simulator.host import CLIENT, TIME, Host
+
+START = OpenImport(Event.START, CLIENT, 0, 0, b"")
+
+
+def counters(host: Host) -> list[int]:
+    archive = host.tse.read_store(0, host.info.used_blocks + 2)
+    return [LogMessage.decode(entry.data).signature_counter for entry in list(members(archive))[2:]]
+
+
+def reopened(host: Host) -> Host:
+    directory = host.tse._core.directory
+    host.tse.close()
+    return Host(SimulatedTse.open(directory, durable=False))
+
+
+def test_everything_that_lasts_is_there_after_a_restart(host: Host) -> None:
+    host.do(RegisterClient(b"K"))
+    host.receipt()
+    number = host.step(Event.START, client=b"K", data=b"x").transaction_number
+    last = [host.do(LastTransaction(client)) for client in (b"", CLIENT, b"K")]
+    host.result(Login(User.TIME_ADMIN, b"00000"))
+    host.do(AcknowledgeExport(host.info.used_blocks * SECTOR))
+    state = host.tse._core.state
+    again = reopened(host)
+    assert again.tse._core.state == state
+    info = again.info
+    assert (info.valid_time, info.self_test_passed, info.created_signatures, info.lifecycle) == (False, False, 5, 1)
+    assert int.from_bytes(again.tse.read_window()[:4], "big") == 0
+    assert again.result(START) == Result.NEEDS_SELF_TEST
+    assert again.result(Login(User.TIME_ADMIN, b"00000")) == 0x1101
+    again.start_day(TIME + 1)
+    assert [again.do(LastTransaction(client)) for client in (b"", CLIENT, b"K")] == last
+    assert TransactionList.decode(again.do(ListTransactions(0, b""))).numbers == (number,)
+    assert ClientList.decode(again.do(ListClients(0))).client_ids == (CLIENT, b"K")
+    again.step(Event.FINISH, number, client=b"K")
+    assert counters(again) == list(range(1, 8))
+    again.tse.close()
+
+
+def test_open_or_create_makes_one_and_then_opens_it(tmp_path: Path) -> None:
+    first = SimulatedTse.open_or_create(tmp_path / "a" / "b", durable=False)
+    first.close()
+    second = SimulatedTse.open_or_create(tmp_path / "a" / "b")
+    assert second.serial == first.serial
+    second.close()
+
+
+def test_a_directory_holds_one_tse(tse: SimulatedTse, tmp_path: Path) -> None:
+    tse.close()
+    with pytest.raises(ConfigurationError, match="already is a simulated TSE"):
+        SimulatedTse.create(tmp_path / "tse")
+    SimulatedTse.open(tmp_path / "tse").close()
+
+
+def test_an_interrupted_creation_can_be_repeated(tse: SimulatedTse, tmp_path: Path) -> None:
+    tse.close()
+    (tmp_path / "tse" / STATE_FILE).unlink()
+    again = SimulatedTse.open_or_create(tmp_path / "tse", durable=False)
+    assert again.serial != tse.serial
+    Host(again).set_up()
+    again.close()
+
+
+def test_opening_nothing_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no simulated TSE"):
+        SimulatedTse.open(tmp_path / "nothing")
+    with pytest.raises(ConfigurationError, match="no simulated TSE"):
+        load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_objects_never_own_one_tse(tse: SimulatedTse, tmp_path: Path) -> None:
+    for attempt in (SimulatedTse.open, SimulatedTse.create):
+        with pytest.raises(ConfigurationError, match="in use by another process"):
+            attempt(tmp_path / "tse")
+    tse.close()
+    SimulatedTse.open(tmp_path / "tse").close()
+
+
+def _try_to_open(directory: Path, outcome: "multiprocessing.SimpleQueue[str]") -> None:
+    try:
+        SimulatedTse.open(directory)
+    except ConfigurationError as error:
+        outcome.put(str(error))
+
+
+def test_two_processes_never_own_one_tse(tse: SimulatedTse, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    outcome = context.SimpleQueue()
+    other = context.Process(target=_try_to_open, args=(tmp_path / "tse", outcome))
+    other.start()
+    other.join()
+    assert "in use" in outcome.get()
+
+
+def test_key_and_state_are_for_the_owner_only(tse: SimulatedTse, tmp_path: Path) -> None:
+    for name in ("key.pem", STATE_FILE):
+        assert stat.S_IMODE((tmp_path / "tse" / name).stat().st_mode) == 0o600
+
+
+def changed_state(directory: Path, **changes: object) -> None:
+    path = directory / STATE_FILE
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in (content | changes).items() if value is not ...}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "format 2.*use a newer one"),
+        ({"format": ...}, "damaged"),
+        ({"clients": ...}, "damaged.*clients"),
+        ({"surprise": 1}, "damaged.*surprise"),
+        ({"puk": "123456"}, "damaged"),
+        ({"last_replies": {"": "xy"}}, "damaged"),
+        ({"used_blocks": 500}, "shorter"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(
+    tse: SimulatedTse, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    tse.close()
+    changed_state(tmp_path / "tse", **changes)
+    with pytest.raises(ConfigurationError, match=message):
+        SimulatedTse.open(tmp_path / "tse")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7"])
+def test_a_state_that_is_none_is_refused(tse: SimulatedTse, tmp_path: Path, content: str) -> None:
+    tse.close()
+    (tmp_path / "tse" / STATE_FILE).write_text(content)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        SimulatedTse.open(tmp_path / "tse")
+
+
+@pytest.mark.parametrize("name", ["key.pem", "chain.pem"])
+def test_missing_files_are_named(tse: SimulatedTse, tmp_path: Path, name: str) -> None:
+    tse.close()
+    (tmp_path / "tse" / name).unlink()
+    with pytest.raises(ConfigurationError, match=f"damaged.*{name}"):
+        SimulatedTse.open(tmp_path / "tse")
+
+
+ED25519 = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.mark.parametrize(("pem", "message"), [(b"nonsense", "cannot be read"), (ED25519, "not on brainpoolP384r1")])
+def test_another_kind_of_key_is_refused(pem: bytes, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        SigningKey.load(pem)
+
+
+def test_what_was_written_but_not_committed_never_happened(host: Host, tmp_path: Path) -> None:
+    host.receipt()
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "tse", copy)
+    host.receipt(b"lost" * 300)
+    # A power cut between the log and the state: the newer store with the older state, and half a new state.
+    shutil.copy(tmp_path / "tse" / "TSE_TAR.001", copy / "TSE_TAR.001")
+    (copy / f"{STATE_FILE}.new").write_text('{"format": 1, "used')
+    again = Host(SimulatedTse.open(copy, durable=False))
+    again.start_day()
+    used = again.info.used_blocks
+    assert again.tse.read_store(used, 8) == bytes(8 * SECTOR)
+    assert again.receipt() == 2
+    assert counters(again) == list(range(1, 8))
+    again.tse.close()
+
+
+def test_a_disk_that_fails_closes_the_tse_until_the_power_cycle(host: Host, tmp_path: Path) -> None:
+    host.do(START)
+    obstacle = tmp_path / "tse" / f"{STATE_FILE}.new"
+    obstacle.mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        host.do(CloseImport())
+    with pytest.raises(OSError, match="Input/output"):
+        host.tse.read_window()
+    obstacle.rmdir()
+    host.tse.power_cycle()
+    host.start_day()
+    assert host.receipt() == 1
+    assert counters(host) == [1, 2, 3, 4, 5]
+
+
+def test_durable_writes_work_too(tmp_path: Path) -> None:
+    tse = SimulatedTse.create(tmp_path / "durable")
+    host = Host(tse)
+    host.set_up()
+    host.start_day()
+    host.receipt(b"x" * 5000)
+    assert counters(host) == [1, 2, 3, 4]
+    tse.close()
+
+
+def test_the_store_runs_over_several_files(tmp_path: Path) -> None:
+    store = StoreFiles(tmp_path, file_blocks=4)
+    data = os.urandom(11 * SECTOR)
+    store.write(2, data)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"TSE_TAR.00{number}" for number in (1, 2, 3, 4)]
+    assert store.read(0, 15) == bytes(2 * SECTOR) + data + bytes(2 * SECTOR)
+    assert store.read(7, 3) == data[5 * SECTOR : 8 * SECTOR]
+    assert store.size() == 13 * SECTOR
+    assert store.read(40, 2) == bytes(2 * SECTOR)
+    store.cut(5)
+    assert [path.stat().st_size for path in sorted(tmp_path.iterdir())] == [4 * SECTOR, SECTOR]
+    assert store.read(0, 9) == (bytes(2 * SECTOR) + data[: 3 * SECTOR]).ljust(9 * SECTOR, b"\0")
+    store.close()
+    assert StoreFiles(tmp_path, file_blocks=4).size() == 5 * SECTOR
