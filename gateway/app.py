@@ -121,7 +121,11 @@ def _rules(settings: Settings) -> Rules:
 async def _announce(registry: Registry, settings: Settings, token: auth.Token, port: int) -> None:
     while True:
         registry.changed.clear()
-        session_file.write(settings, registry.devices(), token, port)
+        tses = [device for device in registry.devices() if not device.failed.is_set()]
+        try:
+            session_file.write(settings, tses, token, port)
+        except ConfigurationError as error:  # a full disk must not cost the next announcement
+            log.warning("session.txt is out of date: %s", error)
         await registry.changed.wait()
 
 

@@ -85,7 +85,7 @@ def show_config(config: ConfigFile = None) -> None:
 
     from gateway import settings
 
-    table = Table("setting", "value", "meaning")
+    table = Table("setting", "value", "meaning", "source")
     for row in settings.effective(_settings(config)):
         table.add_row(*map(str, row))
     Console().print(table)

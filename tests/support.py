@@ -25,6 +25,7 @@ from gateway.tse.commands import (
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
+from tests.lan_client import LanError
 
 PUK, ADMIN_PIN, TIME_ADMIN_PIN = b"123456", b"12345", b"98765"
 CLIENT = b"POS-1"
@@ -45,7 +46,7 @@ async def set_up(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> 
     """From the factory to ready for sales, with the credentials above and Admin logged in."""
     initial = initial_credentials(RETAIL_SEED, serial)
     first, *others = clients or (CLIENT,)
-    with contextlib.suppress(CommandRejected):
+    with contextlib.suppress(CommandRejected, LanError):
         await send(SelfTest(first).encode())
     for command in (
         ChangePuk(initial.admin_puk, PUK),

@@ -168,6 +168,8 @@ class Device:
         async def work(driver: TseDriver) -> bytes:
             with self._metrics.command(self.serial, title_of(command)):
                 reply = await driver.send_command(command)
+            if command[0] == CloseImport.opcode:
+                self._metrics.signatures(self.serial)
             if lease is not None:
                 _remember(lease.unfinished, command, reply)
             return reply
@@ -225,7 +227,7 @@ class Device:
     def held_seconds(self) -> float | None:
         """For how long somebody holds the lock; `None` when it is free."""
         lease = self._lock.lease
-        return None if lease is None else self._clock() - lease.granted
+        return None if lease is None else round(self._clock() - lease.granted, 1)
 
     @property
     def waiting_clients(self) -> int:

@@ -1,0 +1,84 @@
+"""The web application and its life: listen, serve, stop without cutting anybody off."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from gateway.errors import ConfigurationError
+from gateway.fleet.registry import Registry
+from gateway.metrics import Metrics
+from gateway.operations.lan import LanTse
+from gateway.server import middleware
+from gateway.server.auth import Gatekeeper, Token
+from gateway.server.lantse import LanProtocol
+from gateway.server.status import Status
+from gateway.server.tls import Renewal
+from gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_KEEP_ALIVE = 600.0  # seconds; a till keeps one connection, and a closed one costs it a second try
+_CERTIFICATE_CHECK = 60.0
+_BACKLOG = 1024
+
+
+def build(
+    settings: Settings, lan: LanTse, registry: Registry, metrics: Metrics, token: Token, *, auth_delay: float = 1.0
+) -> web.Application:
+    """All that is served on the one port."""
+    protocol, status = LanProtocol(lan), Status(registry, metrics)
+    gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
+    app = web.Application(middlewares=middleware.around(metrics, gatekeeper), client_max_size=settings.max_body_bytes)
+    app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics)])
+    app.on_shutdown.append(protocol.refuse_waiting)
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, settings: Settings, context: ssl.SSLContext) -> AsyncIterator[int]:
+    """Listen on all addresses and give the port; at the end running requests get time to finish.
+
+    Raises:
+        ConfigurationError: an address or the port is not free.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,  # the middleware tells more, and knows what must not be told
+        keepalive_timeout=_KEEP_ALIVE,
+        shutdown_timeout=settings.stop_timeout,
+    )
+    renewal = Renewal(settings, context)
+    await runner.setup()
+    renewing = asyncio.create_task(_renew(renewal))
+    try:
+        yield await _listen(runner, settings, context)
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext) -> int:
+    port = settings.port
+    for address in settings.bind:
+        site = web.TCPSite(runner, str(address), port, ssl_context=context, backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigurationError(f"cannot listen on {address}, port {port}: {reason}") from None
+        port = port or int(runner.addresses[0][1])  # all addresses share the port that the first one got
+    return port
+
+
+async def _renew(renewal: Renewal) -> None:
+    while True:
+        await asyncio.sleep(_CERTIFICATE_CHECK)
+        try:
+            await asyncio.to_thread(renewal.check)
+        except Exception:
+            log.exception("the certificate could not be checked")
