@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.errors import InvalidSession
 
 UNUSED_GRACE = 0.5
+_ENDED_KEPT = 4096  # sessions
 
 
 class Holder(Protocol):
@@ -63,6 +64,7 @@ class LockQueue:
         self._orphaned = orphaned
         self._new_session = new_session
         self._waiting: deque[Ticket] = deque()
+        self._ended: deque[int] = deque(maxlen=_ENDED_KEPT)
         self.lease: Lease | None = None
 
     @property
@@ -113,14 +115,15 @@ class LockQueue:
         Raises:
             InvalidSession: it is not (or no longer) the holder.
         """
-        lease = self._lease_of(session)
-        self.lease = None
-        return lease
+        return self._end(self._lease_of(session))
+
+    def ended(self, session: int) -> bool:
+        """Was this the session of a lease that has ended, in whatever way?"""
+        return session in self._ended
 
     def revoke(self) -> Lease | None:
         """End the lease, whoever has it: the TSE behind it is gone."""
-        lease, self.lease = self.lease, None
-        return lease
+        return None if self.lease is None else self._end(self.lease)
 
     def lapse(self, now: float) -> tuple[Lease, Lapse] | None:
         """End a lease whose time is over, and tell why."""
@@ -134,8 +137,12 @@ class LockQueue:
         reason = self._reason_to_end(lease, now)
         if reason is None:
             return None
+        return self._end(lease), reason
+
+    def _end(self, lease: Lease) -> Lease:
         self.lease = None
-        return lease, reason
+        self._ended.append(lease.session)
+        return lease
 
     def _reason_to_end(self, lease: Lease, now: float) -> Lapse | None:
         if now - lease.touched >= self._idle:

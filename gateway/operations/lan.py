@@ -11,14 +11,12 @@ the client starts its export again.
 
 import asyncio
 import hashlib
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, InvalidSession, LockRefused
+from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, LockRefused
 from gateway.fleet.device import Device
 from gateway.fleet.lease import Lease
 from gateway.fleet.registry import Registry
@@ -28,8 +26,6 @@ from gateway.tse.results import Result, explain
 from gateway.tse.sectors import MAX_COMMAND, SECTOR
 
 _MOST_BLOCKS = 65_536  # 32 MiB in one request
-_UNLOCKS_KEPT = 4096
-_UNLOCK_KEPT_SECONDS = 75.0  # a client waits 60 s for an answer, then gives up without a second try
 
 
 class Connection(Protocol):
@@ -61,14 +57,11 @@ class LanTse:
         metrics: Metrics,
         *,
         lock_wait: float = 45.0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._metrics = metrics
         self._lock_wait = lock_wait
-        self._clock = clock
         self._last: WeakKeyDictionary[Lease, _Remembered] = WeakKeyDictionary()
-        self._unlocked: OrderedDict[tuple[str, int], tuple[float, Connection]] = OrderedDict()
 
     def serials(self) -> list[str]:
         """The TSEs that can be used now."""
@@ -87,19 +80,9 @@ class LanTse:
             raise LockRefused("the client hung up while it waited")
         return lease.session
 
-    async def unlock(self, serial: str, session: int, connection: Connection) -> None:
+    async def unlock(self, serial: str, session: int) -> None:
         """Give the lock back; a re-sent unlock is as good as the first."""
-        device = self._registry.find(serial)
-        key = (device.serial, session)
-        try:
-            device.release(session)
-        except InvalidSession:
-            if not self._was_unlocked(key, connection):
-                raise
-            self._metrics.replayed(device.serial)
-        self._unlocked[key] = (self._clock(), connection)
-        while len(self._unlocked) > _UNLOCKS_KEPT:
-            self._unlocked.popitem(last=False)
+        self._registry.find(serial).release(session)
 
     async def read_info(self, serial: str, session: int, connection: Connection) -> bytes:
         """The 512 bytes of the info sector."""
@@ -164,10 +147,6 @@ class LanTse:
             answer.add_done_callback(remembered.settled)
             self._last[lease] = remembered
             return await asyncio.shield(answer)
-
-    def _was_unlocked(self, key: tuple[str, int], connection: Connection) -> bool:
-        when, first = self._unlocked.get(key, (float("-inf"), connection))
-        return first is not connection and self._clock() - when <= _UNLOCK_KEPT_SECONDS
 
 
 def _check_range(device: Device, block: int, count: int) -> None:

@@ -80,7 +80,7 @@ class LanProtocol:
         return answers.ok_json({"data": waiting.result()})
 
     async def unlock(self, request: web.Request) -> web.Response:
-        await self._lan.unlock(*_address(request), self._connection(request))
+        await self._lan.unlock(*_address(request))
         return answers.ok(b"{}")
 
     async def read_info(self, request: web.Request) -> web.Response:

@@ -17,6 +17,9 @@ END = bytes(2 * SECTOR)
 NAME_ROOM = 100
 INFO_NAME = "info.csv"
 
+# What tarfile lets out when headers are nonsense, besides its own errors.
+_TARFILE_RAISES = (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError)
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -35,23 +38,28 @@ def member(name: str, data: bytes, *, mtime: int) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(data), mtime, 0o444
     long_name = len(name.encode()) > NAME_ROOM or not name.isascii()
-    form = tarfile.PAX_FORMAT if long_name else tarfile.USTAR_FORMAT
-    return info.tobuf(form, "utf-8", "strict") + data + bytes(-len(data) % SECTOR)
+    header = info.tobuf(tarfile.PAX_FORMAT if long_name else tarfile.USTAR_FORMAT, "utf-8", "strict")
+    return header + data + bytes(-len(data) % SECTOR)
 
 
 def members(archive: bytes) -> Iterator[Member]:
     """The files of an archive held in memory, in their order.
 
     Raises:
-        ProtocolError: not a TAR, or damaged.
+        ProtocolError: not a TAR, cut off within a member, or damaged.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for info in tar:
+                end = info.offset_data + info.size
+                if info.size < 0 or info.issparse() or end > len(archive):
+                    raise ProtocolError(f"not a readable TAR: member at {info.offset} has a wrong size")
                 if info.isfile():
-                    opened = tar.extractfile(info)
-                    yield Member(info.name.removeprefix("./"), opened.read() if opened else b"", info.offset // SECTOR)
-    except tarfile.TarError as error:
+                    yield Member(info.name.removeprefix("./"), archive[info.offset_data : end], info.offset // SECTOR)
+            # tarfile takes a broken header for the end; only zeros or nothing are one.
+            if any(archive[tar.offset : tar.offset + SECTOR]):
+                raise ProtocolError(f"not a readable TAR: broken header at {tar.offset}")
+    except _TARFILE_RAISES as error:
         raise ProtocolError(f"not a readable TAR: {error}") from None
 
 

@@ -27,7 +27,7 @@ def load(data: bytes) -> list[x509.Certificate]:
         if _PEM_MARK in data:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ProtocolError(f"not a certificate: {error}") from None
 
 
@@ -60,25 +60,43 @@ def chain_problems(leaf: x509.Certificate, others: Sequence[x509.Certificate], a
     root is to be trusted is for the caller to say.
     """
     problems: list[str] = []
-    current, seen = leaf, 0
+    current, seen = leaf, [leaf]
     while True:
-        if not current.not_valid_before_utc <= at <= current.not_valid_after_utc:
+        if not _valid(current, at):
             problems.append(f"certificate {current.serial_number:x} was not valid at {at.isoformat()}")
-        issuer = next((other for other in [*others, current] if _issued(other, current)), None)
-        if issuer is None:
-            problems.append(f"the issuer of certificate {current.serial_number:x} is missing")
-            return problems
+        # A root may have been renewed under its old name and key: take the one that holds.
+        issuers = sorted(
+            (other for other in [*others, current] if _issued(other, current)), key=lambda c: _valid(c, at)
+        )
+        if not issuers:
+            return [*problems, f"the issuer of certificate {current.serial_number:x} is missing"]
+        issuer = issuers[-1]
         if issuer == current:
             return problems
-        current, seen = issuer, seen + 1
-        if seen > len(others):
-            problems.append("the chain of certificates goes in a circle")
-            return problems
+        if issuer in seen:
+            return [*problems, "the chain of certificates goes in a circle"]
+        if not _may_issue(issuer):
+            problems.append(f"certificate {issuer.serial_number:x} may not issue certificates")
+        seen.append(issuer)
+        current = issuer
+
+
+def _valid(certificate: x509.Certificate, at: datetime) -> bool:
+    return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def _may_issue(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return _issued(certificate, certificate)  # early test roots come without; trust in a root is the caller's
+    except (ValueError, x509.DuplicateExtension):
+        return False

@@ -11,7 +11,6 @@ from typing import Annotated, Self
 from gateway.errors import ProtocolError
 from gateway.tse.fields import (
     U8,
-    U16,
     U32,
     U64,
     Command,

@@ -3,6 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
+from gateway.errors import BadRequest
+
 RETAIL_SEED = b"SwissbitSwissbit"
 MAX_SEED = 32
 PIN_LENGTH = 5
@@ -24,10 +26,10 @@ class Credentials:
 def initial_credentials(seed: bytes, serial: bytes) -> Credentials:
     """Derive them from the seed of the reseller (at most 32 bytes) and the serial (32 bytes).
 
-    The words of SHA-256(seed || serial), each modulo a power of ten.
+    The words of SHA-256(seed || serial), each modulo a power of ten. `BadRequest` for a longer seed.
     """
     if len(seed) > MAX_SEED:
-        raise ValueError(f"a seed has at most {MAX_SEED} bytes")
+        raise BadRequest(f"a seed has at most {MAX_SEED} bytes")
     digest = hashlib.sha256(seed + serial).digest()
     words = [int.from_bytes(digest[at : at + 8], "big") for at in (0, 8, 16)]
     puk, admin, time_admin = (

@@ -10,7 +10,6 @@ length is checked; what does not fit exactly is a `ProtocolError`.
 """
 
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Annotated, Any, ClassVar, Protocol, Self, get_type_hints
 
 from gateway.errors import ProtocolError
@@ -83,6 +82,8 @@ class Listed:
 
     def decode(self, data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
         count, at = Unsigned(1).decode(data, at)
+        if count > self.most:
+            raise ProtocolError(f"a list has at most {self.most} items, not {count}")
         items = []
         for _ in range(count):
             item, at = self.item.decode(data, at)
@@ -164,7 +165,7 @@ class Command(Record):
     @classmethod
     def decode(cls, command: bytes) -> Self:
         """Understand the bytes of a command of this kind; `ProtocolError` if they do not fit."""
-        if command[0] != cls.opcode or command[1:2] != b"\0":
+        if command[:2] != bytes([cls.opcode, 0]):
             raise ProtocolError(f"not a {cls.title} command")
         return cls.decode_fields(command, 2)
 
@@ -177,8 +178,12 @@ def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
     return bytes(data[at:end]), end
 
 
-@cache
 def layout_of(record: type[Record]) -> tuple[tuple[str, Codec], ...]:
-    """Names and codecs of a record's fields, in order."""
-    hints = get_type_hints(record, include_extras=True)
-    return tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(record))
+    """Names and codecs of a record's fields, in order; worked out once for each kind."""
+    if record not in _LAYOUTS:
+        hints = get_type_hints(record, include_extras=True)
+        _LAYOUTS[record] = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(record))
+    return _LAYOUTS[record]
+
+
+_LAYOUTS: dict[type[Record], tuple[tuple[str, Codec], ...]] = {}

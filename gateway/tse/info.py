@@ -27,7 +27,8 @@ _FLAGS = 0x1C
 _VALID_TIME, _SELF_TEST_PASSED, _CTSS_ACTIVE, _EXPORT_IF_CSP_FAILS = 1, 2, 4, 8
 _KEY_LENGTH, _KEY = 0x6A, 0x6B
 _KEY_ROOM = 0xD0 - _KEY
-_DESCRIPTION = 0x120
+_SERIAL, _SERIAL_LENGTH = 0x100, 32
+_DESCRIPTION = _SERIAL + _SERIAL_LENGTH
 
 # name -> (offset, struct format)
 _LAYOUT = {
@@ -123,7 +124,7 @@ class TseInfo:
         for name, (at, room) in _TEXTS.items():
             values[name] = sector[at : at + room].split(b"\0")[0].decode("latin-1")
         return cls(
-            serial=bytes(sector[0x100:0x120]),
+            serial=bytes(sector[_SERIAL:_DESCRIPTION]),
             public_key=bytes(sector[_KEY : _KEY + length]),
             valid_time=bool(flags & _VALID_TIME),
             self_test_passed=bool(flags & _SELF_TEST_PASSED),
@@ -144,17 +145,22 @@ class TseInfo:
             | self.export_if_csp_fails * _EXPORT_IF_CSP_FAILS
         )
         for name, (at, form) in _LAYOUT.items():
-            struct.pack_into(form, sector, at, getattr(self, name))
+            try:
+                struct.pack_into(form, sector, at, getattr(self, name))
+            except struct.error:
+                raise ProtocolError(f"{name} of {getattr(self, name)} does not fit the info sector") from None
         for name, (at, room) in _TEXTS.items():
-            text = getattr(self, name).encode("latin-1")
+            text = getattr(self, name).encode("latin-1", "replace")
             if len(text) >= room:
                 raise ProtocolError(f"{name} of {len(text)} bytes does not fit {room - 1}")
             sector[at : at + len(text)] = text
         if len(self.public_key) > _KEY_ROOM:
             raise ProtocolError(f"public key of {len(self.public_key)} bytes does not fit the info sector")
+        if len(self.serial) != _SERIAL_LENGTH:
+            raise ProtocolError(f"a serial has {_SERIAL_LENGTH} bytes, not {len(self.serial)}")
         sector[_KEY_LENGTH] = len(self.public_key)
         sector[_KEY : _KEY + len(self.public_key)] = self.public_key
-        sector[0x100:0x120] = self.serial
+        sector[_SERIAL:_DESCRIPTION] = self.serial
         return bytes(sector)
 
     @property

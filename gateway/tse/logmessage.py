@@ -1,4 +1,4 @@
-"""Log messages of a TSE (BSI TR-03151, log version 2): build, understand, verify.
+"""Log messages of a TSE (BSI TR-03151): build (log version 2), understand (2 and 3), verify.
 
     SEQUENCE { 2, type OID, certified data [0].., serial, { algorithm OID },
                (audit data,) signature counter, log time, signature r||s }
@@ -7,6 +7,7 @@ The certified data are context-tagged and not wrapped:
     transaction  80 operation 81 client 82 process data 83 process type [84] 85 number [86]
     system       80 operation 81 operation data [82]
     audit        none; an OCTET STRING stands between algorithm and counter
+Log version 3 differs in system logs only: 80 operation [81] [82] A3 operation data.
 
 Signed are the complete elements (tag, length, value, as stored) of everything inside the
 outer SEQUENCE except the signature. Real devices write process data with indefinite
@@ -15,7 +16,9 @@ stay the stored ones.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+import itertools
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import ProtocolError
+from gateway.tse import der
 
 _LOG_OID = bytes.fromhex("04007f0007030701")  # 0.4.0.127.0.7.3.7.1
 _ECDSA_OID = bytes.fromhex("04007f000701010401")  # 0.4.0.127.0.7.1.1.4.1
@@ -43,10 +47,11 @@ _HASHES: dict[int, tuple[str, Callable[[], hashes.HashAlgorithm]]] = {
 }
 ECDSA_SHA384 = _ECDSA_OID + b"\x04"
 
-_SEQUENCE, _INTEGER, _OCTETS, _OID = 0x30, 0x02, 0x04, 0x06
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
-_TIME_FORMATS = {_INTEGER: "unixTime", _UTC_TIME: "utcTime", _GENERALIZED_TIME: "generalizedTime"}
-_PROCESS_DATA_CONSTRUCTED = 0xA2
+_TIME_FORMATS = {der.INTEGER: "unixTime", der.UTC_TIME: "utcTime", der.GENERALIZED_TIME: "generalizedTime"}
+_NAME_OF_TIME = {"unixTime": "Unixt", "utcTime": "Utc", "generalizedTime": "Gent"}
+_UTC_TIME = re.compile(r"(\d{12})Z", re.ASCII)
+_GENERALIZED_TIME = re.compile(r"(\d{14})(?:\.\d+)?Z", re.ASCII)
+_FILE_COUNTER = re.compile(r"_Fc-\d+(?=\.log$)")
 
 
 class LogType(StrEnum):
@@ -58,11 +63,14 @@ class LogType(StrEnum):
 
 
 _TYPES = dict(enumerate(LogType, start=1))
+_FEWEST_ELEMENTS = 7
+# Numbers of the certified data without which a log says nothing: operation, client and transaction number.
+_MANDATORY = {LogType.TRANSACTION: {0, 1, 5}, LogType.SYSTEM: {0}, LogType.AUDIT: set()}
 
 
 @dataclass(frozen=True, slots=True)
 class LogMessage:
-    """One log message, as understood. `log_time` in Unix seconds, `signature` as r||s.
+    """One log message, as understood. `log_time` in Unix seconds, `time_text` as stored, `signature` as r||s.
 
     `deviations` names what is not strict DER though it could be read; an empty tuple
     means that the message is well-formed in every byte.
@@ -81,6 +89,7 @@ class LogMessage:
     signature_counter: int
     log_time: int
     time_format: str
+    time_text: str
     signature: bytes
     signed_bytes: bytes
     version: int = 2
@@ -94,47 +103,43 @@ class LogMessage:
             ProtocolError: truncated, or not of the form above.
         """
         deviations: list[str] = []
-        outer = _read(data, 0, deviations)
-        if outer.tag != _SEQUENCE:
-            raise ProtocolError("a log message is a SEQUENCE")
+        outer = der.read(data, 0, deviations)
+        der.expect(outer, der.SEQUENCE, "a log message")
         if outer.end != len(data):
             deviations.append(f"{len(data) - outer.end} bytes behind the message")
-        elements = list(_walk(data, outer.start, outer.end, deviations))
-        if len(elements) < 7:
-            raise ProtocolError("a log message has at least seven elements")
-        version = _integer(_expect(elements[0], _INTEGER, "version"), deviations)
+        elements = list(der.walk(data, outer.start, outer.end, deviations))
+        if len(elements) < _FEWEST_ELEMENTS:
+            raise ProtocolError(f"a log message has at least {_FEWEST_ELEMENTS} elements")
+        version = der.integer(der.expect(elements[0], der.INTEGER, "version"), deviations)
         if version not in (2, 3):
             raise ProtocolError(f"log version {version} is not known")
         log_type = _log_type(elements[1])
-        context = [item for item in elements[2:] if item.tag & 0xC0 == 0x80]
-        rest = elements[2 + len(context) :]
-        if elements[2 : 2 + len(context)] != context:
-            raise ProtocolError("certified data are not in one place")
+        certified = _certified(elements[2:], log_type)
+        rest = elements[2 + len(certified) :]
         audit = b""
         if log_type is LogType.AUDIT and len(rest) == 6:
-            audit = _expect(rest.pop(2), _OCTETS, "audit data").value
+            audit = der.expect(rest.pop(2), der.OCTETS, "audit data").value
         if len(rest) != 5:
             raise ProtocolError(f"{len(rest)} elements behind the certified data, 5 expected")
         serial, algorithm, counter, time, signature = rest
-        if time.tag not in _TIME_FORMATS:
-            raise ProtocolError(f"log time with tag 0x{time.tag:02x}")
-        tagged = {item.tag & 0x1F: item for item in context}
         is_transaction = log_type is LogType.TRANSACTION
+        system_data = certified.get(1 if version == 2 else 3) if log_type is LogType.SYSTEM else None
         return cls(
             log_type=log_type,
-            operation=_text(tagged.get(0)),
-            client_id=_text(tagged.get(1)) if is_transaction else "",
-            process_data=_octets(tagged.get(2), deviations) if is_transaction else b"",
-            process_type=_text(tagged.get(3)) if is_transaction else "",
-            transaction_number=_transaction_number(tagged, deviations) if is_transaction else None,
-            system_data=_octets(tagged.get(1), deviations) if log_type is LogType.SYSTEM else b"",
+            operation=_text(certified.get(0)),
+            client_id=_text(certified.get(1)) if is_transaction else "",
+            process_data=der.octets(certified[2], deviations) if is_transaction and 2 in certified else b"",
+            process_type=_text(certified.get(3)) if is_transaction else "",
+            transaction_number=der.integer(certified[5], deviations) if is_transaction else None,
+            system_data=system_data.value if system_data is not None else b"",
             audit_data=audit,
-            serial=_expect(serial, _OCTETS, "serial number").value,
+            serial=der.expect(serial, der.OCTETS, "serial number").value,
             algorithm=_algorithm(algorithm, deviations),
-            signature_counter=_integer(_expect(counter, _INTEGER, "signature counter"), deviations),
+            signature_counter=der.integer(der.expect(counter, der.INTEGER, "signature counter"), deviations),
             log_time=_unix_time(time, deviations),
             time_format=_TIME_FORMATS[time.tag],
-            signature=_expect(signature, _OCTETS, "signature").value,
+            time_text=_text(time) if time.tag != der.INTEGER else str(_unix_time(time, [])),
+            signature=der.expect(signature, der.OCTETS, "signature").value,
             signed_bytes=data[outer.start : signature.at],
             version=version,
             deviations=tuple(deviations),
@@ -153,17 +158,15 @@ class LogMessage:
     @property
     def file_name(self) -> str:
         """Name of the message in an export (BSI TR-03151, TAR naming)."""
-        prefix = {"unixTime": "Unixt", "utcTime": "Utc", "generalizedTime": "Gent"}[self.time_format]
-        time = {
-            "unixTime": str(self.log_time),
-            "utcTime": datetime.fromtimestamp(self.log_time, UTC).strftime("%y%m%d%H%M%SZ"),
-            "generalizedTime": datetime.fromtimestamp(self.log_time, UTC).strftime("%Y%m%d%H%M%SZ"),
-        }[self.time_format]
-        stem = f"{prefix}_{time}_Sig-{self.signature_counter}_Log-"
+        stem = f"{_NAME_OF_TIME[self.time_format]}_{self.time_text}_Sig-{self.signature_counter}_Log-"
         if self.log_type is LogType.TRANSACTION:
             step = self.operation.removesuffix("Transaction").capitalize()
             return f"{stem}Tra_No-{self.transaction_number}_{step}_Client-{self.client_id}.log"
         return f"{stem}Sys_{self.operation}.log" if self.log_type is LogType.SYSTEM else f"{stem}Aud.log"
+
+    def is_named(self, name: str) -> bool:
+        """Is this the right name for it? A file counter (`_Fc-1`) before the ending may be there."""
+        return self.file_name in (name, _FILE_COUNTER.sub("", name))
 
 
 def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
@@ -179,11 +182,8 @@ def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
     if len(message.signature) != 2 * width:
         return False
     r, s = int.from_bytes(message.signature[:width], "big"), int.from_bytes(message.signature[width:], "big")
-    if r == 0 or s == 0:
-        return False
-    try:
-        signature = utils.encode_dss_signature(r, s)
-        key.verify(signature, message.signed_bytes, ec.ECDSA(_HASHES[number][1]()))
+    try:  # r and s outside 1 to n-1 are refused there
+        key.verify(utils.encode_dss_signature(r, s), message.signed_bytes, ec.ECDSA(_HASHES[number][1]()))
     except InvalidSignature:
         return False
     return True
@@ -239,18 +239,18 @@ class Draft:
     def _around(cls, kind: LogType, certified: bytes, serial: bytes, counter: int, unix_time: int) -> "Draft":
         number = next(number for number, known in _TYPES.items() if known is kind)
         return cls(
-            element(_INTEGER, b"\x02")
-            + element(_OID, _LOG_OID + bytes([number]))
+            element(der.INTEGER, b"\x02")
+            + element(der.OID, _LOG_OID + bytes([number]))
             + certified
-            + element(_OCTETS, serial)
-            + element(_SEQUENCE, element(_OID, ECDSA_SHA384))
-            + element(_INTEGER, integer_content(counter))
-            + element(_INTEGER, integer_content(unix_time))
+            + element(der.OCTETS, serial)
+            + element(der.SEQUENCE, element(der.OID, ECDSA_SHA384))
+            + element(der.INTEGER, integer_content(counter))
+            + element(der.INTEGER, integer_content(unix_time))
         )
 
     def sealed(self, signature: bytes) -> bytes:
         """The complete message with `signature` as r||s."""
-        return element(_SEQUENCE, self.to_be_signed + element(_OCTETS, signature))
+        return element(der.SEQUENCE, self.to_be_signed + element(der.OCTETS, signature))
 
 
 def element(tag: int, value: bytes) -> bytes:
@@ -267,114 +267,44 @@ def integer_content(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big")
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    tag: int
-    at: int
-    start: int
-    end: int
-    value: bytes
-    next: int
+def _certified(elements: list[der.Element], log_type: LogType) -> dict[int, der.Element]:
+    """The context-tagged elements at the beginning, by number."""
+    numbers = [item.tag & 0x1F for item in itertools.takewhile(lambda item: item.tag & 0xC0 == 0x80, elements)]
+    if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
+        raise ProtocolError("the certified data are not in their order")
+    if not _MANDATORY[log_type] <= set(numbers) or (log_type is LogType.AUDIT and numbers):
+        raise ProtocolError(f"{log_type} log with certified data {numbers}")
+    return dict(zip(numbers, elements, strict=False))
 
 
-def _read(data: bytes, at: int, deviations: list[str]) -> _Element:
-    if at + 2 > len(data):
-        raise ProtocolError("the message ends within an element")
-    tag, first, start = data[at], data[at + 1], at + 2
-    if tag & 0x1F == 0x1F:
-        raise ProtocolError("a tag of several bytes")
-    if first == 0x80:
-        return _read_indefinite(data, at, deviations)
-    length = first
-    if first > 0x80:
-        size = first & 0x7F
-        start += size
-        if start > len(data) or size > 8:
-            raise ProtocolError("the message ends within a length")
-        length = int.from_bytes(data[at + 2 : start], "big")
-        if length < 0x80 or data[at + 2] == 0:
-            deviations.append(f"length at {at} is longer than it must be")
-    end = start + length
-    if end > len(data):
-        raise ProtocolError(f"element at {at} claims {length} bytes, {len(data) - start} are there")
-    return _Element(tag, at, start, end, data[start:end], end)
-
-
-def _read_indefinite(data: bytes, at: int, deviations: list[str]) -> _Element:
-    if data[at] != _PROCESS_DATA_CONSTRUCTED:
-        raise ProtocolError(f"indefinite length at {at}, allowed in process data only")
-    end = at + 2
-    while data[end : end + 2] != b"\0\0":
-        piece = _read(data, end, deviations)
-        if piece.tag != _OCTETS:
-            raise ProtocolError("process data of indefinite length hold OCTET STRINGs only")
-        end = piece.next
-    return _Element(data[at], at, at + 2, end, data[at + 2 : end], end + 2)
-
-
-def _walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[_Element]:
-    while at < end:
-        item = _read(data, at, deviations)
-        if item.next > end:
-            raise ProtocolError("an element reaches beyond its message")
-        yield item
-        at = item.next
-
-
-def _expect(item: _Element, tag: int, what: str) -> _Element:
-    if item.tag != tag:
-        raise ProtocolError(f"{what} with tag 0x{item.tag:02x}, 0x{tag:02x} expected")
-    return item
-
-
-def _integer(item: _Element, deviations: list[str]) -> int:
-    if not item.value:
-        raise ProtocolError("an INTEGER without content")
-    if item.value[0] & 0x80:
-        deviations.append(f"negative INTEGER at {item.at}")
-    elif len(item.value) > 1 and item.value[0] == 0 and not item.value[1] & 0x80:
-        deviations.append(f"INTEGER at {item.at} is longer than it must be")
-    return int.from_bytes(item.value, "big", signed=True)
-
-
-def _log_type(item: _Element) -> LogType:
-    oid = _expect(item, _OID, "log type").value
+def _log_type(item: der.Element) -> LogType:
+    oid = der.expect(item, der.OID, "log type").value
     if oid[:-1] != _LOG_OID or oid[-1] not in _TYPES:
         raise ProtocolError(f"log type {oid.hex()} is not known")
     return _TYPES[oid[-1]]
 
 
-def _algorithm(item: _Element, deviations: list[str]) -> bytes:
-    inner = list(_walk(_expect(item, _SEQUENCE, "signature algorithm").value, 0, len(item.value), deviations))
-    if not inner or inner[0].tag != _OID or not inner[0].value:
+def _algorithm(item: der.Element, deviations: list[str]) -> bytes:
+    der.expect(item, der.SEQUENCE, "signature algorithm")
+    inner = list(der.walk(item.data, item.start, item.end, deviations))
+    if not inner or inner[0].tag != der.OID or not inner[0].value:
         raise ProtocolError("signature algorithm without OID")
     return inner[0].value
 
 
-def _transaction_number(tagged: dict[int, _Element], deviations: list[str]) -> int | None:
-    return _integer(tagged[5], deviations) if 5 in tagged else None
-
-
-def _text(item: _Element | None) -> str:
+def _text(item: der.Element | None) -> str:
     return item.value.decode("utf-8", "backslashreplace") if item is not None else ""
 
 
-def _octets(item: _Element | None, deviations: list[str]) -> bytes:
-    if item is None:
-        return b""
-    if item.tag != _PROCESS_DATA_CONSTRUCTED:
-        return item.value
-    return b"".join(piece.value for piece in _walk(item.value, 0, len(item.value), deviations))
-
-
-def _unix_time(item: _Element, deviations: list[str]) -> int:
-    if item.tag == _INTEGER:
-        return _integer(item, deviations)
-    text = item.value.decode("ascii", "replace")
-    form = "%y%m%d%H%M%SZ" if item.tag == _UTC_TIME else "%Y%m%d%H%M%SZ"
-    if item.tag == _GENERALIZED_TIME and "." in text:
-        text = text.split(".")[0] + "Z"
+def _unix_time(item: der.Element, deviations: list[str]) -> int:
+    if item.tag not in _TIME_FORMATS:
+        raise ProtocolError(f"log time with tag 0x{item.tag:02x}")
+    if item.tag == der.INTEGER:
+        return der.integer(item, deviations)
+    pattern, form = (_UTC_TIME, "%y%m%d%H%M%S") if item.tag == der.UTC_TIME else (_GENERALIZED_TIME, "%Y%m%d%H%M%S")
+    text = _text(item)
+    found = pattern.fullmatch(text)
     try:
-        return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp())
+        return int(datetime.strptime(found[1] if found else "", form).replace(tzinfo=UTC).timestamp())
     except ValueError:
         raise ProtocolError(f"log time {text!r} cannot be read") from None

@@ -124,7 +124,7 @@ def explain(code: int) -> str:
 def _lookup(code: int) -> Result | ApiError | None:
     if code in _AUTHENTICATION_FAILED:
         return Result.AUTHENTICATION_FAILED
-    kind: type[Result] | type[ApiError] = Result if code >= _FIRST_DEVICE_RESULT or code == 0 else ApiError
+    kind: type[Result | ApiError] = Result if code >= _FIRST_DEVICE_RESULT or code == 0 else ApiError
     try:
         return kind(code)  # type: ignore[call-arg]
     except ValueError:

@@ -61,7 +61,9 @@ def test_only_the_holder_releases() -> None:
     lease = hold(lock, Till())
     with pytest.raises(InvalidSession):
         lock.release(lease.session + 1)
+    assert not lock.ended(lease.session)
     lock.release(lease.session)
+    assert lock.ended(lease.session)
     with pytest.raises(InvalidSession):
         lock.release(lease.session)
 

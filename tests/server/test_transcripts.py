@@ -115,6 +115,10 @@ class Replay:
         self._recorder.blocks.clear()
         path, body = self._path(exchange), self._body(exchange)
         status, answer = await self._ask(http, exchange.method, path, body)
+        if exchange.verb == "unlock" and exchange.error == FORGOTTEN:
+            # The client takes an unlock's error for the result of the whole call, so none is better than the recorded.
+            assert status in {200, exchange.status}
+            return
         assert status == exchange.status, (exchange, answer)
         if status != 200:
             assert isinstance(answer, dict)

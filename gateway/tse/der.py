@@ -1,0 +1,108 @@
+"""Reading DER elements without losing their stored bytes: signatures cover these, not a re-encoding.
+
+Real devices deviate now and then (process data of indefinite length, lengths longer than
+they must be). What can still be read only one way is read, and named in a list of deviations.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.errors import ProtocolError
+
+SEQUENCE, INTEGER, OCTETS, OID = 0x30, 0x02, 0x04, 0x06
+UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
+PROCESS_DATA_CONSTRUCTED = 0xA2
+MAX_INTEGER = 9  # a u64 and its sign
+
+_INDEFINITE = 0x80
+_END_OF_CONTENTS = b"\0\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Where an element of `data` begins (`at`), its content between `start` and `end`, and what follows (`next`)."""
+
+    data: bytes
+    tag: int
+    at: int
+    start: int
+    end: int
+    next: int
+
+    @property
+    def value(self) -> bytes:
+        """Its content."""
+        return self.data[self.start : self.end]
+
+
+def read(data: bytes, at: int, deviations: list[str]) -> Element:
+    """The element at `at`; `ProtocolError` if it does not fit `data`."""
+    if at + 2 > len(data):
+        raise ProtocolError("the message ends within an element")
+    tag, length, start = data[at], data[at + 1], at + 2
+    if tag & 0x1F == 0x1F:
+        raise ProtocolError("a tag of several bytes")
+    if length == _INDEFINITE:
+        return _read_indefinite(data, at, deviations)
+    if length > _INDEFINITE:
+        size = length & 0x7F
+        start += size
+        if start > len(data) or size > 8:
+            raise ProtocolError("the message ends within a length")
+        length = int.from_bytes(data[at + 2 : start], "big")
+        if length < 0x80 or data[at + 2] == 0:
+            deviations.append(f"length at {at} is longer than it must be")
+    end = start + length
+    if end > len(data):
+        raise ProtocolError(f"element at {at} claims {length} bytes, {len(data) - start} are there")
+    return Element(data, tag, at, start, end, end)
+
+
+def walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[Element]:
+    """The elements that fill `data` from `at` to `end`."""
+    while at < end:
+        item = read(data, at, deviations)
+        if item.next > end:
+            raise ProtocolError("an element reaches beyond its message")
+        yield item
+        at = item.next
+
+
+def expect(item: Element, tag: int, what: str) -> Element:
+    """The element itself if it has the tag, else `ProtocolError`."""
+    if item.tag != tag:
+        raise ProtocolError(f"{what} with tag 0x{item.tag:02x}, 0x{tag:02x} expected")
+    return item
+
+
+def integer(item: Element, deviations: list[str]) -> int:
+    """The content as a number that cannot be negative; a leading one bit is a forgotten zero byte."""
+    content = item.value
+    if not 1 <= len(content) <= MAX_INTEGER:
+        raise ProtocolError(f"an INTEGER of {len(content)} bytes")
+    if content[0] & 0x80:
+        deviations.append(f"negative INTEGER at {item.at}")
+    elif len(content) > 1 and content[0] == 0 and not content[1] & 0x80:
+        deviations.append(f"INTEGER at {item.at} is longer than it must be")
+    return int.from_bytes(content, "big")
+
+
+def octets(item: Element, deviations: list[str]) -> bytes:
+    """The content of an OCTET STRING, the pieces put together if it is constructed."""
+    if item.tag != PROCESS_DATA_CONSTRUCTED:
+        return item.value
+    pieces = walk(item.data, item.start, item.end, deviations)
+    return b"".join(expect(piece, OCTETS, "a piece of process data").value for piece in pieces)
+
+
+def _read_indefinite(data: bytes, at: int, deviations: list[str]) -> Element:
+    if data[at] != PROCESS_DATA_CONSTRUCTED:
+        raise ProtocolError(f"indefinite length at {at}, allowed in process data only")
+    deviations.append(f"process data of indefinite length at {at}")
+    end = at + 2
+    while data[end : end + 2] != _END_OF_CONTENTS:
+        # The tag first: pieces within pieces would be read by recursion as deep as a stranger likes.
+        if data[end : end + 1] != bytes([OCTETS]):
+            raise ProtocolError("process data of indefinite length hold OCTET STRINGs only")
+        end = read(data, end, []).next
+    return Element(data, data[at], at, at + 2, end, end + 2)

@@ -1,0 +1,51 @@
+"""What a command leaves unfinished on a TSE: an import or an export that blocks other clients until it ends."""
+
+from enum import StrEnum
+
+from gateway.tse.commands import (
+    AbortExport,
+    AbortImport,
+    CloseImport,
+    NextExportPart,
+    OpenImport,
+    Part,
+    StartExport,
+)
+from gateway.tse.fields import Command
+from gateway.tse.results import Result
+
+
+class Work(StrEnum):
+    """Kinds of work that take more than one command."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+UNDO: dict[Work, Command] = {Work.IMPORT: AbortImport(), Work.EXPORT: AbortExport()}
+_LAST_PART = Part(b"").encode()
+
+
+def done(unfinished: set[Work], command: bytes, reply: bytes) -> None:
+    """Bring `unfinished` up to date after the TSE carried out `command`."""
+    match command[0]:
+        case OpenImport.opcode:
+            unfinished.add(Work.IMPORT)
+        case CloseImport.opcode | AbortImport.opcode:
+            unfinished.discard(Work.IMPORT)
+        case StartExport.opcode:
+            unfinished.add(Work.EXPORT)
+        case AbortExport.opcode:
+            unfinished.discard(Work.EXPORT)
+        case NextExportPart.opcode if reply == _LAST_PART:
+            unfinished.discard(Work.EXPORT)
+        case _:
+            pass
+
+
+def refused(unfinished: set[Work], result: int) -> None:
+    """Bring `unfinished` up to date after the TSE refused a command: it may know that there is nothing to finish."""
+    if result == Result.NO_TRANSACTION_IN_PROGRESS:
+        unfinished.discard(Work.IMPORT)
+    elif result == Result.NO_EXPORT_IN_PROGRESS:
+        unfinished.discard(Work.EXPORT)
