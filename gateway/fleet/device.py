@@ -18,24 +18,15 @@ from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayErro
 from gateway.fleet.lease import Holder, Lease, LockQueue, Ticket
 from gateway.fleet.opening import Opening, T
 from gateway.metrics import Metrics
-from gateway.tse.commands import (
-    AbortExport,
-    AbortImport,
-    CloseImport,
-    NextExportPart,
-    OpenImport,
-    Part,
-    StartExport,
-    title_of,
-)
+from gateway.tse import unfinished
+from gateway.tse.commands import CloseImport, title_of
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
+from gateway.tse.unfinished import UNDO, Work
 
 log = logging.getLogger(__name__)
 
-_IMPORT, _EXPORT = "import", "export"
 _LOOK_AGAIN = 0.1  # seconds between looks at broken connections, only while somebody waits
-_UNDO: dict[str, Command] = {_IMPORT: AbortImport(), _EXPORT: AbortExport()}
 
 
 def new_session() -> int:
@@ -176,7 +167,7 @@ class Device:
             if command[0] == CloseImport.opcode:
                 self._metrics.signatures(self.serial)
             if lease is not None:
-                _remember(lease.unfinished, command, reply)
+                unfinished.done(lease.unfinished, command, reply)
             return reply
 
         return await self.run(work)
@@ -199,7 +190,7 @@ class Device:
         self._metrics.device_up(self.serial, True)
         self._learn(info.raw)
         if info.import_in_progress:
-            self._start(self._undo(_UNDO[_IMPORT]))
+            self._start(self._undo(UNDO[Work.IMPORT]))
 
     async def let_go(self, reason: str) -> None:
         """Give the driver back: the TSE failed (then that is the reason) or is there no more."""
@@ -292,7 +283,7 @@ class Device:
     def _clear_up(self, lease: Lease) -> None:
         for what in sorted(lease.unfinished):
             log.info("aborting the %s that a client of TSE %s left unfinished", what, self.serial)
-            self._start(self._undo(_UNDO[what]))
+            self._start(self._undo(UNDO[what]))
         self._wake()
 
     async def _undo(self, command: Command) -> None:
@@ -311,19 +302,3 @@ class Device:
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def _remember(unfinished: set[str], command: bytes, reply: bytes) -> None:
-    match command[0]:
-        case OpenImport.opcode:
-            unfinished.add(_IMPORT)
-        case CloseImport.opcode | AbortImport.opcode:
-            unfinished.discard(_IMPORT)
-        case StartExport.opcode:
-            unfinished.add(_EXPORT)
-        case AbortExport.opcode:
-            unfinished.discard(_EXPORT)
-        case NextExportPart.opcode if reply == Part(b"").encode():
-            unfinished.discard(_EXPORT)
-        case _:
-            pass

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.errors import InvalidSession
+from gateway.tse.unfinished import Work
 
 UNUSED_GRACE = 0.5
 _ENDED_KEPT = 4096  # sessions
@@ -53,7 +54,7 @@ class Lease:
     used: bool = False
     running: int = 0
     broken_since: float | None = None
-    unfinished: set[str] = field(default_factory=set)
+    unfinished: set[Work] = field(default_factory=set)
 
 
 class LockQueue:
