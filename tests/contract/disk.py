@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mfusepy
-
 from gateway.simulator.image import TseImage
 from gateway.tse.sectors import SECTOR
 
@@ -54,6 +52,8 @@ class _Disk:
 @contextlib.contextmanager
 def served(image: TseImage, directory: Path) -> Iterator[Path]:
     """The image as a file in `directory`, for the time of the `with` block."""
+    import mfusepy  # needs libfuse, which not every machine has
+
     directory.mkdir()
     ready = threading.Event()
     thread = threading.Thread(
@@ -65,4 +65,4 @@ def served(image: TseImage, directory: Path) -> Iterator[Path]:
         yield directory / _NAME[1:]
     finally:
         subprocess.run(["fusermount3", "-u", "-z", str(directory)], check=True)
-        thread.join(10)
+        thread.join(1)  # a call that hangs in the TSE keeps it
