@@ -17,6 +17,7 @@ import pytest
 from gateway.tse.commands import Event
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
 from tests.lan_client import LanClient, LanError
+from tests.needs import TERMINAL
 from tests.support import ADMIN_PIN, CLIENT, PUK, TIME_ADMIN_PIN, set_up
 
 _SERVES = re.compile(r"serves on port (\d+)")
@@ -223,6 +224,7 @@ async def test_no_secret_ever_reaches_the_log(tmp_path: Path) -> None:
     assert "sendCommand" in log or "request" in log
 
 
+@TERMINAL
 async def test_quit_on_the_terminal_stops_it(tmp_path: Path) -> None:
     terminal, inside = pty.openpty()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}

@@ -38,6 +38,7 @@ from gateway.tse.fields import Command
 from gateway.tse.logmessage import LogMessage, LogType, serial_of, verify
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
+from tests.needs import OPENSSL
 from tests.simulator.host import ADMIN_PIN, CLIENT, TIME, Host, RefusedError
 
 EVERYTHING = StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"")
@@ -117,6 +118,7 @@ def test_every_signature_verifies_and_the_chain_holds(worked: Host) -> None:
         assert (message.deviations, message.algorithm_name) == ((), "ecdsa-plain-SHA384")
 
 
+@OPENSSL
 def test_openssl_verifies_chain_and_signatures(worked: Host, tmp_path: Path) -> None:
     archive = full_export(worked)
     certificates = [tmp_path / f"{name}.pem" for name in ("leaf", "ca", "root")]

@@ -22,6 +22,7 @@ from gateway.simulator.image import TseImage
 from gateway.simulator.mount import mounted
 from gateway.tse.layout import INFO_FILE, OFFSET_TABLE_LBA, STORE_FILE_BLOCKS, WINDOW_FILE, Offsets
 from gateway.tse.sectors import SECTOR
+from tests.needs import FUSE
 from tests.simulator.host import Clock, Host
 
 SMALL = 300  # blocks: padded up to FAT32
@@ -275,7 +276,7 @@ class ImageFace:
         self.image.write(self.image.offsets.store + block, len(data) // SECTOR, data)
 
 
-@pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="needs /dev/fuse (and the package fuse3)")
+@FUSE
 def test_device_mount_and_image_show_the_same_tse_at_any_moment(tse: SimulatedTse, tmp_path: Path) -> None:
     with ExitStack() as stack:
         place = stack.enter_context(mounted(tse, tmp_path / "volume"))

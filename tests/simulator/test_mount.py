@@ -23,9 +23,10 @@ from gateway.simulator.mount import mounted
 from gateway.simulator.volume import volume_files
 from gateway.tse.layout import INFO_FILE, STORE_FILE_BLOCKS, WINDOW_FILE
 from gateway.tse.sectors import SECTOR
+from tests.needs import FUSE
 from tests.simulator.host import Clock, Host
 
-pytestmark = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="needs /dev/fuse (and the package fuse3)")
+pytestmark = FUSE
 
 CAPACITY = 2 * STORE_FILE_BLOCKS + 1000
 STORE_FILE = "TSE_TAR.001"
