@@ -17,7 +17,13 @@ async def devices(settings: Settings) -> list[dict[str, Any]]:
 
     Raises:
         ConfigurationError: there is no gateway, or it has another token.
+        DeviceError: it did not answer as it should.
     """
+    if not settings.state_dir.is_dir() or not any(settings.state_dir.iterdir()):
+        raise ConfigurationError(
+            f"no gateway has run with state directory {settings.state_dir}: "
+            "start one with `tse-gateway serve`, or let GATEWAY_STATE_DIR name its directory"
+        )
     token = auth.load_token(settings)
     url = f"https://{settings.local_address}:{settings.port}/api/v1/tses"
     headers = {"Authorization": f"Bearer {token.value}"}

@@ -1,0 +1,125 @@
+"""The command line: one function behind each command, one line for each trouble."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway import __version__, app
+from gateway.cli import app as commands
+from gateway.settings import load
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.faults import FAULTS, listed_faults
+from tests.lan_client import LanClient
+from tests.needs import FUSE
+
+
+def invoke(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    result = CliRunner().invoke(commands, list(arguments), env=environment, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "gateway", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_version() -> None:
+    assert invoke("version") == f"tse-gateway {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["serve"], ["devices"], ["config"], ["version"], *(["simulator", name] for name in ("create", "mount", "fault"))],
+)
+def test_each_command_shows_an_example(command: list[str]) -> None:
+    assert f"Example: tse-gateway {' '.join(command)}" in invoke(*command, "--help") or command == ["config"]
+
+
+def test_config_hides_secrets_and_names_the_source(tmp_path: Path) -> None:
+    environment = {"GATEWAY_API_TOKEN": "secret-of-the-shop", "GATEWAY_STATE_DIR": str(tmp_path), "COLUMNS": "200"}
+    shown = invoke("config", environment=environment)
+    assert "secret-of-the-shop" not in shown
+    assert "GATEWAY_API_TOKEN" in shown
+    assert "lock_wait" in shown
+
+
+async def test_devices_of_the_running_gateway(tmp_path: Path) -> None:
+    settings = load({}, state_dir=tmp_path, simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
+    async with app.running(settings) as gateway:
+        client = LanClient(gateway.port, gateway.token.value)
+        await client.select()
+        await client.close()
+        environment = {
+            "GATEWAY_STATE_DIR": str(tmp_path),
+            "GATEWAY_PORT": str(gateway.port),
+            "GATEWAY_BIND": "127.0.0.1",
+            "COLUMNS": "200",
+        }
+        found = json.loads(await asyncio.to_thread(invoke, "devices", "--json", environment=environment))
+        table = await asyncio.to_thread(invoke, "devices", environment=environment)
+    assert [tse["serial"] for tse in found] == [client.serial]
+    assert client.serial[:16] in table
+    assert "uninitialized" in table
+
+
+def test_devices_without_a_gateway_says_how_to_start_one(tmp_path: Path) -> None:
+    environment = {"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_API_TOKEN": "123456", "GATEWAY_PORT": "1"}
+    result = CliRunner().invoke(commands, ["devices"], env=environment)
+    assert "tse-gateway serve" in str(result.exception)
+
+
+def test_create_a_simulated_tse_once(tmp_path: Path) -> None:
+    home = tmp_path / "tse"
+    made = invoke("simulator", "create", str(home))
+    tse = SimulatedTse.open(home)
+    assert tse.serial.hex().upper() in made
+    tse.close()
+    again = program("simulator", "create", str(home))
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "already" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_faults_are_listed_set_and_cleared(tmp_path: Path) -> None:
+    home = tmp_path / "tse"
+    invoke("simulator", "create", str(home))
+    listed = invoke("simulator", "fault")
+    assert all(name in listed for name in FAULTS)
+    invoke("simulator", "fault", str(home), "unplugged")
+    invoke("simulator", "fault", str(home), "fetch", "--times", "3")
+    assert listed_faults(home) == {"unplugged": None, "fetch": 3}
+    assert "* unplugged" in invoke("simulator", "fault", str(home))
+    invoke("simulator", "fault", str(home), "unplugged", "--clear")
+    assert listed_faults(home) == {"fetch": 3}
+    invoke("simulator", "fault", str(home), "--clear")
+    assert listed_faults(home) == {}
+
+
+def test_an_unknown_fault_names_those_there_are(tmp_path: Path) -> None:
+    home = tmp_path / "tse"
+    invoke("simulator", "create", str(home))
+    done = program("simulator", "fault", str(home), "explodes")
+    assert done.returncode == 1
+    assert "unplugged" in done.stderr
+
+
+@FUSE
+def test_mount_until_it_is_unmounted(tmp_path: Path) -> None:
+    place = tmp_path / "mnt"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "gateway", "simulator", "mount", str(place)], stdout=subprocess.PIPE, text=True
+    ) as mounting:
+        assert mounting.stdout is not None
+        serial = mounting.stdout.readline().split()[2]
+        info = place / "TSE_INFO.DAT"
+        while not info.exists():
+            assert mounting.poll() is None
+        assert info.read_bytes()[0x100:0x120].hex().upper() == serial
+        subprocess.run(["fusermount3", "-u", str(place)], check=True)
+        assert mounting.wait(20) == 0
+    assert (tmp_path / "mnt.tse").is_dir()
