@@ -137,10 +137,13 @@ class RawDisk:
     """A TSE by its raw block device (or an image of one): regions by the offset table."""
 
     def __init__(self, path: Path) -> None:
-        exclusive = os.O_EXCL if stat.S_ISBLK(path.stat().st_mode) else 0  # EBUSY while mounted
-        self._disk = DirectFile(path, os.O_RDWR | exclusive)
+        # A block device refuses a second opener by O_EXCL, and while it is mounted. Not by a lock: udevd
+        # holds one while it handles the plug event, and would have to wait for ours.
+        device = stat.S_ISBLK(path.stat().st_mode)
+        self._disk = DirectFile(path, os.O_RDWR | (os.O_EXCL if device else 0))
         try:
-            self._disk.own()
+            if not device:
+                self._disk.own()
             self._offsets = Offsets.decode(self._disk.read(layout.OFFSET_TABLE_LBA, 1))
             TseInfo.decode(self.read_info())
         except (OSError, ProtocolError):
