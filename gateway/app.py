@@ -5,25 +5,36 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from gateway import __version__
-from gateway.driver.base import BlockTransport, TseDriver
-from gateway.driver.block import BlockDriver, Deadlines
-from gateway.driver.transport import open_transport
+from gateway import __version__, sources
+from gateway.clock import Clock
 from gateway.errors import ConfigurationError
-from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.measures import Measures
+from gateway.fleet.outages import OutageLog
+from gateway.fleet.registry import Registry, Rules
+from gateway.fleet.schedule import Night
+from gateway.fleet.upkeep import Care
+from gateway.fleet.watch import Watch
+from gateway.fleet.wear import Wear
+from gateway.log import register_secret
 from gateway.metrics import Metrics
+from gateway.operations.administration import Administration
+from gateway.operations.deletion import Deletion
+from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.lan import LanTse
-from gateway.server import application, auth, session_file, tls
+from gateway.operations.transactions import Transactions
+from gateway.pins import Pins
+from gateway.server import api_v1, application, auth, exposition, session_file, tls
+from gateway.server.endpoint import Services
 from gateway.settings import Settings
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.profiles import profile_named
-from gateway.simulator.socket import Socket
+from gateway.sntp import Server
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +49,7 @@ class Gateway:
     token: auth.Token
     port: int
     simulators: tuple[SimulatedTse, ...]
+    metrics_port: int | None
 
 
 @asynccontextmanager
@@ -50,22 +62,32 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     _prepare(settings.state_dir)
     token = auth.load_or_create_token(settings)
     context = tls.server_context(settings)
-    metrics = Metrics()
+    metrics = Metrics(site=settings.site)
+    exposition.register(metrics.registry, settings)
     async with AsyncExitStack() as stack:
         simulators = tuple(_simulator(settings, number + 1) for number in range(settings.simulators))
         for tse in simulators:
             stack.callback(tse.close)
-        registry = Registry(metrics, _rules(settings))
+        care = _care(settings)
+        registry = Registry(metrics, _rules(settings), care)
         stack.push_async_callback(registry.close)
-        await registry.reconcile(_attachments(settings, simulators))
+        if care.pins:  # else nobody wants to know the time, and nobody is asked
+            keeper = asyncio.create_task(care.clock.keep(metrics), name="clock")
+            stack.callback(keeper.cancel)
+        await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
+        watch = await stack.enter_async_context(_watch(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        web = application.build(settings, lan, registry, metrics, token)
+        services = await stack.enter_async_context(_services(settings, registry, metrics))
+        routes = api_v1.routes(services)
+        web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
         port = await stack.enter_async_context(application.serving(web, settings, context))
+        monitoring = exposition.monitoring(settings, context, metrics, registry, token)
+        metrics_port = await stack.enter_async_context(monitoring)
         announcer = asyncio.create_task(_announce(registry, settings, token, port))
         stack.callback(announcer.cancel)
         if not registry.devices():
             log.warning("no TSE found: the gateway waits for one and signs nothing until then")
-        yield Gateway(settings, registry, metrics, token, port, simulators)
+        yield Gateway(settings, registry, metrics, token, port, simulators, metrics_port)
         log.info("the gateway stops")
 
 
@@ -84,6 +106,37 @@ async def run(settings: Settings) -> None:
             await stop.wait()
 
 
+@asynccontextmanager
+async def _services(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[Services]:
+    """What the JSON API works with; at the end what was begun to be signed is brought to its end."""
+    journal = Journal(settings.state_dir / JOURNAL)
+    transactions = Transactions(registry, journal, metrics, lock_wait=settings.lock_wait, now=time.time)
+    administration = Administration(registry, lock_wait=settings.lock_wait)
+    deletion = Deletion(registry, administration, settings.state_dir / "deleted")
+    looking = asyncio.create_task(transactions.look_after_unclear_ends())
+    try:
+        yield Services(registry, transactions, administration, deletion)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await transactions.close()
+
+
+@asynccontextmanager
+async def _watch(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[Watch]:
+    """Outages are written down, and what is known of the TSEs can be scraped."""
+    outages = OutageLog(settings.state_dir)
+    metrics.registry.register(Measures(registry, outages))
+    watch, wear = Watch(registry, outages), Wear(registry)
+    tasks = [asyncio.create_task(watch.keep(), name="outages"), asyncio.create_task(wear.keep(), name="wear")]
+    try:
+        yield watch
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _prepare(state_dir: Path) -> None:
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,26 +149,29 @@ def _simulator(settings: Settings, number: int) -> SimulatedTse:
     return SimulatedTse.open_or_create(directory, profile=profile_named(settings.simulator_profile))
 
 
-def _attachments(settings: Settings, simulators: tuple[SimulatedTse, ...]) -> list[Attachment]:
-    deadlines = Deadlines(command=settings.command_timeout, slow=settings.self_test_timeout)
-    simulated = [
-        Attachment(f"simulator-{number}", _opener(partial(Socket, tse), f"simulator-{number}", deadlines))
-        for number, tse in enumerate(simulators, start=1)
-    ]
-    real = [
-        Attachment(str(path), _opener(partial(open_transport, path), str(path), deadlines)) for path in settings.devices
-    ]
-    return simulated + real
-
-
-def _opener(
-    transport: Callable[[], BlockTransport], name: str, deadlines: Deadlines
-) -> Callable[[], Awaitable[TseDriver]]:
-    return partial(BlockDriver.open, transport, name=name, deadlines=deadlines)
-
-
 def _rules(settings: Settings) -> Rules:
-    return Rules(lock_idle=settings.lock_idle, lock_orphaned=settings.lock_orphaned)
+    return Rules(
+        lock_idle=settings.lock_idle,
+        lock_orphaned=settings.lock_orphaned,
+        refresh=settings.keep_alive,
+        settle_wait=settings.lost_answer_wait,
+    )
+
+
+def _care(settings: Settings) -> Care:
+    secret = settings.time_admin_pin
+    pins = Pins(secret.get_secret_value() if secret is not None else "")
+    for pin in pins.all():
+        register_secret(pin)
+    return Care(
+        pins=pins,
+        clock=Clock([Server.parse(server) for server in settings.ntp_servers]),
+        self_test=settings.self_test,
+        set_time=settings.set_time,
+        client_id=settings.self_test_client,
+        night=Night(settings.self_test_at, settings.self_test_jitter),
+        directory=settings.state_dir / "tses",
+    )
 
 
 async def _announce(registry: Registry, settings: Settings, token: auth.Token, port: int) -> None:

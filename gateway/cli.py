@@ -74,6 +74,20 @@ def devices(
     _print_devices(found)
 
 
+@app.command()
+def healthcheck(
+    config: ConfigFile = None,
+    ready: Annotated[bool, typer.Option("--ready", help="Ask whether a TSE can sign now.")] = False,
+) -> None:
+    """Ask the gateway of this machine whether it is alive; exit status 1 if not.
+
+    Example: tse-gateway healthcheck
+    """
+    from gateway import healthcheck as check
+
+    print(check.ask(os.environ, config, path="/readyz" if ready else "/healthz"))
+
+
 @app.command("config")
 def show_config(config: ConfigFile = None) -> None:
     """Show every setting with its effective value; secrets stay hidden.
@@ -89,6 +103,42 @@ def show_config(config: ConfigFile = None) -> None:
     for row in settings.effective(_settings(config)):
         table.add_row(*map(str, row))
     Console().print(table)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI 3.1 document of the JSON API.
+
+    Example: tse-gateway openapi > openapi.json
+    """
+    from gateway.server import api_v1
+    from gateway.server.openapi import document
+
+    print(json.dumps(document(api_v1.ENDPOINTS), indent=2))
+
+
+@app.command()
+def verify(
+    files: Annotated[list[str], typer.Argument(help="Exports, log messages, certificates, or a receipt code V0;...")],
+    trust: Annotated[
+        list[Path] | None, typer.Option(help="CA certificates: a file, or a directory with such; may be repeated.")
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    language: Annotated[str | None, typer.Option(help="de or en, instead of the locale's.")] = None,
+) -> None:
+    """Check exports, log messages and receipt codes of any vendor's TSE: signatures, chains, counters, times.
+
+    Exit status: 0 in order or notes only, 1 warnings, 2 errors or not checkable.
+
+    Example: tse-gateway verify export.tar --trust ca.pem --json
+    """
+    from gateway.verify.command import verify_files
+
+    status = verify_files(files, trust=trust or [], language=language, as_json=as_json, complete=complete)
+    raise typer.Exit(status)
 
 
 @app.command()

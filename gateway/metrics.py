@@ -6,27 +6,34 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from gateway import __version__
 from gateway.errors import CommandRejected, GatewayError
+from gateway.log import request_id
+from gateway.tse.info import TseInfo
 from gateway.tse.results import name_of
 
 _COMMAND_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WAITING_SECONDS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60)
+_OPEN_METRICS = "application/openmetrics-text"
 
 
 class Metrics:
     """The series of one gateway, in a registry of their own."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, site: str = "") -> None:
         self.registry = registry if registry is not None else CollectorRegistry()
+        self._site = site
         # Without this each counter would bring one gauge more, which no dashboard reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._define_device_series()
+        self._define_upkeep_series()
         self._define_lock_series()
         self._define_gateway_series()
 
@@ -41,7 +48,7 @@ class Metrics:
             result = _result_of(error)
             raise
         finally:
-            self._command_seconds.labels(serial, title).observe(time.perf_counter() - began)
+            self._command_seconds.labels(serial, title).observe(time.perf_counter() - began, _exemplar())
             self._commands.labels(serial, title, result).inc()
 
     @contextmanager
@@ -95,18 +102,55 @@ class Metrics:
         """The TSE was opened afresh; `reason` is the code of the error before."""
         self._reopened.labels(serial, reason).inc()
 
+    def snapshot(self, serial: str, info: TseInfo) -> None:
+        """The info sector was read."""
+        self._self_test_passed.labels(serial).set(info.self_test_passed)
+        self._self_test_due.labels(serial).set(info.self_test_due_seconds)
+        self._time_valid.labels(serial).set(info.valid_time)
+        self._time_due.labels(serial).set(info.time_sync_due_seconds)
+
+    def upkeep(self, serial: str, duty: str, result: str) -> None:
+        """The gateway did (or tried) something for the TSE by itself."""
+        self._upkeep.labels(serial, duty, result).inc()
+
+    def pin_tries(self, serial: str, user: str, left: int | None) -> None:
+        """An answer told how many tries of a PIN or PUK are left; `None` when they are as many as ever again."""
+        if left is not None:
+            self._pin_tries.labels(serial, user).set(left)
+        else:
+            with suppress(KeyError):
+                self._pin_tries.remove(serial, user)
+
+    def signature_settled(self, serial: str, outcome: str) -> None:
+        """The answer to a signature was lost; afterwards it is "signed", "not_signed" or "unknown"."""
+        self._settled.labels(serial, outcome).inc()
+
+    def clock(self, fit: bool, source: str, offset: float | None) -> None:
+        """Whether TSEs may be given our time; `offset` in seconds, if it is known."""
+        self._clock_fit.clear()
+        self._clock_fit.labels(source).set(fit)
+        self._clock_offset.set(float("nan") if offset is None else offset)
+
     def http_request(self, route: str, status: int, seconds: float) -> None:
         """One answered request; `route` is the pattern of the path, never the path."""
         self._http_requests.labels(route, str(status)).inc()
-        self._http_seconds.labels(route).observe(seconds)
+        self._http_seconds.labels(route).observe(seconds, _exemplar())
 
     def auth_failure(self) -> None:
         """A request came with a wrong or without an API token."""
         self._auth_failures.inc()
 
-    def exposition(self) -> tuple[bytes, str]:
-        """Body and content type for a scrape."""
-        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+    def refused(self, serial: str, error: GatewayError) -> None:
+        """A request ended with `error`; `serial` is empty unless the TSE is known to be ours."""
+        self._refused.labels(serial, _result_of(error)).inc()
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Body and content type for a scrape; `accept` as the scraper sent it decides on the format."""
+        return self.collected().encoded(accept)
+
+    def collected(self) -> "Scrape":
+        """What a scrape shows, as of now."""
+        return Scrape(self.registry, self._site)
 
     def _define_device_series(self) -> None:
         self._up = self._gauge("tse_up", "1 while the TSE is attached and usable", "serial")
@@ -120,6 +164,28 @@ class Metrics:
         self._queue_seconds = self._histogram(
             "tse_queue_wait_seconds", "Time that calls waited for the TSE's turn", _WAITING_SECONDS
         )
+
+    def _define_upkeep_series(self) -> None:
+        self._self_test_passed = self._gauge("tse_self_test_passed", "1 while the self test is valid", "serial")
+        self._self_test_due = self._gauge(
+            "tse_self_test_due_seconds", "Time until the next self test is due, when last read", "serial"
+        )
+        self._time_valid = self._gauge("tse_time_valid", "1 while the TSE has a valid time", "serial")
+        self._time_due = self._gauge(
+            "tse_time_sync_due_seconds", "Time until the time must be set again, when last read", "serial"
+        )
+        self._upkeep = self._counter(
+            "tse_upkeep_runs", "What the gateway did for the TSE by itself", "serial", "duty", "result"
+        )
+        self._pin_tries = self._gauge(
+            "tse_pin_tries_left", "Tries of a PIN or PUK; only there after a wrong one", "serial", "user"
+        )
+        self._settled = self._counter(
+            "tse_lost_signatures", "Signatures whose answer was lost, as the TSE told afterwards", "serial", "outcome"
+        )
+        self._clock_fit = self._gauge("tse_gateway_clock_fit", "1 if TSEs may be given our time", "source")
+        self._clock_offset = self._gauge("tse_gateway_clock_offset_seconds", "What our clock lacks; NaN if unknown")
+        self._clock_offset.set(float("nan"))
 
     def _define_lock_series(self) -> None:
         self._lock_waiting = self._gauge("tse_gateway_lock_waiting", "Clients that wait for the lock", "serial")
@@ -147,6 +213,9 @@ class Metrics:
             buckets=_COMMAND_SECONDS,
             registry=self.registry,
         )
+        self._refused = self._counter(
+            "tse_gateway_refused_requests", "Requests that ended with an error, by its name", "serial", "error"
+        )
         self._auth_failures = self._counter("tse_gateway_auth_failures", "Requests without the right API token")
         self._gauge("tse_gateway_build_info", "1; the version is in the label", "version").labels(__version__).set(1)
 
@@ -158,6 +227,38 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, text, ("serial", *labels), buckets=buckets, registry=self.registry)
+
+
+class Scrape(CollectorRegistry):
+    """Series that change no more; with a label more if there is a site."""
+
+    def __init__(self, registry: CollectorRegistry, site: str) -> None:
+        super().__init__()
+        self._families = list(registry.collect())
+        self._site = site
+
+    def encoded(self, accept: str) -> tuple[bytes, str]:
+        """Body and content type. With many TSEs this takes a tenth of a second: not for the event loop."""
+        if _OPEN_METRICS in accept:  # whose histograms carry request ids
+            body: bytes = openmetrics.generate_latest(self)  # type: ignore[no-untyped-call]
+            return body, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(self), CONTENT_TYPE_PLAIN_0_0_4
+
+    def collect(self) -> Iterator[Metric]:
+        """For the encoders."""
+        for family in self._families:
+            yield self._at_site(family) if self._site else family
+
+    def _at_site(self, family: Metric) -> Metric:
+        shown = Metric(family.name, family.documentation, family.type, family.unit)
+        shown.samples = [sample._replace(labels={**sample.labels, "site": self._site}) for sample in family.samples]
+        return shown
+
+
+def _exemplar() -> dict[str, str] | None:
+    """Leads from a slow bar of a histogram to the log lines of a request that was slow."""
+    request = request_id.get()
+    return {"request_id": request} if request else None
 
 
 def _result_of(error: BaseException) -> str:

@@ -4,10 +4,12 @@ A setting `port` is GATEWAY_PORT in the environment and `port` in the TOML file 
 names; the environment wins. A secret may also lie in a file of its own: GATEWAY_API_TOKEN_FILE.
 """
 
+import json
 import os
 import socket
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import time
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -15,7 +17,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -26,6 +30,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.errors import ConfigurationError
+from gateway.pins import Pins
+from gateway.sntp import Server
 
 PREFIX = "GATEWAY_"
 _CONFIG = "GATEWAY_CONFIG"
@@ -44,6 +50,15 @@ def _split(value: object) -> object:
 def _addresses(value: object) -> object:
     parts = _split(value)
     return tuple(ip_address(str(part)) for part in parts) if isinstance(parts, tuple) else parts
+
+
+def _from_json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be a JSON list of tables; easier to write as [[upstreams]] in a TOML file") from None
 
 
 def _sane_token(value: object) -> object:
@@ -79,8 +94,47 @@ def primary_address() -> str:
     return "127.0.0.1"
 
 
+def _sane_pins(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            Pins(value)
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+def _sane_servers(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value == ("none",):
+        return ()
+    for server in value:
+        Server.parse(server)
+    return value
+
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Address = IPv4Address | IPv6Address
+
+
+class UpstreamSettings(BaseModel):
+    """Another LAN-TSE connector: the vendor's, or a gateway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: str
+    token: SecretStr
+    ca_file: Path | None = None
+    fingerprint: str = ""
+
+    @check_model(mode="before")
+    @classmethod
+    def _token_from_its_file(cls, values: object) -> object:
+        if not isinstance(values, dict) or "token_file" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "token_file"}
+        try:
+            return rest | {"token": Path(str(values["token_file"])).read_text(encoding="utf-8").strip()}
+        except OSError as error:
+            raise ValueError(f"token_file {values['token_file']} cannot be read: {error.strerror}") from None
 
 
 class Settings(BaseSettings):
@@ -114,6 +168,13 @@ class Settings(BaseSettings):
     devices: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
         (), description="TSEs: mount directories or block devices, separated by commas"
     )
+    discover: bool | None = Field(
+        None, description="look for TSEs at every disk and mount; without it only if no devices or simulators are named"
+    )
+    rescan: Seconds = Field(30, description="how often everything is looked at again, whatever the kernel tells")
+    upstreams: Annotated[tuple[UpstreamSettings, ...], BeforeValidator(_from_json)] = Field(
+        (), description="other LAN-TSE connectors whose TSEs are served here too: tables of url, token, ca_file, ..."
+    )
     simulators: int = Field(0, ge=0, le=16, description="how many simulated TSEs to serve; never a certified one")
     simulator_profile: Literal["instant", "hardware"] = Field(
         "instant", description="instant, or hardware with the times of a real TSE"
@@ -127,6 +188,28 @@ class Settings(BaseSettings):
     self_test_timeout: Annotated[Seconds, Field(le=3600)] = Field(
         180, description="longest time of a self test or firmware update"
     )
+    lost_answer_wait: Annotated[float, Field(ge=0, le=50)] = Field(
+        20, description="how long a till waits for a TSE that failed to come back and tell whether it signed"
+    )
+    keep_alive: Annotated[Seconds, Field(ge=0.01, le=3600)] = Field(
+        5, description="how often an idle TSE is read, which keeps USB awake"
+    )
+    time_admin_pin: Annotated[SecretStr | None, BeforeValidator(_sane_pins)] = Field(
+        None, description="TimeAdmin PIN, or serial:PIN for each TSE; without it the gateway only reads"
+    )
+    set_time: bool = Field(True, description="set the time of TSEs whose TimeAdmin PIN is known")
+    self_test: bool = Field(True, description="run the self test of TSEs whose TimeAdmin PIN is known")
+    self_test_client: str = Field(
+        "", max_length=30, description="client id for the self test; without it one that tills use is learned"
+    )
+    self_test_at: time = Field(time(3, 5), description="local time of the nightly self test")
+    self_test_jitter: Annotated[float, Field(ge=0, le=7200)] = Field(
+        1800, description="spreads the nightly self tests of several TSEs"
+    )
+    ntp_servers: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_sane_servers)] = Field(
+        ("pool.ntp.org",),
+        description="time servers, or none; asked only while the kernel does not say that its clock is right",
+    )
     stop_timeout: Annotated[Seconds, Field(le=300)] = Field(
         20, description="how long running requests may take to finish when the gateway stops"
     )
@@ -138,7 +221,17 @@ class Settings(BaseSettings):
         BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
     ] = Field("INFO", description="TRACE, DEBUG, INFO, WARNING or ERROR")
     max_body_bytes: int = Field(64 * 2**20, ge=2**20, le=2**30, description="largest request body")
-    metrics: bool = Field(True, description="serve /metrics for Prometheus")
+    metrics: bool = Field(True, description="serve /metrics for Prometheus on the port of the tills")
+    metrics_listen: Literal["off", "plain", "tls"] = Field(
+        "off", description="a port for /metrics alone: off, plain, or tls with a bearer token"
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(9464, description="that port; 0 takes any free one")
+    metrics_bind: Annotated[tuple[Address, ...], BeforeValidator(_addresses)] = Field(
+        (), description="addresses of that port, separated by commas; without it those of bind"
+    )
+    metrics_token: Annotated[SecretStr | None, BeforeValidator(_sane_token)] = Field(
+        None, description="bearer token of that port, which opens nothing else; without it the api_token"
+    )
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -159,6 +252,11 @@ class Settings(BaseSettings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key must be given together")
         return self
+
+    @property
+    def discovers(self) -> bool:
+        """Are TSEs looked for everywhere?"""
+        return not (self.devices or self.simulators) if self.discover is None else self.discover
 
     @property
     def local_address(self) -> str:

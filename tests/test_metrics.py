@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import __version__
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.metrics import Metrics
+from gateway.tse.info import TseInfo
 
 SERIAL = "AB" * 32
 
@@ -32,6 +33,12 @@ def used() -> Metrics:
     metrics.reopened(SERIAL, "device_gone")
     metrics.http_request("/healthz", 200, 0.001)
     metrics.auth_failure()
+    metrics.refused(SERIAL, CommandRejected(0x1002, "no time"))
+    metrics.snapshot(SERIAL, TseInfo(bytes(32), bytes(97), self_test_due_seconds=7, time_sync_due_seconds=8))
+    metrics.upkeep(SERIAL, "set_time", "ok")
+    metrics.pin_tries(SERIAL, "admin", 2)
+    metrics.signature_settled(SERIAL, "signed")
+    metrics.clock(fit=True, source="kernel", offset=0.25)
     return metrics
 
 
@@ -95,6 +102,7 @@ def test_every_verb_counts() -> None:
         f'tse_gateway_replayed_total{{serial="{SERIAL}"}} 1.0',
         'tse_gateway_http_requests_total{route="/healthz",status="200"} 1.0',
         "tse_gateway_auth_failures_total 1.0",
+        f'tse_gateway_refused_requests_total{{error="NO_TIME_SET",serial="{SERIAL}"}} 1.0',
         f'tse_gateway_build_info{{version="{__version__}"}} 1.0',
     ):
         assert f"{line}\n" in text
@@ -104,7 +112,7 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     body, content_type = used().exposition()
     assert content_type.startswith("text/plain; version=0.0.4")
     families = list(text_string_to_metric_families(body.decode()))
-    assert len(families) == 18
+    assert len(families) == 28
     for family in families:
         assert re.fullmatch(r"tse_[a-z_]+", family.name)
         assert family.documentation
@@ -121,3 +129,21 @@ def test_each_gateway_has_series_of_its_own_unless_given_a_registry() -> None:
     Metrics(registry).device_up(SERIAL, False)
     assert registry.get_sample_value("tse_up", {"serial": SERIAL}) == 0
     assert value(Metrics(), "tse_up", serial=SERIAL) is None
+
+
+def test_tries_of_a_pin_are_there_only_while_some_are_missing() -> None:
+    metrics = Metrics()
+    metrics.pin_tries(SERIAL, "time_admin", 1)
+    assert value(metrics, "tse_pin_tries_left", serial=SERIAL, user="time_admin") == 1
+    for _ in range(2):
+        metrics.pin_tries(SERIAL, "time_admin", None)
+    assert value(metrics, "tse_pin_tries_left", serial=SERIAL, user="time_admin") is None
+
+
+def test_the_clock_has_one_source_at_a_time() -> None:
+    metrics = Metrics()
+    metrics.clock(fit=False, source="none", offset=None)
+    metrics.clock(fit=True, source="sntp", offset=-2.5)
+    assert value(metrics, "tse_gateway_clock_fit", source="none") is None
+    assert value(metrics, "tse_gateway_clock_fit", source="sntp") == 1
+    assert value(metrics, "tse_gateway_clock_offset_seconds") == -2.5

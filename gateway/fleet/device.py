@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 
 from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayError, LockRefused, ProtocolError
+from gateway.fleet.credentials import LoginGuard
 from gateway.fleet.lease import Holder, Lease, LockQueue, Ticket
+from gateway.fleet.notes import Notes
 from gateway.fleet.opening import Opening, T
+from gateway.fleet.passage import Call, Passage
+from gateway.fleet.witness import Witness
 from gateway.metrics import Metrics
-from gateway.tse import unfinished
-from gateway.tse.commands import CloseImport, title_of
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.unfinished import UNDO, Work
@@ -27,6 +29,9 @@ from gateway.tse.unfinished import UNDO, Work
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN = 0.1  # seconds between looks at broken connections, only while somebody waits
+
+
+UNPLUGGED = "unplugged"
 
 
 def new_session() -> int:
@@ -47,19 +52,25 @@ class Device:
         metrics: Metrics,
         lock_idle: float = 90.0,
         lock_orphaned: float = 10.0,
+        settle_wait: float = 20.0,
+        notes: Notes | None = None,
+        pin: bytes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.serial = serial
         self.place = place
-        self.info = info
-        self.info_read_at = datetime.now(UTC)
+        self.notes = notes or Notes()
+        self.guard = LoginGuard(self.notes, pin)
+        self.witness = Witness(serial, self.notes, self.guard, metrics)
         self._opening = Opening(driver)
         self._metrics = metrics
         self._clock = clock
+        self._passage = Passage(serial, self.witness, metrics, settle_wait=settle_wait, clock=clock)
         self._lock = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         metrics.device_up(serial, True)
+        self._take(info)
 
     # ---- the lock: may they -------------------------------------------------
 
@@ -115,6 +126,10 @@ class Device:
         finally:
             self._lock.exit(lease, self._clock())
 
+    def has_ended(self, session: int) -> bool:
+        """Did `session` hold the lock once, and does no longer?"""
+        return self._lock.ended(session)
+
     def sweep(self) -> None:
         """End a lease whose holder is silent or gone."""
         lapsed = self._lock.lapse(self._clock())
@@ -159,23 +174,34 @@ class Device:
         await self.run(lambda driver: driver.write_store(block, data))
 
     async def command(self, command: bytes, lease: Lease | None = None) -> bytes:
-        """One command; what it leaves unfinished is remembered with `lease`."""
+        """One command; what it leaves unfinished is remembered with `lease`.
 
-        async def work(driver: TseDriver) -> bytes:
-            with self._metrics.command(self.serial, title_of(command)):
-                reply = await driver.send_command(command)
-            if command[0] == CloseImport.opcode:
-                self._metrics.signatures(self.serial)
-            if lease is not None:
-                unfinished.done(lease.unfinished, command, reply)
-            return reply
-
-        return await self.run(work)
+        When the answer to a signature is lost, this waits until the TSE was opened afresh and
+        tells what became of it; if it did not sign, or cannot tell soon, the error stands.
+        """
+        call = Call(command, lease, self._clock())
+        try:
+            return await self.run(lambda driver: self._passage.through(driver, call))
+        except (DeviceError, ProtocolError):
+            signed = await self._passage.recovered(call)
+            if signed is None:
+                raise
+            return signed
 
     @property
     def idle(self) -> bool:
-        """Nobody holds it and nothing runs."""
-        return self._lock.lease is None and not self._opening.busy
+        """Nobody holds it or waits for it, and nothing runs."""
+        return not (self._lock.lease or self._lock.waiting or self._tasks or self._opening.busy)
+
+    @property
+    def quiet_for(self) -> float:
+        """Seconds since the last command; endless after an opening."""
+        return self._clock() - self._passage.last
+
+    @property
+    def info_age(self) -> float:
+        """Seconds since `info` was read."""
+        return self._clock() - self._info_read
 
     @property
     def failed(self) -> asyncio.Event:
@@ -187,8 +213,11 @@ class Device:
     async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
         """Work again, by a driver that was opened afresh; earlier sessions stay refused."""
         self._opening, self.place = Opening(driver), place
+        self._passage.reopened()
         self._metrics.device_up(self.serial, True)
-        self._learn(info.raw)
+        self._take(info)
+        if self._passage.owes_answer:
+            self._start(self._ask())
         if info.import_in_progress:
             self._start(self._undo(UNDO[Work.IMPORT]))
 
@@ -196,7 +225,7 @@ class Device:
         """Give the driver back: the TSE failed (then that is the reason) or is there no more."""
         opening = self._opening
         if not opening.over.is_set():
-            self._fail(reason)
+            self._fail(reason, UNPLUGGED)
         await opening.driver.close()
 
     async def close(self) -> None:
@@ -204,7 +233,8 @@ class Device:
         opening = self._opening
         if not opening.over.is_set():
             await opening.drain()
-            self._end("the gateway stops")
+            self._end("the gateway stops", "stopped")
+        self._passage.give_up()
         await opening.driver.close()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -218,6 +248,11 @@ class Device:
     def reason(self) -> str:
         """Why the TSE is given up; empty while it works."""
         return self._opening.reason
+
+    @property
+    def failure(self) -> str:
+        """The class of `reason`: the code of an error, or `unplugged`; empty while the TSE works."""
+        return self._opening.code
 
     @property
     def held_seconds(self) -> float | None:
@@ -256,16 +291,16 @@ class Device:
         except (DeviceError, ProtocolError) as error:
             if not opening.over.is_set():
                 self._metrics.reopened(self.serial, error.code)
-                self._fail(str(error))
+                self._fail(str(error), error.code)
             raise
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, code: str) -> None:
         if not self.failed.is_set():
             log.error("TSE %s failed: %s", self.serial, reason)
-            self._end(reason)
+            self._end(reason, code)
 
-    def _end(self, reason: str) -> None:
-        self._opening.end(reason)
+    def _end(self, reason: str, code: str) -> None:
+        self._opening.end(reason, code)
         self._metrics.device_up(self.serial, False)
         lease = self._lock.revoke()
         if lease is not None:
@@ -274,11 +309,20 @@ class Device:
 
     def _learn(self, sector: bytes) -> None:
         try:
-            self.info = TseInfo.decode(sector)
+            self._take(TseInfo.decode(sector))
         except ProtocolError as error:
-            self._fail(str(error))
+            self._fail(str(error), error.code)
             raise
-        self.info_read_at = datetime.now(UTC)
+
+    def _take(self, info: TseInfo) -> None:
+        self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
+        self._metrics.snapshot(self.serial, info)
+
+    async def _ask(self) -> None:
+        try:
+            await self.run(self._passage.ask)
+        except GatewayError as error:
+            log.debug("TSE %s did not tell whether it signed: %s", self.serial, error)
 
     def _clear_up(self, lease: Lease) -> None:
         for what in sorted(lease.unfinished):

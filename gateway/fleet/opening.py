@@ -17,6 +17,7 @@ class Opening:
         self.driver = driver
         self.over = asyncio.Event()
         self.reason = ""
+        self.code = ""
         self._turn = asyncio.Lock()
 
     @property
@@ -56,9 +57,9 @@ class Opening:
         """Wait for the work that is being done, and let nothing follow."""
         await self._turn.acquire()
 
-    def end(self, reason: str) -> None:
-        """Nothing more is done with this driver; everybody who waits is told `reason`."""
-        self.reason = reason
+    def end(self, reason: str, code: str) -> None:
+        """Nothing more is done with this driver; everybody who waits is told `reason`, and `code` is its class."""
+        self.reason, self.code = reason, code
         self.over.set()
 
     async def _unless_over(self, work: "asyncio.Future[T]") -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from gateway.driver.base import TseDriver
-from gateway.errors import DeviceError, DeviceGone, ProtocolError, UnknownDevice
+from gateway.errors import DeviceGone, GatewayError, UnknownDevice
 from gateway.fleet import upkeep
 from gateway.fleet.device import Device
+from gateway.fleet.upkeep import Care
 from gateway.metrics import Metrics
 from gateway.tse.info import TseInfo
 
@@ -36,6 +37,7 @@ class Rules:
     lock_idle: float = 90.0
     lock_orphaned: float = 10.0
     refresh: float = 5.0
+    settle_wait: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +45,46 @@ class _Attendance:
     task: "asyncio.Task[None]"
     tried: asyncio.Event
 
-    async def end(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
 
 class Registry:
     """Serial to `Device`; `changed` is set whenever the set of usable TSEs is another one."""
 
-    def __init__(self, metrics: Metrics, rules: Rules | None = None) -> None:
+    def __init__(self, metrics: Metrics, rules: Rules | None = None, care: Care | None = None) -> None:
         self._metrics = metrics
         self._rules = rules or Rules()
+        self._care = care or Care()
         self._devices: dict[str, Device] = {}
         self._attended: dict[Attachment, _Attendance] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self.changed = asyncio.Event()
 
-    async def reconcile(self, attachments: Iterable[Attachment]) -> None:
-        """Look after exactly these from now on; returns when each new one was tried once.
+    def apply(self, attachments: Iterable[Attachment]) -> None:
+        """Look after exactly these from now on.
 
         What vanished is let go of: its tills are told at once that the TSE is gone.
         """
         wanted = dict.fromkeys(attachments)
         for attachment in [known for known in self._attended if known not in wanted]:
-            await self._attended.pop(attachment).end()
+            task = self._attended.pop(attachment).task
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
         for attachment in wanted:
             if attachment not in self._attended:
                 tried = asyncio.Event()
                 task = asyncio.create_task(self._attend(attachment, tried), name=f"tse {attachment.place}")
                 self._attended[attachment] = _Attendance(task, tried)
+
+    async def tried(self) -> None:
+        """Wait until each attachment was tried once, and what vanished is closed."""
+        if self._ending:
+            await asyncio.wait(self._ending)
         await asyncio.gather(*(attendance.tried.wait() for attendance in self._attended.values()))
+
+    async def reconcile(self, attachments: Iterable[Attachment]) -> None:
+        """`apply`, and wait until it is done."""
+        self.apply(attachments)
+        await self.tried()
 
     async def close(self) -> None:
         """Stop looking after them and close every TSE; a running command is waited for."""
@@ -97,7 +110,7 @@ class Registry:
         while True:
             device = await self._opened(attachment, tried)
             try:
-                await upkeep.attend(device, refresh=self._rules.refresh)
+                await upkeep.attend(device, self._care, self._metrics, refresh=self._rules.refresh)
             finally:
                 await device.let_go("the TSE was unplugged")
                 self.changed.set()
@@ -107,7 +120,7 @@ class Registry:
         while True:
             try:
                 return await self._open(attachment)
-            except (DeviceError, ProtocolError) as error:
+            except GatewayError as error:
                 level = logging.DEBUG if str(error) == told else logging.WARNING
                 told = str(error)
                 log.log(level, "no TSE at %s: %s; trying again", attachment.place, error)
@@ -136,6 +149,10 @@ class Registry:
                 metrics=self._metrics,
                 lock_idle=self._rules.lock_idle,
                 lock_orphaned=self._rules.lock_orphaned,
+                settle_wait=self._rules.settle_wait,
+                notes=self._care.notes(info.serial_hex),
+                pin=self._care.pins.of(info.serial_hex),
+                clock=self._care.monotonic,
             )
             self._devices[device.serial] = device
         elif known.failed.is_set():

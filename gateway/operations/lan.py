@@ -7,10 +7,14 @@ the running one) instead of a second execution. One command is different: asking
 next part of an export has the same bytes each time. If its answer may have arrived,
 replaying it could double a part and executing it could skip one; then it is refused and
 the client starts its export again.
+
+A signature whose answer the TSE owes ends the session, since the TSE is opened afresh; the same
+request on another connection still gets what the TSE tells of it then.
 """
 
 import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,11 +25,14 @@ from gateway.fleet.device import Device
 from gateway.fleet.lease import Lease
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
-from gateway.tse.commands import FetchResponse, NextExportPart
+from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart
 from gateway.tse.results import Result, explain
 from gateway.tse.sectors import MAX_COMMAND, SECTOR
 
 _MOST_BLOCKS = 65_536  # 32 MiB in one request
+_SIGNATURES_KEPT = 4096
+_COMMAND = b"command"
+_SIGN = _COMMAND + CloseImport().encode()
 
 
 class Connection(Protocol):
@@ -62,6 +69,7 @@ class LanTse:
         self._metrics = metrics
         self._lock_wait = lock_wait
         self._last: WeakKeyDictionary[Lease, _Remembered] = WeakKeyDictionary()
+        self._signed: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
 
     def serials(self) -> list[str]:
         """The TSEs that can be used now."""
@@ -105,7 +113,7 @@ class LanTse:
         if command[0] == FetchResponse.opcode:
             raise CommandRejected(Result.NO_RESPONSE_TO_FETCH, explain(Result.NO_RESPONSE_TO_FETCH))
         repeats = command[0] == NextExportPart.opcode
-        request = b"command" + command
+        request = _COMMAND + command
         return await self._once(
             device, session, connection, request, lambda lease: device.command(command, lease), repeats=repeats
         )
@@ -134,6 +142,11 @@ class LanTse:
         *,
         repeats: bool = False,
     ) -> bytes:
+        ended = self._signed.get((device.serial, session)) if device.has_ended(session) else None
+        if ended is not None and ended.request == request and ended.connection is not connection:
+            self._metrics.replayed(device.serial)
+            ended.connection = connection
+            return await asyncio.shield(ended.answer)
         with device.entered(session, connection) as lease:
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:
@@ -146,7 +159,15 @@ class LanTse:
             remembered = _Remembered(request, connection, answer)
             answer.add_done_callback(remembered.settled)
             self._last[lease] = remembered
+            if request == _SIGN:
+                self._keep_signature((device.serial, session), remembered)
             return await asyncio.shield(answer)
+
+    def _keep_signature(self, key: tuple[str, int], remembered: _Remembered) -> None:
+        self._signed[key] = remembered
+        self._signed.move_to_end(key)
+        if len(self._signed) > _SIGNATURES_KEPT:
+            self._signed.popitem(last=False)
 
 
 def _check_range(device: Device, block: int, count: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -15,6 +15,7 @@ from gateway.operations.lan import LanTse
 from gateway.server import middleware
 from gateway.server.auth import Gatekeeper, Token
 from gateway.server.lantse import LanProtocol
+from gateway.server.middleware import Refused
 from gateway.server.status import Status
 from gateway.server.tls import Renewal
 from gateway.settings import Settings
@@ -27,13 +28,23 @@ _BACKLOG = 1024
 
 
 def build(
-    settings: Settings, lan: LanTse, registry: Registry, metrics: Metrics, token: Token, *, auth_delay: float = 1.0
+    settings: Settings,
+    lan: LanTse,
+    registry: Registry,
+    metrics: Metrics,
+    token: Token,
+    *,
+    refused: Refused = middleware.nobody_counts,
+    api: Iterable[web.RouteDef] = (),
+    auth_delay: float = 1.0,
 ) -> web.Application:
-    """All that is served on the one port."""
-    protocol, status = LanProtocol(lan), Status(registry, metrics)
+    """All that is served on the one port; `api` are the routes of the JSON API, `refused` hears of each error."""
+    protocol, status = LanProtocol(lan), Status(metrics, registry)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
-    app = web.Application(middlewares=middleware.around(metrics, gatekeeper), client_max_size=settings.max_body_bytes)
-    app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics)])
+    app = web.Application(
+        middlewares=middleware.around(metrics, gatekeeper, refused), client_max_size=settings.max_body_bytes
+    )
+    app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
     app.on_shutdown.append(protocol.refuse_waiting)
     return app
 

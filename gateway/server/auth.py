@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from gateway.errors import ConfigurationError, Unauthorized
+from gateway.files import read_private, write_private
 from gateway.log import register_secret
 from gateway.metrics import Metrics
-from gateway.server.files import read_private, write_private
 from gateway.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import ConfigurationError
-from gateway.server.files import read_private, write_private
+from gateway.files import read_private, write_private
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def ensure_server_certificate(directory: Path, names: frozenset[str], now: datet
     """
     moment = now or datetime.now(UTC)
     authority = _authority(directory, moment)
-    path = directory / "server.pem"
+    path = server_path(directory)
     if not _still_good(read_private(path), authority[1], names, moment):
         write_private(path, _issued(authority, names, moment))
     return path
@@ -46,6 +46,11 @@ def ensure_server_certificate(directory: Path, names: frozenset[str], now: datet
 def ca_path(directory: Path) -> Path:
     """The certificate that clients may trust."""
     return directory / "ca.pem"
+
+
+def server_path(directory: Path) -> Path:
+    """Key and chain of the server."""
+    return directory / "server.pem"
 
 
 def _authority(directory: Path, now: datetime) -> tuple[Key, x509.Certificate]:

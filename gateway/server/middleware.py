@@ -4,15 +4,16 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway import log as logs
-from gateway.errors import BadRequest, GatewayError, Unauthorized
+from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.metrics import Metrics
-from gateway.server import answers
+from gateway.server import answers, problems
 from gateway.server.auth import Gatekeeper
 
 log = logging.getLogger(__name__)
@@ -21,13 +22,23 @@ LAN_PREFIX = "/lantse/"
 REQUEST_ID = "X-Request-ID"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERIAL = re.compile(r"[0-9A-F]{64}")
-_OPEN_PATHS = frozenset({"/healthz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+# Only these show that the serial in the path is that of a TSE here; a label must not hold whatever clients write.
+_OF_A_TSE = (DeviceError, CommandRejected, LockRefused)
+_DEFECT = "the gateway made an error; its log tells more"
 _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
 
 
-def around(metrics: Metrics, gatekeeper: Gatekeeper) -> list[Middleware]:
-    """The middlewares of the gateway, the outermost first."""
-    return [_observed(metrics), _answered, _guarded(gatekeeper)]
+Refused = Callable[[str, GatewayError], None]
+
+
+def nobody_counts(_serial: str, _error: GatewayError) -> None:
+    """Where nobody wants to know what is refused."""
+
+
+def around(metrics: Metrics, gatekeeper: Gatekeeper, refused: Refused = nobody_counts) -> list[Middleware]:
+    """The middlewares of the gateway, the outermost first; `refused` is told each error and the TSE that it is of."""
+    return [_observed(metrics), _answered(metrics, refused), _guarded(gatekeeper)]
 
 
 def _observed(metrics: Metrics) -> Middleware:
@@ -49,33 +60,51 @@ def _observed(metrics: Metrics) -> Middleware:
     return observed
 
 
-@web.middleware
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except GatewayError as error:
-        return _refused(error)
-    except web.HTTPException as error:
-        return _refused_by_library(request, error)
-    except Exception:
-        log.exception("unexpected error")
-        number, name = answers.INTERNAL_ERROR, GatewayError.code
-        message = "the gateway made an error; its log tells more"
-        return answers.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, number, name, message, logs.request_id.get())
+def _answered(metrics: Metrics, refused: Refused) -> Middleware:
+    @web.middleware
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except GatewayError as error:
+            serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
+            metrics.refused(serial, error)
+            refused(serial, error)
+            return _refused(request, error)
+        except web.HTTPException as error:
+            return _refused_by_library(request, error)
+        except Exception:
+            log.exception("unexpected error")
+            return _defect(request)
+
+    return answered
+
+
+def _defect(request: web.Request) -> web.Response:
+    if _is_api(request):
+        return problems.of_status(HTTPStatus.INTERNAL_SERVER_ERROR, _DEFECT)
+    number, name = answers.INTERNAL_ERROR, GatewayError.code
+    return answers.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, number, name, _DEFECT, logs.request_id.get())
 
 
 def _guarded(gatekeeper: Gatekeeper) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in _OPEN_PATHS:
+        if request.path not in OPEN_PATHS:
             await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
         return await handler(request)
 
     return guarded
 
 
-def _refused(error: GatewayError) -> web.Response:
-    answer = answers.refusal(error.status, error.worm_error, error.code, str(error), logs.request_id.get())
+def _is_api(request: web.Request) -> bool:
+    return request.path.startswith(problems.PREFIX)
+
+
+def _refused(request: web.Request, error: GatewayError) -> web.Response:
+    if _is_api(request):
+        answer = problems.of_error(error)
+    else:
+        answer = answers.refusal(error.status, error.worm_error, error.code, str(error), logs.request_id.get())
     if isinstance(error, Unauthorized):
         answer.headers[hdrs.WWW_AUTHENTICATE] = _REALM
     return answer
@@ -87,7 +116,10 @@ def _refused_by_library(request: web.Request, error: web.HTTPException) -> web.R
         # A 404 would hide the error number from tills (and crash some of them).
         status, message = HTTPStatus.BAD_REQUEST, "no such request in the LAN protocol"
     name = HTTPStatus(status).name.lower()
-    answer = answers.refusal(status, BadRequest.worm_error, name, message, logs.request_id.get())
+    if _is_api(request):
+        answer = problems.of_status(status, message)
+    else:
+        answer = answers.refusal(status, BadRequest.worm_error, name, message, logs.request_id.get())
     if hdrs.ALLOW in error.headers:
         answer.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
     return answer
@@ -95,7 +127,10 @@ def _refused_by_library(request: web.Request, error: web.HTTPException) -> web.R
 
 def _tell(request: web.Request, route: str, status: int, seconds: float) -> None:
     # Tills ask several times a second: at INFO their requests would bury what an operator acts on.
-    level = logging.WARNING if status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.DEBUG
+    failed = (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR and request.path not in OPEN_PATHS
+    )  # which are asked all the time
+    level = logging.WARNING if failed else logging.DEBUG
     log.log(
         level,
         "%s %s: %d in %.0f ms",

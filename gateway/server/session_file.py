@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway import __version__
+from gateway.files import write_private
 from gateway.server.auth import Token
-from gateway.server.files import write_private
 from gateway.settings import Settings
 
 NAME = "session.txt"

@@ -1,9 +1,12 @@
-"""What operators and scrapers read: the TSEs as known without asking them, health, metrics."""
+"""What monitoring reads: health and metrics."""
 
-from aiohttp import web
+import asyncio
+from http import HTTPStatus
 
+from aiohttp import hdrs, web
+
+from gateway.fleet.readiness import REASONS, lack
 from gateway.fleet.registry import Registry
-from gateway.fleet.summary import summary
 from gateway.metrics import Metrics
 from gateway.server import answers
 
@@ -11,21 +14,34 @@ from gateway.server import answers
 class Status:
     """Handlers that never touch a TSE, so that looking often costs no till any time."""
 
-    def __init__(self, registry: Registry, metrics: Metrics) -> None:
-        self._registry = registry
+    def __init__(self, metrics: Metrics, registry: Registry) -> None:
         self._metrics = metrics
+        self._registry = registry
 
     def routes(self, *, with_metrics: bool) -> list[web.RouteDef]:
-        """All of them; /healthz is open to everybody."""
-        found = [web.get("/healthz", self.health), web.get("/api/v1/tses", self.tses)]
+        """All of them; what only tells of health is open to everybody."""
+        found = [web.get("/healthz", self.health), web.get("/readyz", self.ready)]
         return [*found, web.get("/metrics", self.metrics)] if with_metrics else found
 
     async def health(self, _: web.Request) -> web.Response:
+        """The gateway is alive, whatever its TSEs are."""
         return answers.ok_json({"status": "ok"})
 
-    async def tses(self, _: web.Request) -> web.Response:
-        return answers.ok_json([summary(device) for device in self._registry.devices()])
+    async def ready(self, _: web.Request) -> web.Response:
+        """Can a TSE sign now? If not, 503 and why; restarting the gateway would not help."""
+        tses = [{"serial": device.serial, **_state(lack(device))} for device in self._registry.devices()]
+        ready = any(tse["ready"] for tse in tses)
+        answer = answers.ok_json({"ready": ready, "reason": "" if tses else "no TSE was found", "tses": tses})
+        if not ready:
+            answer.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
+        return answer
 
-    async def metrics(self, _: web.Request) -> web.Response:
-        body, content_type = self._metrics.exposition()
+    async def metrics(self, request: web.Request) -> web.Response:
+        """For Prometheus, which asks with `Accept`."""
+        scrape = self._metrics.collected()
+        body, content_type = await asyncio.to_thread(scrape.encoded, request.headers.get(hdrs.ACCEPT, ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _state(reason: str) -> dict[str, object]:
+    return {"ready": not reason, "code": reason, "reason": REASONS.get(reason, "")}

@@ -50,6 +50,15 @@ def fingerprint(settings: Settings) -> str:
     return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 
+def expiry(settings: Settings) -> float | None:
+    """When the server certificate ends, in Unix seconds; `None` if that cannot be read."""
+    try:
+        pem = _first_certificate(settings.tls_certificate or authority.server_path(_directory(settings)))
+        return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
+    except (ConfigurationError, ValueError):
+        return None
+
+
 class Renewal:
     """Follows changed or expiring certificate files; new handshakes use the new ones."""
 

@@ -53,26 +53,36 @@ def by_serial(certificates: Iterable[x509.Certificate]) -> dict[bytes, x509.Cert
     return found
 
 
-def chain_problems(leaf: x509.Certificate, others: Sequence[x509.Certificate], at: datetime) -> list[str]:
+def chain_problems(
+    leaf: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    at: datetime,
+    anchors: Sequence[x509.Certificate] | None = None,
+) -> list[str]:
     """What is wrong with the chain from `leaf` upwards at the time `at`; empty when it holds.
 
-    Follows issuer names through `others` up to a self-signed certificate. Whether that
-    root is to be trusted is for the caller to say.
+    Follows issuer names through `others` and `anchors` up to an anchor. Without anchors, up
+    to a self-signed certificate; whether that is to be trusted is for the caller to say.
     """
+    trusted = anchors or ()
     problems: list[str] = []
     current, seen = leaf, [leaf]
     while True:
         if not _valid(current, at):
             problems.append(f"certificate {current.serial_number:x} was not valid at {at.isoformat()}")
+        if current in trusted:
+            return problems
         # A root may have been renewed under its old name and key: take the one that holds.
         issuers = sorted(
-            (other for other in [*others, current] if _issued(other, current)), key=lambda c: _valid(c, at)
+            (other for other in [*others, current, *trusted] if _issued(other, current)),
+            key=lambda c: (_valid(c, at), c in trusted),
         )
         if not issuers:
             return [*problems, f"the issuer of certificate {current.serial_number:x} is missing"]
         issuer = issuers[-1]
         if issuer == current:
-            return problems
+            untrusted = [] if anchors is None else [f"the root {current.serial_number:x} is not trusted"]
+            return [*problems, *untrusted]
         if issuer in seen:
             return [*problems, "the chain of certificates goes in a circle"]
         if not _may_issue(issuer):

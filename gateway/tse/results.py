@@ -113,6 +113,13 @@ def name_of(code: int) -> str:
     return known.name if known is not None else f"0X{code:04X}"
 
 
+def tries_left(code: int) -> int | None:
+    """How many tries of a PIN or PUK are left, where a result tells it."""
+    if code == Result.PIN_BLOCKED:
+        return 0
+    return code & 0xFF if code in _AUTHENTICATION_FAILED else None
+
+
 def explain(code: int) -> str:
     """One sentence for people about a code."""
     if code in _AUTHENTICATION_FAILED:

@@ -63,7 +63,7 @@ class Till:
         # The path goes out as it is: `//` and spelling are part of what is tested.
         async with self._session.request(method, URL(self._served.url + path, encoded=True), **options) as answer:
             text = await answer.text()
-            is_json = answer.content_type == "application/json"
+            is_json = answer.content_type in ("application/json", "application/problem+json")
             assert is_json or (path == "/metrics" and answer.status == 200)
             return Answer(answer.status, answer.headers, text, json.loads(text) if is_json else None)
 

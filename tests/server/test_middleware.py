@@ -45,7 +45,7 @@ async def _gone(_: web.Request) -> web.Response:
 async def site(metrics: Metrics) -> AsyncIterator[str]:
     """The middlewares around handlers that fail in every way."""
     app = web.Application(middlewares=middleware.around(metrics, Gatekeeper(Token(TOKEN), metrics, delay=0)))
-    app.add_routes([web.get("/break", _break), web.get("/gone", _gone)])
+    app.add_routes([web.get("/break", _break), web.get("/api/break", _break), web.get("/gone", _gone)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -94,9 +94,16 @@ async def test_an_error_of_a_tse_is_told_with_its_number_and_status() -> None:
 async def test_errors_of_the_http_library_are_json_too(till: Till) -> None:
     answer = await till.ask("/nothing")
     assert (answer.status, answer.json["error"], answer.json["error_name"]) == (404, 1, "not_found")
-    answer = await till.ask("/api/v1/tses", "DELETE")
+    answer = await till.ask("/healthz", "DELETE")
     assert (answer.status, answer.json["error_name"]) == (405, "method_not_allowed")
     assert answer.headers["Allow"] == "GET,HEAD"
+
+
+async def test_under_api_an_unexpected_error_is_a_problem_without_its_inside(lines: io.StringIO) -> None:
+    text, status = await _got("/api/break")
+    assert (status, json.loads(text)["code"]) == (500, "internal_server_error")
+    assert "inside" not in text
+    assert "the inside of the gateway" in lines.getvalue()
 
 
 async def test_answered_requests_are_counted_by_the_pattern_of_their_path(served: Served, till: Till) -> None:

@@ -1,4 +1,4 @@
-"""Small files that must be whole or not there, and nobody else's business."""
+"""Small files that must be whole or not there, and nobody else's business. Anyone may import this."""
 
 import os
 from contextlib import suppress

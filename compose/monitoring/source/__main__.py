@@ -1,0 +1,45 @@
+"""Writes the dashboards, the table of METRICS.md, and the chart's copies; the result is committed."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from compose.monitoring.source.fleet import fleet
+from compose.monitoring.source.page import PAGE, with_table
+from compose.monitoring.source.site import site
+from gateway.fleet.measures import Measures
+from gateway.fleet.outages import OutageLog
+from gateway.fleet.registry import Registry
+from gateway.metrics import Metrics
+from gateway.server import exposition
+from gateway.settings import Settings
+
+MONITORING = Path(__file__).parent.parent
+CHART = MONITORING.parent.parent / "helm" / "tse-gateway" / "files"
+
+
+def dashboards() -> dict[str, str]:
+    """File name to JSON text."""
+    boards = {"tse-site.json": site(), "tse-fleet.json": fleet()}
+    return {name: JSONEncoder(sort_keys=True, indent=1).encode(made.build()) + "\n" for name, made in boards.items()}
+
+
+def page() -> str:
+    """METRICS.md as it is, with the table as it should be."""
+    metrics = Metrics()
+    with TemporaryDirectory() as directory:
+        settings = Settings(state_dir=Path(directory))
+        exposition.register(metrics.registry, settings)
+        metrics.registry.register(Measures(Registry(metrics), OutageLog(settings.state_dir)))
+        return with_table(PAGE.read_text(encoding="utf-8"), metrics.registry.collect())
+
+
+if __name__ == "__main__":
+    (CHART / "dashboards").mkdir(parents=True, exist_ok=True)
+    for file, text in dashboards().items():
+        for folder in (MONITORING, CHART):
+            (folder / "dashboards" / file).write_text(text, encoding="utf-8")
+    shutil.copyfile(MONITORING / "rules.yaml", CHART / "rules.yaml")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,241 @@
+"""Dashboard "TSE fleet": hundreds of sites. Who is down, whose TSE ends next, which versions, who is slow?"""
+
+from grafana_foundation_sdk.builders import dashboard
+
+from compose.monitoring.source.panels import (
+    GOOD,
+    NO,
+    YES,
+    board,
+    curve,
+    few,
+    listing,
+    many,
+    number,
+    overview,
+)
+
+_AT = 'site=~"$site"'
+_DAY = 86_400
+
+
+def fleet() -> dashboard.Dashboard:
+    """The whole dashboard."""
+    made = board("TSE fleet", "tse-fleet", "All TSE gateways: who is down, whose TSE ends next, who is slow?")
+    for rows in (_now, _tses, _next, _history):
+        made = rows(made)
+    return made
+
+
+def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    soon = f"count(tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time() < 90 * {_DAY}) or vector(0)"
+    return (
+        made.with_row(dashboard.Row("Now"))
+        .with_panel(
+            number("Gateways", "That answer", f"count(tse_gateway_build_info{{{_AT}}}) or vector(0)", "none", GOOD)
+        )
+        .with_panel(
+            number(
+                "Gateways missing",
+                "That Prometheus cannot reach",
+                'count(up{job=~".*tse-gateway.*"} == 0) or vector(0)',
+                "none",
+                NO,
+            )
+        )
+        .with_panel(number("TSEs", "That the gateways know", f"count(tse_up{{{_AT}}}) or vector(0)", "none", GOOD))
+        .with_panel(
+            number("TSEs down", "Unplugged or not answering", f"count(tse_up{{{_AT}}} == 0) or vector(0)", "none", NO)
+        )
+        .with_panel(
+            number(
+                "TSEs that cannot sign",
+                "For whatever reason",
+                f"count(tse_ready{{{_AT}}} == 0) or vector(0)",
+                "none",
+                NO,
+            )
+        )
+        .with_panel(number("Certificates end soon", "Within 90 days", soon, "none", NO))
+        .with_panel(
+            listing(
+                "Who cannot sign, and why",
+                "Empty when all can",
+                f"tse_not_ready{{{_AT}}} == 1",
+                "Value",
+                span=12,
+            )
+        )
+        .with_panel(
+            listing(
+                "Open outages",
+                "As the outage logs of the gateways know them",
+                f"tse_outage_active{{{_AT}}} == 1",
+                "Value",
+                span=12,
+            )
+        )
+    )
+
+
+def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    def of(expr: str, by: str = "serial") -> str:
+        return f"max by ({by}) ({expr})"
+
+    used, capacity = f"tse_store_used_bytes{{{_AT}}}", f"tse_store_capacity_bytes{{{_AT}}}"
+    signed, most = f"tse_signatures_used{{{_AT}}}", f"tse_signatures_max{{{_AT}}}"
+    return made.with_row(dashboard.Row("Each TSE")).with_panel(
+        overview(
+            "TSEs",
+            "A row for each; click on a head to sort",
+            ("Can sign", of(f"tse_ready{{{_AT}}}", "site, instance, serial"), "bool_yes_no", YES),
+            (
+                "Certificate ends in",
+                of(f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"),
+                "s",
+                few(180 * _DAY, 30 * _DAY),
+            ),
+            ("Signatures left", of(f"1 - {signed} / {most}"), "percentunit", few(0.1, 0.02)),
+            ("Store", of(f"{used} / {capacity}"), "percentunit", many(0.8, 0.95)),
+            ("Next self test", of(f"tse_self_test_due_seconds{{{_AT}}}"), "s", few(7200, 600)),
+            ("Signed in 24 h", of(f"increase(tse_signatures_total{{{_AT}}}[24h])"), "short", GOOD),
+            (
+                "Outages in 30 days",
+                f"sum by (serial) (increase(tse_outage_seconds_total{{{_AT}}}[30d]))",
+                "s",
+                many(60, 3600),
+            ),
+            ("Tills", of(f"tse_registered_clients{{{_AT}}}"), "none", GOOD),
+        )
+    )
+
+
+def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    ends = f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"
+    left = f"1 - tse_signatures_used{{{_AT}}} / tse_signatures_max{{{_AT}}}"
+    full = f"tse_store_used_bytes{{{_AT}}} / tse_store_capacity_bytes{{{_AT}}}"
+    return (
+        made.with_row(dashboard.Row("Who is next?"))
+        .with_panel(
+            number(
+                "Certificates",
+                "The five that end first",
+                f"bottomk(5, {ends})",
+                "s",
+                few(180 * _DAY, 30 * _DAY),
+                "{{site}} {{serial}}",
+                span=8,
+            )
+        )
+        .with_panel(
+            number(
+                "Signatures",
+                "The five with the fewest left",
+                f"bottomk(5, {left})",
+                "percentunit",
+                few(0.1, 0.02),
+                "{{site}} {{serial}}",
+                span=8,
+            )
+        )
+        .with_panel(
+            number(
+                "Stores",
+                "The five that are fullest",
+                f"topk(5, {full})",
+                "percentunit",
+                many(0.8, 0.95),
+                "{{site}} {{serial}}",
+                span=8,
+            )
+        )
+        .with_panel(
+            listing(
+                "Versions of the gateway",
+                "How many run which",
+                f"count by (version) (tse_gateway_build_info{{{_AT}}})",
+                span=8,
+            )
+        )
+        .with_panel(
+            listing(
+                "Firmware",
+                "How many TSEs have which",
+                f"count by (software_version, form_factor) (tse_info{{{_AT}}})",
+                span=8,
+            )
+        )
+        .with_panel(
+            listing(
+                "Settings",
+                "How many gateways share which",
+                f"count by (hash) (tse_gateway_config_info{{{_AT}}})",
+                span=8,
+            )
+        )
+    )
+
+
+def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    signing = f'rate(tse_command_duration_seconds_bucket{{{_AT}, command="sign"}}[15m])'
+    locks = f"rate(tse_gateway_lock_wait_seconds_bucket{{{_AT}}}[15m])"
+    return (
+        made.with_row(dashboard.Row("Over time"))
+        .with_panel(
+            curve(
+                "Outages",
+                "Length of outages in each hour, by site",
+                "s",
+                NO,
+                (
+                    f"topk(10, sum by (site, instance) (increase(tse_outage_seconds_total{{{_AT}}}[1h])))",
+                    "{{site}} {{instance}}",
+                ),
+            )
+        )
+        .with_panel(
+            curve(
+                "Slowest TSEs",
+                "The ten where signing takes longest (95 %)",
+                "s",
+                many(0.5, 1),
+                (
+                    f"topk(10, histogram_quantile(0.95, sum by (site, serial, le) ({signing})))",
+                    "{{site}} {{serial}}",
+                ),
+            )
+        )
+        .with_panel(
+            curve(
+                "Longest waits",
+                "The ten where tills wait longest for the TSE (95 %)",
+                "s",
+                many(1, 3),
+                (
+                    f"topk(10, histogram_quantile(0.95, sum by (site, serial, le) ({locks})))",
+                    "{{site}} {{serial}}",
+                ),
+            )
+        )
+        .with_panel(
+            curve(
+                "Receipts",
+                "Messages signed in a minute, all TSEs",
+                "short",
+                GOOD,
+                (f"sum(rate(tse_signatures_total{{{_AT}}}[5m])) * 60", "all"),
+                span=12,
+            )
+        )
+        .with_panel(
+            curve(
+                "Can sign",
+                "TSEs that can, and all that are known",
+                "none",
+                GOOD,
+                (f"sum(tse_gateway_tses_ready{{{_AT}}})", "can sign"),
+                (f"sum(tse_gateway_tses{{{_AT}}})", "known"),
+                span=12,
+            )
+        )
+    )

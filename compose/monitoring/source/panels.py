@@ -1,0 +1,176 @@
+"""Panels and variables that both dashboards are made of."""
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.models.common import (
+    BigValueColorMode,
+    BigValueGraphMode,
+    LegendDisplayMode,
+    LegendPlacement,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DataSourceRef,
+    DataTransformerConfig,
+    DynamicConfigValue,
+    MatcherConfig,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+    VariableRefresh,
+    VariableSort,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+Steps = tuple[tuple[float | None, str], ...]
+
+GOOD = ((None, "green"),)
+YES = ((None, "red"), (1, "green"))
+NO = ((None, "green"), (1, "red"))
+
+
+def few(warning: float, critical: float) -> Steps:
+    """Little is bad."""
+    return ((None, "red"), (critical, "orange"), (warning, "green"))
+
+
+def many(warning: float, critical: float) -> Steps:
+    """Much is bad."""
+    return ((None, "green"), (warning, "orange"), (critical, "red"))
+
+
+def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
+    """An empty dashboard with its variables up to the site."""
+    return (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["tse"])
+        .refresh("30s")
+        .time("now-24h", "now")
+        .timezone("browser")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .readonly()
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_variable(variable("site", "Site", "label_values(tse_gateway_build_info, site)"))
+    )
+
+
+def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """Some or all values of a label; a gateway without a site is among "all"."""
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(SOURCE)
+        .query(query)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+    )
+
+
+def number(  # noqa: PLR0917 (as a table is read)
+    title: str, text: str, expr: str, unit: str, steps: Steps, legend: str = "", span: int = 4
+) -> stat.Panel:
+    """One big number for each series."""
+    return (
+        stat.Panel()
+        .title(title)
+        .description(text)
+        .datasource(SOURCE)
+        .unit(unit)
+        .thresholds(_thresholds(steps))
+        .color_mode(BigValueColorMode.BACKGROUND)
+        .graph_mode(BigValueGraphMode.NONE)
+        .height(4)
+        .span(span)
+        .with_target(_query(expr, legend).instant())
+    )
+
+
+def answer(title: str, text: str, expr: str, legend: str, span: int = 4) -> stat.Panel:
+    """Yes or no."""
+    words = {"0": ValueMappingResult(text="no", color="red"), "1": ValueMappingResult(text="yes", color="green")}
+    return number(title, text, expr, "none", YES, legend, span).mappings([ValueMap(options=words)])
+
+
+def curve(title: str, text: str, unit: str, steps: Steps, *queries: tuple[str, str], span: int = 8) -> timeseries.Panel:
+    """Over time; each query with the name of its lines."""
+    legend = (
+        common.VizLegendOptions()
+        .display_mode(LegendDisplayMode.LIST)
+        .placement(LegendPlacement.BOTTOM)
+        .show_legend(True)
+    )
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(text)
+        .datasource(SOURCE)
+        .unit(unit)
+        .min(0)
+        .thresholds(_thresholds(steps))
+        .legend(legend)
+        .height(7)
+        .span(span)
+    )
+    for ref, (expr, name) in zip("ABCDEFGH", queries, strict=False):
+        panel = panel.with_target(_query(expr, name).ref_id(ref))
+    return panel
+
+
+def overview(
+    title: str, text: str, *columns: tuple[str, str, str, Steps], by: str = "serial", height: int = 9
+) -> table.Panel:
+    """A row for each value of `by`; a column is its title, query, unit and thresholds."""
+    panel = table.Panel().title(title).description(text).datasource(SOURCE).height(height).span(24)
+    panel = panel.thresholds(_thresholds(GOOD))
+    for ref, (name, expr, unit, steps) in zip("ABCDEFGHIJKLM", columns, strict=False):
+        panel = panel.with_target(_query(expr, "").ref_id(ref).instant().format(PromQueryFormat.TABLE))
+        panel = panel.with_override(MatcherConfig(id_val="byName", options=f"Value #{ref}"), _column(name, unit, steps))
+    panel = panel.with_transformation(_transformation("joinByField", {"byField": by, "mode": "outer"}))
+    hidden = dict.fromkeys(("Time", *(f"Time {number}" for number in range(1, 14))), True)
+    return panel.with_transformation(_transformation("organize", {"excludeByName": hidden}))
+
+
+def listing(title: str, text: str, expr: str, *hidden: str, span: int = 12, height: int = 7) -> table.Panel:
+    """A row for each series of one query, with its labels."""
+    names = dict.fromkeys(("Time", "job", "__name__", *hidden), True)
+    return (
+        table.Panel()
+        .title(title)
+        .description(text)
+        .datasource(SOURCE)
+        .unit("none")
+        .thresholds(_thresholds(GOOD))
+        .height(height)
+        .span(span)
+        .with_target(_query(expr, "").instant().format(PromQueryFormat.TABLE))
+        .with_transformation(_transformation("organize", {"excludeByName": names}))
+    )
+
+
+def _query(expr: str, legend: str) -> prometheus.Dataquery:
+    return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id("A")
+
+
+def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    found = [Threshold(value=value, color=color) for value, color in steps]
+    return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(found)
+
+
+def _column(name: str, unit: str, steps: Steps) -> list[DynamicConfigValue]:
+    colours = {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
+    return [
+        DynamicConfigValue(id_val="displayName", value=name),
+        DynamicConfigValue(id_val="unit", value=unit),
+        DynamicConfigValue(id_val="thresholds", value=colours),
+        DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+    ]
+
+
+def _transformation(name: str, options: dict[str, object]) -> DataTransformerConfig:
+    return DataTransformerConfig(id_val=name, options=options)

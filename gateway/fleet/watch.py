@@ -1,0 +1,81 @@
+"""Sees outages begin and end, and keeps the log of them."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from gateway.errors import DeviceError, GatewayError
+from gateway.fleet.device import Device
+from gateway.fleet.outages import OutageLog
+from gateway.fleet.readiness import ABSENT, OUTAGES, REASONS, lack
+from gateway.fleet.registry import Registry
+
+log = logging.getLogger(__name__)
+
+_LOOK = 1.0
+_ALIVE = 60.0
+
+
+class Watch:
+    """Over all TSEs of a gateway."""
+
+    def __init__(self, registry: Registry, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
+        self._registry = registry
+        self._outages = outages
+        self._now = now
+        self._refused: Counter[str] = Counter()
+        self._saved = float("-inf")
+
+    def refused(self, serial: str, error: GatewayError) -> None:
+        """A request for a TSE ended with `error`."""
+        # The request that a failure hits is told before the outage is seen.
+        if not self._outages.refused(serial) and isinstance(error, DeviceError):
+            self._refused[serial] += 1
+
+    async def keep(self) -> None:
+        """For ever; at the end what is known is on the disk."""
+        self._outages.started(self._now())
+        changed = self._registry.changed
+        try:
+            while True:
+                changed.clear()
+                self.look()
+                await self._save()
+                try:
+                    async with asyncio.timeout(_LOOK):
+                        await changed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._outages.stopped(self._now())
+            self._outages.save()
+
+    async def _save(self) -> None:
+        now = time.monotonic()
+        if self._outages.unsaved or now - self._saved >= _ALIVE:
+            self._saved = now
+            await asyncio.to_thread(self._outages.save)
+
+    def look(self) -> None:
+        """Take note of what began or ended."""
+        now, devices = self._now(), {device.serial: device for device in self._registry.devices()}
+        for serial in self._outages.known - devices.keys():
+            if serial not in self._outages.open:
+                log.warning("TSE %s is not there, which it was before the gateway was stopped", serial)
+                self._outages.begin(serial, ABSENT, now)
+        for device in devices.values():
+            self._look_at(device, now)
+
+    def _look_at(self, device: Device, now: float) -> None:
+        serial, reason = device.serial, lack(device)
+        self._outages.seen(serial, now)
+        if reason not in OUTAGES:
+            if reason != "stopped":
+                self._outages.end(serial, now)
+            return
+        known = self._outages.open.get(serial)
+        if known is None or known.reason != reason:
+            log.info("outage of TSE %s begins: %s", serial, REASONS[reason])
+        self._outages.begin(serial, reason, now, self._refused.pop(serial, 0))

@@ -1,0 +1,52 @@
+"""How worn is the flash memory? Each TSE is asked once a day, at a moment when nobody wants it."""
+
+import asyncio
+import logging
+import time
+
+from gateway.errors import GatewayError
+from gateway.fleet.device import Device
+from gateway.fleet.registry import Registry
+from gateway.tse.commands import FlashHealth
+
+log = logging.getLogger(__name__)
+
+_DAY = 86_400.0
+_LOOK = 60.0
+
+
+class Wear:
+    """Of all TSEs, each when no till sent it a command for `quiet` seconds; their answers are in `Device.witness`."""
+
+    alive = True
+
+    def __init__(self, registry: Registry, *, quiet: float = 30.0) -> None:
+        self._registry = registry
+        self._quiet = quiet
+        self._asked: dict[str, float] = {}
+
+    async def keep(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            for device in self._registry.devices():
+                await self.look(device, time.monotonic())
+
+    async def look(self, device: Device, now: float) -> None:
+        """Ask, if it is time to and the TSE is idle; one that refuses is asked again tomorrow."""
+        due = now - self._asked.get(device.serial, float("-inf")) >= _DAY
+        if not due or device.failed.is_set() or not device.idle or device.quiet_for < self._quiet:
+            return
+        self._asked[device.serial] = now
+        try:
+            await self._ask(device)
+        except GatewayError as error:
+            log.debug("TSE %s does not tell how worn it is: %s", device.serial, error)
+
+    async def _ask(self, device: Device) -> None:
+        lease = await device.acquire(self, 0.0)
+        try:
+            with device.entered(lease.session, self):
+                await device.command(FlashHealth().encode(), lease)
+        finally:
+            device.release(lease.session)

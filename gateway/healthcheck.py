@@ -1,0 +1,76 @@
+"""Is the gateway of this machine alive? For container engines, which ask again and again.
+
+Standard library only, and no `Settings`: this must start fast on a small computer. Port and address are read
+where `serve` reads them: GATEWAY_PORT and GATEWAY_BIND, else the file that GATEWAY_CONFIG names.
+"""
+
+import http.client
+import json
+import ssl
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.errors import ConfigurationError, DeviceError
+
+_TIMEOUT = 5.0
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def ask(environ: Mapping[str, str], config: Path | None = None, *, path: str = "/healthz") -> str:
+    """What the gateway answers, as one line.
+
+    Raises:
+        ConfigurationError: nothing answers there, or the settings do not tell where "there" is.
+        DeviceError: it answers that it is not well.
+    """
+    host, port = _place(environ, config)
+    connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=_unverified())
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read(65536)
+    except (OSError, http.client.HTTPException) as error:
+        raise ConfigurationError(
+            f"no gateway answers at {host}, port {port} ({error or type(error).__name__})"
+        ) from None
+    finally:
+        connection.close()
+    told = _one_line(body)
+    if answer.status != http.HTTPStatus.OK:
+        raise DeviceError(f"the gateway answers {path} with HTTP status {answer.status}: {told}")
+    return told
+
+
+def _place(environ: Mapping[str, str], config: Path | None) -> tuple[str, int]:
+    """Where a program of this machine reaches the gateway."""
+    named = environ.get("GATEWAY_CONFIG", "")
+    table = _table(config or Path(named)) if config or named else {}
+    port = environ.get("GATEWAY_PORT") or str(table.get("port", 4433))
+    bind = environ.get("GATEWAY_BIND") or table.get("bind", "0.0.0.0")
+    first = str(bind[0] if isinstance(bind, list) and bind else bind).split(",")[0].strip()
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigurationError(f"port {port!r} does not tell where the gateway listens: set GATEWAY_PORT")
+    return _ANYWHERE.get(first, first), int(port)
+
+
+def _table(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
+        raise ConfigurationError(f"configuration file {path} cannot be read: {error}") from None
+
+
+def _unverified() -> ssl.SSLContext:
+    # Nothing secret is sent, and a certificate that ran out is no reason to restart the gateway.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _one_line(body: bytes) -> str:
+    try:
+        return json.dumps(json.loads(body))
+    except ValueError:
+        return " ".join(body.decode("utf-8", "replace").split())[:200]

@@ -1,0 +1,76 @@
+"""Two steps before anything that cannot be undone: ask for a token that names the consequence, then use it."""
+
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+
+from gateway.errors import GatewayError
+
+VALID_SECONDS = 60.0
+
+
+class Irreversible(StrEnum):
+    """What needs a confirmation."""
+
+    SETUP = "setup"
+    DECOMMISSION = "decommission"
+    DELETE_STORED_DATA = "delete_stored_data"
+
+
+_CONSEQUENCES = {
+    Irreversible.SETUP: (
+        "TSE {serial} gets the PINs and the PUK of your request and is put into service for good; "
+        "wrong tries with another credential seed can block it for ever"
+    ),
+    Irreversible.DECOMMISSION: "TSE {serial} is taken out of service for good and never signs again",
+    Irreversible.DELETE_STORED_DATA: "all log messages in TSE {serial} are deleted; only your export still holds them",
+}
+
+
+class NotConfirmed(GatewayError):
+    """The confirmation is missing, over, used up, or for something else."""
+
+    code = "not_confirmed"
+    status = HTTPStatus.FORBIDDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What the operator is asked to confirm, and until when (monotonic seconds)."""
+
+    token: str
+    serial: str
+    action: Irreversible
+    until: float
+
+    @property
+    def consequence(self) -> str:
+        """One sentence."""
+        return _CONSEQUENCES[self.action].format(serial=self.serial)
+
+
+class Confirmations:
+    """The open ones: at most one for each TSE and action, each good for one use."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: dict[tuple[str, Irreversible], Confirmation] = {}
+
+    def ask(self, serial: str, action: Irreversible) -> Confirmation:
+        """A new token; an earlier one for the same is over."""
+        made = Confirmation(secrets.token_urlsafe(16), serial, action, self._clock() + VALID_SECONDS)
+        self._open[serial, action] = made
+        return made
+
+    def use(self, serial: str, action: Irreversible, token: str) -> None:
+        """Take the token back; `NotConfirmed` unless it was given for exactly this and not long ago."""
+        found = self._open.get((serial, action))
+        if found is None or not hmac.compare_digest(found.token.encode(), token.encode()):
+            raise NotConfirmed(f"ask for a confirmation of {action} of this TSE first")
+        del self._open[serial, action]
+        if self._clock() > found.until:
+            raise NotConfirmed(f"the confirmation was valid for {VALID_SECONDS:g} s: ask again")

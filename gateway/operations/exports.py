@@ -1,0 +1,184 @@
+"""Exports of a store as TAR streams: all of it, what matches a filter, or what is new.
+
+The filter is our own, by the names of the log messages, so that firmware of both
+generations answers alike. No lock is held: between two chunks tills have their turn.
+A store only grows, so an export is of the store as long as it was when it began; only
+deleting stored data breaks it, and then it ends in an error, never in a wrong archive.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+
+from gateway.errors import GatewayError, ProtocolError
+from gateway.fleet.device import Device
+from gateway.operations.store import CHUNK_BLOCKS, Entry, Store, open_store, parsed, used_blocks
+from gateway.tse.archive import END
+from gateway.tse.info import TseInfo
+from gateway.tse.sectors import SECTOR
+
+_LEADING = 2  # info.csv and the certificates begin every export
+_HASHED = 16  # characters that tell one last entry from another
+
+
+class NothingToExport(GatewayError):
+    """No log message matches, or none is new."""
+
+    code = "nothing_to_export"
+    status = HTTPStatus.BAD_REQUEST  # as of an unknown TSE; the JSON API says 404
+
+
+class CursorInvalid(GatewayError):
+    """The cursor does not belong to this store, or stored data were deleted since: export all of it once."""
+
+    code = "cursor_invalid"
+    status = HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Both ends included; `None` and the empty client mean all. Times in Unix seconds."""
+
+    from_time: int | None = None
+    to_time: int | None = None
+    from_number: int | None = None
+    to_number: int | None = None
+    client_id: str = ""
+
+    def takes(self, entry: Entry) -> bool:
+        """Does the export contain it? Other clients' transactions no, system logs only unless numbers are asked for."""
+        name = parsed(entry.name)
+        if name is None:
+            return False
+        if not _between(self.from_time, name.log_time, self.to_time):
+            return False
+        if name.number is None:
+            return self.from_number is None and self.to_number is None
+        return _between(self.from_number, name.number, self.to_number) and self.client_id in ("", name.client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far an export went: the blocks before its end mark, and what its last entry looks like."""
+
+    used: int
+    last: int
+    digest: str
+
+    def encode(self) -> str:
+        """As opaque text."""
+        return base64.urlsafe_b64encode(json.dumps(asdict(self)).encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "Mark":
+        """`CursorInvalid` unless it came from `encode`."""
+        try:
+            plain = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            used, last, digest = plain["used"], plain["last"], plain["digest"]
+        except (binascii.Error, ValueError, TypeError, KeyError):
+            raise CursorInvalid("this is no cursor of an export") from None
+        if not (isinstance(used, int) and isinstance(last, int) and isinstance(digest, str) and 0 <= last < used):
+            raise CursorInvalid("this is no cursor of an export")
+        return cls(used, last, digest)
+
+
+async def mark_of(device: Device) -> Mark:
+    """The end of the store now."""
+    info = TseInfo.decode(await device.read_info())
+    used = used_blocks(info)
+    return Mark(used, info.last_entry_block, await _digest(device, info.last_entry_block))
+
+
+async def still_holds(device: Device, mark: Mark) -> bool:
+    """Is everything up to `mark` still in the store?"""
+    info = TseInfo.decode(await device.read_info())
+    return mark.used <= used_blocks(info) and await _digest(device, mark.last) == mark.digest
+
+
+def full_size(mark: Mark) -> int:
+    """Bytes of a full export up to `mark`."""
+    return mark.used * SECTOR + len(END)
+
+
+async def full(device: Device, mark: Mark, start: int, end: int) -> AsyncIterator[bytes]:
+    """Bytes `start` to `end` (behind the last) of the full export up to `mark`."""
+    position = start
+    while position < min(end, mark.used * SECTOR):
+        block = position // SECTOR
+        count = min(CHUNK_BLOCKS, mark.used - block)
+        chunk = await device.read_store(block, count)
+        offset = position - block * SECTOR
+        piece = chunk[offset : offset + end - position]
+        yield piece
+        position += len(piece)
+    if position < end:
+        yield bytes(end - position)
+
+
+async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
+    """The export of what `wanted` takes; the first piece comes when something was found.
+
+    Raises:
+        NothingToExport: nothing matches.
+    """
+    store = await open_store(device)
+    leading: list[Entry] = []
+    found = False
+    async for entry in store.entries():
+        if len(leading) < _LEADING:
+            leading.append(entry)
+            continue
+        if not wanted.takes(entry):
+            continue
+        if not found:
+            found = True
+            async for piece in Store(device, store.used).blocks(0, leading[-1].end):
+                yield piece
+        async for piece in store.blocks(entry.block, entry.end - entry.block):
+            yield piece
+    if not found:
+        raise NothingToExport("no log message matches")
+    yield END
+
+
+async def newer_size(device: Device, since: Mark, until: Mark) -> int:
+    """Bytes of the export of what came between two marks.
+
+    Raises:
+        CursorInvalid: `since` is not of this store.
+        NothingToExport: nothing came.
+    """
+    if since.used > until.used or not await still_holds(device, since):
+        raise CursorInvalid("the cursor does not fit this store: export all of it once, and go on from there")
+    if since.used == until.used:
+        raise NothingToExport("nothing was signed since then")
+    return (await _leading_blocks(device, until) + until.used - since.used) * SECTOR + len(END)
+
+
+async def newer(device: Device, since: Mark, until: Mark) -> AsyncIterator[bytes]:
+    """What came between two marks, behind the two leading entries."""
+    async for piece in full(device, until, 0, await _leading_blocks(device, until) * SECTOR):
+        yield piece
+    async for piece in full(device, until, since.used * SECTOR, full_size(until)):
+        yield piece
+
+
+async def _leading_blocks(device: Device, mark: Mark) -> int:
+    entries = Store(device, mark.used).entries()
+    await anext(entries)
+    return (await anext(entries)).end
+
+
+async def _digest(device: Device, block: int) -> str:
+    header = await device.read_store(block, 1)
+    if len(header) != SECTOR:
+        raise ProtocolError(f"a block has {SECTOR} bytes, not {len(header)}")
+    return hashlib.sha256(header).hexdigest()[:_HASHED]
+
+
+def _between(least: int | None, value: int, most: int | None) -> bool:
+    return (least is None or least <= value) and (most is None or value <= most)

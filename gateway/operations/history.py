@@ -1,0 +1,67 @@
+"""What was signed not long ago, found from the end of the store backwards."""
+
+from http import HTTPStatus
+
+from gateway.errors import GatewayError
+from gateway.fleet.device import Device
+from gateway.operations.receipt import Receipt, Signed
+from gateway.operations.store import open_store
+from gateway.tse.logmessage import LogMessage
+
+
+class TransactionNotFound(GatewayError):
+    """No such transaction among the last ones in the store."""
+
+    code = "transaction_not_found"
+    status = HTTPStatus.BAD_REQUEST  # as of an unknown TSE; the JSON API says 404
+
+
+MOST_BLOCKS = 16_384  # 8 MiB: thousands of receipts, and less than a second of reading
+START, UPDATE, FINISH = "start", "update", "finish"
+
+
+async def steps_of(device: Device, number: int, *, since: str = START) -> list[LogMessage]:
+    """The signed steps of a transaction, newest first, back to its start; empty if that was long ago.
+
+    `since` names the step from which on they are wanted: a finish is found before its start.
+    """
+    found: list[LogMessage] = []
+    async for message in (await open_store(device)).newest_first(MOST_BLOCKS):
+        if message.transaction_number == number:
+            found.append(message)
+            if step_of(message) in (START, since):
+                break
+    return found
+
+
+async def start_time(device: Device, number: int) -> int | None:
+    """When a transaction was started, in Unix seconds; `None` if that was long ago."""
+    return next((step.log_time for step in await steps_of(device, number) if step_of(step) == START), None)
+
+
+async def signed_with(device: Device, counter: int) -> LogMessage | None:
+    """The transaction step with this signature counter, if it is not long ago."""
+    async for message in (await open_store(device)).newest_first(MOST_BLOCKS):
+        if message.signature_counter == counter and message.transaction_number is not None:
+            return message
+    return None
+
+
+def receipt_of(message: LogMessage, device: Device, started: int | None) -> Receipt:
+    """A step that was read from the store, as a receipt shows it."""
+    signed = Signed(message.transaction_number or 0, message.signature_counter, message.log_time, message.signature)
+    return Receipt(
+        operation=step_of(message),
+        serial=device.serial,
+        public_key=device.info.public_key,
+        client_id=message.client_id.encode(),
+        process_type=message.process_type.encode(),
+        process_data=message.process_data,
+        signed=signed,
+        start_time=started,
+    )
+
+
+def step_of(message: LogMessage) -> str:
+    """start, update or finish."""
+    return message.operation.removesuffix("Transaction").lower()

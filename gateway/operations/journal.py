@@ -1,0 +1,202 @@
+"""What happened under which Idempotency-Key: a file of lines, written ahead, that survives kill -9 and power loss.
+
+begun     on the disk before the TSE is asked: what is wanted, and where the store ended then
+started   a one-shot receipt has its transaction number
+done      the signature; on the disk before the client gets it
+void      the TSE refused: nothing was signed under this key
+
+A key whose last line is `begun` or `started` has an unknown end: `recovery` asks the TSE.
+"""
+
+import asyncio
+import base64
+import errno
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+
+from gateway.errors import GatewayError
+from gateway.operations.receipt import Signed
+
+log = logging.getLogger(__name__)
+
+JOURNAL = "receipts.journal"  # its name in the state directory
+KEPT_SECONDS = 3 * 24 * 3600.0
+KEPT_KEYS = 50_000
+_GARBAGE_LINES = 20_000  # more than this many lines that tell nothing any more: write the file anew
+
+
+class JournalFailed(GatewayError):
+    """The journal cannot be written (disk full?), so nothing is signed under a key."""
+
+    code = "journal_failed"
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one key. `position` and `signatures` tell how far the store was before (blocks, count).
+
+    `sure` says that the TSE has been asked about the end, or that this process saw it.
+    """
+
+    key: str
+    fingerprint: str
+    action: str
+    serial: str
+    client_id: str
+    position: int
+    signatures: int
+    at: float
+    number: int = 0
+    start_time: int | None = None
+    done: Signed | None = None
+    sure: bool = False
+
+
+class Journal:
+    """The records by key. One writer; every method but the constructor belongs to the event loop."""
+
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now = now
+        self._records: dict[str, Record] = {}
+        self._lines = 0
+        self._writing = asyncio.Lock()
+        self._load()
+        self._forget_old()
+        self._rewrite(list(self._records.values()))
+
+    def find(self, key: str) -> Record | None:
+        """What is known of `key`."""
+        return self._records.get(key)
+
+    def records(self) -> list[Record]:
+        """All, oldest first."""
+        return list(self._records.values())
+
+    def uncertain(self) -> list[Record]:
+        """Those whose end nobody knows yet."""
+        return [record for record in self._records.values() if record.done is None and not record.sure]
+
+    def claims(self, serial: str, number: int) -> bool:
+        """Was this transaction started under one of the keys?"""
+        starts = ("start", "sign")
+        return any((r.serial, r.number) == (serial, number) and r.action in starts for r in self._records.values())
+
+    async def begin(self, record: Record) -> None:
+        """Write ahead; on the disk when this returns. `JournalFailed` if it cannot be: then nothing may be signed."""
+        await self._append(record, durable=True)
+        self._records[record.key] = record
+
+    async def note(self, record: Record) -> None:
+        """Remember a step on the way, or that the end is sure; need not be on the disk."""
+        self._records[record.key] = record
+        await self._append_if_possible(record, durable=False)
+
+    async def end(self, record: Record) -> None:
+        """Remember the signature. It exists already, so a full disk is logged and the client gets it nevertheless."""
+        self._records[record.key] = record
+        await self._append_if_possible(record, durable=True)
+
+    async def void(self, record: Record) -> None:
+        """Nothing was signed under this key: it may be used anew, and what others sign now is not taken for its."""
+        self._records.pop(record.key, None)
+        await self._append_if_possible(replace(record, fingerprint=""), durable=True)
+
+    async def _append_if_possible(self, record: Record, *, durable: bool) -> None:
+        try:
+            await self._append(record, durable=durable)
+        except JournalFailed as error:
+            log.error("%s; after a restart the TSE will be asked instead", error)  # noqa: TRY400 (no traceback needed)
+
+    async def _append(self, record: Record, *, durable: bool) -> None:
+        line = _line(record)
+        async with self._writing:
+            self._forget_old()
+            garbage = self._lines - len(self._records)
+            anew = list(self._records.values()) if garbage > _GARBAGE_LINES else None
+            try:
+                await asyncio.to_thread(self._write, line, anew, durable=durable)
+            except OSError as error:
+                raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
+            self._lines += 1
+
+    def _write(self, line: bytes, anew: list[Record] | None, *, durable: bool) -> None:
+        if anew is not None:
+            self._rewrite(anew)
+        with self._path.open("r+b", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            try:
+                written = file.write(line)
+                if durable:
+                    os.fdatasync(file.fileno())
+            except OSError:
+                file.truncate(end)  # half a line would spoil the next one
+                raise
+            if written != len(line):
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, "no space left on the disk")
+
+    def _load(self) -> None:
+        try:
+            lines = self._path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise JournalFailed(f"the journal {self._path} cannot be read: {error.strerror}") from None
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = _record(line)
+            except (ValueError, TypeError, KeyError):
+                # Half a line at the end is what a crash leaves: whatever it was to tell, the TSE knows.
+                level = logging.INFO if number == len(lines) else logging.ERROR
+                log.log(level, "line %d of %s cannot be read and is left out", number, self._path)
+                continue
+            self._records.pop(record.key, None)
+            if record.fingerprint:
+                self._records[record.key] = record
+
+    def _rewrite(self, records: list[Record]) -> None:
+        draft = self._path.with_name(f".{self._path.name}.new")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.writelines(map(_line, records))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path)
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
+        self._lines = len(records)
+
+    def _forget_old(self) -> None:
+        since = self._now() - KEPT_SECONDS
+        for key, record in list(self._records.items()):  # oldest first
+            if record.at >= since and len(self._records) <= KEPT_KEYS:
+                return
+            del self._records[key]
+
+
+def _line(record: Record) -> bytes:
+    plain = asdict(record)
+    if record.done is not None:
+        plain["done"] = asdict(record.done) | {"signature": base64.b64encode(record.done.signature).decode()}
+    return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+
+
+def _record(line: bytes) -> Record:
+    plain = json.loads(line)
+    done = plain["done"]
+    if done is not None:
+        done = Signed(**done | {"signature": base64.b64decode(done["signature"], validate=True)})
+    return Record(**plain | {"done": done})

@@ -1,0 +1,96 @@
+"""What does not change about a TSE and forms ask for: certificates, DSFinV-K master data, ELSTER data."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.errors import GatewayError
+from gateway.fleet.device import Device
+from gateway.operations.receipt import ALGORITHM, TIME_FORMAT
+from gateway.operations.store import open_store
+from gateway.tse.certificates import by_serial, load
+
+_CERTIFICATION = re.compile(r"BSI-K-TR-\d{4}-\d{4}", re.ASCII)
+_COLUMN = 1000  # characters of a certificate in one column of tse.csv
+_COLUMNS = ("I", "II", "III", "IV", "V", "VI", "VII")
+_CERTIFICATE_ENTRY = 1  # of the store, behind info.csv
+
+
+class NoCertificate(GatewayError):
+    """The store holds no certificate for the key of this TSE."""
+
+    code = "no_certificate"
+    status = HTTPStatus.BAD_GATEWAY
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The certificates in a TSE: its own, and as many issuers as it holds."""
+
+    leaf: x509.Certificate
+    issuers: tuple[x509.Certificate, ...]
+
+    @property
+    def pem(self) -> bytes:
+        """All of them, the leaf first."""
+        return b"".join(item.public_bytes(Encoding.PEM) for item in (self.leaf, *self.issuers))
+
+
+async def chain_of(device: Device) -> Chain:
+    """The chain from the store, where firmware of any generation keeps it.
+
+    Raises:
+        StoreClosed: the self test has not passed yet.
+        NoCertificate: none fits.
+    """
+    store = await open_store(device)
+    position = 0
+    async for entry in store.entries():
+        if position == _CERTIFICATE_ENTRY:
+            return _chain(load(await store.content(entry)), device.info.serial)
+        position += 1
+    raise NoCertificate("the store holds no certificate")
+
+
+def dsfinvk(device: Device, chain: Chain) -> dict[str, str]:
+    """The columns of tse.csv that the TSE decides."""
+    text = base64.b64encode(chain.leaf.public_bytes(Encoding.DER)).decode()
+    parts = {f"TSE_ZERTIFIKAT_{name}": text[i * _COLUMN : (i + 1) * _COLUMN] for i, name in enumerate(_COLUMNS)}
+    return {
+        "TSE_SERIAL": device.serial,
+        "TSE_SIG_ALGO": ALGORITHM,
+        "TSE_ZEITFORMAT": TIME_FORMAT,
+        "TSE_PD_ENCODING": "UTF-8",
+        "TSE_PUBLIC_KEY": base64.b64encode(device.info.public_key).decode(),
+        **parts,
+    }
+
+
+def certification_id(description: str) -> str | None:
+    """The number under which the BSI certified the TSE, if its description names it."""
+    found = _CERTIFICATION.search(description)
+    return found[0] if found else None
+
+
+def check_digits(serial: bytes) -> str:
+    """Two hex digits to compare after typing a serial (BSI TR-03153-1, appendix B)."""
+    return hashlib.sha256(serial).hexdigest()[-2:]
+
+
+def validity(chain: Chain) -> tuple[datetime, datetime, str]:
+    """First and last moment of the TSE's certificate, and its number in hex."""
+    leaf = chain.leaf
+    return leaf.not_valid_before_utc, leaf.not_valid_after_utc, f"{leaf.serial_number:X}"
+
+
+def _chain(found: list[x509.Certificate], serial: bytes) -> Chain:
+    leaf = by_serial(found).get(serial)
+    if leaf is None:
+        raise NoCertificate("the store holds no certificate for the key of this TSE")
+    return Chain(leaf, tuple(item for item in found if item is not leaf))

@@ -1,0 +1,78 @@
+"""What a receipt must show of a signed step, and its QR text (DSFinV-K annex I, "V0")."""
+
+import base64
+import io
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+import segno
+
+from gateway.errors import GatewayError
+
+ALGORITHM, TIME_FORMAT = "ecdsa-plain-SHA384", "unixTime"  # what all Swissbit TSEs use
+
+
+class NoQrCode(GatewayError):
+    """The step has none: it is no finish, its start is not known, or its data do not fit the form."""
+
+    code = "no_qr_code"
+    status = HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """One signed step of a transaction. Times in Unix seconds."""
+
+    number: int
+    counter: int
+    log_time: int
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A signed step with everything around it; `start_time` in Unix seconds, `None` when nobody knows it."""
+
+    operation: str
+    serial: str
+    public_key: bytes
+    client_id: bytes
+    process_type: bytes
+    process_data: bytes
+    signed: Signed
+    start_time: int | None
+
+    @property
+    def qr_text(self) -> str | None:
+        """The text of the QR code; `None` if this step has none."""
+        if self.operation != "finish" or self.start_time is None:
+            return None
+        try:
+            texts = [part.decode() for part in (self.client_id, self.process_type, self.process_data)]
+        except UnicodeDecodeError:
+            return None
+        if any(";" in text for text in texts):  # the separator: nobody could take the text apart
+            return None
+        signed = self.signed
+        fields = (
+            *("V0", *texts, str(signed.number), str(signed.counter)),
+            *(_iso(self.start_time), _iso(signed.log_time), ALGORITHM, TIME_FORMAT),
+            *(base64.b64encode(value).decode() for value in (signed.signature, self.public_key)),
+        )
+        return ";".join(fields)
+
+
+def qr_image(text: str, kind: str) -> bytes:
+    """The QR code of `text` as "svg" or "png"; `NoQrCode` if it is too long for one."""
+    out = io.BytesIO()
+    try:
+        code = segno.make_qr(text, error="m", boost_error=False)
+    except segno.DataOverflowError:
+        raise NoQrCode("the text is too long for a QR code") from None
+    code.save(out, kind=kind, scale=4)
+    return out.getvalue()
+
+
+def _iso(unix_time: int) -> str:
+    return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -1,0 +1,120 @@
+"""What became of a signature whose answer was lost: the TSE is asked, nothing is guessed.
+
+Before a step is signed under an Idempotency-Key the journal holds the length of the store.
+A start that was signed is then the entry at exactly that block, since the lock was ours:
+nobody else could write in between. (After a power cycle the time must be set first, and
+that log stands there instead.) Updates and finishes carry their number and their data.
+"""
+
+from dataclasses import replace
+from http import HTTPStatus
+
+from gateway.errors import CommandRejected, GatewayError, ProtocolError
+from gateway.operations.journal import Journal, Record
+from gateway.operations.receipt import Signed
+from gateway.operations.store import Entry, Store, parsed
+from gateway.operations.visit import Visit
+from gateway.operations.wanted import Action, Wanted
+from gateway.tse.logmessage import LogMessage
+from gateway.tse.results import Result, explain
+
+_MOST_BETWEEN = 2  # signatures between count and counter: some TSEs sign their certificate request first
+
+
+class OutcomeUnknown(GatewayError):
+    """Whether the TSE has signed under this key can no longer be found out."""
+
+    code = "outcome_unknown"
+    status = HTTPStatus.CONFLICT
+
+
+class EndedOtherwise(GatewayError):
+    """Somebody else has finished the transaction with other data."""
+
+    code = "ended_otherwise"
+    status = HTTPStatus.CONFLICT
+
+
+async def resolve(journal: Journal, record: Record, visit: Visit) -> Record | None:
+    """Bring an uncertain record up to date with what the TSE has signed; `None` if that was nothing.
+
+    Raises:
+        CommandRejected: the TSE does not show its store before the self test has passed.
+        OutcomeUnknown: the store was emptied in between.
+        EndedOtherwise: the transaction has ended, but not with these data.
+    """
+    info = await visit.info()
+    if not info.used_blocks:
+        raise CommandRejected(Result.NEEDS_SELF_TEST, explain(Result.NEEDS_SELF_TEST))
+    if record.position > info.used_blocks:
+        raise OutcomeUnknown("stored data were deleted since the first try: look into the export made before")
+    found = await _look(journal, record, Store(visit.device, info.used_blocks))
+    if found is None:
+        await journal.void(record)
+    elif found.done is not None:
+        await journal.end(found)
+    else:
+        await journal.note(found)
+    return found
+
+
+async def _look(journal: Journal, record: Record, store: Store) -> Record | None:
+    action, number, start_time = Action(record.action), record.number, record.start_time
+    if not number:
+        started = await _started(store, record)
+        if started is None or journal.claims(record.serial, started.number):
+            return None
+        if action is Action.START:
+            return replace(record, number=started.number, start_time=started.log_time, done=started, sure=True)
+        number, start_time = started.number, started.log_time
+    ended = await _ended(store, record, number, action)
+    if ended is not None:
+        return replace(record, number=number, start_time=start_time, done=ended, sure=True)
+    return replace(record, number=number, start_time=start_time, sure=True) if action is Action.SIGN else None
+
+
+async def _started(store: Store, record: Record) -> Signed | None:
+    """The start at the block where one that was signed must be."""
+    if record.position == store.used:
+        return None
+    try:
+        entry = await anext(store.entries(record.position))
+    except ProtocolError:  # the store was emptied and filled again since
+        return None
+    message = await _message(store, entry)
+    if message is None or message.operation.lower() != "starttransaction" or message.client_id != record.client_id:
+        return None
+    near = 0 < message.signature_counter - record.signatures <= _MOST_BETWEEN
+    return _signed(message) if near else None
+
+
+async def _ended(store: Store, record: Record, number: int, action: Action) -> Signed | None:
+    """The update or finish of transaction `number` since then, with the data that were wanted."""
+    step = "update" if action is Action.UPDATE else "finish"
+    async for entry in store.entries(record.position):
+        name = parsed(entry.name)
+        if name is None or name.number != number or name.step.lower() != step:
+            continue
+        message = await _message(store, entry)
+        if message is not None and _fits(message, record, action):
+            return _signed(message)
+        if step == "finish":
+            raise EndedOtherwise(f"transaction {number} was finished with other data, by somebody else")
+    return None
+
+
+def _fits(message: LogMessage, record: Record, action: Action) -> bool:
+    number = 0 if action is Action.SIGN else record.number
+    texts = message.client_id.encode(), number, message.process_type.encode()
+    return Wanted(action, record.serial, *texts, message.process_data).fingerprint == record.fingerprint
+
+
+async def _message(store: Store, entry: Entry) -> LogMessage | None:
+    try:
+        return LogMessage.decode(await store.content(entry))
+    except ProtocolError:
+        return None
+
+
+def _signed(message: LogMessage) -> Signed:
+    return Signed(message.transaction_number or 0, message.signature_counter, message.log_time, message.signature)

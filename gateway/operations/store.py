@@ -1,0 +1,197 @@
+"""The store of a TSE as an archive: read in chunks, walked entry by entry, forwards or from its end.
+
+Each chunk is one turn in the queue of the TSE and needs no lock, since a store only grows:
+whoever reads it lets everybody sell in between.
+"""
+
+import re
+import tarfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from gateway.errors import GatewayError, ProtocolError
+from gateway.fleet.device import Device
+from gateway.tse.archive import blocks_of
+from gateway.tse.info import TseInfo
+from gateway.tse.logmessage import LogMessage
+from gateway.tse.sectors import SECTOR
+
+CHUNK_BLOCKS = 128  # 64 KiB: what the vendor's library reads at a time
+_USTAR = slice(257, 262)
+_PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE)
+_NAME = re.compile(r"(?:\./)?Unixt_(\d+)_Sig-(\d+)_Log-(?:Tra_No-(\d+)_([A-Z][a-z]+)_Client-(.*)|Sys_.*|Aud.*?)\.log")
+_PAX_PATH = re.compile(rb"\d+ path=([^\n]*)\n")
+
+
+class StoreClosed(GatewayError):
+    """The TSE shows its store only after a passed self test."""
+
+    code = "store_closed"
+    status = HTTPStatus.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file in the store; `block` is that of its first header, `data_block` that of its content."""
+
+    name: str
+    block: int
+    data_block: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The block behind it."""
+        return self.data_block - 1 + blocks_of(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class LogName:
+    """What the name of a log message tells; `number`, `step` and `client_id` of transactions only."""
+
+    log_time: int
+    counter: int
+    number: int | None
+    step: str
+    client_id: str
+
+
+class Store:
+    """Blocks of a TSE's store up to `used`, the first block behind its last entry."""
+
+    def __init__(self, device: Device, used: int) -> None:
+        self._device = device
+        self.used = used
+        self._first = 0
+        self._chunk = b""
+
+    async def entries(self, start: int = 0) -> AsyncIterator[Entry]:
+        """Every entry from the one whose header is block `start`.
+
+        Raises:
+            ProtocolError: there is no header where one must be.
+        """
+        block = start
+        while block < self.used:
+            entry = await self._entry(block)
+            yield entry
+            block = entry.end
+
+    async def content(self, entry: Entry) -> bytes:
+        """The file itself."""
+        pieces = [piece async for piece in self.blocks(entry.data_block, entry.end - entry.data_block)]
+        return b"".join(pieces)[: entry.size]
+
+    async def blocks(self, first: int, count: int) -> AsyncIterator[bytes]:
+        """`count` blocks from `first`, in pieces of at most one chunk."""
+        end = first + count
+        while first < end:
+            await self._load(first)
+            at = (first - self._first) * SECTOR
+            piece = self._chunk[at : at + (end - first) * SECTOR]
+            yield piece
+            first += len(piece) // SECTOR
+
+    async def newest_first(self, most_blocks: int) -> AsyncIterator[LogMessage]:
+        """Log messages from the end, through no more than `most_blocks` blocks.
+
+        A header counts only if its message ends, with nothing but zeros behind it, exactly
+        where the next entry begins: process data that look like an entry never do that.
+        """
+        end, tail = self.used, b""  # `tail` reaches from `end` to the beginning of the next entry
+        while end > max(0, self.used - most_blocks) and len(tail) <= _LONGEST_ENTRY:
+            first = max(0, end - CHUNK_BLOCKS)
+            tail = await self._device.read_store(first, end - first) + tail
+            for at in range((end - first - 1) * SECTOR, -1, -SECTOR):
+                header = _header_in(tail[at : at + SECTOR])
+                if header is None or at + blocks_of(header.size) * SECTOR != len(tail):
+                    continue
+                content, padding = _parted(tail, at, header.size)
+                message = _message(content) if not any(padding) else None
+                if message is not None:
+                    yield message
+                if message is not None or (header.type in _PAX_TYPES and _PAX_PATH.fullmatch(content)):
+                    tail = tail[:at]
+            end = first
+
+    async def _entry(self, block: int) -> Entry:
+        header = await self._header(block)
+        start, name = block, header.name
+        while header.type in _PAX_TYPES:
+            pax = Entry("", block, block + 1, header.size)
+            found = _PAX_PATH.search(await self.content(pax))
+            name = found[1].decode("utf-8", "backslashreplace") if found else name
+            block = pax.end
+            header = await self._header(block)
+            if found is None:
+                name = header.name
+        return Entry(name.removeprefix("./"), start, block + 1, header.size)
+
+    async def _header(self, block: int) -> tarfile.TarInfo:
+        await self._load(block)
+        at = (block - self._first) * SECTOR
+        header = _header_in(self._chunk[at : at + SECTOR])
+        if header is None or block + blocks_of(header.size) > self.used:
+            raise ProtocolError(f"the store has no entry at block {block}")
+        return header
+
+    async def _load(self, block: int) -> None:
+        if not self._first <= block < self._first + len(self._chunk) // SECTOR:
+            count = min(CHUNK_BLOCKS, self.used - block)
+            if count <= 0:
+                raise ProtocolError(f"block {block} lies behind the end of the store")
+            self._chunk = await self._device.read_store(block, count)
+            self._first = block
+
+
+_LONGEST_ENTRY = 32_768 * SECTOR  # 16 MiB, far over any receipt
+
+
+async def open_store(device: Device) -> Store:
+    """The store as long as it is now.
+
+    Raises:
+        StoreClosed: the TSE does not show it.
+    """
+    info = TseInfo.decode(await device.read_info())
+    return Store(device, used_blocks(info))
+
+
+def used_blocks(info: TseInfo) -> int:
+    """Length of the store without its end mark; `StoreClosed` when the TSE does not show it."""
+    if not info.used_blocks:
+        raise StoreClosed("the store of the TSE is closed until the self test has passed and CTSS is active")
+    return info.used_blocks
+
+
+def parsed(name: str) -> LogName | None:
+    """What `name` tells, if it is that of a log message in Unix time."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    number = None if found[3] is None else int(found[3])
+    return LogName(int(found[1]), int(found[2]), number, found[4] or "", found[5] or "")
+
+
+def _header_in(block: bytes) -> tarfile.TarInfo | None:
+    if block[_USTAR] != b"ustar":
+        return None
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
+    except (tarfile.TarError, ValueError):
+        return None
+
+
+def _parted(data: bytes, at: int, size: int) -> tuple[bytes, bytes]:
+    """Content and padding of the entry whose header is at `at` and that reaches to the end of `data`."""
+    start = at + SECTOR
+    return data[start : start + size], data[start + size :]
+
+
+def _message(content: bytes) -> LogMessage | None:
+    try:
+        message = LogMessage.decode(content)
+    except ProtocolError:
+        return None
+    return message if not message.deviations else None  # one of them is: bytes behind the message

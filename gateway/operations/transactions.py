@@ -1,0 +1,240 @@
+"""Start, update, finish, sign in one: what is wanted is signed once, however often it is asked for.
+
+Without a key a wish is carried out as it comes. Under an Idempotency-Key the journal is
+written ahead, and whoever asks again gets the signature that exists, from memory, from the
+running work, or from the TSE. Nothing waits here for a TSE that is away.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError
+from gateway.fleet.registry import Registry
+from gateway.metrics import Metrics
+from gateway.operations.journal import Journal, Record
+from gateway.operations.receipt import Signed
+from gateway.operations.recovery import resolve
+from gateway.operations.visit import Visit, visiting
+from gateway.operations.wanted import Action, Wanted
+from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, TransactionReply
+
+log = logging.getLogger(__name__)
+
+_STARTS_KEPT = 10_000
+_LOOK_AGAIN = 0.1  # seconds between looks whether a TSE with unknown ends is ready to tell
+
+
+class KeyReused(GatewayError):
+    """This Idempotency-Key belongs to another wish."""
+
+    code = "key_reused"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The signature, when the transaction was started (Unix seconds, if known), and whether it existed already."""
+
+    signed: Signed
+    start_time: int | None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    fingerprint: str
+    task: "asyncio.Task[Outcome]"
+
+
+class Transactions:
+    """Signs for clients of the API; `now` in Unix seconds."""
+
+    def __init__(
+        self, registry: Registry, journal: Journal, metrics: Metrics, *, lock_wait: float, now: Callable[[], float]
+    ) -> None:
+        self._registry = registry
+        self._journal = journal
+        self._metrics = metrics
+        self._lock_wait = lock_wait
+        self._now = now
+        self._running: dict[str, _Running] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._starts: OrderedDict[tuple[str, int], int] = OrderedDict()
+        self._unclear = asyncio.Event()
+        self._unclear.set()  # the journal may tell of ends that the last process did not live to see
+        self._hopeless: set[str] = set()
+        for record in journal.records():
+            if record.number and record.start_time is not None:
+                self._starts[record.serial, record.number] = record.start_time
+
+    async def sign(self, wanted: Wanted, key: str | None = None) -> Outcome:
+        """Have `wanted` signed; under a key once and for all.
+
+        Raises:
+            KeyReused: the key belongs to another wish.
+            CommandRejected: the TSE refused; the same key may be used again.
+            DeviceError: the TSE is away, or failed on the way: ask again with the same key.
+        """
+        if key is None:
+            return await asyncio.shield(self._task(self._plainly(wanted)))
+        running = self._running.get(key)
+        if running is not None:
+            _check_same(running.fingerprint, wanted)
+            return replace(await asyncio.shield(running.task), replayed=True)
+        record = self._journal.find(key)
+        if record is not None:
+            _check_same(record.fingerprint, wanted)
+            if record.done is not None:
+                self._metrics.replayed(record.serial)
+                return Outcome(record.done, record.start_time, replayed=True)
+        task = self._task(self._once(wanted, key))
+        self._running[key] = _Running(wanted.fingerprint, task)
+        task.add_done_callback(lambda _: self._running.pop(key))
+        return await asyncio.shield(task)
+
+    def start_time(self, serial: str, number: int) -> int | None:
+        """When a transaction was started, if that was not long ago and through here."""
+        return self._starts.get((serial, number))
+
+    async def look_after_unclear_ends(self) -> None:
+        """Ask each TSE, as soon as it can tell, how the signatures ended whose answers were lost. Never returns."""
+        while True:
+            await self._unclear.wait()
+            self._unclear.clear()
+            while unclear := [record for record in self._journal.uncertain() if record.key not in self._hopeless]:
+                for record in unclear:
+                    await self._clear(record)
+                await asyncio.sleep(_LOOK_AGAIN)
+
+    async def close(self) -> None:
+        """Let what was begun come to its end."""
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- below: how ---------------------------------------------------------
+
+    async def _plainly(self, wanted: Wanted) -> Outcome:
+        async with visiting(self._registry.find(wanted.serial), self._lock_wait) as visit:
+            if wanted.action is not Action.SIGN:
+                return self._outcome(wanted, await _step(visit, wanted))
+            started = await _step(visit, _start_of(wanted))
+            self._remember_start(wanted.serial, started)
+            return self._outcome(wanted, await _step(visit, _finish_of(wanted, started.number)))
+
+    async def _once(self, wanted: Wanted, key: str) -> Outcome:
+        async with visiting(self._registry.find(wanted.serial), self._lock_wait) as visit:
+            record = self._journal.find(key)
+            if record is not None and record.done is None and not record.sure:
+                record = await resolve(self._journal, record, visit)
+            if record is not None and record.done is not None:
+                self._metrics.replayed(record.serial)
+                return Outcome(record.done, record.start_time, replayed=True)
+            record = await self._begin(wanted, key, record, visit)
+            try:
+                return await self._carry_out(wanted, record, visit)
+            except BaseException:
+                self._unclear.set()
+                raise
+
+    async def _begin(self, wanted: Wanted, key: str, known: Record | None, visit: Visit) -> Record:
+        """Write ahead what is going to be signed, and from where on a trace of it would stand in the store."""
+        if known is not None:
+            record = replace(known, sure=False)
+        else:
+            info = await visit.info()
+            texts = wanted.fingerprint, wanted.action, wanted.serial, wanted.client_id.decode()
+            start_time = self.start_time(wanted.serial, wanted.number)
+            place = info.used_blocks, info.created_signatures
+            record = Record(key, *texts, *place, self._now(), wanted.number, start_time)
+        await self._journal.begin(record)
+        return record
+
+    async def _carry_out(self, wanted: Wanted, record: Record, visit: Visit) -> Outcome:
+        if wanted.action is Action.SIGN and not record.number:
+            started = await self._step_or_void(_start_of(wanted), record, visit)
+            self._remember_start(wanted.serial, started)
+            record = replace(record, number=started.number, start_time=started.log_time)
+            await self._journal.note(record)
+        step = _finish_of(wanted, record.number) if wanted.action is Action.SIGN else wanted
+        outcome = self._outcome(wanted, await self._step_or_void(step, record, visit))
+        if record.start_time is not None:
+            outcome = replace(outcome, start_time=record.start_time)
+        ended = replace(record, number=outcome.signed.number, start_time=outcome.start_time, done=outcome.signed)
+        await self._journal.end(replace(ended, sure=True))
+        return outcome
+
+    async def _step_or_void(self, step: Wanted, record: Record, visit: Visit) -> Signed:
+        try:
+            return await _step(visit, step)
+        except CommandRejected:  # for sure nothing was signed in this step
+            if Action(record.action) is Action.SIGN and record.number:
+                await self._journal.note(replace(record, sure=True))
+            else:
+                await self._journal.void(record)
+            raise
+
+    def _outcome(self, wanted: Wanted, signed: Signed) -> Outcome:
+        if wanted.action is Action.START:
+            self._remember_start(wanted.serial, signed)
+        return Outcome(signed, self.start_time(wanted.serial, signed.number))
+
+    def _remember_start(self, serial: str, started: Signed) -> None:
+        self._starts[serial, started.number] = started.log_time
+        while len(self._starts) > _STARTS_KEPT:
+            self._starts.popitem(last=False)
+
+    async def _clear(self, record: Record) -> None:
+        if record.key in self._running:
+            return
+        try:
+            device = self._registry.find(record.serial)
+            if device.failed.is_set() or not device.info.ctss_active:
+                return
+            async with visiting(device, self._lock_wait) as visit:
+                known = self._journal.find(record.key)
+                if known is not None and known.done is None and not known.sure:
+                    await resolve(self._journal, known, visit)
+        except (DeviceError, LockRefused, CommandRejected, ProtocolError):
+            return  # it is asked again later
+        except GatewayError as error:
+            log.warning("the end of a signature on TSE %s stays unknown: %s", record.serial, error)
+            self._hopeless.add(record.key)
+
+    def _task(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Outcome]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # a client that hung up does not fetch it; that is no news
+
+
+async def _step(visit: Visit, step: Wanted) -> Signed:
+    """One signed step. Whatever breaks it before its end is undone when the lock is given back."""
+    data = step.process_data
+    command = OpenImport(step.action.event, step.client_id, step.number, len(data), step.process_type)
+    opened = ImportOpened.decode(await visit.send(command))
+    await visit.write(opened.block, data)
+    reply = TransactionReply.decode(await visit.send(CloseImport()))
+    return Signed(reply.transaction_number, reply.signature_counter, reply.log_time, reply.signature)
+
+
+def _start_of(wanted: Wanted) -> Wanted:
+    return Wanted(Action.START, wanted.serial, wanted.client_id)
+
+
+def _finish_of(wanted: Wanted, number: int) -> Wanted:
+    return replace(wanted, action=Action.FINISH, number=number)
+
+
+def _check_same(fingerprint: str, wanted: Wanted) -> None:
+    if fingerprint != wanted.fingerprint:
+        raise KeyReused("this Idempotency-Key was used for another request: take a new one for each receipt")

@@ -1,0 +1,137 @@
+"""Handlers of the JSON API: what an operator does with a TSE."""
+
+import base64
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from gateway.operations.administration import Setup
+from gateway.operations.confirmations import VALID_SECONDS
+from gateway.operations.deletion import Proof
+from gateway.server.endpoint import Call
+from gateway.server.replies import Clients, ConfirmationAnswer, Deleted, Done, TimeSet
+from gateway.server.schemas import (
+    AdminBody,
+    ClientBody,
+    ConfirmationBody,
+    DecommissionBody,
+    DeletionBody,
+    OfTse,
+    PinBody,
+    PukBody,
+    SelfTestBody,
+    SetupBody,
+    TimeBody,
+    UnblockBody,
+)
+from gateway.tse.commands import User
+
+_USERS = {"admin": User.ADMIN, "time_admin": User.TIME_ADMIN}
+
+
+async def run_self_test(call: Call[OfTse, SelfTestBody]) -> Done:
+    """Run by a registered client; needs no PIN."""
+    await call.services.administration.self_test(call.params.serial, call.body.client_id.encode())
+    return Done()
+
+
+async def set_time(call: Call[OfTse, TimeBody]) -> TimeSet:
+    """By the clock of the gateway."""
+    body = call.body
+    moment = await call.services.administration.set_time(call.params.serial, _USERS[body.user], _secret(body.pin))
+    return TimeSet(time=datetime.fromtimestamp(moment, UTC))
+
+
+async def list_clients(call: Call[OfTse, AdminBody]) -> Clients:
+    """All registered ones."""
+    found = await call.services.administration.clients(call.params.serial, _secret(call.body.admin_pin))
+    return Clients(client_ids=[client.decode(errors="replace") for client in found])
+
+
+async def register_client(call: Call[OfTse, ClientBody]) -> Done:
+    """Once more does no harm."""
+    body = call.body
+    await call.services.administration.register_client(
+        call.params.serial, _secret(body.admin_pin), body.client_id.encode()
+    )
+    return Done()
+
+
+async def deregister_client(call: Call[OfTse, ClientBody]) -> Done:
+    """Refused while it has open transactions."""
+    body = call.body
+    await call.services.administration.deregister_client(
+        call.params.serial, _secret(body.admin_pin), body.client_id.encode()
+    )
+    return Done()
+
+
+async def change_pin(call: Call[OfTse, PinBody]) -> Done:
+    """By who knows the old one."""
+    body = call.body
+    await call.services.administration.change_pin(
+        call.params.serial, _USERS[body.user], _secret(body.old_pin), _secret(body.new_pin)
+    )
+    return Done()
+
+
+async def change_puk(call: Call[OfTse, PukBody]) -> Done:
+    """One PUK serves both users."""
+    body = call.body
+    await call.services.administration.change_puk(call.params.serial, _secret(body.old_puk), _secret(body.new_puk))
+    return Done()
+
+
+async def unblock_pin(call: Call[OfTse, UnblockBody]) -> Done:
+    """A new PIN by the PUK."""
+    body = call.body
+    await call.services.administration.unblock(
+        call.params.serial, _USERS[body.user], _secret(body.puk), _secret(body.new_pin)
+    )
+    return Done()
+
+
+async def ask_confirmation(call: Call[OfTse, ConfirmationBody]) -> ConfirmationAnswer:
+    """The first of two steps."""
+    device = call.services.registry.find(call.params.serial)
+    made = call.services.administration.confirmations.ask(device.serial, call.body.action)
+    return ConfirmationAnswer(
+        token=made.token,
+        serial=made.serial,
+        action=made.action,
+        consequence=made.consequence,
+        valid_seconds=VALID_SECONDS,
+    )
+
+
+async def set_up(call: Call[OfTse, SetupBody]) -> Done:
+    """From the factory to ready for sales."""
+    body = call.body
+    given = Setup(
+        seed=_secret(body.credential_seed),
+        admin_puk=_secret(body.admin_puk),
+        admin_pin=_secret(body.admin_pin),
+        time_admin_pin=_secret(body.time_admin_pin),
+        client_ids=tuple(client.encode() for client in body.client_ids),
+    )
+    await call.services.administration.set_up(call.params.serial, given, body.confirmation)
+    return Done()
+
+
+async def decommission(call: Call[OfTse, DecommissionBody]) -> Done:
+    """For good."""
+    body = call.body
+    await call.services.administration.decommission(call.params.serial, _secret(body.admin_pin), body.confirmation)
+    return Done()
+
+
+async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
+    """Only against the proof of a full export."""
+    body = call.body
+    proof = Proof(body.cursor, body.sha256)
+    kept = await call.services.deletion.delete(call.params.serial, _secret(body.admin_pin), proof, body.confirmation)
+    return Deleted(rest_file=kept.name, rest_base64=base64.b64encode(kept.data).decode())
+
+
+def _secret(value: SecretStr) -> bytes:
+    return value.get_secret_value().encode()

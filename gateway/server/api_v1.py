@@ -1,0 +1,140 @@
+"""The JSON API: its table of endpoints. Routes, validation and the OpenAPI document read nothing else."""
+
+import asyncio
+import functools
+from typing import Any
+
+from aiohttp import web
+
+from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError, UnknownDevice
+from gateway.operations.administration import NewerGeneration, NotFresh
+from gateway.operations.confirmations import NotConfirmed
+from gateway.operations.deletion import NotExported, RestNotKept
+from gateway.operations.exports import CursorInvalid, NothingToExport
+from gateway.operations.history import TransactionNotFound
+from gateway.operations.journal import JournalFailed
+from gateway.operations.masterdata import NoCertificate
+from gateway.operations.receipt import NoQrCode
+from gateway.operations.store import StoreClosed
+from gateway.operations.transactions import KeyReused
+from gateway.server import api_administration as administration
+from gateway.server import api_exports as exports
+from gateway.server import api_transactions as transactions
+from gateway.server import api_tses as tses
+from gateway.server import replies, schemas
+from gateway.server.answers import ok_json
+from gateway.server.endpoint import Endpoint, Services, route
+from gateway.server.replies import ReceiptAnswer
+from gateway.server.schemas import NoBody, OfClient, OfTransaction, OfTse, SignBody
+
+BASE = "/api/v1"
+DOCUMENT = f"{BASE}/openapi.json"
+_TSE = f"{BASE}/tses/{{serial}}"
+_TRANSACTION = f"{_TSE}/transactions/{{number}}"
+
+_ASKED: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, LockRefused, CommandRejected, ProtocolError)
+_READ: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, StoreClosed, ProtocolError)
+_SIGNED: tuple[type[GatewayError], ...] = (*_ASKED, KeyReused, JournalFailed)
+_USERS: tuple[type[GatewayError], ...] = (*_ASKED, NewerGeneration)
+_IRREVERSIBLE: tuple[type[GatewayError], ...] = (*_USERS, NotConfirmed)
+
+_KNOWN = "TSEs"
+_SIGNING = "Transactions"
+_EXPORTS = "Exports"
+_OPERATOR = "Administration"
+
+# fmt: off
+ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
+    Endpoint("GET", f"{BASE}/tses", _KNOWN, "List the TSEs",
+             tses.list_tses, replies.TseList, schemas.NoParams, NoBody),
+    Endpoint("GET", _TSE, _KNOWN, "Everything known of a TSE, without asking it",
+             tses.get_tse, replies.TseDetails, OfTse, NoBody, (UnknownDevice,)),
+    Endpoint("GET", f"{_TSE}/health", _KNOWN, "State of its flash memory",
+             tses.get_health, replies.Health, OfTse, NoBody, _ASKED),
+    Endpoint("GET", f"{_TSE}/certificates", _KNOWN, "Its certificates, its own first (PEM)",
+             tses.get_certificates, tses.PEM, OfTse, NoBody, (*_READ, NoCertificate)),
+    Endpoint("GET", f"{_TSE}/dsfinvk", _KNOWN, "Its row of tse.csv (DSFinV-K)",
+             tses.get_dsfinvk, replies.DsfinvkTse, OfTse, NoBody, (*_READ, NoCertificate)),
+    Endpoint("GET", f"{_TSE}/elster", _KNOWN, "What the report to the tax office asks",
+             tses.get_elster, replies.ElsterSheet, OfTse, NoBody, (*_READ, NoCertificate)),
+
+    Endpoint("POST", f"{_TSE}/sign", _SIGNING, "Sign a whole receipt: start and finish in one",
+             transactions.sign_receipt, ReceiptAnswer, schemas.SignOnTse, SignBody, _SIGNED, keyed=True),
+    Endpoint("POST", f"{_TSE}/transactions", _SIGNING, "Start a transaction",
+             transactions.start_transaction, ReceiptAnswer, schemas.SignOnTse, SignBody, _SIGNED, keyed=True),
+    Endpoint("POST", f"{_TRANSACTION}/update", _SIGNING, "Update a transaction",
+             transactions.update_transaction, ReceiptAnswer, schemas.SignInTransaction, SignBody, _SIGNED, keyed=True),
+    Endpoint("POST", f"{_TRANSACTION}/finish", _SIGNING, "Finish a transaction",
+             transactions.finish_transaction, ReceiptAnswer, schemas.SignInTransaction, SignBody, _SIGNED, keyed=True),
+    Endpoint("POST", f"{_TRANSACTION}/cancel", _SIGNING, "Finish a transaction as an aborted receipt",
+             transactions.cancel_transaction, ReceiptAnswer, OfTransaction, schemas.CancelBody, _SIGNED, keyed=True,
+             description="The gateway never does this by itself; it signs AVBelegabbruch as Kassenbeleg-V1."),
+    Endpoint("GET", f"{_TSE}/transactions/open", _SIGNING, "Open transactions of a client, or of all",
+             transactions.open_transactions, replies.OpenTransactions, OfClient, NoBody, _USERS),
+    Endpoint("GET", f"{_TSE}/transactions/last", _SIGNING, "The last signed step of a client, or of any",
+             transactions.last_transaction, ReceiptAnswer, OfClient, NoBody,
+             (*_ASKED, StoreClosed, TransactionNotFound)),
+    Endpoint("GET", _TRANSACTION, _SIGNING, "The last step of one of the last transactions, from the store",
+             transactions.get_transaction, ReceiptAnswer, OfTransaction, NoBody, (*_READ, TransactionNotFound)),
+    Endpoint("GET", f"{_TRANSACTION}/qr", _SIGNING, "The QR code of one of the last receipts",
+             transactions.get_qr_code, "image/*", schemas.QrOf, NoBody, (*_READ, TransactionNotFound, NoQrCode)),
+
+    Endpoint("GET", f"{_TSE}/export", _EXPORTS, "All log messages (TAR); can be resumed by range",
+             exports.export_all, exports.TAR, OfTse, NoBody,
+             (*_READ, exports.RangeInvalid, exports.ExportChanged), statuses=(200, 206),
+             headers={"ETag": "names this state of the store, for If-Range",
+                      exports.CURSOR: "for the next incremental export"}),
+    Endpoint("GET", f"{_TSE}/export/filtered", _EXPORTS, "Log messages by time, number and client (TAR)",
+             exports.export_matching, exports.TAR, schemas.ExportFilter, NoBody, (*_READ, NothingToExport)),
+    Endpoint("GET", f"{_TSE}/export/new", _EXPORTS, "Log messages since an earlier export (TAR)",
+             exports.export_new, exports.TAR, schemas.NewerThan, NoBody, (*_READ, NothingToExport, CursorInvalid),
+             headers={exports.CURSOR: "for the next incremental export"}),
+
+    Endpoint("POST", f"{_TSE}/self-test", _OPERATOR, "Run the self test; takes up to a minute",
+             administration.run_self_test, replies.Done, OfTse, schemas.SelfTestBody, _USERS),
+    Endpoint("POST", f"{_TSE}/time", _OPERATOR, "Set the time of the TSE to that of the gateway",
+             administration.set_time, replies.TimeSet, OfTse, schemas.TimeBody, _USERS),
+    Endpoint("POST", f"{_TSE}/clients/list", _OPERATOR, "List the registered clients",
+             administration.list_clients, replies.Clients, OfTse, schemas.AdminBody, _USERS,
+             description="A POST, since the TSE asks for the PIN of its Admin; costs two signatures."),
+    Endpoint("POST", f"{_TSE}/clients/register", _OPERATOR, "Register a client",
+             administration.register_client, replies.Done, OfTse, schemas.ClientBody, _USERS),
+    Endpoint("POST", f"{_TSE}/clients/deregister", _OPERATOR, "Deregister a client",
+             administration.deregister_client, replies.Done, OfTse, schemas.ClientBody, _USERS),
+    Endpoint("POST", f"{_TSE}/pin", _OPERATOR, "Change a PIN",
+             administration.change_pin, replies.Done, OfTse, schemas.PinBody, _USERS),
+    Endpoint("POST", f"{_TSE}/puk", _OPERATOR, "Change the PUK",
+             administration.change_puk, replies.Done, OfTse, schemas.PukBody, _USERS),
+    Endpoint("POST", f"{_TSE}/unblock", _OPERATOR, "Set a new PIN by the PUK",
+             administration.unblock_pin, replies.Done, OfTse, schemas.UnblockBody, _USERS),
+    Endpoint("POST", f"{_TSE}/confirmations", _OPERATOR, "Ask for the token of an irreversible step",
+             administration.ask_confirmation, replies.ConfirmationAnswer, OfTse, schemas.ConfirmationBody,
+             (UnknownDevice,)),
+    Endpoint("POST", f"{_TSE}/setup", _OPERATOR, "Put a fresh TSE into service",
+             administration.set_up, replies.Done, OfTse, schemas.SetupBody, (*_IRREVERSIBLE, NotFresh)),
+    Endpoint("POST", f"{_TSE}/decommission", _OPERATOR, "Take a TSE out of service for good",
+             administration.decommission, replies.Done, OfTse, schemas.DecommissionBody, _IRREVERSIBLE),
+    Endpoint("POST", f"{_TSE}/delete-stored-data", _OPERATOR, "Delete the log messages in a TSE",
+             administration.delete_stored_data, replies.Deleted, OfTse, schemas.DeletionBody,
+             (*_IRREVERSIBLE, StoreClosed, NotExported, CursorInvalid, RestNotKept),
+             description="Only against the SHA-256 of a full export; what was signed since is kept and given back."),
+)
+# fmt: on
+
+
+def routes(services: Services) -> list[web.RouteDef]:
+    """Every endpoint, and the document that describes them."""
+    # Fixed paths before those with parameters: `transactions/open` is no number.
+    ordered = sorted(ENDPOINTS, key=lambda endpoint: len(endpoint.path_names))
+    return [web.get(DOCUMENT, _document, allow_head=False), *(route(endpoint, services) for endpoint in ordered)]
+
+
+async def _document(_: web.Request) -> web.Response:
+    return ok_json(await asyncio.to_thread(_described))
+
+
+@functools.cache
+def _described() -> dict[str, Any]:
+    from gateway.server import openapi  # most gateways are never asked for it, and it takes long to load
+
+    return openapi.document(ENDPOINTS)

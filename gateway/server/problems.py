@@ -1,0 +1,84 @@
+"""Errors of the JSON API as problem details (RFC 9457): a stable `code` for programs, `detail` for people."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from aiohttp import web
+
+from gateway import log as logs
+from gateway.errors import CommandRejected, GatewayError, Unauthorized, UnknownDevice
+from gateway.operations.exports import NothingToExport
+from gateway.operations.history import TransactionNotFound
+from gateway.server.replies import Place, Problem
+from gateway.tse.results import Result, name_of
+
+PREFIX = "/api/"
+MEDIA = "application/problem+json"
+_TYPE = "urn:tse-gateway:problem:"
+_MISSING = (UnknownDevice, TransactionNotFound, NothingToExport)  # tills of the LAN protocol must not see a 404
+_WRONG_SECRET = range(0x1100, 0x1200)
+
+
+class InvalidRequest(GatewayError):
+    """The body does not have the documented form; nothing was done."""
+
+    code = "invalid_request"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    worm_error = 1
+
+    def __init__(self, message: str, places: Sequence[Place] = ()) -> None:
+        super().__init__(message)
+        self.places = list(places)
+
+
+def statuses_of(kind: type[GatewayError]) -> set[HTTPStatus]:
+    """What status an error of this kind may have in the JSON API."""
+    if issubclass(kind, CommandRejected):
+        return {HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN}
+    return {HTTPStatus.NOT_FOUND if issubclass(kind, _MISSING) else HTTPStatus(kind.status)}
+
+
+def of_error(error: GatewayError) -> web.Response:
+    """The answer to a request that failed on purpose."""
+    code = Unauthorized.code if isinstance(error, Unauthorized) else error.code  # tills know it by another name
+    problem = Problem(
+        type=_TYPE + code,
+        title=_title(type(error)),
+        status=_status(error),
+        code=code,
+        detail=str(error),
+        request_id=logs.request_id.get(),
+    )
+    if isinstance(error, CommandRejected):
+        name = name_of(error.result)
+        code = "command_rejected" if name.startswith("0X") else name.lower()
+        tries = error.result & 0xFF if error.result in _WRONG_SECRET else None
+        problem = problem.model_copy(
+            update={"type": _TYPE + code, "code": code, "device_result": error.result, "tries_left": tries}
+        )
+    if isinstance(error, InvalidRequest) and error.places:
+        problem = problem.model_copy(update={"errors": error.places})
+    return _answer(problem)
+
+
+def of_status(status: int, title: str) -> web.Response:
+    """The answer to a request that the HTTP library refused, or that hit a defect of ours."""
+    code = HTTPStatus(status).name.lower()
+    kind = _TYPE + code
+    return _answer(Problem(type=kind, title=title, status=status, code=code, request_id=logs.request_id.get()))
+
+
+def _answer(problem: Problem) -> web.Response:
+    body = problem.model_dump_json(exclude_none=True).encode()
+    return web.Response(status=problem.status, body=body, content_type=MEDIA)
+
+
+def _status(error: GatewayError) -> int:
+    if isinstance(error, CommandRejected):
+        wrong = error.result in _WRONG_SECRET or error.result == Result.PIN_BLOCKED
+        return HTTPStatus.FORBIDDEN if wrong else HTTPStatus.CONFLICT
+    return HTTPStatus.NOT_FOUND if isinstance(error, _MISSING) else HTTPStatus(error.status)
+
+
+def _title(kind: type[GatewayError]) -> str:
+    return (kind.__doc__ or kind.code).splitlines()[0].split(";")[0].split(":")[0].rstrip(".")

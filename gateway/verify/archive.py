@@ -1,0 +1,115 @@
+"""Checks an export: first its structure and certificates, then its messages, on all cores, in memory that is bounded.
+
+A scan reads the headers only and cuts the archive into pieces. Each piece is checked by a
+process that reads it itself; results are taken in archive order, so reports are the same
+on any number of cores.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+
+from gateway.errors import GatewayError
+from gateway.verify.findings import Code, FileReport, Kind, Verdict
+from gateway.verify.history import check_sequence, check_transactions
+from gateway.verify.keys import Keyring, keyring
+from gateway.verify.messages import SEQUENCE, TRANSACTION, Checked, check_range
+from gateway.verify.scan import Scan, scan
+from gateway.verify.sorting import Sorter
+from gateway.verify.trust import Certificates, check_chains
+
+Progress = Callable[[int, int], None]  # messages checked, messages in all
+
+POOL_FROM = 1_500  # messages; below, starting processes takes longer than the work
+
+
+def verify_archive(
+    path: Path,
+    certificates: Certificates = (),
+    anchors: Certificates | None = None,
+    *,
+    complete: bool = False,
+    processes: int = 0,
+    progress: Progress | None = None,
+) -> FileReport:
+    """Check the export in `path`. `certificates` are known besides those in it; `processes` 0: as many as cores.
+
+    Raises:
+        OSError: the file cannot be read.
+        GatewayError: a process that checked was killed.
+    """
+    scanned = scan(path)
+    known = (*scanned.certificates, *certificates)
+    verdict, findings = Verdict(), scanned.findings
+    with Sorter(SEQUENCE.size) as sequence, Sorter(TRANSACTION.size) as transactions, ExitStack() as stack:
+        ring = keyring((*known, *(anchors or ())))
+        pieces = stack.enter_context(closing(_check_pieces(path, scanned, ring, processes)))
+        for checked in pieces:
+            verdict.merge(checked.verdict)
+            findings.merge(checked.findings)
+            sequence.add(checked.sequence)
+            transactions.add(checked.transactions)
+            if progress is not None:
+                progress(verdict.messages, scanned.messages)
+        spans = check_sequence(sequence, findings, complete=complete)
+        check_transactions(transactions, spans, findings)
+    check_chains(spans, known, anchors, findings)
+    if not verdict.messages:
+        findings.add(Code.FILE_EMPTY, path.name)
+    return FileReport(str(path), Kind.ARCHIVE, verdict, findings, tuple(spans))
+
+
+def _check_pieces(path: Path, scanned: Scan, ring: Keyring, processes: int) -> Generator[Checked, None, None]:
+    """The results in the order of the archive."""
+    processes = min(processes or len(os.sched_getaffinity(0)), len(scanned.pieces))
+    if processes <= 1 or scanned.messages < POOL_FROM:
+        for start, end in scanned.pieces:
+            yield check_range(path, start, end, ring)
+        return
+    pieces = iter(scanned.pieces)
+    with ExitStack() as stack:
+        # spawn: the caller may have threads, which a fork would break
+        context = multiprocessing.get_context("spawn")
+        pool = stack.enter_context(ProcessPoolExecutor(processes, context, _end_with_parent))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+
+        def submit(count: int) -> list[Future[Checked]]:
+            with _ctrl_c_waits():
+                return [pool.submit(check_range, path, *piece, ring) for piece in islice(pieces, count)]
+
+        waiting = deque(submit(3 * processes))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(submit(1))
+        except BrokenProcessPool:
+            raise GatewayError("a process that checked signatures was killed; is there too little memory?") from None
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Processes started meanwhile never hear Ctrl-C (they inherit the mask); the first one does, and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """A first process that was killed cannot end the others; so they watch it."""
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,158 @@
+"""Checks one file, whatever it is: told apart by content, for names lie."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from gateway.errors import ProtocolError
+from gateway.tse.sectors import SECTOR
+from gateway.verify import tar
+from gateway.verify.archive import Progress, verify_archive
+from gateway.verify.findings import Code, FileReport, Findings, Kind, Span, Verdict
+from gateway.verify.keys import Keyring, keyring
+from gateway.verify.messages import MAX_MESSAGE, Checked, check_message
+from gateway.verify.receipt import MARK, Receipt
+from gateway.verify.scan import load_certificates
+from gateway.verify.trust import Certificates, check_chains
+
+_BEGINNING = 4096
+_SEQUENCE = 0x30
+_CERTIFICATE_MARKS = (b"-----BEGIN CERTIFICATE", b"\x30\x82")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user says about the files. `anchors` None: no chain is held against trusted certificates."""
+
+    certificates: Certificates = ()
+    anchors: Certificates | None = None
+    complete: bool = False
+    processes: int = 0
+
+
+def verify_file(file: str, options: Options | None = None, progress: Progress | None = None) -> FileReport:
+    """Check one file, or one receipt code given instead of a file. What is wrong with it are findings, no errors.
+
+    Raises:
+        GatewayError: a process that checked was killed.
+    """
+    options = options or Options()
+    if file.startswith(MARK):
+        return _verify_receipts(file, [file], options)
+    path = Path(file)
+    try:
+        kind = _kind(path)
+        if kind is Kind.ARCHIVE:
+            return verify_archive(
+                path,
+                options.certificates,
+                options.anchors,
+                complete=options.complete,
+                processes=options.processes,
+                progress=progress,
+            )
+        return _verify_small(path, kind, options)
+    except OSError as error:
+        return _failed(file, Code.FILE_UNREADABLE, error.strerror or str(error))
+
+
+def certificates_in(files: Sequence[str]) -> Certificates:
+    """Those in the certificate files among them: whoever names one next to a message gives the key for it."""
+    found: list[x509.Certificate] = []
+    for file in files:
+        try:
+            if not file.startswith(MARK) and _kind(Path(file)) is Kind.CERTIFICATES:
+                found.extend(load_certificates(Path(file).read_bytes(), file, Findings()))
+        except OSError:
+            continue  # told when the file itself is checked
+    return tuple(found)
+
+
+def _kind(path: Path) -> Kind:
+    with path.open("rb") as file:
+        beginning = file.read(_BEGINNING)
+    if tar.looks_like(beginning[:SECTOR]) or path.suffix.lower() == ".tar":
+        return Kind.ARCHIVE
+    if MARK.encode() in beginning[: len(MARK) + 4] or b"\n" + MARK.encode() in beginning:
+        return Kind.RECEIPTS
+    if _CERTIFICATE_MARKS[0] in beginning:
+        return Kind.CERTIFICATES
+    if beginning[:1] == bytes([_SEQUENCE]):
+        # A certificate begins with a SEQUENCE in a SEQUENCE, a log message with the number of its version.
+        return Kind.MESSAGE if path.suffix.lower() == ".log" or not _nested(beginning) else Kind.CERTIFICATES
+    return Kind.MESSAGE if path.suffix.lower() == ".log" else Kind.UNKNOWN
+
+
+def _nested(beginning: bytes) -> bool:
+    size = beginning[1] & 0x7F if len(beginning) > 1 and beginning[1] & 0x80 else 0
+    return beginning[2 + size : 3 + size] == bytes([_SEQUENCE])
+
+
+def _verify_small(path: Path, kind: Kind, options: Options) -> FileReport:
+    """What fits into memory: all but archives."""
+    if kind is Kind.UNKNOWN:
+        return _failed(str(path), Code.FILE_UNKNOWN)
+    if path.stat().st_size > MAX_MESSAGE:
+        return _failed(str(path), Code.FILE_UNREADABLE, f"more than {MAX_MESSAGE} bytes")
+    data = path.read_bytes()
+    if kind is Kind.RECEIPTS:
+        lines = data.decode("utf-8-sig", "backslashreplace").splitlines()
+        return _verify_receipts(str(path), lines, options)
+    if kind is Kind.CERTIFICATES:
+        findings = Findings()
+        load_certificates(data, path.name, findings)
+        return FileReport(str(path), kind, Verdict(), findings)
+    return _verify_message(path, data, options)
+
+
+def _verify_message(path: Path, data: bytes, options: Options) -> FileReport:
+    checked = Checked()
+    message = check_message(data, path.name, _ring(options), checked, any_name=True)
+    if message is not None:
+        _check_chain(message.serial, message.log_time, options, checked.findings)
+    return FileReport(str(path), Kind.MESSAGE, checked.verdict, checked.findings)
+
+
+def _verify_receipts(file: str, lines: Sequence[str], options: Options) -> FileReport:
+    verdict, findings = Verdict(), Findings()
+    for number, line in enumerate(lines, start=1):
+        text = line.partition("\t")[0].strip().strip('"')  # other columns may follow
+        if text.startswith(MARK):
+            _verify_receipt(text, f"line {number}", options, verdict, findings)
+    return FileReport(file, Kind.RECEIPTS, verdict, findings)
+
+
+def _verify_receipt(text: str, place: str, options: Options, verdict: Verdict, findings: Findings) -> None:
+    verdict.messages += 1
+    try:
+        receipt = Receipt.decode(text)
+        fits = receipt.verify()
+    except ProtocolError as error:
+        verdict.unchecked += 1
+        findings.add(Code.RECEIPT_UNREADABLE, place, str(error))
+        return
+    for deviation in receipt.form:
+        findings.add(Code.RECEIPT_FORM, place, deviation)
+    if fits:
+        verdict.valid += 1
+    else:
+        verdict.invalid += 1
+        findings.add(Code.SIGNATURE_INVALID, place)
+    _check_chain(receipt.serial, receipt.log_time, options, findings)
+
+
+def _check_chain(serial: bytes, at: int, options: Options, findings: Findings) -> None:
+    span = Span(serial, 1, 0, 0, 0, at, at, whole=False)
+    check_chains([span], options.certificates, options.anchors, findings)
+
+
+def _ring(options: Options) -> Keyring:
+    return keyring((*options.certificates, *(options.anchors or ())))
+
+
+def _failed(file: str, code: Code, detail: str = "") -> FileReport:
+    findings = Findings()
+    findings.add(code, file, detail)
+    return FileReport(file, Kind.UNKNOWN, Verdict(), findings)

@@ -1,0 +1,108 @@
+"""Compares messages with each other: counters without gap, time, steps of transactions. Input sorted, streaming."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from gateway.verify.findings import Code, Findings, Span
+from gateway.verify.messages import SEQUENCE, TRANSACTION, Step
+
+_FIRST_COUNTERS = (1, 2)  # the first signature may sign the request for the certificate
+_SERIAL = slice(0, 32)
+_TRANSACTION = slice(0, 40)  # serial and number
+
+
+def check_sequence(records: Iterable[bytes], findings: Findings, *, complete: bool) -> list[Span]:
+    """Counters and times of each TSE. `complete`: the caller knows that nothing may be missing."""
+    return [
+        _check_counters(serial, map(_Logged.decode, of_one), findings, complete=complete)
+        for serial, of_one in groupby(records, key=lambda record: record[_SERIAL])
+    ]
+
+
+def check_transactions(records: Iterable[bytes], spans: Iterable[Span], findings: Findings) -> None:
+    """Steps of each transaction, and the numbers if no message is missing."""
+    by_serial = {span.serial: span for span in spans}
+    for serial, of_one in groupby(records, key=lambda record: record[_SERIAL]):
+        _check_numbers(by_serial[serial], of_one, findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    counter: int
+    time: int
+    updates_time: bool
+    digest: bytes
+
+    @classmethod
+    def decode(cls, record: bytes) -> "_Logged":
+        _, counter, time, updates_time, digest = SEQUENCE.unpack(record)
+        return cls(counter, time, bool(updates_time), digest)
+
+
+def _check_counters(serial: bytes, logged: Iterator[_Logged], findings: Findings, *, complete: bool) -> Span:
+    last = next(logged)
+    whole = complete or last.counter in _FIRST_COUNTERS
+    span = Span(serial, 1, last.counter, last.counter, 0, last.time, last.time, whole)
+    _check_beginning(span, findings, complete=complete)
+    gap = Code.COUNTER_MISSING if complete else Code.COUNTER_GAP if whole else Code.COUNTER_SKIPPED
+    messages, missing, earliest, latest = 1, 0, last.time, last.time
+    for now in logged:
+        between = now.counter - last.counter - 1
+        if between > 0:
+            findings.add(gap, _between(last.counter + 1, now.counter - 1), f"{between} missing")
+            missing += between
+        elif between < 0:
+            same = now.digest == last.digest
+            findings.add(Code.COUNTER_REPEATED if same else Code.COUNTER_CONFLICT, f"Sig-{now.counter}")
+        elif now.time < last.time and not now.updates_time:  # a gap may hide the updateTime
+            findings.add(Code.TIME_BACKWARDS, f"Sig-{now.counter}", f"by {last.time - now.time} s")
+        messages, last = messages + 1, now
+        earliest, latest = min(earliest, now.time), max(latest, now.time)
+    return replace(
+        span, messages=messages, last_counter=last.counter, missing=missing, earliest=earliest, latest=latest
+    )
+
+
+def _check_beginning(span: Span, findings: Findings, *, complete: bool) -> None:
+    first = span.first_counter
+    if first in _FIRST_COUNTERS:
+        return
+    if complete:
+        findings.add(Code.COUNTER_MISSING, _between(1, first - 1), "the beginning is missing")
+    else:
+        findings.add(Code.COUNTER_PARTIAL, f"Sig-{first}", f"serial {span.serial.hex()}")
+
+
+def _check_numbers(span: Span, records: Iterable[bytes], findings: Findings) -> None:
+    gapless = not span.missing
+    last: int | None = None
+    for _, steps in groupby(records, key=lambda record: record[_TRANSACTION]):
+        number = _check_steps(span, map(TRANSACTION.unpack, steps), findings)
+        if gapless and last is not None and number != last + 1:
+            findings.add(Code.TRANSACTION_NUMBER, f"No-{last + 1}", f"next is {number}")
+        last = number
+
+
+def _check_steps(span: Span, steps: Iterator[tuple[bytes, int, int, int, bytes]], findings: Findings) -> int:
+    """One transaction: start, updates, finish, in the order of their counters, from one client. Its number."""
+    _, number, last_counter, step, client = next(steps)
+    place = f"No-{number}"
+    if step != Step.START:
+        begun = span.whole and not span.missing
+        findings.add(Code.TRANSACTION_START if begun else Code.TRANSACTION_CUT, place, f"Sig-{last_counter}")
+    for _, _, counter, following, other in steps:
+        if counter == last_counter:
+            continue  # repeated or in conflict: told already
+        if step == Step.FINISH or following == Step.START:
+            findings.add(Code.TRANSACTION_ORDER, place, f"Sig-{counter} behind Sig-{last_counter}")
+        if other != client:
+            findings.add(Code.TRANSACTION_CLIENT, place, f"Sig-{counter}")
+        step, last_counter = following, counter
+    if step != Step.FINISH:
+        findings.add(Code.TRANSACTION_OPEN, place, f"Sig-{last_counter}")
+    return int(number)
+
+
+def _between(first: int, last: int) -> str:
+    return f"Sig-{first}" if first == last else f"Sig-{first}..{last}"

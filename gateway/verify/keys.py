@@ -1,0 +1,59 @@
+"""The keys that signatures are checked with, in a form that other processes can be given."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
+
+from gateway.tse.certificates import by_serial, key_of, load
+
+Keyring = tuple[tuple[bytes, bytes], ...]  # serial and DER certificate, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A TSE's public key; its certificate was valid between two Unix times."""
+
+    public: ec.EllipticCurvePublicKey
+    not_before: float
+    not_after: float
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings: test devices have certificates with negative serial numbers, which the library dislikes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
+
+
+def load_quietly(data: bytes) -> list[x509.Certificate]:
+    """`certificates.load` without warnings."""
+    with quiet():
+        return load(data)
+
+
+def keyring(certificates: Iterable[x509.Certificate]) -> Keyring:
+    """Everything with an elliptic-curve key."""
+    found = by_serial(certificates)
+    return tuple(sorted((serial, certificate.public_bytes(Encoding.DER)) for serial, certificate in found.items()))
+
+
+@lru_cache(maxsize=8)
+def unlocked(ring: Keyring) -> dict[bytes, Key]:
+    """Serial to key; remembered, for a process checks many pieces of one file."""
+    return {serial: _key(load_quietly(data)[0]) for serial, data in ring}
+
+
+def _key(certificate: x509.Certificate) -> Key:
+    return Key(
+        key_of(certificate),
+        certificate.not_valid_before_utc.timestamp(),
+        certificate.not_valid_after_utc.timestamp(),
+    )

@@ -1,0 +1,152 @@
+"""Checks log messages one by one: form, name, signature, validity of the certificate at log time.
+
+What must be compared across messages (counters, times, steps) leaves as records of fixed
+size which sort as bytes:
+
+    sequence      serial[32] u64 counter | u64 log time | u8 is update of time | first bytes of a hash[8]
+    transactions  serial[32] u64 number | u64 counter | u8 step | first bytes of the client's hash[8]
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+from gateway.errors import ProtocolError
+from gateway.tse.logmessage import LogMessage, LogType, verify
+from gateway.verify import tar
+from gateway.verify.findings import Code, Findings, Verdict
+from gateway.verify.keys import Key, Keyring, unlocked
+
+SEQUENCE = struct.Struct(">32sQQB8s")
+TRANSACTION = struct.Struct(">32sQQB8s")
+LOG_ENDING = ".log"
+MAX_MESSAGE = 128 * 1024 * 1024  # TSEs take far less; bounds the memory for a forged size
+
+_EXPORT_NAMES = ("Unixt_", "Utc_", "Gent_")
+_U64 = 1 << 64
+_SERIAL = 32
+_FIRST_TSE = 1_000_000_000  # Unix time in 2001; a clock before it was never set
+
+
+class Step(IntEnum):
+    """Steps of a transaction, in their order."""
+
+    START = 0
+    UPDATE = 1
+    FINISH = 2
+
+
+_STEPS = {"starttransaction": Step.START, "updatetransaction": Step.UPDATE, "finishtransaction": Step.FINISH}
+
+
+@dataclass(slots=True)
+class Checked:
+    """Verdict on some messages, and what is needed to compare them with others."""
+
+    verdict: Verdict = field(default_factory=Verdict)
+    findings: Findings = field(default_factory=Findings)
+    sequence: list[bytes] = field(default_factory=list)
+    transactions: list[bytes] = field(default_factory=list)
+
+
+def check_range(path: Path, start: int, end: int, ring: Keyring) -> Checked:
+    """Check the log messages between two member boundaries of an archive. Runs in any process."""
+    checked, known = Checked(), Findings()  # the scan has told already what is wrong with the archive itself
+    with path.open("rb") as file:
+        for entry in tar.entries(file, start, end, known):
+            if not entry.name.endswith(LOG_ENDING):
+                continue
+            if entry.size > MAX_MESSAGE:
+                _refuse(checked, entry.name, f"{entry.size} bytes")
+                continue
+            file.seek(entry.start)
+            check_message(file.read(entry.size), entry.name, ring, checked)
+    return checked
+
+
+def check_message(
+    data: bytes, name: str, ring: Keyring, checked: Checked, *, any_name: bool = False
+) -> LogMessage | None:
+    """Check one message and add to `checked`; the message if it could be read.
+
+    `any_name`: it may be called anything, unless its name looks like one of an export.
+    """
+    try:
+        message = LogMessage.decode(data)
+    except ProtocolError as error:
+        _refuse(checked, name, str(error))
+        return None
+    checked.verdict.messages += 1
+    _check_form(message, name, checked.findings)
+    if not any_name or name.startswith(_EXPORT_NAMES):
+        _check_name(message, name, checked.findings)
+    _check_signature(message, name, unlocked(ring).get(message.serial), checked)
+    _record(message, name, data, checked)
+    return message
+
+
+def _refuse(checked: Checked, name: str, reason: str) -> None:
+    checked.verdict.messages += 1
+    checked.verdict.invalid += 1
+    checked.findings.add(Code.MESSAGE_UNREADABLE, name, reason)
+
+
+def _check_form(message: LogMessage, name: str, findings: Findings) -> None:
+    for deviation in message.deviations:
+        usual = deviation.startswith("process data of indefinite length")
+        findings.add(Code.MESSAGE_INDEFINITE if usual else Code.MESSAGE_FORM, name, deviation)
+
+
+def _check_name(message: LogMessage, name: str, findings: Findings) -> None:
+    # Client ids may hold slashes, and archives may have been packed again within a directory.
+    if not message.is_named(name) and not message.is_named(name.rpartition("/")[2]):
+        findings.add(Code.MESSAGE_NAME, name, f"content says {message.file_name}")
+
+
+def _check_signature(message: LogMessage, name: str, key: Key | None, checked: Checked) -> None:
+    verdict, findings = checked.verdict, checked.findings
+    if key is None:
+        verdict.unchecked += 1
+        findings.add(Code.KEY_MISSING, name, f"serial {message.serial.hex()}")
+        return
+    try:
+        fits = verify(message, key.public)
+    except ProtocolError as error:
+        verdict.unchecked += 1
+        findings.add(Code.SIGNATURE_UNSUPPORTED, name, str(error))
+        return
+    if not fits:
+        verdict.invalid += 1
+        findings.add(Code.SIGNATURE_INVALID, name)
+        return
+    verdict.valid += 1
+    if message.log_time > key.not_after:
+        findings.add(Code.CERTIFICATE_EXPIRED, name)
+    elif message.log_time < key.not_before:
+        unset = message.log_time < _FIRST_TSE and message.log_type is not LogType.TRANSACTION
+        findings.add(Code.TIME_UNSET if unset else Code.CERTIFICATE_EARLY, name)
+
+
+def _record(message: LogMessage, name: str, data: bytes, checked: Checked) -> None:
+    number = message.transaction_number or 0
+    numbers = (message.signature_counter, message.log_time, number)
+    if len(message.serial) != _SERIAL or not all(0 <= value < _U64 for value in numbers):
+        checked.findings.add(Code.MESSAGE_FORM, name, "serial number, counter or time out of their range")
+        return
+    updates_time = message.log_type is LogType.SYSTEM and message.operation.lower() == "updatetime"
+    counter, log_time = message.signature_counter, message.log_time
+    checked.sequence.append(SEQUENCE.pack(message.serial, counter, log_time, updates_time, _short_hash(data)))
+    if message.log_type is not LogType.TRANSACTION:
+        return
+    step = _STEPS.get(message.operation.lower())
+    if step is None:
+        checked.findings.add(Code.MESSAGE_OPERATION, name, message.operation)
+        return
+    client = _short_hash(message.client_id.encode())
+    checked.transactions.append(TRANSACTION.pack(message.serial, number, counter, step, client))
+
+
+def _short_hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:8]

@@ -1,0 +1,179 @@
+"""The QR text on a receipt (DSFinV-K, annex I): the finish message is built again from it and verified.
+
+    V0;client;process type;process data;transaction;counter;start;log time;algorithm;time format;signature;key
+
+Start time is printed only, not signed. The curve is not named: it is one on which the key lies.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from gateway.errors import ProtocolError
+from gateway.tse import der
+from gateway.tse.logmessage import LogMessage, element, integer_content, plain_signature, serial_of, verify
+
+MARK = "V0;"
+
+_FIELDS = 12
+_CURVES = (
+    ec.BrainpoolP256R1(),
+    ec.BrainpoolP384R1(),
+    ec.BrainpoolP512R1(),
+    ec.SECP256R1(),
+    ec.SECP384R1(),
+    ec.SECP521R1(),
+)
+_DIGESTS = {"224": 2, "256": 3, "384": 4, "512": 5, "3-224": 8, "3-256": 9, "3-384": 10, "3-512": 11}
+_ALGORITHMS = {
+    f"ecdsa-plain-SHA{digest}": bytes.fromhex("04007f000701010401") + bytes([number])
+    for digest, number in _DIGESTS.items()
+}
+_FINISH_OF_TRANSACTION = bytes.fromhex("04007f000703070101")
+_UNCOMPRESSED, _DER = 0x04, 0x30
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt code, understood. `form` names what is not as the standard has it though it could be read."""
+
+    messages: tuple[LogMessage, ...]
+    keys: tuple[ec.EllipticCurvePublicKey, ...]
+    log_time: int
+    serial: bytes
+    form: tuple[str, ...]
+
+    @classmethod
+    def decode(cls, text: str) -> "Receipt":
+        """Understand a receipt code.
+
+        Raises:
+            ProtocolError: not of this form, or an algorithm that nobody can check here.
+        """
+        fields = text.split(";")
+        if len(fields) != _FIELDS or fields[0] != "V0":
+            raise ProtocolError(f"{len(fields)} fields, V0 and 11 more expected")
+        form: list[str] = []
+        keys = _keys(fields[11], form)
+        signature = _signature(fields[10], keys[0], form)
+        _time(fields[6], form)
+        at = _time(fields[7], form)
+        serial = serial_of(keys[0])
+        messages = tuple(
+            LogMessage.decode(_message(fields, serial, time, signature)) for time in _log_times(at, fields[9])
+        )
+        return cls(messages, keys, int(at.timestamp()), serial, tuple(dict.fromkeys(form)))
+
+    def verify(self) -> bool:
+        """Does the signature fit what is printed?"""
+        return any(verify(message, key) for message in self.messages for key in self.keys)
+
+
+def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes) -> bytes:
+    algorithm = _ALGORITHMS.get(fields[8])
+    if algorithm is None:
+        raise ProtocolError(f"signature algorithm {fields[8]!r} is not supported")
+    parts = (
+        (der.INTEGER, b"\x02"),
+        (der.OID, _FINISH_OF_TRANSACTION),
+        (0x80, b"FinishTransaction"),
+        (0x81, fields[1].encode()),
+        (0x82, fields[3].encode()),
+        (0x83, fields[2].encode()),
+        (0x85, _number(fields[4])),
+        (der.OCTETS, serial),
+        (der.SEQUENCE, element(der.OID, algorithm)),
+        (der.INTEGER, _number(fields[5])),
+    )
+    signed = b"".join(element(tag, value) for tag, value in parts) + time
+    return element(der.SEQUENCE, signed + element(der.OCTETS, signature))
+
+
+def _number(text: str) -> bytes:
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 64:
+        raise ProtocolError(f"{text!r} is no number")
+    return integer_content(int(text))
+
+
+def _time(text: str, form: list[str]) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ProtocolError(f"{text!r} is no time") from None
+    if time.tzinfo is None:
+        raise ProtocolError(f"{text!r} has no time zone")
+    if not text.endswith("Z"):
+        form.append("a time with an offset, Z expected")
+    return time.astimezone(UTC)
+
+
+def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
+    """The log time as an element, in each way in which that format may write it."""
+    if time_format == "unixTime":
+        yield element(der.INTEGER, integer_content(max(int(at.timestamp()), 0)))
+    elif time_format.startswith("utcTime"):
+        yield element(der.UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
+    elif time_format.startswith("generalizedTime"):
+        yield element(der.GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
+        milliseconds = f"{at:%Y%m%d%H%M%S}.{at.microsecond // 1000:03}Z"
+        yield element(der.GENERALIZED_TIME, milliseconds.encode())
+    else:
+        raise ProtocolError(f"log time format {time_format!r} is not known")
+
+
+def _keys(text: str, form: list[str]) -> tuple[ec.EllipticCurvePublicKey, ...]:
+    data = _bytes(text, "key", form)
+    if data[:1] == bytes([_DER]):
+        form.append("the key with its algorithm (SPKI), the point alone expected")
+        try:
+            key = load_der_public_key(data)
+        except (ValueError, UnsupportedAlgorithm):
+            raise ProtocolError("the key cannot be read") from None
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise ProtocolError("the key is none of an elliptic curve")
+        return (key,)
+    found = tuple(_on_curves(data)) if data[:1] == bytes([_UNCOMPRESSED]) else ()
+    if not found:
+        raise ProtocolError("the key is no point of a curve that TSEs use")
+    return found
+
+
+def _on_curves(point: bytes) -> Iterator[ec.EllipticCurvePublicKey]:
+    for curve in _CURVES:
+        try:
+            yield ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
+        except ValueError:
+            continue
+
+
+def _signature(text: str, key: ec.EllipticCurvePublicKey, form: list[str]) -> bytes:
+    data = _bytes(text, "signature", form)
+    width = (key.curve.key_size + 7) // 8
+    if len(data) == 2 * width:
+        return data
+    try:
+        plain = plain_signature(data, width)
+    except (ValueError, OverflowError):
+        return data  # its length alone makes it wrong
+    form.append("the signature as DER, r and s one behind the other expected")
+    return plain
+
+
+def _bytes(text: str, what: str, form: list[str]) -> bytes:
+    with_hex = len(text) % 2 == 0 and all(letter in "0123456789abcdefABCDEF" for letter in text)
+    if with_hex and text:
+        form.append(f"the {what} in hex, base64 expected")
+        return bytes.fromhex(text)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ProtocolError(f"the {what} is not base64") from None
+    if base64.b64encode(data).decode() != text:
+        form.append(f"the {what} in unusual base64")
+    return data

@@ -1,0 +1,102 @@
+"""Whom to believe: trusted certificates given by the user, and the chains that lead to them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gateway.errors import ConfigurationError, ProtocolError
+from gateway.tse.certificates import by_serial, chain_problems
+from gateway.tse.sectors import SECTOR
+from gateway.verify import tar
+from gateway.verify.findings import Code, Findings, Span
+from gateway.verify.keys import load_quietly, quiet
+
+CERTIFICATE_ENDINGS = (".cer", ".crt", ".der", ".pem")
+MAX_CERTIFICATES = 16 * 1024 * 1024  # bytes of a file
+
+Certificates = tuple[x509.Certificate, ...]
+
+
+def load_trust(paths: Iterable[Path]) -> Certificates | None:
+    """All certificates of files, and of directories (by their endings, with all below); None when no path is given.
+
+    Raises:
+        ConfigurationError: a path cannot be read, or there is no certificate at all.
+    """
+    paths = list(paths)
+    if not paths:
+        return None
+    found = [certificate for path in paths for file in _files(path) for certificate in _load(file)]
+    if not found:
+        raise ConfigurationError(f"no certificate in {', '.join(map(str, paths))}")
+    return tuple(found)
+
+
+def check_chains(
+    spans: Iterable[Span], certificates: Sequence[x509.Certificate], anchors: Certificates | None, findings: Findings
+) -> None:
+    """The chain of every TSE with messages, at the first and the last of their times."""
+    known = by_serial([*certificates, *(anchors or ())])
+    others = tuple(dict.fromkeys(certificates))
+    for span in spans:
+        leaf = known.get(span.serial)
+        if leaf is not None:
+            _check_chain(leaf, others, anchors, span, findings)
+
+
+def _check_chain(
+    leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, span: Span, findings: Findings
+) -> None:
+    place = f"serial {span.serial.hex()}"
+    if anchors is None and others in ((), (leaf,)):
+        findings.add(Code.CHAIN_INCOMPLETE, place)
+        return
+    times = tuple(sorted({_within(leaf, span.earliest), _within(leaf, span.latest)}))
+    for problem in _problems(leaf, others, anchors, times):
+        findings.add(Code.CHAIN_BROKEN, place, problem)
+    if anchors is None:
+        findings.add(Code.CHAIN_UNANCHORED, place)
+
+
+@lru_cache(maxsize=64)
+def _problems(
+    leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, times: tuple[datetime, ...]
+) -> list[str]:
+    """Those at all times, each once. Cached: an archive of many exports has one chain."""
+    with quiet():
+        found = [problem for time in times for problem in chain_problems(leaf, others, time, anchors)]
+    return list(dict.fromkeys(found))
+
+
+def _within(leaf: x509.Certificate, time: int) -> datetime:
+    """`time`, or the nearest at which the leaf was valid: messages outside of that have findings of their own."""
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return datetime.fromtimestamp(min(max(time, start.timestamp()), end.timestamp()), UTC)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.suffix.lower() in CERTIFICATE_ENDINGS and file.is_file())
+
+
+def _load(file: Path) -> list[x509.Certificate]:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MAX_CERTIFICATES)
+        # Certificates within an export prove nothing, though their PEM could be found there.
+        return load_quietly(b"" if tar.looks_like(data[:SECTOR]) else data)
+    except OSError as error:
+        raise ConfigurationError(f"trusted certificates in {file} cannot be read: {error.strerror}") from None
+    except ProtocolError as error:
+        raise ConfigurationError(f"trusted certificates in {file} cannot be read: {error}") from None
+
+
+def canonical(data: bytes, certificates: Sequence[x509.Certificate]) -> bool:
+    """Do the bytes of a file hold these certificates and nothing else?"""
+    forms = (Encoding.PEM, Encoding.DER)
+    return data in [b"".join(one.public_bytes(form) for one in certificates) for form in forms]

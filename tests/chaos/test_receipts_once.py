@@ -1,0 +1,141 @@
+"""The gateway is killed at random while a till signs under keys and repeats: each receipt is signed once.
+
+RECEIPTS_ONCE=1000 makes it the long run; RECEIPTS_ONCE_SEED another story.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+
+from gateway.driver.block import BlockDriver
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.socket import Socket
+from gateway.tse import archive
+from gateway.tse.commands import SelfTest
+from gateway.tse.logmessage import LogMessage
+from tests.support import TIME_ADMIN_PIN, export, set_up
+from tests.test_process import Process, gateway
+
+RECEIPTS = int(os.environ.get("RECEIPTS_ONCE", "40"))
+SEED = int(os.environ.get("RECEIPTS_ONCE_SEED", "1"))
+TILLS = 4
+LIFE = (0.01, 0.3 if RECEIPTS <= 100 else 1.2)  # seconds from ready to killed
+
+
+class Street:
+    """Where the gateway is found now; `None` while it is dead."""
+
+    def __init__(self) -> None:
+        self.running: Process | None = None
+        self.kills = 0
+        self.answers: dict[str, dict[str, object]] = {}
+        self.repeats = 0
+        self.trouble: Counter[str] = Counter()
+
+
+async def test_each_receipt_is_signed_once_however_often_the_gateway_is_killed(tmp_path: Path) -> None:
+    street = Street()
+    serial = await _made_ready(tmp_path / "simulator-1")
+    selling = [asyncio.create_task(_sell(street, serial, till)) for till in range(TILLS)]
+    chance = random.Random(SEED)
+    async with asyncio.timeout(100 + 3 * RECEIPTS):
+        while not all(task.done() for task in selling):
+            async with gateway(tmp_path, "--simulator", "1") as running:
+                await running.until_it_serves()
+                await _warmed_up(running, serial)
+                street.running = running
+                await asyncio.wait(selling, timeout=chance.uniform(*LIFE))
+                street.running = None
+                with suppress(ProcessLookupError):
+                    running.process.send_signal(signal.SIGKILL)
+                await running.process.wait()
+                street.kills += 1
+    await asyncio.gather(*selling)
+    messages = await _stored(tmp_path / "simulator-1")
+    _judge(street, messages)
+
+
+def _judge(street: Street, messages: list[LogMessage]) -> None:
+    operations = Counter(message.operation for message in messages)
+    finishes = {message.signature_counter: message for message in messages if message.operation == "FinishTransaction"}
+    report = {"kills": street.kills, "repeats": street.repeats, "starts": operations["StartTransaction"]}
+    print(json.dumps(report | {"finishes": len(finishes), "trouble": dict(street.trouble)}))
+    assert len(street.answers) == RECEIPTS
+    assert len(finishes) == RECEIPTS
+    assert operations["StartTransaction"] == RECEIPTS
+    for key, answer in street.answers.items():
+        message = finishes[int(str(answer["signature_counter"]))]
+        assert message.process_data.decode() == _data(key)
+        assert message.client_id == answer["client_id"]
+        assert message.transaction_number == answer["transaction_number"]
+    assert street.kills > 1
+    assert street.repeats > 0
+
+
+async def _sell(street: Street, serial: str, till: int) -> None:
+    for number in range(till, RECEIPTS, TILLS):
+        key = f"till-{till}-{number}"
+        body = {"client_id": f"POS-{till}", "process_type": "SonstigerVorgang", "process_data": _data(key)}
+        tries = 0
+        while key not in street.answers:
+            running = street.running
+            if running is None:
+                await asyncio.sleep(0.01)
+                continue
+            street.repeats += tries > 0
+            tries += 1
+            try:
+                status, answer = await _post(running, f"{serial}/sign", body, key)
+            except (aiohttp.ClientError, OSError) as error:
+                street.trouble[type(error).__name__] += 1
+                continue
+            if status == 200:
+                street.answers[key] = answer
+            else:
+                street.trouble[str(answer["code"])] += 1
+
+
+def _data(key: str) -> str:
+    return f"receipt {key}"
+
+
+async def _made_ready(directory: Path) -> str:
+    tse = SimulatedTse.create(directory)
+    driver = BlockDriver(Socket(tse))
+    await set_up(driver.send_command, tse.serial, *(f"POS-{till}".encode() for till in range(TILLS)))
+    await driver.close()
+    tse.close()
+    return tse.serial.hex().upper()
+
+
+async def _warmed_up(running: Process, serial: str) -> None:
+    """Each start of the simulator is a power cycle: self test and time, as an operator does."""
+    await _post(running, f"{serial}/self-test", {"client_id": "POS-0"})
+    status, answer = await _post(running, f"{serial}/time", {"pin": TIME_ADMIN_PIN.decode()})
+    assert status == 200, answer
+
+
+async def _post(
+    running: Process, path: str, body: dict[str, str], key: str | None = None
+) -> tuple[int, dict[str, object]]:
+    headers = {"Authorization": f"Bearer {running.token}"} | ({"Idempotency-Key": key} if key else {})
+    url = f"https://127.0.0.1:{running.port}/api/v1/tses/{path}"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers, ssl=False) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def _stored(directory: Path) -> list[LogMessage]:
+    tse = SimulatedTse.open_or_create(directory)
+    driver = BlockDriver(Socket(tse))
+    await driver.send_command(SelfTest(b"POS-0").encode())
+    tar = await export(driver)
+    await driver.close()
+    tse.close()
+    return [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]]

@@ -1,0 +1,34 @@
+"""However a TSE is reached: when the answer to a signature is lost, the fleet finds it again."""
+
+from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.metrics import Metrics
+from gateway.simulator.device import SimulatedTse
+from gateway.tse import archive
+from gateway.tse.commands import CloseImport, Event, OpenImport, TransactionReply
+from gateway.tse.info import TseInfo
+from gateway.tse.logmessage import LogMessage
+from tests.contract.test_drivers import Open, open_driver
+from tests.support import CLIENT, set_up, step
+
+__all__ = ["open_driver"]
+
+
+async def test_a_signature_whose_answer_was_lost_is_told_all_the_same(
+    open_driver: Open,
+    tse: SimulatedTse,
+    metrics: Metrics,
+) -> None:
+    registry = Registry(metrics, Rules(refresh=3600))
+    await registry.reconcile([Attachment("here", open_driver)])
+    device = registry.devices()[0]
+    await set_up(device.command, tse.serial)
+    started = await step(device.command, device, Event.START)
+    await device.command(OpenImport(Event.FINISH, CLIENT, started.transaction_number, 0, b"X").encode())
+    tse.faults.set("lost_response", 1)
+    reply = TransactionReply.decode(await device.command(CloseImport().encode()))
+    info = TseInfo.decode(tse.read_info())
+    last = LogMessage.decode(list(archive.members(tse.read_store(0, info.used_blocks + 2)))[-1].data)
+    assert (last.operation, last.signature) == ("FinishTransaction", reply.signature)
+    assert reply.signature_counter == started.signature_counter + 1
+    await registry.reconcile([])
+    await registry.close()

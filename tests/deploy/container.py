@@ -1,0 +1,225 @@
+"""The image at work: `tests/deploy/run-image` builds it and calls this.
+
+Starts it as compose/site.yaml would (with a simulated TSE instead of a stick), looks at it from inside, sells, stops
+it with a till in the middle of a transaction, starts it again. Ends with status 1 at the first thing that is wrong.
+"""
+
+import argparse
+import asyncio
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from gateway.tse.commands import Event, Login, SelfTest, SetTime, User
+from gateway.tse.info import TseInfo
+from tests.deploy.compose_files import hardening, mounts, service
+from tests.lan_client import LanClient, LanError
+from tests.support import CLIENT, TIME_ADMIN_PIN, export, set_up
+
+NAME = "tse-gateway-test"
+_SERVES = re.compile(r"serves on port \d+")
+_LOOK = """
+import ctypes, json, os
+status = dict(line.split(":\\t", 1) for line in open("/proc/1/status").read().splitlines() if ":\\t" in line)
+def writable(place):
+    try:
+        open(place + "/x", "w").close(); os.remove(place + "/x"); return True
+    except OSError:
+        return False
+dev = [line.split()[5] for line in open("/proc/self/mountinfo") if line.split()[4] == "/dev"][-1]
+clock = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+print(json.dumps({
+    "Uid": status["Uid"].split(), "Gid": status["Gid"].split(),
+    "CapEff": status["CapEff"], "CapBnd": status["CapBnd"], "NoNewPrivs": status["NoNewPrivs"],
+    "Seccomp": status["Seccomp"], "writable": [p for p in ("/", "/etc", "/tmp", "/var/lib/tse-gateway") if writable(p)],
+    "nodev": "nodev" in dev, "clock readable": clock >= 0,
+}))
+"""
+
+
+async def main() -> None:
+    """All of it, in order."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("image")
+    asked.add_argument("base")
+    asked.add_argument("--receipts", type=int, default=200)
+    given = asked.parse_args()
+    port = _free_port()
+    with container(given.image, port):
+        began = time.monotonic()
+        podman("start", NAME)
+        await serving(1)
+        told("start to serving", f"{time.monotonic() - began:.2f} s")
+        podman("healthcheck", "run", NAME)
+        check_from_inside()
+        token = podman("exec", NAME, "cat", "api_token").strip()
+        told("memory at rest", memory())
+        till = LanClient(port, token)
+        signed = await sell(till, given.receipts)
+        told(f"memory after {given.receipts} receipts", memory())
+        number = await stop_in_the_middle(till)
+        podman("start", NAME)
+        await serving(2)
+        assert podman("exec", NAME, "cat", "api_token").strip() == token, "the token was lost"
+        await carry_on(LanClient(port, token), number, signed)
+    told("image", size(given.image))
+    told("its base", size(given.base))
+
+
+@contextmanager
+def container(image: str, port: int) -> Iterator[None]:
+    """Made like the service of site.yaml, and away again with its state."""
+    site = service("site.yaml")
+    podman("rm", "-f", "-i", "-v", NAME)
+    Path("/run/udev").mkdir(exist_ok=True)
+    binds = [bind for bind in mounts(site) if ":/run/secrets:" not in bind]
+    environment = {
+        "GATEWAY_SIMULATORS": "1",
+        "GATEWAY_PORT": str(port),
+        "GATEWAY_BIND": "127.0.0.1",
+        "GATEWAY_ADDRESS": "127.0.0.1",
+        "GATEWAY_NTP_SERVERS": "none",
+    }
+    settings = [f"--env={name}={value}" for name, value in environment.items()]
+    podman(
+        *("create", "--name", NAME, "--network", site["network_mode"], "--volume", f"{NAME}:/var/lib/tse-gateway"),
+        *hardening(site),
+        *binds,
+        *settings,
+        image,
+    )
+    try:
+        yield
+    except BaseException:
+        print(podman("logs", NAME), file=sys.stderr)
+        raise
+    finally:
+        podman("rm", "-f", NAME)
+        podman("volume", "rm", "-f", NAME)
+
+
+async def serving(times: int) -> None:
+    """Wait until the log tells so for the n-th time."""
+    logs = await asyncio.create_subprocess_exec(
+        *("podman", "logs", "-f", NAME), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert logs.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            while times:
+                line = await logs.stderr.readline()
+                assert line, "the gateway ended"
+                times -= bool(_SERVES.search(line.decode()))
+    finally:
+        logs.kill()
+        await logs.wait()
+
+
+def check_from_inside() -> None:
+    seen = json.loads(podman("exec", NAME, "python", "-c", _LOOK))
+    expected = {
+        "Uid": ["10001"] * 4,
+        "Gid": ["10001"] * 4,
+        "CapEff": "0" * 16,
+        "CapBnd": "0" * 16,
+        "NoNewPrivs": "1",
+        "Seccomp": "2",
+        "writable": ["/var/lib/tse-gateway"],
+        "nodev": False,
+        "clock readable": True,
+    }
+    assert seen == expected, f"from inside: {seen}"
+    told("from inside", "uid 10001, no capability, no new privileges, seccomp filter, only the state is writable")
+
+
+async def sell(till: LanClient, receipts: int) -> int:
+    """Set the TSE up and sell; the signature counter at the end."""
+    await till.select()
+    async with till.locked():
+        await set_up(till.send_command, bytes.fromhex(till.serial), now=int(time.time()))
+    counter, began = 0, time.monotonic()
+    for _ in range(receipts):
+        async with till.locked():
+            started = await till.sign(Event.START, CLIENT, 0, b"", b"")
+            ended = await till.sign(Event.FINISH, CLIENT, started.transaction_number, b"Beleg^1.00", b"Kassenbeleg-V1")
+        assert ended.signature_counter > counter
+        counter = ended.signature_counter
+    told(f"{receipts} receipts", f"{(time.monotonic() - began) / receipts * 1000:.1f} ms each")
+    return counter
+
+
+async def stop_in_the_middle(till: LanClient) -> int:
+    """SIGTERM between start and finish of a transaction, while the till goes on asking; its number."""
+    number = 0
+    stopping: asyncio.Task[str] | None = None
+    with suppress(LanError):  # the one that the till notices
+        async with till.locked():
+            number = (await till.sign(Event.START, CLIENT, 0, b"", b"")).transaction_number
+            began = time.monotonic()
+            stopping = asyncio.create_task(asyncio.to_thread(podman, "stop", "-t", "30", NAME))
+            while True:
+                await till.read_info()
+    assert stopping is not None, "the till could not even start"
+    await stopping
+    told("SIGTERM with a till in the middle", f"ended after {time.monotonic() - began:.2f} s")
+    status = podman("inspect", "-f", "{{.State.ExitCode}}", NAME).strip()
+    assert status == "0", f"ended with status {status}"
+    await till.close()
+    return number
+
+
+async def carry_on(till: LanClient, number: int, before: int) -> None:
+    """What a POS does after a power cycle; then it finishes what it had begun."""
+    await till.select()
+    async with till.locked():
+        await till.send_command(SelfTest(CLIENT).encode())
+        await till.send_command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+        await till.send_command(SetTime(int(time.time())).encode())
+        finished = await till.sign(Event.FINISH, CLIENT, number, b"Beleg^1.00", b"Kassenbeleg-V1")
+        info = TseInfo.decode(await till.read_info())
+        store = await export(till)
+    assert finished.signature_counter > before + 1
+    assert info.open_transactions == 0
+    assert f"No-{number}_Finish".encode() in store
+    await till.close()
+    told("after the restart", "same token, same TSE; the open transaction was finished and is in the store")
+
+
+def memory() -> str:
+    text = podman("exec", NAME, "cat", "/proc/1/status")
+    found = {
+        key: int(value.split()[0]) // 1024 for key, value in re.findall(r"^(VmRSS|VmHWM):\s+(.+)$", text, re.MULTILINE)
+    }
+    return f"{found['VmRSS']} MiB (most: {found['VmHWM']} MiB)"
+
+
+def size(image: str) -> str:
+    return f"{int(podman('image', 'inspect', '-f', '{{.Size}}', image)) / 1e6:.0f} MB"
+
+
+def podman(*arguments: str) -> str:
+    """Its output; an error shows what it said."""
+    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"podman {' '.join(arguments)}: {done.stdout}{done.stderr}")
+    return done.stdout if arguments[0] != "logs" else done.stdout + done.stderr
+
+
+def told(what: str, value: str) -> None:
+    print(f"{what:40} {value}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,78 @@
+"""Tills do their own self test and time, as the vendor's library does; the gateway must not get into their way."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.tse.commands import AbortExport, AbortImport, Login, Logout, SelfTest, SetTime, User
+from gateway.tse.fields import Command
+from tests.fleet.shop_time import Shop, Till
+from tests.fleet.test_device import sample
+from tests.support import CLIENT, NOW, TIME_ADMIN_PIN, receipt
+
+ROUNDS = 40
+
+
+async def bracketed(shop: Shop, till: Till, call: Callable[[], Awaitable[object]]) -> None:
+    """One call of the library: lock, commands, unlock."""
+    lease = await shop.device.acquire(till, 45)
+    with shop.device.entered(lease.session, till):
+        await call()
+    shop.device.release(lease.session)
+
+
+async def make_ready(shop: Shop, till: Till, chance: random.Random, looked: asyncio.Event) -> None:
+    """Four calls, each with a lock of its own, and pauses between them in which others may come."""
+
+    async def self_test() -> None:
+        for command in (AbortImport(), AbortExport()):
+            with pytest.raises(Exception, match="0x"):  # nothing to abort; the library does not look
+                await shop.device.command(command.encode())
+        await shop.device.command(SelfTest(CLIENT).encode())
+
+    def sending(command: Command) -> Callable[[], Awaitable[object]]:
+        return lambda: shop.device.command(command.encode())
+
+    for call in (
+        self_test,
+        sending(Login(User.TIME_ADMIN, TIME_ADMIN_PIN)),
+        sending(SetTime(NOW + int(shop.clock.now))),
+        sending(Logout(User.TIME_ADMIN)),
+        lambda: receipt(shop.device.command, shop.device),
+    ):
+        await bracketed(shop, till, call)
+        shop.clock.now += chance.choice((0, 3, 10, 20))
+        if chance.random() < 0.5:
+            looked.clear()
+            await looked.wait()
+
+
+async def test_tills_that_make_the_tse_ready_at_the_same_moment_see_no_error(tmp_path: Path) -> None:
+    shop = await Shop.open(tmp_path, client_id="POS-1")
+    chance = random.Random(1)
+    working, looked = True, asyncio.Event()
+
+    async def gateway() -> None:
+        while working:
+            await shop.caretaker.look()
+            looked.set()
+            await asyncio.sleep(0)
+
+    keeper = asyncio.create_task(gateway())
+    try:
+        async with asyncio.timeout(60):
+            for number in range(ROUNDS):
+                if number % 4 == 0:
+                    shop.tse.power_cycle()
+                await make_ready(shop, Till(), chance, looked)
+    finally:
+        working = False
+        await keeper
+    assert shop.runs("set_time") >= 3  # it did come in between
+    assert shop.runs("set_time", "command_rejected") == 0
+    assert sample(shop.metrics, "tse_gateway_lock_refused_total", serial=shop.serial) == 0
+    assert not shop.device.failed.is_set()
+    await shop.close()

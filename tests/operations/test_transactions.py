@@ -1,0 +1,267 @@
+"""Signing under a key: once and for all, whatever breaks in between."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import CommandRejected, DeviceError, DeviceGone
+from gateway.operations.journal import Journal, JournalFailed, Record
+from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
+from gateway.operations.transactions import KeyReused, Outcome
+from gateway.operations.wanted import Action, Wanted
+from gateway.tse import archive
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, SetTime, User
+from gateway.tse.logmessage import LogMessage
+from tests.operations.conftest import Shop
+from tests.support import ADMIN_PIN, NOW, export, receipt, step
+
+DATA = b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar"
+
+
+def wish(
+    shop: Shop, action: Action = Action.SIGN, number: int = 0, data: bytes = DATA, client: bytes = b"POS-1"
+) -> Wanted:
+    texts = (b"", b"") if action is Action.START else (b"Kassenbeleg-V1", data)
+    return Wanted(action, shop.serial, client, number, *texts)
+
+
+async def messages(shop: Shop) -> list[LogMessage]:
+    tar = await export(shop.registry.devices()[0])
+    found = [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]]
+    return [message for message in found if message.transaction_number is not None]
+
+
+async def steps(shop: Shop) -> list[str]:
+    return [message.operation.removesuffix("Transaction") for message in await messages(shop)]
+
+
+async def begun(shop: Shop, wanted: Wanted, key: str) -> None:
+    """What the journal holds when the gateway dies right after it was written ahead."""
+    device = shop.registry.devices()[0]
+    await device.read_info()
+    info = device.info
+    texts = wanted.fingerprint, wanted.action, wanted.serial, wanted.client_id.decode()
+    await shop.journal.begin(Record(key, *texts, info.used_blocks, info.created_signatures, float(NOW), wanted.number))
+    shop.restart()
+
+
+async def cleared(shop: Shop) -> None:
+    """Let the gateway ask the TSE about all unclear ends."""
+    looking = asyncio.create_task(shop.transactions.look_after_unclear_ends())
+    async with asyncio.timeout(5):
+        while shop.journal.uncertain():  # noqa: ASYNC110 (the journal has no event)
+            await asyncio.sleep(0.005)
+    looking.cancel()
+
+
+async def test_the_same_key_gets_the_same_signature(shop: Shop) -> None:
+    first = await shop.transactions.sign(wish(shop), "k")
+    again = await shop.transactions.sign(wish(shop), "k")
+    assert again == replace(first, replayed=True)
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_the_same_key_gets_the_same_signature_after_a_restart(shop: Shop) -> None:
+    first = await shop.transactions.sign(wish(shop), "k")
+    shop.restart()
+    assert await shop.transactions.sign(wish(shop), "k") == replace(first, replayed=True)
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_another_request_under_the_same_key_is_refused(shop: Shop) -> None:
+    await shop.transactions.sign(wish(shop), "k")
+    for other in (wish(shop, data=DATA + b"x"), wish(shop, client=b"POS-2"), wish(shop, Action.START)):
+        with pytest.raises(KeyReused):
+            await shop.transactions.sign(other, "k")
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_requests_at_the_same_time_under_one_key_are_one(shop: Shop) -> None:
+    outcomes = await asyncio.gather(*(shop.transactions.sign(wish(shop), "k") for _ in range(5)))
+    assert len({outcome.signed.signature for outcome in outcomes}) == 1
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_without_a_key_each_request_is_a_receipt(shop: Shop) -> None:
+    await shop.transactions.sign(wish(shop))
+    await shop.transactions.sign(wish(shop))
+    assert await steps(shop) == ["Start", "Finish"] * 2
+
+
+async def test_a_client_that_hangs_up_gets_its_signature_when_it_asks_again(shop: Shop) -> None:
+    caller = asyncio.create_task(shop.transactions.sign(wish(shop), "k"))
+    await asyncio.sleep(0)
+    caller.cancel()
+    outcome = await shop.transactions.sign(wish(shop), "k")
+    assert outcome.replayed
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_death_before_the_start_leaves_nothing(shop: Shop) -> None:
+    await begun(shop, wish(shop), "k")
+    assert not (await shop.transactions.sign(wish(shop), "k")).replayed
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_an_orphan_start_is_found_and_finished(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop), "k")
+    started = await step(device.command, device, Event.START)
+    outcome = await shop.transactions.sign(wish(shop), "k")
+    assert (outcome.signed.number, outcome.start_time) == (started.transaction_number, started.log_time)
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_a_finish_whose_answer_died_is_found(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop), "k")
+    reply = await receipt(device.command, device, data=DATA)
+    outcome = await shop.transactions.sign(wish(shop), "k")
+    assert outcome.replayed
+    assert outcome.signed.signature == reply.signature
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+@pytest.mark.parametrize("action", [Action.UPDATE, Action.FINISH])
+async def test_a_single_step_whose_answer_died_is_found(shop: Shop, action: Action) -> None:
+    device = shop.registry.devices()[0]
+    number = (await step(device.command, device, Event.START)).transaction_number
+    await begun(shop, wish(shop, action, number), "k")
+    reply = await step(device.command, device, action.event, number=number, data=DATA, process_type=b"Kassenbeleg-V1")
+    outcome = await shop.transactions.sign(wish(shop, action, number), "k")
+    assert outcome == Outcome(outcome.signed, None, replayed=True)
+    assert outcome.signed.signature == reply.signature
+
+
+async def test_a_start_whose_answer_died_is_found(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop, Action.START), "k")
+    reply = await step(device.command, device, Event.START)
+    outcome = await shop.transactions.sign(wish(shop, Action.START), "k")
+    assert outcome.signed.number == reply.transaction_number
+    assert await steps(shop) == ["Start"]
+
+
+async def test_the_start_of_another_client_is_nobody_elses(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop), "k")
+    await step(device.command, device, Event.START, b"POS-2")
+    outcome = await shop.transactions.sign(wish(shop), "k")
+    assert outcome.signed.number == 2
+    assert await steps(shop) == ["Start", "Start", "Finish"]
+
+
+async def test_a_later_start_of_the_same_till_is_not_taken_for_the_lost_one(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop), "k")
+    await device.command(SetTime(NOW + 10).encode())  # what comes first after a power cycle
+    await step(device.command, device, Event.START)
+    assert (await shop.transactions.sign(wish(shop), "k")).signed.number == 2
+
+
+@pytest.mark.parametrize("action", [Action.SIGN, Action.START])
+async def test_a_lost_start_belongs_to_one_key_only(shop: Shop, action: Action) -> None:
+    await begun(shop, wish(shop, action), "first")
+    second = await shop.transactions.sign(wish(shop, action), "second")
+    first = await shop.transactions.sign(wish(shop, action), "first")
+    assert first.signed.number != second.signed.number
+    assert (await steps(shop)).count("Start") == 2
+
+
+async def test_what_the_last_process_left_is_cleared_without_being_asked(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop), "signed")
+    reply = await receipt(device.command, device, data=DATA)
+    await begun(shop, wish(shop), "nothing")
+    await cleared(shop)
+    record = shop.journal.find("signed")
+    assert record is not None
+    assert record.done is not None
+    assert record.done.signature == reply.signature
+    assert shop.journal.find("nothing") is None
+
+
+@pytest.mark.parametrize("signature", [1, 2])
+async def test_an_answer_of_the_tse_that_is_lost_is_no_lost_signature(shop: Shop, signature: int) -> None:
+    """`signature`: the answer to the start is lost, or that to the finish."""
+    shop.registry.changed.clear()
+    shop.lose_answer_to(signature)
+    with suppress(DeviceError):  # or the gateway has found the answer already
+        await shop.transactions.sign(wish(shop), "k")
+    async with asyncio.timeout(20):
+        while shop.registry.devices()[0].failed.is_set():
+            await shop.registry.changed.wait()
+            shop.registry.changed.clear()
+    outcome = await shop.transactions.sign(wish(shop), "k")
+    assert outcome.signed.signature == (await messages(shop))[-1].signature
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_a_refused_receipt_may_be_asked_for_again(shop: Shop) -> None:
+    with pytest.raises(CommandRejected, match="not registered"):
+        await shop.transactions.sign(wish(shop, client=b"POS-9"), "k")
+    assert (await shop.transactions.sign(wish(shop), "k")).signed.number == 1
+
+
+async def test_while_the_tse_is_away_a_request_fails_at_once_and_nothing_is_signed_later(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    await device.let_go("the TSE was unplugged")
+    with pytest.raises(DeviceGone, match="unplugged"):
+        await shop.transactions.sign(wish(shop), "k")
+    assert shop.journal.find("k") is None
+
+
+async def test_a_transaction_that_ended_otherwise_is_told(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    started = await step(device.command, device, Event.START)
+    wanted = wish(shop, Action.FINISH, started.transaction_number)
+    await begun(shop, wanted, "k")
+    await step(device.command, device, Event.FINISH, number=1, data=b"AV", process_type=b"SonstigerVorgang")
+    for _ in range(2):
+        with pytest.raises(EndedOtherwise):
+            await shop.transactions.sign(wanted, "k")
+
+
+async def test_after_stored_data_were_deleted_an_unknown_end_stays_unknown_and_nothing_is_signed_twice(
+    shop: Shop,
+) -> None:
+    device = shop.registry.devices()[0]
+    await receipt(device.command, device)
+    await begun(shop, wish(shop), "k")
+    await device.command(Login(User.ADMIN, ADMIN_PIN).encode())
+    await device.read_info()
+    await device.command(AcknowledgeExport(device.info.used_blocks * 512).encode())
+    await device.command(DeleteStoredData().encode())
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await shop.transactions.sign(wish(shop), "k")
+        shop.restart()
+
+
+async def test_a_full_disk_refuses_before_anything_is_signed(shop: Shop, tmp_path: Path) -> None:
+    shop.journal_path.unlink()
+    with pytest.raises(JournalFailed):
+        await shop.transactions.sign(wish(shop), "k")
+    assert await steps(shop) == []
+
+
+async def test_half_a_line_at_the_end_of_the_journal_is_left_out(shop: Shop) -> None:
+    await shop.transactions.sign(wish(shop), "a")
+    await shop.transactions.sign(wish(shop), "b")
+    whole = shop.journal_path.read_bytes()
+    shop.journal_path.write_bytes(whole[:-20])
+    shop.restart()
+    assert (await shop.transactions.sign(wish(shop), "b")).replayed
+    assert await steps(shop) == ["Start", "Finish"] * 2
+
+
+def test_old_keys_are_forgotten(tmp_path: Path) -> None:
+    now = float(NOW)
+    journal = Journal(tmp_path / "journal", now=lambda: now)
+    record = Record("k", "f", "sign", "S", "POS-1", 1, 1, now)
+    asyncio.run(journal.begin(record))
+    now += 4 * 86400
+    assert Journal(tmp_path / "journal", now=lambda: now).find("k") is None

@@ -1,0 +1,81 @@
+"""Tills of the LAN protocol, clients of the JSON API and exports share a TSE, and none starves another."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.tse.commands import Event
+from tests.lan_client import LanClient
+from tests.server.api import RECEIPT, Api, api_of, make_ready
+from tests.server.shop import TOKEN, Served, serve, settings_for, until
+from tests.support import CLIENT, export, receipt
+
+
+@pytest.fixture
+async def api(served: Served) -> AsyncIterator[Api]:
+    await make_ready(served)
+    async with api_of(served) as made:
+        yield made
+
+
+@pytest.fixture
+async def lan(api: Api) -> AsyncIterator[LanClient]:
+    client = LanClient(api.served.port, TOKEN)
+    await client.select()
+    yield client
+    await client.close()
+
+
+async def test_a_client_of_the_api_waits_for_the_lock_of_a_till(api: Api, lan: LanClient) -> None:
+    device = api.served.registry.devices()[0]
+    async with lan.locked():
+        waiting = asyncio.create_task(api.post("/sign", RECEIPT))
+        await until(lambda: device.waiting_clients == 1)
+        first = await lan.sign(Event.START, CLIENT, 0, b"", b"")
+    answer = (await waiting).json
+    assert answer["signature_counter"] == first.signature_counter + 2
+
+
+async def test_after_its_patience_a_client_is_told_that_others_hold_the_tse(tmp_path: Path) -> None:
+    async with serve(settings_for(tmp_path, lock_wait=0.2)) as served, api_of(served) as api:
+        await make_ready(served)
+        lan = LanClient(served.port, TOKEN)
+        await lan.select()
+        async with lan.locked():
+            answer = await api.post("/sign", RECEIPT, key="k")
+        await lan.close()
+        assert (answer.status, answer.json["code"]) == (503, "lock_refused")
+        assert (await api.post("/sign", RECEIPT, key="k")).json["transaction_number"] == 1
+
+
+async def test_tills_of_both_kinds_take_turns(api: Api, lan: LanClient) -> None:
+    mine: list[int] = []
+    theirs: list[int] = []
+
+    async def sell_by_api() -> None:
+        mine.extend([(await api.post("/sign", RECEIPT)).json["signature_counter"] for _ in range(10)])
+
+    async def sell_by_lan() -> None:
+        for _ in range(10):
+            async with lan.locked():
+                started = await lan.sign(Event.START, CLIENT, 0, b"", b"")
+                finished = await lan.sign(Event.FINISH, CLIENT, started.transaction_number, b"", b"x")
+            theirs.append(finished.signature_counter)
+
+    await asyncio.gather(sell_by_api(), sell_by_lan())
+    assert len(set(mine + theirs)) == 20
+    assert min(theirs) < mine[5]
+    assert min(mine) < theirs[5]
+
+
+async def test_while_an_export_runs_tills_sell(api: Api) -> None:
+    device = api.served.registry.devices()[0]
+    more_than_sockets_buffer = b"x" * 16_000_000
+    await receipt(device.command, device, data=more_than_sockets_buffer)
+    whole = await export(device)
+    async with api.opened("/export") as answer:
+        begin = await answer.content.readexactly(512)
+        assert (await api.post("/sign", RECEIPT)).status == 200
+        assert begin + await answer.read() == whole
