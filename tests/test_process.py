@@ -99,6 +99,7 @@ async def test_a_signal_stops_it_in_order(tmp_path: Path, number: int) -> None:
         await (await running.client()).close()
         assert await running.stop(number) == 0
     assert "Traceback" not in running.log
+    assert "unplugged" not in running.log
 
 
 async def test_session_txt_tells_the_three_values(tmp_path: Path) -> None:

@@ -33,13 +33,16 @@ _OF_INFO: tuple[tuple[str, str, Callable[[TseInfo], float]], ...] = (
     ),
     ("tse_signatures_used", "Signatures that the TSE has made in its life", lambda info: info.created_signatures),
     ("tse_signatures_max", "Signatures that the TSE can make in its life", lambda info: info.max_signatures),
-    ("tse_store_used_bytes", "What is in the store of the TSE", lambda info: info.used_blocks * SECTOR),
     ("tse_store_capacity_bytes", "What fits into the store of the TSE", lambda info: info.capacity_blocks * SECTOR),
-    ("tse_export_bytes", "Size of a full export", lambda info: info.export_bytes),
     ("tse_registered_clients", "Tills that are registered with the TSE", lambda info: info.registered_clients),
     ("tse_registered_clients_max", "Tills that can be registered", lambda info: info.max_registered_clients),
-    ("tse_open_transactions", "Transactions that are not finished", lambda info: info.open_transactions),
     ("tse_open_transactions_max", "Transactions that may be open at once", lambda info: info.max_open_transactions),
+)
+# Before its self test a TSE says 0, which would look as if it had been emptied.
+_WHILE_ACTIVE: tuple[tuple[str, str, Callable[[TseInfo], float]], ...] = (
+    ("tse_store_used_bytes", "What is in the store of the TSE", lambda info: info.used_blocks * SECTOR),
+    ("tse_export_bytes", "Size of a full export", lambda info: info.export_bytes),
+    ("tse_open_transactions", "Transactions that are not finished", lambda info: info.open_transactions),
 )
 _OF_HEALTH: tuple[tuple[str, str, Callable[[HealthReply], float]], ...] = (
     (
@@ -83,6 +86,9 @@ class Measures(Collector):
         yield from _states(devices)
         for name, text, of_info in _OF_INFO:
             yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in devices))
+        active = [device for device in devices if device.info.ctss_active]
+        for name, text, of_info in _WHILE_ACTIVE:
+            yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in active))
         yield _gauge(
             "tse_snapshot_age_seconds",
             "Time since the TSE was last asked for its state, which the other series show",

@@ -20,9 +20,9 @@ LACKS = {
     "not_set_up": "the TSE is not set up yet",
     "certificate_expired": "the certificate of the TSE has expired",
     "no_signatures_left": "the TSE has made all its signatures",
+    "no_self_test": "the TSE needs its self test",
     "store_full": "the store of the TSE is full",
     "signing_off": "signing is switched off (CTSS)",
-    "no_self_test": "the TSE needs its self test",
     "no_time": "the TSE needs the time",
 }
 REASONS = FAILURES | LACKS
@@ -45,9 +45,9 @@ def _lack_of(info: TseInfo, now: float) -> str:
         "not_set_up": info.lifecycle not in {Lifecycle.INITIALIZED, Lifecycle.DECOMMISSIONED},
         "certificate_expired": info.certificate_expires <= now,
         "no_signatures_left": info.remaining_signatures == 0,
+        "no_self_test": not info.self_test_passed,  # before it the TSE says that signing is off, which it may not be
         "store_full": info.ctss_active and info.used_blocks >= info.capacity_blocks,
         "signing_off": not info.ctss_active,
-        "no_self_test": not info.self_test_passed,
         "no_time": not info.valid_time,
     }
     return next((name for name, lacking in lacks.items() if lacking), "")

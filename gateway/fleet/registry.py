@@ -56,6 +56,7 @@ class Registry:
         self._devices: dict[str, Device] = {}
         self._attended: dict[Attachment, _Attendance] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._closing = False
         self.changed = asyncio.Event()
 
     def apply(self, attachments: Iterable[Attachment]) -> None:
@@ -88,6 +89,7 @@ class Registry:
 
     async def close(self) -> None:
         """Stop looking after them and close every TSE; a running command is waited for."""
+        self._closing = True
         await asyncio.gather(*(device.close() for device in self._devices.values()))
         await self.reconcile([])
 
@@ -107,7 +109,7 @@ class Registry:
         return device
 
     async def _attend(self, attachment: Attachment, tried: asyncio.Event) -> None:
-        while True:
+        while not self._closing:
             device = await self._opened(attachment, tried)
             try:
                 await upkeep.attend(device, self._care, self._metrics, refresh=self._rules.refresh)

@@ -89,6 +89,7 @@ async def test_a_scrape_is_answered_while_the_tse_hangs(
         ({"ctss_active": False}, "signing_off"),
         ({"self_test_passed": False}, "no_self_test"),
         ({"valid_time": False}, "no_time"),
+        ({"self_test_passed": False, "ctss_active": False, "used_blocks": 0}, "no_self_test"),
         ({"self_test_passed": False, "valid_time": False}, "no_self_test"),
     ],
 )
@@ -98,6 +99,14 @@ async def test_what_a_tse_lacks_is_told(ready: Device, scrape: Scrape, changes: 
     assert lack(ready) == reason
     assert scrape("tse_ready") == 0
     assert [name for name in REASONS if scrape("tse_not_ready", reason=name)] == [reason]
+
+
+async def test_a_tse_that_cannot_tell_its_fill_does_not_look_empty(ready: Device, scrape: Scrape) -> None:
+    assert scrape("tse_store_used_bytes")
+    ready.info = replace(ready.info, ctss_active=False, used_blocks=0, open_transactions=0)
+    assert scrape("tse_store_used_bytes") is None
+    assert scrape("tse_open_transactions") is None
+    assert scrape("tse_store_capacity_bytes")
 
 
 async def test_a_tse_that_was_unplugged_is_not_ready(ready: Device, scrape: Scrape) -> None:

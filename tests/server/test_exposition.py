@@ -141,7 +141,7 @@ async def test_an_outage_is_on_the_disk_while_it_lasts(tmp_path: Path) -> None:
         error = {"serial": device.serial, "error": "device_gone"}
         assert value("tse_gateway_refused_requests_total", error) == 1
     *_, end, last = path.read_text().splitlines()
-    assert json.loads(end)["refused"] == 1
+    assert (json.loads(end)["event"], json.loads(end)["refused"]) == ("end", 1)
     assert json.loads(last)["event"] == "stopped"
 
 

@@ -1,0 +1,274 @@
+"""For each alert: series with which it must fire, and series with which it must not. promtool's notation.
+
+There is one value a minute unless `step` says otherwise; the clock begins at Unix time 0.
+"""
+
+from typing import NamedTuple
+
+DAY = 86_400
+Series = dict[str, str]
+
+_TSE = 'serial="AB", instance="shop:9464", job="tse-gateway"'
+_GATEWAY = 'instance="shop:9464", job="tse-gateway"'
+
+
+class Case(NamedTuple):
+    """`at` is when it is looked at, `step` the distance of two values."""
+
+    alert: str
+    fires: Series
+    silent: Series
+    at: str = "90m"
+    step: str = "1m"
+
+
+def tse(name: str, values: str, labels: str = "") -> Series:
+    return {f"{name}{{{', '.join(filter(None, (_TSE, labels)))}}}": values}
+
+
+def gateway(name: str, values: str, labels: str = "") -> Series:
+    return {f"{name}{{{', '.join(filter(None, (_GATEWAY, labels)))}}}": values}
+
+
+def steady(value: float) -> str:
+    return f"{value:.15g}x800"
+
+
+def share(part: str, whole: str, ratio: float) -> Series:
+    return tse(part, steady(1000 * ratio)) | tse(whole, steady(1000))
+
+
+def certificate(days: float) -> Series:
+    return tse("tse_certificate_expiry_timestamp_seconds", steady(days * DAY))
+
+
+def tls(days: float) -> Series:
+    return gateway("tse_gateway_tls_certificate_expiry_timestamp_seconds", steady(days * DAY))
+
+
+def commands(command: str, result: str, values: str) -> Series:
+    return tse("tse_commands_total", values, f'command="{command}", result="{result}"')
+
+
+def durations(name: str, quick: str, slow: str, labels: str = "") -> Series:
+    """A histogram with what took at most a quarter of a second, and what took up to ten."""
+    bounds = {"0.25": quick, "10": slow, "+Inf": slow}
+    return {
+        key: values
+        for bound, values in bounds.items()
+        for key in tse(name + "_bucket", values, ", ".join(filter(None, (labels, f'le="{bound}"'))))
+    }
+
+
+def outages(reason: str, values: str) -> Series:
+    return tse("tse_outages_total", values, f'reason="{reason}"')
+
+
+_UP, _DOWN = tse("tse_up", steady(1)), tse("tse_up", steady(0))
+_TESTED = tse("tse_self_test_passed", steady(1))
+_TIMED = tse("tse_time_valid", steady(1))
+_SIGN = 'command="sign"'
+
+CASES = (
+    Case("TseDown", _DOWN, _UP, "3m"),
+    Case("TseDown", tse("tse_up", "1 1 1 0 0 0"), tse("tse_up", "1 1 0 1 1 0"), "5m"),
+    Case("TseDown", tse("tse_outage_active", steady(1)), _UP | tse("tse_outage_active", steady(1)), "3m"),
+    Case(
+        "TseNotReady",
+        tse("tse_not_ready", steady(1), 'reason="no_time"'),
+        tse("tse_not_ready", steady(1), 'reason="not_set_up"') | tse("tse_not_ready", steady(0), 'reason="no_time"'),
+        "6m",
+    ),
+    Case("TseNotReady", tse("tse_not_ready", steady(1), 'reason="store_full"'), _UP, "6m"),
+    Case("GatewayMissing", gateway("up", steady(0)), gateway("up", steady(1)), "6m"),
+    Case("GatewayMissing", {}, gateway("up", steady(1)), "6m"),
+    Case("GatewayNoTse", gateway("tse_gateway_tses", steady(0)), gateway("tse_gateway_tses", steady(1)), "6m"),
+    Case(
+        "TseSelfTestFailed",
+        commands("self test", "ok", "0+1x200") | commands("self test", "SELF_TEST_CSP", "_x70 1x50"),
+        commands("self test", "ok", "0+1x200") | commands("self test", "CLIENT_NOT_REGISTERED", "_x70 1x50"),
+    ),
+    Case(
+        "TseSelfTestFailed",
+        commands("self test", "SELF_TEST_RNG", "3x80 4x50"),
+        commands("self test", "SELF_TEST_RNG", steady(3)),
+    ),
+    Case("TseFlapping", outages("unplugged", "0+1x100"), outages("unplugged", "0x60 1x60"), "61m"),
+    Case("TseFlapping", outages("device_timeout", "0+1x100"), outages("store_full", "0+1x100"), "61m"),
+    Case(
+        "TseSelfTestDueSoon",
+        _UP | _TESTED | tse("tse_self_test_due_seconds", "7000-60x60"),
+        _UP | _TESTED | tse("tse_self_test_due_seconds", "80000-60x60"),
+        "12m",
+    ),
+    Case(
+        "TseSelfTestDueSoon",
+        _UP | _TESTED | tse("tse_self_test_due_seconds", "7000-60x60"),
+        _DOWN | _TESTED | tse("tse_self_test_due_seconds", "7000-60x60"),
+        "12m",
+    ),
+    Case(
+        "TseTimeSyncOverdue",
+        _UP | _TIMED | tse("tse_time_sync_due_seconds", steady(60)),
+        _UP | _TIMED | tse("tse_time_sync_due_seconds", steady(900)),
+        "3m",
+    ),
+    Case(
+        "TseUpkeepFailing",
+        tse("tse_upkeep_runs_total", "_x80 1x20", 'duty="set_time", result="AUTHENTICATION_FAILED"'),
+        tse("tse_upkeep_runs_total", "0+1x100", 'duty="set_time", result="ok"'),
+    ),
+    Case(
+        "GatewayClockUnfit",
+        gateway("tse_gateway_clock_fit", steady(0), 'source="none"'),
+        gateway("tse_gateway_clock_fit", "0 _ _ _ _ _", 'source="none"')
+        | gateway("tse_gateway_clock_fit", steady(1), 'source="sntp"'),
+        "16m",
+    ),
+    Case(
+        "GatewayClockOffset",
+        gateway("tse_gateway_clock_offset_seconds", steady(-45)),
+        gateway("tse_gateway_clock_offset_seconds", "20x30"),
+        "12m",
+    ),
+    Case("TseCertificateExpires180", certificate(179), certificate(181)),
+    Case("TseCertificateExpires180", certificate(91), certificate(89)),
+    Case("TseCertificateExpires90", certificate(89), certificate(91)),
+    Case("TseCertificateExpires30", certificate(29), certificate(31)),
+    Case("TseCertificateExpires7", certificate(6), certificate(8)),
+    Case("TseCertificateExpired", certificate(0), certificate(1)),
+    Case(
+        "TseSignaturesLow",
+        share("tse_signatures_used", "tse_signatures_max", 0.92),
+        share("tse_signatures_used", "tse_signatures_max", 0.88),
+    ),
+    Case(
+        "TseSignaturesNearlyUsedUp",
+        share("tse_signatures_used", "tse_signatures_max", 0.99),
+        share("tse_signatures_used", "tse_signatures_max", 0.97),
+    ),
+    Case(
+        "TseSignaturesEndSoon",
+        tse("tse_signatures_used", "0+10x800") | tse("tse_signatures_max", steady(40_000)),
+        tse("tse_signatures_used", "0+10x800") | tse("tse_signatures_max", steady(400_000)),
+        "400h",
+        "1h",
+    ),
+    Case(
+        "TseSignaturesEndSoon",
+        tse("tse_signatures_used", "0+10x800") | tse("tse_signatures_max", steady(40_000)),
+        tse("tse_signatures_used", "_x300 0+10x500") | tse("tse_signatures_max", steady(40_000)),
+        "400h",
+        "1h",
+    ),
+    Case(
+        "TseStoreFilling",
+        share("tse_store_used_bytes", "tse_store_capacity_bytes", 0.85),
+        share("tse_store_used_bytes", "tse_store_capacity_bytes", 0.75),
+    ),
+    Case(
+        "TseStoreNearlyFull",
+        share("tse_store_used_bytes", "tse_store_capacity_bytes", 0.96),
+        share("tse_store_used_bytes", "tse_store_capacity_bytes", 0.94),
+    ),
+    Case(
+        "TseStoreFullSoon",
+        tse("tse_store_used_bytes", "0+10x800") | tse("tse_store_capacity_bytes", steady(20_000)),
+        tse("tse_store_used_bytes", "0+10x800") | tse("tse_store_capacity_bytes", steady(200_000)),
+        "400h",
+        "1h",
+    ),
+    Case(
+        "TseFlashWear",
+        tse("tse_flash_needs_replacement", steady(1)),
+        tse("tse_flash_needs_replacement", steady(0)),
+        "1m",
+    ),
+    Case(
+        "TseFlashWear",
+        tse("tse_flash_remaining_erases_ratio", steady(0.05)),
+        tse("tse_flash_remaining_erases_ratio", steady(0.5)),
+        "1m",
+    ),
+    Case(
+        "TseClientsNearMax",
+        share("tse_registered_clients", "tse_registered_clients_max", 0.95),
+        share("tse_registered_clients", "tse_registered_clients_max", 0.9),
+    ),
+    Case(
+        "TseOpenTransactionsMany",
+        share("tse_open_transactions", "tse_open_transactions_max", 0.6),
+        share("tse_open_transactions", "tse_open_transactions_max", 0.4),
+    ),
+    Case(
+        "TseOpenTransactionsNearMax",
+        share("tse_open_transactions", "tse_open_transactions_max", 0.95),
+        share("tse_open_transactions", "tse_open_transactions_max", 0.85),
+    ),
+    Case(
+        "TsePinTriesLow",
+        tse("tse_pin_tries_left", steady(1), 'user="time_admin"'),
+        tse("tse_pin_tries_left", steady(3), 'user="time_admin"'),
+        "1m",
+    ),
+    Case(
+        "TsePinBlocked",
+        tse("tse_pin_tries_left", steady(0), 'user="admin"'),
+        tse("tse_pin_tries_left", steady(1), 'user="admin"'),
+        "1m",
+    ),
+    Case("GatewayTlsExpiry", tls(20), tls(22)),
+    Case("GatewayTlsExpiresSoon", tls(6), tls(8)),
+    Case(
+        "TseSlow",
+        durations("tse_command_duration_seconds", "0x100", "0+5x100", _SIGN),
+        durations("tse_command_duration_seconds", "0+5x100", "0+5x100", _SIGN),
+        "40m",
+    ),
+    Case(
+        "TseSlow",
+        durations("tse_command_duration_seconds", "0x100", "0+5x100", _SIGN),
+        durations("tse_command_duration_seconds", "0x100", "0+5x100", 'command="self test"'),
+        "40m",
+    ),
+    Case(
+        "GatewayQueueLong",
+        durations("tse_gateway_lock_wait_seconds", "0x100", "0+5x100"),
+        durations("tse_gateway_lock_wait_seconds", "0+5x100", "0+5x100"),
+        "20m",
+    ),
+    Case(
+        "GatewayQueueLong", tse("tse_gateway_lock_waiting", steady(6)), tse("tse_gateway_lock_waiting", steady(5)), "7m"
+    ),
+    Case("GatewayQueueLong", tse("tse_queue_depth", steady(6)), tse("tse_queue_depth", "9 0 9 0 9 0 9 0"), "7m"),
+    Case(
+        "GatewayLockStuck",
+        tse("tse_gateway_lock_held_since_timestamp_seconds", steady(60)) | tse("tse_gateway_lock_waiting", steady(1)),
+        tse("tse_gateway_lock_held_since_timestamp_seconds", steady(60)) | tse("tse_gateway_lock_waiting", steady(0)),
+        "5m",
+    ),
+    Case(
+        "GatewayLockStuck",
+        tse("tse_gateway_lock_held_since_timestamp_seconds", steady(60)) | tse("tse_gateway_lock_waiting", steady(1)),
+        tse("tse_gateway_lock_held_since_timestamp_seconds", steady(0)) | tse("tse_gateway_lock_waiting", steady(1)),
+        "5m",
+    ),
+    Case(
+        "GatewayAuthFailures",
+        gateway("tse_gateway_auth_failures_total", "0+5x60"),
+        gateway("tse_gateway_auth_failures_total", "0+1x60"),
+        "20m",
+    ),
+    Case(
+        "GatewayCrashed",
+        gateway("tse_gateway_downtimes_total", "2x10 3x20", 'reason="gateway_crashed"'),
+        gateway("tse_gateway_downtimes_total", "2x10 3x20", 'reason="gateway_stopped"'),
+        "20m",
+    ),
+    Case(
+        "SimulatorInProduction",
+        gateway("tse_gateway_simulators", steady(1)),
+        gateway("tse_gateway_simulators", steady(0)),
+        "1m",
+    ),
+)

@@ -1,0 +1,38 @@
+"""Which metrics does an expression ask for, and which are there?"""
+
+import re
+from pathlib import Path
+
+from prometheus_client.metrics_core import Metric
+
+from gateway.fleet.measures import Measures
+from gateway.fleet.outages import OutageLog
+from gateway.fleet.registry import Registry
+from gateway.metrics import Metrics
+from gateway.server import exposition
+from gateway.settings import Settings
+
+_STRING = re.compile(r'"[^"]*"')
+_LABELS = re.compile(r"\{[^}]*\}|\b(?:by|on|without|ignoring)\s*\([^)]*\)")
+_NAME = re.compile(r"\b(?:tse|process)_[a-z0-9_]+\b|\bup\b|\bALERTS\b")
+
+
+def metrics_in(expr: str) -> set[str]:
+    """Names of metrics in a PromQL expression; label names are none."""
+    return set(_NAME.findall(_LABELS.sub("", _STRING.sub('""', expr))))
+
+
+def families(directory: Path) -> list[Metric]:
+    """What a gateway exports, those families included that have no sample yet."""
+    metrics = Metrics()
+    exposition.register(metrics.registry, Settings(state_dir=directory))
+    metrics.registry.register(Measures(Registry(metrics), OutageLog(directory)))
+    return list(metrics.registry.collect())
+
+
+def scraped_names(directory: Path) -> set[str]:
+    """Names of the samples of a scrape."""
+    return {family.name + ending for family in families(directory) for ending in _ENDINGS.get(family.type, ("",))}
+
+
+_ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}

@@ -1,0 +1,89 @@
+"""The dashboards as they are committed."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.monitoring.names import metrics_in, scraped_names
+
+FOLDER = Path("compose/monitoring/dashboards")
+FILES = sorted(FOLDER.glob("*.json"))
+BUILT_IN = {"datasource", "__rate_interval"}
+
+
+def load(path: Path) -> dict[str, Any]:
+    board: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return board
+
+
+def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for panel in board["panels"]:
+        if panel["type"] == "row":
+            yield from panel.get("panels") or []
+        else:
+            yield panel
+
+
+def expressions(board: dict[str, Any]) -> list[str]:
+    found = [target["expr"] for panel in panels(board) for target in panel["targets"]]
+    queries = [variable.get("query") or "" for variable in board["templating"]["list"]]
+    return found + [query for query in queries if query.startswith("label_values")]
+
+
+def test_the_dashboards_are_what_their_code_makes() -> None:
+    pytest.importorskip("grafana_foundation_sdk", reason="needs grafana-foundation-sdk")
+    from compose.monitoring.source.__main__ import dashboards
+
+    made = dashboards()
+    assert {path.name for path in FILES} == set(made)
+    for path in FILES:
+        assert path.read_text(encoding="utf-8") == made[path.name], "run python -m compose.monitoring.source"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_dashboard_asks_for_metrics_that_there_are(path: Path, tmp_path: Path) -> None:
+    there = scraped_names(tmp_path) | {"up"}
+    for expression in expressions(load(path)):
+        asked = metrics_in(expression)
+        assert asked, expression
+        assert asked <= there, expression
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_panel_says_what_it_shows_in_which_unit(path: Path) -> None:
+    board = load(path)
+    assert len(list(panels(board))) > 15
+    for panel in panels(board):
+        assert panel["title"]
+        assert panel["description"], panel["title"]
+        assert panel["targets"], panel["title"]
+        defaults = panel["fieldConfig"]["defaults"]
+        assert defaults["thresholds"]["steps"], panel["title"]
+        units = [
+            item for rule in panel["fieldConfig"]["overrides"] for item in rule["properties"] if item["id"] == "unit"
+        ]
+        assert defaults.get("unit") or units, panel["title"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_panels_lie_within_the_grid_and_beside_each_other(path: Path) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in panels(load(path)):
+        at = panel["gridPos"]
+        cells = {(at["x"] + column, at["y"] + row) for column in range(at["w"]) for row in range(at["h"])}
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_variable_that_is_used_is_there(path: Path) -> None:
+    board = load(path)
+    known = {variable["name"] for variable in board["templating"]["list"]} | BUILT_IN
+    assert {"datasource", "site"} <= known
+    for expression in expressions(board):
+        assert set(re.findall(r"\$(\w+)", expression)) <= known
