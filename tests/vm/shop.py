@@ -35,7 +35,7 @@ class Line:
 
 
 class Shop:
-    """`sticks` by serial; the `photographs` are on a stick that is no TSE."""
+    """`sticks` by serial; `token` opens the gateway; the `photographs` are on a stick that is no TSE."""
 
     def __init__(self, machine: Machine, way: Way, tses: list[SimulatedTse]) -> None:
         kind: Callable[..., Stick] = UsbIpStick if way == "usbip" else QemuStick
@@ -46,14 +46,14 @@ class Shop:
         self.photographs = Foreign()
         self._foreign = kind(machine, "photos", self.photographs)
         self._foreign_in = False
-        self._token = secrets.token_urlsafe(12)
+        self.token = secrets.token_urlsafe(12)
         self._watch = self.connection()
 
     def open(self) -> None:
         """Start the gateway, put the TSEs in, and wait until both are served."""
         environment = {
             "GATEWAY_STATE_DIR": "/data",
-            "GATEWAY_API_TOKEN": self._token,
+            "GATEWAY_API_TOKEN": self.token,
             "GATEWAY_ADDRESS": "shop",
             "GATEWAY_LOG_FORMAT": "json",
         }
@@ -66,7 +66,7 @@ class Shop:
 
     def connection(self) -> Connection:
         """A new connection from outside to the gateway in the guest."""
-        return Connection(self.machine.https, self._token)
+        return Connection(self.machine.https, self.token)
 
     def until_ready(self, serial: str, within: float) -> float:
         """Seconds until `readInfo` of this TSE answers through the gateway.
