@@ -59,6 +59,7 @@ class Device:
     ) -> None:
         self.serial = serial
         self.place = place
+        self.attached = True
         self.notes = notes or Notes()
         self.guard = LoginGuard(self.notes, pin)
         self.witness = Witness(serial, self.notes, self.guard, metrics)
@@ -212,7 +213,7 @@ class Device:
 
     async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
         """Work again, by a driver that was opened afresh; earlier sessions stay refused."""
-        self._opening, self.place = Opening(driver), place
+        self._opening, self.place, self.attached = Opening(driver), place, True
         self._passage.reopened()
         self._metrics.device_up(self.serial, True)
         self._take(info)

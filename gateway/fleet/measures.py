@@ -106,6 +106,9 @@ def _states(devices: list[Device]) -> Iterator[Metric]:
         "1; what the TSE is, in the labels",
         labels=["serial", "place", "description", "form_factor", "software_version", "hardware_version"],
     )
+    attached = GaugeMetricFamily(
+        "tse_attached", "1 while the TSE is plugged in, whether it works or not", labels=_SERIAL
+    )
     ready = GaugeMetricFamily("tse_ready", "1 while the TSE can sign", labels=_SERIAL)
     why = GaugeMetricFamily("tse_not_ready", "1 for the reason why the TSE cannot sign", labels=["serial", "reason"])
     state = GaugeMetricFamily("tse_state", "1 for the state that the TSE is in", labels=["serial", "state"])
@@ -115,12 +118,13 @@ def _states(devices: list[Device]) -> Iterator[Metric]:
         inventory.add_metric(
             [device.serial, device.place, info.description, info.form_factor, info.software, hardware], 1
         )
+        attached.add_metric([device.serial], device.attached)
         ready.add_metric([device.serial], not reason)
         for name in REASONS:
             why.add_metric([device.serial, name], name == reason)
         for known in Lifecycle:
             state.add_metric([device.serial, known.name.lower()], info.lifecycle == known)
-    yield from (inventory, ready, why, state)
+    yield from (inventory, attached, ready, why, state)
 
 
 def _flash(devices: list[Device]) -> Iterator[Metric]:

@@ -109,13 +109,18 @@ class Registry:
         return device
 
     async def _attend(self, attachment: Attachment, tried: asyncio.Event) -> None:
-        while not self._closing:
-            device = await self._opened(attachment, tried)
-            try:
-                await upkeep.attend(device, self._care, self._metrics, refresh=self._rules.refresh)
-            finally:
-                await device.let_go("the TSE was unplugged")
-                self.changed.set()
+        device: Device | None = None
+        try:
+            while not self._closing:
+                device = await self._opened(attachment, tried)
+                try:
+                    await upkeep.attend(device, self._care, self._metrics, refresh=self._rules.refresh)
+                finally:
+                    await device.let_go("the TSE was unplugged")
+                    self.changed.set()
+        finally:
+            if device is not None and device.failed.is_set():  # else it is in another socket by now
+                device.attached = False
 
     async def _opened(self, attachment: Attachment, tried: asyncio.Event) -> Device:
         wait, told = _FIRST_WAIT, ""

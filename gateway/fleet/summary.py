@@ -16,6 +16,7 @@ def summary(device: "Device") -> dict[str, object]:
     return {
         "serial": device.serial,
         "place": device.place,
+        "attached": device.attached,
         "state": "failed" if device.failed.is_set() else "ready",
         "reason": device.reason,
         "held_seconds": device.held_seconds,

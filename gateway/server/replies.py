@@ -125,6 +125,7 @@ class TseSummary(BaseModel):
 
     serial: str
     place: str
+    attached: bool = Field(description="it is plugged in, whether it works or not")
     state: Literal["ready", "failed"]
     reason: str
     lifecycle: str

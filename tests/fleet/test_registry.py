@@ -46,7 +46,7 @@ async def test_a_tse_that_fails_comes_back_by_itself(tse: SimulatedTse, metrics:
     with pytest.raises(DeviceGone):
         await device.read_info()
     await changed(registry)
-    assert summary(device)["state"] == "failed"
+    assert (summary(device)["state"], summary(device)["attached"]) == ("failed", True)
     tse.faults.clear()
     await changed(registry)
     assert summary(device)["state"] == "ready"
@@ -137,10 +137,12 @@ async def test_a_tse_that_vanished_is_gone_at_once_and_comes_back(tse: Simulated
     device = registry.devices()[0]
     await registry.reconcile([])
     assert (summary(device)["state"], summary(device)["reason"]) == ("failed", "the TSE was unplugged")
+    assert summary(device)["attached"] is False
     with pytest.raises(DeviceGone, match="unplugged"):
         await device.read_info()
     await registry.reconcile([attachment(tse, "another socket")])
     assert (summary(device)["state"], device.place) == ("ready", "another socket")
+    assert summary(device)["attached"] is True
     await registry.close()
 
 
