@@ -8,9 +8,12 @@ import pytest
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
+from tests.needs import FUSE
 from tests.realclient.expectations import expected, got, more_blocks_than_recorded
 from tests.realclient.worm import Client, Peer
 from tests.recordings.scenarios import AFTER_POWER_UP, HISTORY, Call, results_of, script_of
+
+pytestmark = FUSE
 
 SETUP = ("selftest POS-1", "setup SwissbitSwissbit 123456 12345 98765 POS-1")
 OF_THE_NETWORK = frozenset({"list", "select0", "lock", "unlock"})
