@@ -50,6 +50,10 @@ class Deadlines:
     command: float = 45.0
     slow: float = 180.0
 
+    def of(self, command: bytes) -> float:
+        """The one for these command bytes."""
+        return self.command if _SLOW_OPCODES.isdisjoint(command[:1]) else self.slow
+
 
 class BlockDriver:
     """A `TseDriver` over a `BlockTransport`."""
@@ -109,7 +113,7 @@ class BlockDriver:
     async def send_command(self, command: bytes) -> bytes:
         """One command, sent once; the data of its response."""
         sector = encode_command(command)
-        limit = self._deadlines.slow if command[0] in _SLOW_OPCODES else self._deadlines.command
+        limit = self._deadlines.of(command)
         response = await self._run(lambda: self._exchange(sector, limit), limit)
         if response.result:
             raise CommandRejected(response.result, explain(response.result))

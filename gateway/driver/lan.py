@@ -35,12 +35,10 @@ from gateway.errors import (
     ProtocolError,
 )
 from gateway.tse import unfinished
-from gateway.tse.commands import ApplyUpdate, SelfTest
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
 _CLOSE_WAIT = 1.0
 
 
@@ -146,7 +144,7 @@ class LanDriver:
             return result
 
     async def _command(self, session: int, command: bytes) -> bytes:
-        limit = self._deadlines.command if _SLOW_OPCODES.isdisjoint(command[:1]) else self._deadlines.slow
+        limit = self._deadlines.of(command)
         try:
             reply = await self._line.send_command(self._serial, session, command, limit)
         except CommandRejected as rejected:
