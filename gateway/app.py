@@ -27,6 +27,7 @@ from gateway.operations.administration import Administration
 from gateway.operations.deletion import Deletion
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.lan import LanTse
+from gateway.operations.outages import Outages
 from gateway.operations.transactions import Transactions
 from gateway.pins import Pins
 from gateway.server import api_v1, application, auth, exposition, session_file, tls
@@ -77,7 +78,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         watch = await stack.enter_async_context(_watch(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        services = await stack.enter_async_context(_services(settings, registry, metrics))
+        services = await stack.enter_async_context(_services(settings, registry, metrics, watch.outages))
         routes = api_v1.routes(services)
         web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
         port = await stack.enter_async_context(application.serving(web, settings, context))
@@ -107,7 +108,9 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _services(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[Services]:
+async def _services(
+    settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog
+) -> AsyncIterator[Services]:
     """What the JSON API works with; at the end what was begun to be signed is brought to its end."""
     journal = Journal(settings.state_dir / JOURNAL)
     transactions = Transactions(registry, journal, metrics, lock_wait=settings.lock_wait, now=time.time)
@@ -115,7 +118,7 @@ async def _services(settings: Settings, registry: Registry, metrics: Metrics) ->
     deletion = Deletion(registry, administration, settings.state_dir / "deleted")
     looking = asyncio.create_task(transactions.look_after_unclear_ends())
     try:
-        yield Services(registry, transactions, administration, deletion)
+        yield Services(registry, transactions, administration, deletion, Outages(outages, settings.site))
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

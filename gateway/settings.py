@@ -221,6 +221,9 @@ class Settings(BaseSettings):
         BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
     ] = Field("INFO", description="TRACE, DEBUG, INFO, WARNING or ERROR")
     max_body_bytes: int = Field(64 * 2**20, ge=2**20, le=2**30, description="largest request body")
+    local_socket: bool = Field(
+        True, description="serve programs of this user or root by gateway.sock in state_dir, without token"
+    )
     metrics: bool = Field(True, description="serve /metrics for Prometheus on the port of the tills")
     metrics_listen: Literal["off", "plain", "tls"] = Field(
         "off", description="a port for /metrics alone: off, plain, or tls with a bearer token"

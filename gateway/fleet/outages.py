@@ -14,11 +14,13 @@ import json
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from gateway.errors import GatewayError
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,12 @@ LOG, ALIVE = "outages.jsonl", "outages.alive"
 GATEWAY = ""  # the serial of outages of the gateway itself
 STOPPED, CRASHED = "gateway_stopped", "gateway_crashed"
 _KEPT = 1000  # past outages in memory; the file holds all
+
+
+class OutagesUnreadable(GatewayError):
+    """The outage log cannot be read."""
+
+    code = "outages_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,27 @@ class OutageLog:
     def stopped(self, now: float) -> None:
         """The gateway ends in order."""
         self._note(now, "stopped")
+
+    def all(self) -> list[Outage]:
+        """Every outage that was ever written down, and the present ones, by their begin; reads the file, so it blocks.
+
+        Raises:
+            OutagesUnreadable: the file is there and cannot be read.
+        """
+        unsaved, present = (
+            self._unsaved[:],
+            list(self.open.values()),
+        )  # before the file: a line may move there meanwhile
+        past: dict[Outage, None] = {}
+        try:
+            with self._path.open("rb") as file:
+                past.update(dict.fromkeys(_ended(file)))
+        except FileNotFoundError:
+            log.debug("there is no outage log yet")
+        except OSError as error:
+            raise OutagesUnreadable(f"the outage log {self._path} cannot be read: {error.strerror}") from None
+        past.update(dict.fromkeys(_ended(unsaved)))
+        return sorted([*past, *present], key=lambda outage: outage.began)
 
     def totals(self, now: float | None = None) -> dict[tuple[str, str], Total]:
         """By serial and reason, the present outages included."""
@@ -209,8 +238,19 @@ class OutageLog:
             self.open[serial] = Outage(serial, str(line["reason"]), at)
         elif event == "end":
             self.open.pop(serial, None)
-            refused = int(str(line["refused"]))
-            self._remember(Outage(serial, str(line["reason"]), _moment(line["began"]), at, refused))
+            self._remember(_outage(line))
+
+
+def _ended(lines: Iterable[bytes]) -> Iterator[Outage]:
+    for line in _objects(lines):
+        with suppress(KeyError, TypeError, ValueError):  # it was told when the gateway started
+            if line["event"] == "end":
+                yield _outage(line)
+
+
+def _outage(end: dict[str, object]) -> Outage:
+    began, ended = _moment(end["began"]), _moment(end["at"])
+    return Outage(str(end.get("serial", GATEWAY)), str(end["reason"]), began, ended, int(str(end["refused"])))
 
 
 def _objects(lines: Iterable[bytes]) -> Iterable[dict[str, object]]:

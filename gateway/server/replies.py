@@ -172,6 +172,27 @@ class Health(_Answer):
     needs_replacement: bool
 
 
+class OutageAnswer(_Answer):
+    """A time in which a TSE could not be used."""
+
+    model_config = ConfigDict(frozen=True, title="Outage")
+
+    tse_serial: str | None = Field(description="null: the gateway itself did not run, so no TSE could be used by it")
+    reason: str = Field(description="stable name, for programs")
+    reason_text: str = Field(description="in words, by `lang` or Accept-Language")
+    began: datetime
+    ended: datetime | None = Field(description="null while it lasts")
+    seconds: float
+    refused_requests: int = Field(description="requests of tills that were refused meanwhile")
+
+
+class OutageList(_Answer):
+    """Oldest first."""
+
+    site: str
+    outages: list[OutageAnswer]
+
+
 class DsfinvkTse(_Answer):
     """A row of tse.csv (DSFinV-K, Stamm_TSE); the till adds its own columns."""
 

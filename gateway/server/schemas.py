@@ -1,6 +1,7 @@
 """What the JSON API takes. Bodies are strict: what is not documented is refused, not ignored."""
 
 import base64
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.operations.confirmations import Irreversible
+from gateway.server.language import Language
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
 
 _MOST_NUMBER = 2**53 - 1  # what every JSON library reads exactly
@@ -109,6 +111,52 @@ class QrOf(OfTransaction):
     """Which transaction, and in which form."""
 
     kind: Literal["svg", "png"] = Field("svg", description="form of the picture")
+
+
+def _unix(text: str | None, *, last: bool) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if len(text) == len("yyyy-mm-dd"):  # a whole day, where the gateway is
+            moment += timedelta(days=last)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError("there is no such moment") from None
+
+
+_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
+_Text = Annotated[str | None, Field(pattern=_MOMENT, examples=["2026-11-24", "2026-11-24T08:15:00Z"])]
+
+
+class OutageFilter(_Params):
+    """Which outages: those of which a part lies in the given time."""
+
+    serial: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[0-9A-Fa-f]{64}$",
+            description="of this TSE and of the gateway itself, which is one of every TSE; all when it is left out",
+        ),
+    ] = None
+    from_: _Text = Field(None, alias="from", description="a day or a moment (ISO 8601); local time unless it says more")
+    to: _Text = Field(None, description="likewise; a day is included to its end")
+    lang: Annotated[Language | None, Field(description="instead of Accept-Language")] = None
+
+    @check_model(mode="after")
+    def _both_exist(self) -> Self:
+        _ = self.since, self.until
+        return self
+
+    @property
+    def since(self) -> float | None:
+        """Unix seconds."""
+        return _unix(self.from_, last=False)
+
+    @property
+    def until(self) -> float | None:
+        """The first moment behind, Unix seconds."""
+        return _unix(self.to, last=True)
 
 
 # ---- bodies ---------------------------------------------------------------------

@@ -106,9 +106,9 @@ async def test_the_server_sends_small_packets_at_once(served: Served) -> None:
 
     app = web.Application()
     app.router.add_get("/", look)
-    context = tls.server_context(served.settings)
+    settings = served.settings.model_copy(update={"local_socket": False})  # that one is taken
     async with (
-        application.serving(app, served.settings, context) as port,
+        application.serving(app, settings, tls.server_context(settings)) as port,
         aiohttp.ClientSession() as session,
         session.get(f"https://127.0.0.1:{port}/", ssl=trusting()) as answer,
     ):
