@@ -14,6 +14,7 @@ from pathlib import Path
 from gateway import __version__, sources
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
+from gateway.events import Event, event
 from gateway.fleet.measures import Measures
 from gateway.fleet.outages import OutageLog
 from gateway.fleet.registry import Registry, Rules
@@ -87,9 +88,11 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         announcer = asyncio.create_task(_announce(registry, settings, token, port))
         stack.callback(announcer.cancel)
         if not registry.devices():
-            log.warning("no TSE found: the gateway waits for one and signs nothing until then")
+            log.warning(
+                "no TSE found: the gateway waits for one and signs nothing until then", extra=event(Event.NO_TSE)
+            )
         yield Gateway(settings, registry, metrics, token, port, simulators, metrics_port)
-        log.info("the gateway stops")
+        log.info("the gateway stops", extra=event(Event.STOPPING))
 
 
 async def run(settings: Settings) -> None:
@@ -99,9 +102,9 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as gateway:
-        log.info(
-            "TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, len(gateway.registry.devices())
-        )
+        tses = len(gateway.registry.devices())
+        started = event(Event.STARTED, version=__version__, port=gateway.port, tses=tses)
+        log.info("TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, tses, extra=started)
         _greet(gateway)
         with _quit_on_terminal(loop, stop.set):
             await stop.wait()
@@ -184,7 +187,7 @@ async def _announce(registry: Registry, settings: Settings, token: auth.Token, p
         try:
             session_file.write(settings, tses, token, port)
         except ConfigurationError as error:  # a full disk must not cost the next announcement
-            log.warning("session.txt is out of date: %s", error)
+            log.warning("session.txt is out of date: %s", error, extra=event(Event.DISK_TROUBLE))
         await registry.changed.wait()
 
 

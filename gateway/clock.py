@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.errors import ProtocolError
+from gateway.events import Event, event
 from gateway.metrics import Metrics
 from gateway.sntp import NONCE, KissOfDeath, Sample, Server, evaluate, question
 
@@ -111,7 +112,8 @@ class Clock:
             metrics.clock(verdict.fit, verdict.source, verdict.offset)
             if told != (verdict.fit, verdict.source):
                 told = (verdict.fit, verdict.source)
-                log.log(logging.INFO if verdict.fit else logging.WARNING, "%s", _told(verdict))
+                level, which = (logging.INFO, Event.CLOCK_FIT) if verdict.fit else (logging.WARNING, Event.CLOCK_UNFIT)
+                log.log(level, "%s", _told(verdict), extra=event(which))
             await asyncio.sleep(wait)
 
     async def measure(self) -> bool:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from gateway.errors import CommandRejected, ConfigurationError
+from gateway.events import Event, event
 from gateway.fleet.notes import Notes
 from gateway.tse.commands import ChangePin, Login, UnblockPin, User
 from gateway.tse.fields import Command
@@ -87,5 +88,5 @@ class LoginGuard:
             return
         self._proved = hmac.compare_digest(shown, self._pin)
         if not self._proved and not self._notes.note.no_login:
-            log.warning("%s: it sets no time until that is put right", _OTHER)
+            log.warning("%s: it sets no time until that is put right", _OTHER, extra=event(Event.UPKEEP_HELD_BACK))
             await self._notes.try_to_write(no_login=_OTHER)

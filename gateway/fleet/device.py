@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayError, LockRefused, ProtocolError
+from gateway.events import Event, event
 from gateway.fleet.credentials import LoginGuard
 from gateway.fleet.lease import Holder, Lease, LockQueue, Ticket
 from gateway.fleet.notes import Notes
@@ -137,7 +138,8 @@ class Device:
         if lapsed is None:
             return
         lease, reason = lapsed
-        log.warning("lock of TSE %s taken back: its holder is %s", self.serial, reason)
+        expired = event(Event.LOCK_EXPIRED, self.serial, reason=reason.value)
+        log.warning("lock of TSE %s taken back: its holder is %s", self.serial, reason, extra=expired)
         self._metrics.lock_expired(self.serial, reason)
         self._metrics.lock_released(self.serial, held=self._clock() - lease.granted)
         self._clear_up(lease)
@@ -297,7 +299,7 @@ class Device:
 
     def _fail(self, reason: str, code: str) -> None:
         if not self.failed.is_set():
-            log.error("TSE %s failed: %s", self.serial, reason)
+            log.error("TSE %s failed: %s", self.serial, reason, extra=event(Event.FAILED, self.serial, reason=code))
             self._end(reason, code)
 
     def _end(self, reason: str, code: str) -> None:

@@ -36,7 +36,6 @@ async def self_test(device: Device, client_id: bytes) -> float:
     await device.read_info()
     if not device.info.self_test_passed:
         raise ProtocolError("the self test was carried out, but the TSE does not count it as passed")
-    log.info("TSE %s passed its self test; the next is due in %d s", device.serial, device.info.self_test_due_seconds)
     return _SELF_TEST_REST
 
 
@@ -59,7 +58,6 @@ async def set_time(device: Device, clock: Clock) -> float:
     await device.read_info()
     if not device.info.valid_time:
         raise ProtocolError("the time was set, but the TSE does not count it as valid")
-    log.debug("TSE %s was given the time", device.serial)
     return device.info.max_time_sync_delay_seconds / 2
 
 

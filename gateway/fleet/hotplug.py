@@ -19,6 +19,7 @@ from typing import Protocol
 from gateway.driver.base import TseDriver
 from gateway.driver.discovery import Discovery, Sighting
 from gateway.driver.probe import Verdict
+from gateway.events import Event, event
 from gateway.fleet.registry import Attachment
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,8 @@ def _listen(source: Source, sign: Callable[[], None], stack: ExitStack) -> None:
 def _log_changes(before: Sequence[Sighting], now: Sequence[Sighting]) -> None:
     for item in before:
         if item.verdict is Verdict.TSE and item not in now:
-            log.info("TSE %s is gone from %s", item.serial, item.place)
+            gone = event(Event.DETACHED, item.serial, place=item.place)
+            log.info("TSE %s is gone from %s", item.serial, item.place, extra=gone)
     for item in now:
         if item not in before:
             _log_sighting(item)
@@ -181,8 +183,10 @@ def _log_changes(before: Sequence[Sighting], now: Sequence[Sighting]) -> None:
 
 def _log_sighting(item: Sighting) -> None:
     if item.verdict is Verdict.TSE:
-        log.info("TSE %s is attached at %s", item.serial, item.place)
+        there = event(Event.ATTACHED, item.serial, place=item.place)
+        log.info("TSE %s is attached at %s", item.serial, item.place, extra=there)
         return
     level = logging.WARNING if item.notable else logging.DEBUG
     what = f"TSE {item.serial}" if item.serial else "no TSE that can be used"
-    log.log(level, "%s at %s (%s): %s", what, item.place, item.verdict.value, item.way_out)
+    told = event(Event.NOT_OPENED, item.serial, place=item.place) if item.notable else {}
+    log.log(level, "%s at %s (%s): %s", what, item.place, item.verdict.value, item.way_out, extra=told)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
+from gateway.events import Event, event
 from gateway.files import read_private, write_private
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Notes:
         try:
             await self.write(**changes)
         except ConfigurationError as error:
-            log.warning("not remembered over a restart: %s", error)
+            log.warning("not remembered over a restart: %s", error, extra=event(Event.DISK_TROUBLE))
             self.note = replace(self.note, **changes)  # type: ignore[arg-type]
 
     def heed_operator(self) -> None:

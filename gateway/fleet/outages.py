@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.errors import GatewayError
+from gateway.events import Event, event
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +169,8 @@ class OutageLog:
             self._alive.touch(mode=0o600)
         except OSError as error:
             if self._trouble != str(error):
-                log.warning("the outage log %s cannot be written: %s", self._path, error.strerror)
+                told = event(Event.DISK_TROUBLE)
+                log.warning("the outage log %s cannot be written: %s", self._path, error.strerror, extra=told)
             self._trouble = str(error)
         else:
             self._trouble = ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, DeviceError, ProtocolError
+from gateway.events import Event, event
 from gateway.fleet.lease import Lease
 from gateway.fleet.signatures import LostSignature, Signatures
 from gateway.fleet.witness import Witness
@@ -68,7 +69,8 @@ class Passage:
         if call.attempt is None:
             return None
         self._signatures.lose(call.attempt)  # when its work still hangs, nobody has done so yet
-        log.warning("TSE %s has not answered to a signature: it will be asked for it", self._serial)
+        lost = event(Event.SIGNATURE_LOST, self._serial)
+        log.warning("TSE %s has not answered to a signature: it will be asked for it", self._serial, extra=lost)
         gone_by = self._clock() - call.began
         await asyncio.wait({call.attempt.verdict}, timeout=max(0.0, min(self._settle_wait, _LONGEST - gone_by)))
         return call.attempt.verdict.result() if call.attempt.verdict.done() else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.driver.base import TseDriver
 from gateway.errors import DeviceGone, GatewayError, UnknownDevice
+from gateway.events import Event, event
 from gateway.fleet import upkeep
 from gateway.fleet.device import Device
 from gateway.fleet.upkeep import Care
@@ -130,7 +131,8 @@ class Registry:
             except GatewayError as error:
                 level = logging.DEBUG if str(error) == told else logging.WARNING
                 told = str(error)
-                log.log(level, "no TSE at %s: %s; trying again", attachment.place, error)
+                told_as = event(Event.NOT_OPENED, place=attachment.place)
+                log.log(level, "no TSE at %s: %s; trying again", attachment.place, error, extra=told_as)
             finally:
                 tried.set()
             await asyncio.sleep(wait)
@@ -167,6 +169,8 @@ class Registry:
             await device.renew(driver, info, attachment.place)
         else:
             raise DeviceGone(f"TSE {info.serial_hex} is attached a second time, at {known.place} already: refused")
-        log.info("TSE %s is ready at %s", device.serial, attachment.place)
+        which = Event.OPENED if known is None else Event.RECOVERED
+        told = event(which, device.serial, place=attachment.place)
+        log.info("TSE %s is ready at %s", device.serial, attachment.place, extra=told)
         self.changed.set()
         return device

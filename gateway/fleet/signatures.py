@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway import events
 from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, ProtocolError
 from gateway.metrics import Metrics
@@ -126,7 +127,8 @@ class Signatures:
         if reply is not None:
             self._metrics.signatures(self._serial)
         self._metrics.signature_settled(self._serial, outcome.replace(" ", "_"))
-        log.warning("the lost answer of TSE %s to a signature: %s", self._serial, outcome)
+        told = events.event(events.Event.SIGNATURE_SETTLED, self._serial, outcome=outcome)
+        log.warning("the lost answer of TSE %s to a signature: %s", self._serial, outcome, extra=told)
         lost.end(reply)
 
     def give_up(self) -> None:

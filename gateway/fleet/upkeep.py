@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError
+from gateway.events import Event, event
 from gateway.fleet import duties
 from gateway.fleet.device import Device
 from gateway.fleet.notes import Notes
@@ -138,7 +139,8 @@ class Caretaker:
     def _tell(self, objection: str) -> str:
         if objection and objection != self._told:
             self._told = objection
-            log.warning("upkeep of TSE %s is held back: %s", self._device.serial, objection)
+            held = event(Event.UPKEEP_HELD_BACK, self._device.serial)
+            log.warning("upkeep of TSE %s is held back: %s", self._device.serial, objection, extra=held)
         return objection
 
     # ---- what ---------------------------------------------------------------
@@ -164,7 +166,8 @@ class Caretaker:
             rest = await work
         except GatewayError as error:
             self._metrics.upkeep(self._device.serial, duty, error.code)
-            log.warning("%s of TSE %s failed: %s", duties.TITLES[duty], self._device.serial, error)
+            failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=duty)
+            log.warning("%s of TSE %s failed: %s", duties.TITLES[duty], self._device.serial, error, extra=failed)
             pause.after_failure(now())
             raise
         self._metrics.upkeep(self._device.serial, duty, "ok")

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from gateway.errors import DeviceError, GatewayError
+from gateway.events import Event, event
 from gateway.fleet.device import Device
-from gateway.fleet.outages import OutageLog
+from gateway.fleet.outages import Outage, OutageLog
 from gateway.fleet.readiness import ABSENT, OUTAGES, REASONS, lack
 from gateway.fleet.registry import Registry
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _LOOK = 1.0
 _ALIVE = 60.0
+_DUE = {"no_self_test": Event.SELF_TEST_DUE, "no_time": Event.TIME_DUE}
 
 
 class Watch:
@@ -27,6 +29,7 @@ class Watch:
         self._now = now
         self._refused: Counter[str] = Counter()
         self._saved = float("-inf")
+        self._lacks: dict[str, str] = {}
 
     def refused(self, serial: str, error: GatewayError) -> None:
         """A request for a TSE ended with `error`."""
@@ -63,7 +66,8 @@ class Watch:
         now, devices = self._now(), {device.serial: device for device in self._registry.devices()}
         for serial in self.outages.known - devices.keys():
             if serial not in self.outages.open:
-                log.warning("TSE %s is not there, which it was before the gateway was stopped", serial)
+                missing = event(Event.MISSING, serial)
+                log.warning("TSE %s is not there, which it was before the gateway was stopped", serial, extra=missing)
                 self.outages.begin(serial, ABSENT, now)
         for device in devices.values():
             self._look_at(device, now)
@@ -71,11 +75,21 @@ class Watch:
     def _look_at(self, device: Device, now: float) -> None:
         serial, reason = device.serial, lack(device)
         self.outages.seen(serial, now)
-        if reason not in OUTAGES:
-            if reason != "stopped":
-                self.outages.end(serial, now)
-            return
         known = self.outages.open.get(serial)
-        if known is None or known.reason != reason:
-            log.info("outage of TSE %s begins: %s", serial, REASONS[reason])
-        self.outages.begin(serial, reason, now, self._refused.pop(serial, 0))
+        if known is not None and reason not in {known.reason, "stopped"}:
+            self._end(known, now)
+        if reason in OUTAGES:
+            if known is None or known.reason != reason:
+                began = event(Event.OUTAGE_BEGAN, serial, reason=reason)
+                log.warning("outage of TSE %s begins: %s", serial, REASONS[reason], extra=began)
+            self.outages.begin(serial, reason, now, self._refused.pop(serial, 0))
+        elif reason in _DUE and self._lacks.get(serial) != reason:
+            log.info("TSE %s does not sign: %s", serial, REASONS[reason], extra=event(_DUE[reason], serial))
+        self._lacks[serial] = reason
+
+    def _end(self, outage: Outage, now: float) -> None:
+        self.outages.end(outage.serial, now)
+        seconds = round(outage.seconds(now), 1)
+        cost = {"reason": outage.reason, "seconds": seconds, "refused": outage.refused}
+        ended = event(Event.OUTAGE_ENDED, outage.serial, **cost)
+        log.info("outage of TSE %s ends after %g s (%s)", outage.serial, seconds, outage.reason, extra=ended)

@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 
 from gateway.errors import ProtocolError
+from gateway.fleet import deeds
 from gateway.fleet.credentials import LoginGuard
 from gateway.fleet.notes import Notes
 from gateway.metrics import Metrics
@@ -24,7 +25,7 @@ from gateway.tse.fields import Command
 from gateway.tse.results import Result, tries_left
 
 _PUK = User.NONE  # whose tries are counted too; it belongs to no user
-_NAMES = {_PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
+_NAMES: dict[int, str] = {_PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
 
 
 class Witness:
@@ -50,6 +51,7 @@ class Witness:
         secret = _secret_of(command)
         if secret is not None:
             await self._saw_secret(command, secret, result)
+        deeds.tell(self._serial, command, result, "" if secret is None else _NAMES.get(secret, ""))
         if result == Result.OK:
             await self._saw_done(command)
         elif isinstance(command, Logout) and result == Result.USER_NOT_LOGGED_IN:
@@ -97,7 +99,7 @@ class Witness:
 
     def _show_tries(self, user: int, left: int | None) -> None:
         if user in _NAMES:
-            self._metrics.pin_tries(self._serial, _NAMES[User(user)], left)
+            self._metrics.pin_tries(self._serial, _NAMES[user], left)
 
 
 def _secret_of(command: Command) -> int | None:

@@ -21,6 +21,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from gateway.errors import GatewayError
+from gateway.events import Event, event
 from gateway.operations.receipt import Signed
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class Journal:
         try:
             await self._append(record, durable=durable)
         except JournalFailed as error:
-            log.error("%s; after a restart the TSE will be asked instead", error)  # noqa: TRY400 (no traceback needed)
+            log.warning("%s; after a restart the TSE will be asked instead", error, extra=event(Event.DISK_TROUBLE))
 
     async def _append(self, record: Record, *, durable: bool) -> None:
         line = _line(record)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
+from gateway.events import Event, event
 from gateway.operations import exports
 from gateway.operations.exports import Filter, Mark
 from gateway.server.endpoint import Call
@@ -109,7 +110,7 @@ async def _streamed(
         async for piece in pieces:
             await answer.write(piece)
     except (GatewayError, ConnectionError) as error:
-        log.warning("an export broke off: %s", error or type(error).__name__)
+        log.warning("an export broke off: %s", error or type(error).__name__, extra=event(Event.EXPORT_BROKEN))
         if call.request.transport is not None:
             call.request.transport.abort()
         return answer

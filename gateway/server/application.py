@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from gateway.errors import ConfigurationError
+from gateway.events import Event, event
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
@@ -94,4 +95,4 @@ async def _renew(renewal: Renewal) -> None:
         try:
             await asyncio.to_thread(renewal.check)
         except Exception:
-            log.exception("the certificate could not be checked")
+            log.exception("the certificate could not be checked", extra=event(Event.DEFECT))

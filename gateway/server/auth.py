@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from gateway.errors import ConfigurationError, Unauthorized
+from gateway.events import Event, event
 from gateway.files import read_private, write_private
 from gateway.log import register_secret
 from gateway.metrics import Metrics
@@ -119,11 +120,13 @@ class Gatekeeper:
         self._metrics.auth_failure()
         now = self._clock()
         repeated = bool(peer.errors) and now - peer.errors[-1] < _ERROR_WINDOW
-        log.log(logging.DEBUG if repeated else logging.WARNING, "wrong API token from %s", address)
+        told = event(Event.LOGIN_REFUSED, peer=address)
+        log.log(logging.DEBUG if repeated else logging.WARNING, "wrong API token from %s", address, extra=told)
         peer.errors = [*peer.errors[-_ALLOWED_ERRORS + 1 :], now]
         if self._suspicious(peer) and now - peer.warned >= _ERROR_WINDOW:
             peer.warned = now
-            log.warning("%s tries wrong API tokens again and again: its tries have to wait", address)
+            slowed = event(Event.LOGIN_SLOWED, peer=address)
+            log.warning("%s tries wrong API tokens again and again: its tries have to wait", address, extra=slowed)
 
     def _peer(self, address: str) -> _Peer:
         network = _network(address)

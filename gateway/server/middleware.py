@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway import log as logs
 from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
+from gateway.events import Event, event
 from gateway.metrics import Metrics
 from gateway.server import answers, local, problems
 from gateway.server.auth import Gatekeeper
@@ -73,7 +74,7 @@ def _answered(metrics: Metrics, refused: Refused) -> Middleware:
         except web.HTTPException as error:
             return _refused_by_library(request, error)
         except Exception:
-            log.exception("unexpected error")
+            log.exception("unexpected error", extra=event(Event.DEFECT))
             return _defect(request)
 
     return answered

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.errors import ConfigurationError
+from gateway.events import Event, event
 from gateway.server import authority
 from gateway.settings import Settings
 
@@ -78,12 +79,12 @@ class Renewal:
             _context(chain, key)  # a context of its own, so that a bad pair leaves the living one alone
         except ConfigurationError as error:
             if str(error) != self._trouble:
-                log.error("the certificate stays as it was: %s", error)  # noqa: TRY400 (the reason is in the message)
+                log.error("the certificate stays as it was: %s", error, extra=event(Event.TLS_REFUSED))  # noqa: TRY400 (told by it)
             self._trouble = str(error)
             return False
         self._context.load_cert_chain(chain, key)
         self._seen, self._trouble = stamp, ""
-        log.info("the server has a new certificate: %s", fingerprint(self._settings))
+        log.info("the server has a new certificate: %s", fingerprint(self._settings), extra=event(Event.TLS_RENEWED))
         return True
 
 

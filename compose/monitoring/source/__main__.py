@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from compose.monitoring.source import events
 from compose.monitoring.source.fleet import fleet
 from compose.monitoring.source.page import PAGE, with_table
 from compose.monitoring.source.site import site
@@ -43,3 +44,4 @@ if __name__ == "__main__":
             (folder / "dashboards" / file).write_text(text, encoding="utf-8")
     shutil.copyfile(MONITORING / "rules.yaml", CHART / "rules.yaml")
     PAGE.write_text(page(), encoding="utf-8")
+    events.PAGE.write_text(events.with_table(events.PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,79 @@
+"""What an operator wants to find in the log: one stable name per event, in the field `event` of a JSON line.
+
+    log.warning("TSE %s failed: %s", serial, reason, extra=event(Event.FAILED, serial))
+
+Names are never changed and never used for anything else; compose/monitoring/EVENTS.md is written from this table.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Event(StrEnum):
+    """Name, the level of its line, and what it tells."""
+
+    level: str
+    meaning: str
+
+    def __new__(cls, name: str, level: str, meaning: str) -> Self:
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.level, member.meaning = level, meaning
+        return member
+
+    STARTED = "started", "INFO", "The gateway serves its tills."
+    STOPPING = "stopping", "INFO", "The gateway stops in order; what runs is finished."
+    NO_TSE = "no_tse", "WARNING", "The gateway has started and sees no TSE."
+    TLS_RENEWED = "tls_renewed", "INFO", "Another certificate is used from now on; clients that check it may care."
+    TLS_REFUSED = "tls_refused", "ERROR", "A new certificate cannot be used; the old one stays."
+    CLOCK_FIT = "clock_fit", "INFO", "TSEs may be given the time of this host."
+    CLOCK_UNFIT = "clock_unfit", "WARNING", "TSEs are given no time: nobody keeps this host's clock right."
+    DISK_TROUBLE = (
+        "disk_trouble",
+        "WARNING",
+        "Something cannot be written below the state directory; the line tells what.",
+    )
+    DEFECT = "defect", "ERROR", "A defect of the gateway; the line has what its authors need."
+
+    ATTACHED = "attached", "INFO", "A TSE was plugged in."
+    DETACHED = "detached", "INFO", "A TSE was pulled."
+    OPENED = "opened", "INFO", "A TSE can be used for the first time since the start."
+    RECOVERED = "recovered", "INFO", "A TSE that had failed can be used again."
+    NOT_OPENED = "not_opened", "WARNING", "Something looks like a TSE and cannot be used; it is tried again."
+    FAILED = "failed", "ERROR", "A TSE cannot be used any more; it will be opened afresh."
+    MISSING = "missing", "WARNING", "A TSE of the time before the start is not there."
+    OUTAGE_BEGAN = "outage_began", "WARNING", "An outage is written down; `reason` is its class."
+    OUTAGE_ENDED = "outage_ended", "INFO", "The TSE can be used again; `seconds` and `refused` tell what it cost."
+
+    SELF_TEST_DUE = "self_test_due", "INFO", "A TSE signs nothing before its self test."
+    SELF_TEST_PASSED = "self_test_passed", "INFO", "Whoever ran it: a till, an operator or the gateway."
+    SELF_TEST_FAILED = "self_test_failed", "ERROR", "The TSE found itself broken; `result` tells where."
+    TIME_DUE = "time_due", "INFO", "A TSE signs nothing before it is given the time."
+    TIME_SET = "time_set", "INFO", "Whoever set it: a till, an operator or the gateway."
+    UPKEEP_FAILED = "upkeep_failed", "WARNING", "What the gateway did by itself was refused; `duty` tells what."
+    UPKEEP_HELD_BACK = "upkeep_held_back", "WARNING", "The gateway does nothing by itself until the reason is gone."
+    PIN_REFUSED = "pin_refused", "WARNING", "A wrong PIN or PUK reached a TSE; `tries_left` until it is blocked."
+    PIN_CHANGED = "pin_changed", "INFO", "A PIN or PUK was changed or unblocked; `user` tells whose."
+
+    CLIENT_REGISTERED = "client_registered", "INFO", "A till may sign from now on; `client` is its id."
+    CLIENT_DEREGISTERED = "client_deregistered", "INFO", "A till may no longer sign."
+    SET_UP = "set_up", "INFO", "A TSE was put into service."
+    DECOMMISSIONED = "decommissioned", "WARNING", "A TSE was taken out of service for good."
+    DATA_DELETED = "data_deleted", "WARNING", "The stored log messages of a TSE were deleted."
+
+    SIGNATURE_LOST = (
+        "signature_lost",
+        "WARNING",
+        "The answer to a signature did not come; the TSE will be asked for it.",
+    )
+    SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
+    LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent or gone, so its lock was taken back."
+    EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
+    LOGIN_REFUSED = "login_refused", "WARNING", "A wrong API token; the second and later ones of a minute are not told."
+    LOGIN_SLOWED = "login_slowed", "WARNING", "An address guesses tokens; its tries are judged slowly from now on."
+
+
+def event(which: Event, serial: str = "", **fields: object) -> dict[str, object]:
+    """For `extra` of a log call; `serial` is that of the TSE which the line is about."""
+    about = {"serial": serial} if serial else {}
+    return {"event": which.value, **about, **fields}
