@@ -67,11 +67,11 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     metrics = Metrics(site=settings.site)
     exposition.register(metrics.registry, settings)
     async with AsyncExitStack() as stack:
-        simulators = tuple(_simulator(settings, number + 1) for number in range(settings.simulators))
+        simulators = tuple(opened_simulator(settings, number + 1) for number in range(settings.simulators))
         for tse in simulators:
             stack.callback(tse.close)
         care = _care(settings)
-        registry = Registry(metrics, _rules(settings), care)
+        registry = Registry(metrics, rules(settings), care)
         stack.push_async_callback(registry.close)
         if care.pins:  # else nobody wants to know the time, and nobody is asked
             keeper = asyncio.create_task(care.clock.keep(metrics), name="clock")
@@ -79,7 +79,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         watch = await stack.enter_async_context(_watch(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        services = await stack.enter_async_context(_services(settings, registry, metrics, watch.outages))
+        services = await stack.enter_async_context(api_services(settings, registry, metrics, watch.outages))
         routes = api_v1.routes(services)
         web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
         port = await stack.enter_async_context(application.serving(web, settings, context))
@@ -111,7 +111,7 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _services(
+async def api_services(
     settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog
 ) -> AsyncIterator[Services]:
     """What the JSON API works with; at the end what was begun to be signed is brought to its end."""
@@ -150,12 +150,14 @@ def _prepare(state_dir: Path) -> None:
         raise ConfigurationError(f"state directory {state_dir} cannot be made: {error.strerror}") from None
 
 
-def _simulator(settings: Settings, number: int) -> SimulatedTse:
+def opened_simulator(settings: Settings, number: int) -> SimulatedTse:
+    """The simulated TSE with this number; made when it is not there."""
     directory = settings.state_dir / f"simulator-{number}"
     return SimulatedTse.open_or_create(directory, profile=profile_named(settings.simulator_profile))
 
 
-def _rules(settings: Settings) -> Rules:
+def rules(settings: Settings) -> Rules:
+    """Times that apply to every TSE."""
     return Rules(
         lock_idle=settings.lock_idle,
         lock_orphaned=settings.lock_orphaned,

@@ -1,40 +1,211 @@
-"""Ask the gateway that runs on this machine."""
+"""A client of the JSON API: of the gateway on this machine, or of one elsewhere."""
 
+import asyncio
+import json
+import socket
 import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
-from gateway.errors import ConfigurationError, DeviceError
+from gateway.driver.upstream import trust_of
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.log import register_secret
 from gateway.server import auth, tls
+from gateway.server.local import socket_path
 from gateway.settings import Settings
 
-_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=200)  # a self test takes its time
+_QUICK = 3.0
 
 
-async def devices(settings: Settings) -> list[dict[str, Any]]:
-    """The gateway's summary of each TSE.
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A gateway on another machine, and why it is trusted."""
+
+    url: str
+    token_file: Path
+    ca_file: Path | None = None
+    fingerprint: str = ""
+
+
+class NoGateway(ConfigurationError):
+    """Nothing answers where the gateway should be."""
+
+    code = "no_gateway"
+
+
+class Refused(GatewayError):
+    """The gateway answered that it will not, or cannot; `problem` is its answer."""
+
+    code = "refused"
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        text = str(problem.get("detail") or problem.get("title") or HTTPStatus(status).phrase)
+        wrong = [f"{place.get('at')}: {place.get('message')}" for place in problem.get("errors") or ()]
+        super().__init__("; ".join([text, *wrong]))
+        self.http_status = status
+        self.problem = problem
+        self.reason = str(problem.get("code", ""))
+
+
+class Api:
+    """Paths are those below /api/v1. `place` is how people call the way to it."""
+
+    def __init__(self, session: aiohttp.ClientSession, place: str) -> None:
+        self._session = session
+        self.place = place
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """The answer, JSON decoded, or text."""
+        return await self._ask("GET", path, params=params)
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The same for what changes something."""
+        return await self._ask("POST", path, json=body)
+
+    @asynccontextmanager
+    async def opened(self, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is read by the caller, piece by piece.
+
+        Raises:
+            Refused: the gateway will not; NoGateway: it is gone.
+        """
+        try:
+            async with self._session.get(f"/api/v1{path}", **options) as answer:
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(answer)
+                yield answer
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})") from None
+
+    async def health(self) -> dict[str, Any]:
+        """What /readyz says, whatever its status is."""
+        async with self._session.get("/readyz") as answer:
+            found: dict[str, Any] = await answer.json(content_type=None)
+            return found
+
+    async def metrics(self) -> str:
+        """What Prometheus would read."""
+        async with self._session.get("/metrics") as answer:
+            return await answer.text() if answer.ok else ""
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            async with self._session.request(method, f"/api/v1{path}", **options) as answer:
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(answer)
+                return await answer.json() if answer.content_type == "application/json" else await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})") from None
+
+
+@asynccontextmanager
+async def local(settings: Settings) -> AsyncIterator[Api]:
+    """The gateway that runs with these settings on this machine: by its socket, else by TLS and its token.
 
     Raises:
-        ConfigurationError: there is no gateway, or it has another token.
-        DeviceError: it did not answer as it should.
+        NoGateway: none runs.
+        Refused: what answers there does not know our token.
     """
-    if not settings.state_dir.is_dir() or not any(settings.state_dir.iterdir()):
-        raise ConfigurationError(
-            f"no gateway has run with state directory {settings.state_dir}: "
-            "start one with `tse-gateway serve`, or let GATEWAY_STATE_DIR name its directory"
-        )
+    path = socket_path(settings)
+    if await asyncio.to_thread(_listens, path):
+        async with over_socket(path) as api:
+            yield api
+        return
+    place = f"{settings.local_address}:{settings.port}"
+    if not await _answers(settings):
+        raise NoGateway(f"no gateway answers at {place}: start it with `tse-gateway serve`")
     token = auth.load_token(settings)
-    url = f"https://{settings.local_address}:{settings.port}/api/v1/tses"
-    headers = {"Authorization": f"Bearer {token.value}"}
+    async with _session(f"https://{place}", tls.client_context(settings), token.value) as session:
+        yield await _proven(Api(session, place))
+
+
+@asynccontextmanager
+async def remote(target: Remote) -> AsyncIterator[Api]:
+    """A gateway elsewhere.
+
+    Raises:
+        NoGateway: it does not answer, or is another one than it should be.
+    """
+    url = URL(target.url)
+    if url.scheme != "https" or not url.host:
+        raise ConfigurationError("--url must be https://HOST:PORT")
     try:
-        async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.get(url, headers=headers, ssl=tls.client_context(settings)) as answer,
-        ):
-            if answer.status != 200:
-                raise DeviceError(f"the gateway answered with HTTP status {answer.status}")
-            found: list[dict[str, Any]] = await answer.json()
-            return found
-    except (aiohttp.ClientConnectionError, TimeoutError, ssl.SSLError) as error:
-        raise ConfigurationError(f"no gateway answers at {url}: start it with `tse-gateway serve` ({error})") from None
+        token = target.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{target.token_file} cannot be read: {error}") from None
+    register_secret(token)
+    trust = trust_of(target.ca_file, target.fingerprint) or True  # never unchecked: the token must not leak
+    async with _session(str(url.origin()), trust, token) as session:
+        yield await _proven(Api(session, f"{url.host}:{url.port}"))
+
+
+@asynccontextmanager
+async def over_socket(path: Path) -> AsyncIterator[Api]:
+    """Whoever listens at a Unix socket."""
+    connector = aiohttp.UnixConnector(str(path))
+    async with aiohttp.ClientSession("http://localhost", connector=connector, timeout=_PATIENCE) as session:
+        yield Api(session, str(path))
+
+
+@asynccontextmanager
+async def _session(
+    base: str, trust: ssl.SSLContext | aiohttp.Fingerprint | bool, token: str
+) -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(ssl=trust)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(base, connector=connector, timeout=_PATIENCE, headers=headers) as session:
+        yield session
+
+
+async def _proven(api: Api) -> Api:
+    """Ask once, so that what is wrong with the way is told as such."""
+    try:
+        await api.get("/tses")
+    except Refused as error:
+        if error.http_status == HTTPStatus.UNAUTHORIZED:
+            raise Refused(
+                error.http_status, {**error.problem, "detail": f"{api.place} refuses the API token"}
+            ) from None
+        raise
+    return api
+
+
+async def _answers(settings: Settings) -> bool:
+    host = settings.local_address.strip("[]")
+    try:
+        async with asyncio.timeout(_QUICK):
+            _, writer = await asyncio.open_connection(host, settings.port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _listens(path: Path) -> bool:
+    """Is there a process behind this socket?"""
+    if not path.exists():
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError:
+            raise ConfigurationError(f"{path} may not be opened: run this as the gateway's user, or as root") from None
+        except OSError:
+            return False
+    return True
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> Refused:
+    try:
+        problem = json.loads(await answer.read())
+    except ValueError:
+        problem = {}
+    return Refused(answer.status, problem if isinstance(problem, dict) else {})

@@ -36,7 +36,7 @@ class Upstream:
     def __init__(self, url: str, token: SecretStr, *, ca_file: Path | None = None, fingerprint: str = "") -> None:
         self._base = _base(url)
         self.place = f"{self._base.host}:{self._base.port}"
-        self._trust = _trust(ca_file, fingerprint)
+        self._trust = trust_of(ca_file, fingerprint)
         secret = token.get_secret_value()
         register_secret(secret)
         self._authorization = aiohttp.encode_basic_auth(_USER, secret)
@@ -90,9 +90,10 @@ def _base(text: str) -> URL:
     return url / _BASE
 
 
-def _trust(ca_file: Path | None, fingerprint: str) -> Trust:
+def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:
+    """By a CA or by one certificate; `False` with neither."""
     if ca_file is not None and fingerprint:
-        raise ConfigurationError("ca_file and fingerprint of an upstream are both given: keep one of them")
+        raise ConfigurationError("ca_file and fingerprint are both given: keep one of them")
     if ca_file is not None:
         try:
             context = ssl.create_default_context(cafile=ca_file)
@@ -108,5 +109,5 @@ def _trust(ca_file: Path | None, fingerprint: str) -> Trust:
     except ValueError:
         digest = b""
     if len(digest) != _FINGERPRINT_BYTES:
-        raise ConfigurationError("fingerprint of an upstream must be SHA-256: 64 hex digits, colons allowed")
+        raise ConfigurationError("a fingerprint must be SHA-256: 64 hex digits, colons allowed")
     return aiohttp.Fingerprint(digest)

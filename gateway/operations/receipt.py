@@ -66,12 +66,22 @@ class Receipt:
 def qr_image(text: str, kind: str) -> bytes:
     """The QR code of `text` as "svg" or "png"; `NoQrCode` if it is too long for one."""
     out = io.BytesIO()
+    _qr_code(text).save(out, kind=kind, scale=4)
+    return out.getvalue()
+
+
+def qr_blocks(text: str) -> str:
+    """The same for a terminal, as block characters."""
+    out = io.StringIO()
+    _qr_code(text).terminal(out, compact=True)
+    return out.getvalue()
+
+
+def _qr_code(text: str) -> segno.QRCode:
     try:
-        code = segno.make_qr(text, error="m", boost_error=False)
+        return segno.make_qr(text, error="m", boost_error=False)
     except segno.DataOverflowError:
         raise NoQrCode("the text is too long for a QR code") from None
-    code.save(out, kind=kind, scale=4)
-    return out.getvalue()
 
 
 def _iso(unix_time: int) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,9 @@ from gateway.verify.findings import FileReport, Severity
 from gateway.verify.report import as_data, print_report
 from gateway.verify.texts import worst
 from gateway.verify.trust import load_trust
+from gateway.words import language_of
 
 CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
-
-_LANGUAGE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def verify_files(
@@ -60,12 +59,6 @@ def exit_status(report: FileReport) -> int:
     return {None: CLEAN, Severity.NOTE: CLEAN, Severity.WARNING: WARNINGS, Severity.ERROR: ERRORS}[
         worst(report.findings)
     ]
-
-
-def language_of(environment: Mapping[str, str]) -> str:
-    """`de` for a German locale, else `en`."""
-    locale = next((environment[name] for name in _LANGUAGE_VARIABLES if environment.get(name)), "")
-    return "de" if locale.lower().startswith("de") else "en"
 
 
 _Advance = Callable[[str, int, int], None]  # file, messages checked, messages in all

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.verify.command import ERRORS, INTERRUPTED, language_of, verify_files
+from gateway.verify.command import ERRORS, INTERRUPTED, verify_files
 from gateway.verify.findings import Code
 from gateway.verify.report import shown
 from gateway.verify.texts import MEANINGS
+from gateway.words import language_of
 from tests.tse.samples import SAMPLES, vectors
 from tests.verify.exports import Tse, log_member, pem, receipts
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from gateway import __version__, app
@@ -30,14 +29,6 @@ def program(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_version() -> None:
     assert invoke("version") == f"tse-gateway {__version__}\n"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [["serve"], ["devices"], ["config"], ["version"], *(["simulator", name] for name in ("create", "mount", "fault"))],
-)
-def test_each_command_shows_an_example(command: list[str]) -> None:
-    assert f"Example: tse-gateway {' '.join(command)}" in invoke(*command, "--help") or command == ["config"]
 
 
 def test_config_hides_secrets_and_names_the_source(tmp_path: Path) -> None:

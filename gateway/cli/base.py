@@ -1,0 +1,207 @@
+"""What all commands share: which gateway, which language, tables or JSON, and secrets that are in no argv."""
+
+import asyncio
+import functools
+import inspect
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from gateway.errors import ConfigurationError
+from gateway.words import Words, language_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gateway.client import Api
+    from gateway.settings import Settings
+
+T = TypeVar("T")
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; the environment wins over it.")]
+TseName = Annotated[
+    str, typer.Argument(metavar="[TSE]", help="Serial, or its beginning; needed only if there are several.")
+]
+_OPTIONS: Mapping[str, Any] = {
+    "config": ConfigFile,
+    "url": Annotated[str, typer.Option(help="A gateway elsewhere: https://HOST:PORT.", envvar="TSE_GATEWAY_URL")],
+    "token_file": Annotated[
+        Path | None,
+        typer.Option(help="File with the API token of that gateway.", envvar="TSE_GATEWAY_TOKEN_FILE"),
+    ],
+    "ca": Annotated[
+        Path | None, typer.Option(help="Its CA certificate, if it is not a public one.", envvar="TSE_GATEWAY_CA")
+    ],
+    "fingerprint": Annotated[
+        str, typer.Option(help="Or the SHA-256 of its certificate.", envvar="TSE_GATEWAY_FINGERPRINT")
+    ],
+    "language": Annotated[str, typer.Option(help="de or en, instead of the locale's.")],
+    "as_json": Annotated[bool, typer.Option("--json", help="For programs.")],
+}
+_DEFAULTS: Mapping[str, Any] = {"config": None, "token_file": None, "ca": None, "as_json": False}
+_NO_TSE = Words(
+    "no TSE: plug one in, name one in GATEWAY_DEVICES, or try `tse-gateway serve --simulator 1`",
+    "keine TSE: eine einstecken, in GATEWAY_DEVICES nennen, oder `tse-gateway serve --simulator 1` versuchen",
+)
+_NO_LIMIT = 10_000  # columns
+_WHICH = Words(
+    "several TSEs: name one by the beginning of its serial",
+    "mehrere TSEs: eine mit dem Beginn ihrer Seriennummer nennen",
+)
+_NAME_ONE = Words(
+    "no single TSE has a serial with this beginning", "keine einzelne TSE hat eine Seriennummer mit diesem Beginn"
+)
+_DIRECT = Words("no gateway runs: the TSE is asked directly", "es läuft kein Gateway: die TSE wird direkt gefragt")
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """One invocation of a command."""
+
+    config: Path | None = None
+    url: str = ""
+    token_file: Path | None = None
+    ca: Path | None = None
+    fingerprint: str = ""
+    language: str = "en"
+    as_json: bool = False
+
+    # ---- output -------------------------------------------------------------
+
+    def words(self, text: Words, **values: object) -> str:
+        """In the user's language."""
+        return text.in_(self.language, **values)
+
+    def say(self, text: Words, **values: object) -> None:
+        """A line for people; silent where a program reads."""
+        if not self.as_json:
+            print(self.words(text, **values))
+
+    def note(self, text: Words, **values: object) -> None:
+        """The same beside the result, on standard error."""
+        typer.echo(self.words(text, **values), err=True)
+
+    @staticmethod
+    def console() -> "Console":
+        """Colours only on a terminal, and never with NO_COLOR; what is piped is cut nowhere."""
+        from rich.console import Console
+
+        return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_NO_LIMIT)
+
+    def table(self, heads: Sequence[Words | str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows for people. Names come from strangers: what would command the terminal is shown as its escape."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        from gateway.verify.report import shown
+
+        console = self.console()
+        table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, show_header=any(heads))
+        for head in heads:
+            table.add_column(head if isinstance(head, str) else self.words(head), overflow="fold")
+        for row in rows:
+            table.add_row(*(cell if isinstance(cell, Text) else Text(shown(str(cell))) for cell in row))
+        console.print(table)
+
+    def pairs(self, rows: Iterable[tuple[Words | str, object]]) -> None:
+        """Names and values, one a line."""
+        self.table(["", ""], [(name if isinstance(name, str) else self.words(name), value) for name, value in rows])
+
+    @staticmethod
+    def print_json(data: object) -> None:
+        """For programs."""
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+
+    # ---- the gateway --------------------------------------------------------
+
+    def settings(self, **overrides: object) -> "Settings":
+        """Those that `serve` would use."""
+        from gateway import settings
+
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return settings.load(os.environ, self.config, **given)
+
+    def ask(self, work: Callable[["Api"], Awaitable[T]]) -> T:
+        """Do `work` with the gateway: the one that is named, that of this machine, or one made for this command."""
+        return asyncio.run(self._ask(work))
+
+    def ask_tse(self, name: str, work: Callable[["Api", str], Awaitable[T]]) -> T:
+        """The same with the path of one TSE."""
+
+        async def found(api: "Api") -> T:
+            return await work(api, f"/tses/{await self.serial(api, name)}")
+
+        return self.ask(found)
+
+    async def serial(self, api: "Api", name: str) -> str:
+        """The whole serial of the TSE that `name` begins, or of the only one."""
+        known = [str(tse["serial"]) for tse in await api.get("/tses")]
+        matching = [serial for serial in known if serial.startswith(name.upper())]
+        if len(matching) == 1:
+            return matching[0]
+        if not known:
+            raise ConfigurationError(self.words(_NO_TSE))
+        raise ConfigurationError(self._ambiguous(name, matching or known))
+
+    async def _ask(self, work: Callable[["Api"], Awaitable[T]]) -> T:
+        async with AsyncExitStack() as stack:
+            return await work(await self._reached(stack))
+
+    async def _reached(self, stack: AsyncExitStack) -> "Api":
+        from gateway import client
+
+        if self.url:
+            if self.token_file is None:
+                raise ConfigurationError("--url needs --token-file with the API token of that gateway")
+            target = client.Remote(self.url, self.token_file, self.ca, self.fingerprint)
+            return await stack.enter_async_context(client.remote(target))
+        settings = self.settings()
+        try:
+            return await stack.enter_async_context(client.local(settings))
+        except client.NoGateway:
+            from gateway import direct
+
+            self.note(_DIRECT)
+            return await stack.enter_async_context(direct.serving(settings))
+
+    def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
+        listed = "".join(f"\n  {serial}" for serial in serials)
+        return self.words(_NAME_ONE) + listed if name else self.words(_WHICH) + listed
+
+
+def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a command: its first parameter becomes the `Cli`, with options that all commands have."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        group.command(name)(_with_options(function))
+        return function
+
+    return register
+
+
+def _with_options(function: Callable[..., None]) -> Callable[..., None]:
+    own = list(inspect.signature(function).parameters.values())[1:]
+
+    @functools.wraps(function)
+    def run(**given: Any) -> None:
+        shared = {name: given.pop(name) for name in _OPTIONS}
+        shared["language"] = language_of({"LANG": shared["language"]} if shared["language"] else os.environ)
+        function(Cli(**shared), **given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=_DEFAULTS.get(name, ""), annotation=annotation)
+        for name, annotation in _OPTIONS.items()
+    ]
+    parameters = [*(parameter.replace(kind=keyword) for parameter in own), *options]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run

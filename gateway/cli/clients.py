@@ -1,0 +1,65 @@
+"""The clients that a TSE knows: tills register under a name before they sign."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli import secrets
+from gateway.cli.base import Cli, TseName, command
+from gateway.cli.secrets import AdminPin, Secrets
+from gateway.words import Words
+
+_NONE = Words("no client is registered", "keine Kasse ist angemeldet")
+_REGISTERED = Words("client {name} is registered", "Kasse {name} ist angemeldet")
+_DEREGISTERED = Words("client {name} is deregistered", "Kasse {name} ist abgemeldet")
+ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="The till's name, as the POS sends it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its commands."""
+    group = typer.Typer(help="The clients (tills) that a TSE knows.", no_args_is_help=True)
+    for name, function in (("list", listed), ("register", register), ("deregister", deregister)):
+        command(group, name)(function)
+    app.add_typer(group, name="clients")
+
+
+def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None) -> None:
+    """List the registered clients; the TSE wants the Admin PIN for it and makes two signatures.
+
+    Example: tse-gateway clients list --admin-pin-file admin_pin
+    """
+    body = {"admin_pin": Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)}
+    found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/clients/list", body))
+    if cli.as_json:
+        cli.print_json(found["client_ids"])
+    elif found["client_ids"]:
+        print("\n".join(found["client_ids"]))
+    else:
+        cli.say(_NONE)
+
+
+def register(cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None) -> None:
+    """Register a client; once more does no harm.
+
+    Example: tse-gateway clients register POS-2 --admin-pin-file admin_pin
+    """
+    pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
+    _change(cli, "register", client, tse, pin)
+    cli.say(_REGISTERED, name=client)
+
+
+def deregister(cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None) -> None:
+    """Deregister a client; the TSE refuses while it has open transactions.
+
+    Example: tse-gateway clients deregister POS-2 --admin-pin-file admin_pin
+    """
+    pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
+    _change(cli, "deregister", client, tse, pin)
+    cli.say(_DEREGISTERED, name=client)
+
+
+def _change(cli: Cli, verb: str, client: str, tse: str, pin: str) -> None:
+    body = {"admin_pin": pin, "client_id": client}
+    found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/clients/{verb}", body))
+    if cli.as_json:
+        cli.print_json(found)

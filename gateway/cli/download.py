@@ -1,0 +1,112 @@
+"""A file from the gateway: written beside its place, resumed where it broke off, put into place when it is whole."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.progress import transfer
+from gateway.client import Refused
+from gateway.errors import ConfigurationError
+from gateway.files import write_private
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
+    from gateway.client import Api
+
+_CURSOR = "TSE-Export-Cursor"
+_PIECE = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is whole; `cursor` names how far it goes."""
+
+    file: Path
+    size: int
+    sha256: str
+    cursor: str
+
+
+def cursor_file(export: Path) -> Path:
+    """Where the cursor of an export is kept, for the next incremental one."""
+    return export.with_name(f"{export.name}.cursor")
+
+
+async def fetch(
+    api: "Api", path: str, target: Path, *, params: Mapping[str, Any] | None = None, resumable: bool = False
+) -> Download:
+    """Get `path` into `target`; when it breaks off, the part stays and the next call goes on with it.
+
+    Raises:
+        ConfigurationError: the disk does not take it.
+    """
+    held = _held(target) if resumable else None
+    headers = {"Range": f"bytes={held[0]}-", "If-Range": held[1]} if held else {}
+    try:
+        async with api.opened(path, params=params or {}, headers=headers) as answer:
+            done = held[0] if held and answer.status == HTTPStatus.PARTIAL_CONTENT else 0
+            return await _kept(answer, target, done)
+    except Refused as refused:
+        if not held or refused.http_status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+    _note_of(target).unlink()  # the part is as long as the whole: only the whole tells whether it is it
+    return await fetch(api, path, target, params=params, resumable=resumable)
+
+
+async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:
+    part, note, etag = _part_of(target), _note_of(target), answer.headers.get("ETag", "")
+    try:
+        if etag:
+            write_private(note, json.dumps({"etag": etag}).encode())
+        await _write(answer, part, done, target.name)
+        size, sha256 = part.stat().st_size, _digest(part)
+        cursor = answer.headers.get(_CURSOR, "")
+        if cursor:
+            write_private(cursor_file(target), f"{cursor}\n".encode())
+        part.replace(target)
+        note.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from None
+    return Download(target, size, sha256, cursor)
+
+
+async def _write(answer: "ClientResponse", part: Path, done: int, title: str) -> None:
+    total = answer.content_length + done if answer.content_length is not None else None
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "wb") as file, transfer(title, total, done) as advance:
+        file.truncate(done)
+        file.seek(done)
+        async for piece in answer.content.iter_chunked(_PIECE):
+            file.write(piece)
+            advance(len(piece))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _held(target: Path) -> tuple[int, str] | None:
+    """What an earlier try has got: bytes, and of which state of the store."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        size, etag = _part_of(target).stat().st_size, str(json.loads(_note_of(target).read_bytes())["etag"])
+        if size and etag:
+            return size, etag
+    return None
+
+
+def _part_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def _note_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part.json")
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,119 @@
+"""Exports onto the disk: whole or not at all, and what broke off goes on where it stopped."""
+
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.base import Cli, TseName, command
+from gateway.errors import ConfigurationError
+from gateway.words import Words
+
+if TYPE_CHECKING:
+    from gateway.cli.download import Download
+    from gateway.client import Api
+
+_WRITTEN = Words("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
+_THERE = Words(
+    "{file} is there already: name another one by --output", "{file} gibt es schon: mit --output anders nennen"
+)
+_ONE_KIND = Words(
+    "--new-since exports everything new: no other limits", "--new-since exportiert alles Neue: ohne weitere Grenzen"
+)
+_NO_CURSOR = Words(
+    "{file} is missing: it was written beside the earlier export", "{file} fehlt: es entstand neben dem früheren Export"
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its command."""
+    command(app, "export")(export)
+
+
+def export(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; without it by the serial.")
+    ] = None,
+    since: Annotated[str, typer.Option("--from", help="First log time: 2026-01-31 or 2026-01-31T08:00.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Last log time; a day counts to its end.")] = "",
+    from_number: Annotated[int | None, typer.Option(min=0, help="First transaction number.")] = None,
+    to_number: Annotated[int | None, typer.Option(min=0, help="Last transaction number.")] = None,
+    client: Annotated[str, typer.Option(help="Only transactions of this client.")] = "",
+    new_since: Annotated[
+        Path | None, typer.Option(help="What came after this earlier export; its .cursor file lies beside it.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--verify", help="Check the export afterwards.")] = False,
+) -> None:
+    """Export the log messages of a TSE as TAR: all, a part, or what is new. A full export that broke off is resumed.
+
+    Example: tse-gateway export -o tse.tar --verify
+    """
+    limits = _limits(since, until, from_number, to_number, client)
+    if new_since is not None and limits:
+        raise typer.BadParameter(cli.words(_ONE_KIND))
+
+    async def work(api: "Api", base: str) -> "Download":
+        from gateway.cli import download
+
+        serial = base.rsplit("/", 1)[-1]
+        suffix = "_new" if new_since else "_part" if limits else ""
+        target = output or Path(f"TSE_{serial}{suffix}.tar")
+        if target.exists():
+            raise ConfigurationError(cli.words(_THERE, file=target))
+        if new_since is not None:
+            cursor = _cursor(cli, new_since)
+            return await download.fetch(api, f"{base}/export/new", target, params={"cursor": cursor})
+        if limits:
+            return await download.fetch(api, f"{base}/export/filtered", target, params=limits)
+        return await download.fetch(api, f"{base}/export", target, resumable=True)
+
+    done = cli.ask_tse(tse, work)
+    if cli.as_json:
+        cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256, "cursor": done.cursor})
+    cli.say(_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+    if check:
+        raise typer.Exit(_verified(cli, done.file, complete=not (limits or new_since)))
+
+
+def _verified(cli: Cli, file: Path, *, complete: bool) -> int:
+    from gateway.verify.command import verify_files
+
+    return verify_files([str(file)], language=cli.language, as_json=cli.as_json, complete=complete)
+
+
+def _limits(
+    since: str, until: str, from_number: int | None, to_number: int | None, client: str
+) -> dict[str, str | int]:
+    given: dict[str, str | int | None] = {
+        "from_time": _moment(since, end=False) if since else None,
+        "to_time": _moment(until, end=True) if until else None,
+        "from_number": from_number,
+        "to_number": to_number,
+        "client_id": client or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _moment(text: str, *, end: bool) -> int:
+    """Unix seconds of a local day or moment."""
+    try:
+        if "T" in text or " " in text:
+            return int(datetime.fromisoformat(text).astimezone().timestamp())
+        day = date.fromisoformat(text) + timedelta(days=int(end))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a day (2026-01-31) nor a moment (2026-01-31T08:00)") from None
+    return int(datetime.combine(day, time()).astimezone().timestamp()) - int(end)
+
+
+def _cursor(cli: Cli, earlier: Path) -> str:
+    from gateway.cli.download import cursor_file
+
+    file = cursor_file(earlier)
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(cli.words(_NO_CURSOR, file=file)) from None

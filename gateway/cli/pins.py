@@ -1,0 +1,99 @@
+"""PINs and PUK. Three wrong tries block a TSE, and nobody can repair that: nothing is tried twice."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli import secrets
+from gateway.cli.base import Cli, TseName, command
+from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, Puk, Secrets, secret_file
+from gateway.words import Words
+
+
+class User(StrEnum):
+    """Whose PIN."""
+
+    ADMIN = "admin"
+    TIME_ADMIN = "time_admin"
+
+
+_OLD = {User.ADMIN: secrets.ADMIN_PIN, User.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
+_NEW = {User.ADMIN: secrets.NEW_ADMIN_PIN, User.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
+_CHANGED = Words(
+    "the PIN is changed: write it down. If it is the TimeAdmin PIN, give the gateway the new one too "
+    "(GATEWAY_TIME_ADMIN_PIN_FILE)",
+    "die PIN ist geändert: aufschreiben. Ist es die TimeAdmin-PIN, braucht auch das Gateway die neue "
+    "(GATEWAY_TIME_ADMIN_PIN_FILE)",
+)
+_PUK_CHANGED = Words("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
+UserName = Annotated[User, typer.Option("--user", help="Whose PIN.")]
+OldPin = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
+NewPin = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
+NewPuk = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its commands."""
+    group = typer.Typer(help="PINs and PUK: three wrong tries block them.", no_args_is_help=True)
+    for name, function in (("change", change), ("puk", change_puk), ("unblock", unblock)):
+        command(group, name)(function)
+    app.add_typer(group, name="pin")
+
+
+def change(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    user: UserName = User.ADMIN,
+    old_pin_file: OldPin = None,
+    new_pin_file: NewPin = None,
+) -> None:
+    """Change a PIN; the old one must be known.
+
+    Example: tse-gateway pin change --old-pin-file admin_pin --new-pin-file new_pin
+    """
+    asked = Secrets(cli.words)
+    body = {
+        "user": user.value,
+        "old_pin": asked.known(_OLD[user], old_pin_file, PIN_LENGTH),
+        "new_pin": asked.new(_NEW[user], new_pin_file, PIN_LENGTH),
+    }
+    _do(cli, tse, "pin", body, _CHANGED)
+
+
+def change_puk(cli: Cli, tse: TseName = "", old_puk_file: Puk = None, new_puk_file: NewPuk = None) -> None:
+    """Change the PUK; the old one must be known.
+
+    Example: tse-gateway pin puk --old-puk-file puk --new-puk-file new_puk
+    """
+    asked = Secrets(cli.words)
+    body = {
+        "old_puk": asked.known(secrets.ADMIN_PUK, old_puk_file, PUK_LENGTH),
+        "new_puk": asked.new(secrets.NEW_PUK, new_puk_file, PUK_LENGTH),
+    }
+    _do(cli, tse, "puk", body, _PUK_CHANGED)
+
+
+def unblock(
+    cli: Cli, tse: TseName = "", *, user: UserName = User.ADMIN, puk_file: Puk = None, new_pin_file: NewPin = None
+) -> None:
+    """Set a new PIN by the PUK, when the old one is blocked or lost.
+
+    Example: tse-gateway pin unblock --puk-file puk --new-pin-file new_pin
+    """
+    asked = Secrets(cli.words)
+    body = {
+        "user": user.value,
+        "puk": asked.known(secrets.ADMIN_PUK, puk_file, PUK_LENGTH),
+        "new_pin": asked.new(_NEW[user], new_pin_file, PIN_LENGTH),
+    }
+    _do(cli, tse, "unblock", body, _CHANGED)
+
+
+def _do(cli: Cli, tse: str, verb: str, body: dict[str, str], done: Words) -> None:
+    found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/{verb}", body))
+    if cli.as_json:
+        cli.print_json(found)
+    cli.say(done)

@@ -1,0 +1,67 @@
+"""The QR code of a receipt: on the terminal, or as a picture."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import Cli, TseName, command
+from gateway.errors import ConfigurationError
+from gateway.words import Words
+
+_KINDS = {".svg": "svg", ".png": "png"}
+_WRITTEN = Words("{file} is written", "{file} ist geschrieben")
+_NO_CODE = Words(
+    "transaction {number} has no QR code: it is not finished, or its start is too long ago",
+    "Transaktion {number} hat keinen QR-Code: sie ist nicht beendet, oder ihr Beginn ist zu lange her",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its command."""
+    command(app, "qr")(qr)
+
+
+def qr(
+    cli: Cli,
+    what: Annotated[str, typer.Argument(metavar="RECEIPT", help="Transaction number, or the text V0;... itself.")],
+    tse: TseName = "",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .svg or .png.")] = None,
+) -> None:
+    """Show the QR code of one of the last receipts, or of a receipt code that you have.
+
+    Example: tse-gateway qr 1 -o receipt.svg
+    """
+    if output is not None and output.suffix.lower() not in _KINDS:
+        raise typer.BadParameter("--output ends in .svg or .png")
+    text = _text_of(cli, what, tse)
+    if cli.as_json:
+        cli.print_json({"qr_text": text})
+    if output is not None:
+        _write(output, text)
+        cli.say(_WRITTEN, file=output)
+    elif not cli.as_json:
+        from gateway.operations.receipt import qr_blocks
+
+        print(qr_blocks(text))
+        print(text)
+
+
+def _text_of(cli: Cli, what: str, tse: str) -> str:
+    if what.startswith("V0;"):
+        return what
+    if not what.isdecimal():
+        raise typer.BadParameter("a transaction number, or a text that begins with V0;")
+    found = cli.ask_tse(tse, lambda api, base: api.get(f"{base}/transactions/{what}"))
+    if not found["qr_text"]:
+        raise ConfigurationError(cli.words(_NO_CODE, number=what))
+    return str(found["qr_text"])
+
+
+def _write(file: Path, text: str) -> None:
+    from gateway.operations.receipt import qr_image
+
+    try:
+        file.write_bytes(qr_image(text, _KINDS[file.suffix.lower()]))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None

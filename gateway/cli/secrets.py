@@ -1,0 +1,81 @@
+"""PINs, PUKs and seeds: from a file, or from the terminal without echo; never from the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.errors import ConfigurationError
+from gateway.words import Words
+
+PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import would cost each command time
+
+
+def secret_file(what: str, variable: str) -> Any:
+    """The option that names the file with a secret; so does the environment's `variable`."""
+    return typer.Option(help=f"File with {what}; without it the terminal is asked.", envvar=variable)
+
+
+AdminPin = Annotated[Path | None, secret_file("the Admin PIN", "TSE_ADMIN_PIN_FILE")]
+TimeAdminPin = Annotated[Path | None, secret_file("the TimeAdmin PIN", "TSE_TIME_ADMIN_PIN_FILE")]
+Puk = Annotated[Path | None, secret_file("the Admin PUK", "TSE_ADMIN_PUK_FILE")]
+
+ADMIN_PIN = Words("Admin PIN", "Admin-PIN")
+TIME_ADMIN_PIN = Words("TimeAdmin PIN", "TimeAdmin-PIN")
+ADMIN_PUK = Words("Admin PUK", "Admin-PUK")
+NEW_ADMIN_PIN = Words("new Admin PIN (5 characters)", "neue Admin-PIN (5 Zeichen)")
+NEW_TIME_ADMIN_PIN = Words("new TimeAdmin PIN (5 characters)", "neue TimeAdmin-PIN (5 Zeichen)")
+NEW_PUK = Words("new Admin PUK (6 characters)", "neue Admin-PUK (6 Zeichen)")
+_AGAIN = Words("once more, please", "bitte noch einmal")
+_LENGTH = Words("{name} has {length} characters, no spaces", "{name} hat {length} Zeichen, keine Leerzeichen")
+
+
+class Secrets:
+    """Asks for secrets in the user's language, each at most once."""
+
+    def __init__(self, words: Callable[..., str]) -> None:
+        self._words = words
+
+    def known(self, name: Words, file: Path | None, length: int) -> str:
+        """One that the TSE has already; a mistake in typing would cost a try."""
+        return self._checked(name, self._read(file) if file else self._prompted(name, again=False), length)
+
+    def new(self, name: Words, file: Path | None, length: int) -> str:
+        """One that the TSE gets; on the terminal it is typed twice."""
+        return self._checked(name, self._read(file) if file else self._prompted(name, again=True), length)
+
+    def line(self, name: Words, file: Path | None, default: str) -> str:
+        """A seed: any text; an empty one on the terminal is `default`."""
+        from gateway.log import register_secret
+
+        found = self._read(file) if file else self._prompted(name, again=False, default=default)
+        register_secret(found)
+        return found
+
+    def _checked(self, name: Words, value: str, length: int) -> str:
+        from gateway.log import register_secret
+
+        if len(value) != length or not all("!" <= letter <= "~" for letter in value):
+            raise ConfigurationError(self._words(_LENGTH, name=self._words(name).split(" (")[0], length=length))
+        register_secret(value)
+        return value
+
+    def _prompted(self, name: Words, *, again: bool, default: str | None = None) -> str:
+        return str(
+            typer.prompt(
+                self._words(name),
+                hide_input=True,
+                default=default,
+                show_default=False,
+                confirmation_prompt=self._words(_AGAIN) if again else False,
+                err=True,
+            )
+        )
+
+    @staticmethod
+    def _read(file: Path) -> str:
+        try:
+            return file.read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{file} cannot be read: {error}") from None

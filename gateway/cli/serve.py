@@ -1,0 +1,88 @@
+"""Run the gateway, and what concerns it as a program."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.cli.base import Cli, ConfigFile, command
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its commands."""
+    app.command("serve")(serve)
+    app.command("healthcheck")(healthcheck)
+    app.command("openapi")(openapi)
+    app.command("version")(version)
+    command(app, "config")(show_config)
+
+
+def serve(
+    config: ConfigFile = None,
+    simulators: Annotated[
+        int | None, typer.Option("--simulator", min=0, max=16, help="Serve this many simulated TSEs.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Instead of GATEWAY_PORT.")] = None,
+    bind: Annotated[str | None, typer.Option(help="Instead of GATEWAY_BIND.")] = None,
+    state_dir: Annotated[Path | None, typer.Option(help="Instead of GATEWAY_STATE_DIR.")] = None,
+) -> None:
+    """Run the gateway until SIGTERM, Ctrl-C, or `quit` on the terminal.
+
+    Example: tse-gateway serve --simulator 1
+    """
+    from gateway import app as gateway_app
+    from gateway import log
+
+    settings = Cli(config).settings(simulators=simulators, port=port, bind=bind, state_dir=state_dir)
+    log.configure(settings.log_format, settings.log_level)
+    asyncio.run(gateway_app.run(settings))
+
+
+def healthcheck(
+    config: ConfigFile = None,
+    ready: Annotated[bool, typer.Option("--ready", help="Ask whether a TSE can sign now.")] = False,
+) -> None:
+    """Ask the gateway of this machine whether it is alive; exit status 1 if not.
+
+    Example: tse-gateway healthcheck
+    """
+    from gateway import healthcheck as check
+
+    print(check.ask(os.environ, config, path="/readyz" if ready else "/healthz"))
+
+
+def show_config(cli: Cli) -> None:
+    """Show every setting with its effective value; secrets stay hidden.
+
+    Example: GATEWAY_PORT=4434 tse-gateway config
+    """
+    from gateway import settings
+
+    shown = settings.effective(cli.settings())
+    if cli.as_json:
+        cli.print_json([row._asdict() for row in shown])
+        return
+    cli.table(["setting", "value", "meaning", "source"], shown)
+
+
+def openapi() -> None:
+    """Print the OpenAPI 3.1 document of the JSON API.
+
+    Example: tse-gateway openapi > openapi.json
+    """
+    from gateway.server import api_v1
+    from gateway.server.openapi import document
+
+    print(json.dumps(document(api_v1.ENDPOINTS), indent=2))
+
+
+def version() -> None:
+    """Show the version.
+
+    Example: tse-gateway version
+    """
+    print(f"tse-gateway {__version__}")

@@ -1,0 +1,141 @@
+"""Put a fresh TSE into service, step by step: what is asked, what it means, and what the POS is told at the end."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import secrets
+from gateway.cli.base import Cli, TseName, command
+from gateway.cli.confirm import confirmed
+from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPin, Puk, Secrets, TimeAdminPin, secret_file
+from gateway.errors import ConfigurationError
+from gateway.words import Words
+
+if TYPE_CHECKING:
+    from gateway.client import Api
+
+_WELCOME = Words(
+    """
+TSE {serial}   (check digits {digits})
+at {place}, firmware {firmware}, certificate until {until}
+
+This puts the TSE into service for good. It gets a PUK, an Admin PIN and a TimeAdmin PIN.
+Nobody can reset them: write them down and keep them where the shop's papers are.
+""",
+    """
+TSE {serial}   (Prüfziffern {digits})
+an {place}, Firmware {firmware}, Zertifikat bis {until}
+
+Hiermit wird die TSE endgültig in Betrieb genommen. Sie bekommt PUK, Admin-PIN und TimeAdmin-PIN.
+Niemand kann sie zurücksetzen: aufschreiben und bei den Unterlagen des Betriebs aufbewahren.
+""",
+)
+_SEED = Words(
+    "credential seed of the reseller (Enter: the one of retail TSEs; a wrong one costs one of three tries)",
+    "Credential-Seed des Händlers (Enter: der von TSEs aus dem Handel; ein falscher kostet einen von drei Versuchen)",
+)
+_CLIENT = Words(
+    "name of the first till (client id), as the POS sends it", "Name der ersten Kasse (Client-ID), wie sie ihn sendet"
+)
+_NOT_FRESH = Words(
+    "this TSE is {life}: only a fresh one can be set up",
+    "diese TSE ist {life}: nur eine frische kann eingerichtet werden",
+)
+_WORKING = Words("setting up: two self tests, PINs, clients, time", "Einrichtung: zwei Selbsttests, PINs, Kassen, Zeit")
+_DONE = Words(
+    """TSE {serial} is in service. The POS asks for these three values:
+
+  Address   {address}
+  Port      {port}
+  apiToken  {token}
+
+Next: give the gateway the TimeAdmin PIN (GATEWAY_TIME_ADMIN_PIN_FILE), so that it keeps the TSE ready,
+and report the TSE to the tax office: tse-gateway info --elster""",
+    """TSE {serial} ist in Betrieb. Die Kasse fragt nach diesen drei Werten:
+
+  Adresse   {address}
+  Port      {port}
+  apiToken  {token}
+
+Danach: dem Gateway die TimeAdmin-PIN geben (GATEWAY_TIME_ADMIN_PIN_FILE), damit es die TSE bereit hält,
+und die TSE dem Finanzamt melden: tse-gateway info --elster""",
+)
+_LATER = Words("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
+Seed = Annotated[Path | None, secret_file("the credential seed", "TSE_CREDENTIAL_SEED_FILE")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its command."""
+    command(app, "setup")(setup)
+
+
+def setup(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    clients: Annotated[list[str] | None, typer.Option("--client", help="Till to register; may be repeated.")] = None,
+    seed_file: Seed = None,
+    puk_file: Puk = None,
+    admin_pin_file: AdminPin = None,
+    time_admin_pin_file: TimeAdminPin = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+) -> None:
+    """Put a fresh TSE into service: asks for what is missing and names the consequences.
+
+    Example: tse-gateway setup --client POS-1
+    """
+
+    async def work(api: "Api", base: str) -> Any:
+        known = await api.get(base)
+        _check(cli, known)
+        asked = Secrets(cli.words)
+        body = {
+            "credential_seed": asked.line(_SEED, seed_file, _retail_seed()),
+            "admin_puk": asked.new(secrets.NEW_PUK, puk_file, PUK_LENGTH),
+            "admin_pin": asked.new(secrets.NEW_ADMIN_PIN, admin_pin_file, PIN_LENGTH),
+            "time_admin_pin": asked.new(secrets.NEW_TIME_ADMIN_PIN, time_admin_pin_file, PIN_LENGTH),
+            "client_ids": clients or [typer.prompt(cli.words(_CLIENT), err=True)],
+        }
+        await confirmed(cli, api, base, "setup", body, title=_WORKING, yes=yes)
+        return known
+
+    known = cli.ask_tse(tse, work)
+    values = _values_for_pos(cli)
+    if cli.as_json:
+        cli.print_json({"serial": known["serial"], **values})
+    cli.say(_DONE, serial=known["serial"], **values)
+
+
+def _check(cli: Cli, known: dict[str, Any]) -> None:
+    if known["lifecycle"] != "uninitialized":
+        raise ConfigurationError(cli.words(_NOT_FRESH, life=known["lifecycle"]))
+    told = {"serial": known["serial"], "digits": known["serial_check_digits"], "place": known["place"]}
+    until = str(known["certificate_expires"])[:10]
+    cli.note(_WELCOME, **told, firmware=known["software_version"], until=until)
+
+
+def _retail_seed() -> str:
+    from gateway.tse.credentials import RETAIL_SEED
+
+    return RETAIL_SEED.decode()
+
+
+def _values_for_pos(cli: Cli) -> dict[str, object]:
+    if cli.url and cli.token_file:
+        from yarl import URL
+
+        url = URL(cli.url)
+        return {
+            "address": url.host,
+            "port": url.port,
+            "token": Path(cli.token_file).read_text(encoding="utf-8").strip(),
+        }
+    from gateway.server import auth
+
+    settings = cli.settings()
+    try:
+        token = auth.load_token(settings).value
+    except ConfigurationError:
+        token = cli.words(_LATER)
+    return {"address": settings.address, "port": settings.port, "token": token}

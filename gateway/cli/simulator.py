@@ -1,0 +1,76 @@
+"""Simulated TSEs, for development: made, mounted, broken on purpose."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Directory = Annotated[Path, typer.Argument(help="Directory of the simulated TSE.")]
+
+
+def create(directory: Directory) -> None:
+    """Make a fresh simulated TSE, as it would leave the factory.
+
+    Example: tse-gateway simulator create tse
+    """
+    from gateway.simulator.device import SimulatedTse
+
+    tse = SimulatedTse.create(directory)
+    print(f"simulated TSE {tse.serial.hex().upper()} in {directory}")
+    tse.close()
+
+
+def mount(
+    mount_point: Annotated[Path, typer.Argument(help="Empty directory where its files appear.")],
+    directory: Annotated[
+        Path | None, typer.Option("--tse", help="Directory of the simulated TSE; made if it is not there.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="instant, or hardware with the times of a real one.")] = "instant",
+) -> None:
+    """Show a simulated TSE as files, so that other TSE software can use it. Ends with Ctrl-C or umount.
+
+    Example: tse-gateway simulator mount mnt --tse tse
+    """
+    from gateway.simulator.device import SimulatedTse
+    from gateway.simulator.mount import mount as mount_tse
+    from gateway.simulator.profiles import profile_named
+
+    home = directory or mount_point.with_name(f"{mount_point.name}.tse")
+    tse = SimulatedTse.open_or_create(home, profile=profile_named(profile))
+    print(f"simulated TSE {tse.serial.hex().upper()} of {home} at {mount_point}")
+    try:
+        mount_tse(tse, mount_point)
+    finally:
+        tse.close()
+
+
+def fault(
+    directory: Annotated[Path | None, typer.Argument(help="Directory of the simulated TSE.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Which; without one, all that there are.")] = None,
+    times: Annotated[int | None, typer.Option(min=1, help="Strike only so often.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="End this fault, or all.")] = False,
+) -> None:
+    """Break a simulated TSE on purpose, also one that a gateway serves right now.
+
+    Example: tse-gateway simulator fault tse unplugged
+    """
+    from gateway.simulator import faults
+
+    if directory is None or (name is None and not clear):
+        active = faults.listed_faults(directory) if directory else {}
+        for known, meaning in faults.FAULTS.items():
+            print(f"{'*' if known in active else ' '} {known:20} {meaning}")
+    elif clear:
+        faults.clear_fault(directory, name)
+        print(f"cleared {name or 'all faults'}")
+    elif name is not None:
+        faults.set_fault(directory, name, times)
+        print(f"{name} strikes {f'{times} times' if times else 'until cleared'}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its commands."""
+    group = typer.Typer(help="Simulated TSEs for development: never a certified one.", no_args_is_help=True)
+    for name, function in (("create", create), ("mount", mount), ("fault", fault)):
+        group.command(name)(function)
+    app.add_typer(group, name="simulator")

@@ -1,0 +1,171 @@
+"""One TSE: what is known of it, its self test, its time."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import secrets
+from gateway.cli.base import Cli, TseName, command
+from gateway.cli.secrets import Secrets, TimeAdminPin
+from gateway.errors import ConfigurationError
+from gateway.words import Words
+
+if TYPE_CHECKING:
+    from gateway.client import Api
+
+_PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
+_NONE = Words("no TSE", "keine TSE")
+_HEADS = (
+    Words("serial", "Seriennummer"),
+    Words("place", "Ort"),
+    Words("state", "Zustand"),
+    Words("life", "Lebenszyklus"),
+    Words("clients", "Kassen"),
+    Words("signatures", "Signaturen"),
+    Words("certificate until", "Zertifikat bis"),
+)
+_OF = Words("{part} of {all}", "{part} von {all}")
+_LEFT = Words("{made}, {left} left", "{made}, noch {left}")
+_PASSED = Words(
+    "the self test has passed; the next is due in {hours} h", "Selbsttest bestanden; der nächste in {hours} h"
+)
+_TESTING = Words("self test (up to a minute)", "Selbsttest (bis zu einer Minute)")
+_CLIENT = Words("registered client id", "angemeldete Kasse (Client-ID)")
+_TIME_SET = Words("the TSE has the time {time}", "die TSE hat die Zeit {time}")
+_UNFIT = Words(
+    "the clock of this machine is not synchronised ({reason}): a wrong time goes onto receipts. "
+    "Set it right, or use --anyway",
+    "die Uhr dieses Rechners ist nicht synchronisiert ({reason}): eine falsche Zeit kommt auf Belege. "
+    "Erst richtigstellen, oder --anyway verwenden",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its commands."""
+    for name, function in (("devices", devices), ("info", info), ("selftest", self_test), ("time", set_time)):
+        command(app, name)(function)
+
+
+def devices(cli: Cli) -> None:
+    """Show all TSEs: state, signatures, expiry.
+
+    Example: tse-gateway devices --json
+    """
+    found = cli.ask(lambda api: api.get("/tses"))
+    if cli.as_json:
+        cli.print_json(found)
+    elif found:
+        cli.table(_HEADS, [_row(cli, tse) for tse in found])
+    else:
+        cli.say(_NONE)
+
+
+def info(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    health: Annotated[bool, typer.Option("--health", help="State of its flash memory; asks the TSE.")] = False,
+    certificates: Annotated[bool, typer.Option("--certificates", help="Its certificates (PEM).")] = False,
+    dsfinvk: Annotated[bool, typer.Option("--dsfinvk", help="Its row of tse.csv (DSFinV-K).")] = False,
+    elster: Annotated[bool, typer.Option("--elster", help="What the report to the tax office asks.")] = False,
+) -> None:
+    """Show everything known of a TSE, or one of its data sheets.
+
+    Example: tse-gateway info --elster
+    """
+    chosen = {"health": health, "certificates": certificates, "dsfinvk": dsfinvk, "elster": elster}
+    wanted = [name for name, yes in chosen.items() if yes]
+    if len(wanted) > 1:
+        raise typer.BadParameter("choose one data sheet")
+    path = _PARTS[wanted[0]] if wanted else ""
+    found = cli.ask_tse(tse, lambda api, base: api.get(base + path))
+    if isinstance(found, str):
+        print(found, end="")
+    elif cli.as_json:
+        cli.print_json(found)
+    else:
+        cli.pairs((name, _shown(value)) for name, value in found.items())
+
+
+def self_test(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    client: Annotated[str, typer.Option(help="A registered client id.", envvar="GATEWAY_SELF_TEST_CLIENT")] = "",
+) -> None:
+    """Run the self test; the TSE must know the client in whose name it is run.
+
+    Example: tse-gateway selftest --client POS-1
+    """
+    from gateway.cli.progress import waiting
+
+    name = client or typer.prompt(cli.words(_CLIENT), err=True)
+
+    async def work(api: "Api", base: str) -> Any:
+        with waiting(cli.words(_TESTING)):
+            await api.post(f"{base}/self-test", {"client_id": name})
+        return await api.get(base)
+
+    found = cli.ask_tse(tse, work)
+    if cli.as_json:
+        cli.print_json({name: found[name] for name in ("serial", "self_test_passed", "self_test_due_seconds")})
+    cli.say(_PASSED, hours=int(found["self_test_due_seconds"]) // 3600)
+
+
+def set_time(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    admin: Annotated[bool, typer.Option("--admin", help="Log in as Admin instead of TimeAdmin.")] = False,
+    pin_file: TimeAdminPin = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if our own clock may be wrong.")] = False,
+) -> None:
+    """Set the time of a TSE to that of the gateway; refuses when this machine's clock is not known to be right.
+
+    Example: tse-gateway time --pin-file time_admin_pin
+    """
+    if not (anyway or cli.url):
+        _check_clock(cli)
+    pin = _pin(cli, pin_file, admin=admin)
+    body = {"user": "admin" if admin else "time_admin", "pin": pin}
+    found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))
+    if cli.as_json:
+        cli.print_json(found)
+    cli.say(_TIME_SET, time=found["time"])
+
+
+def _pin(cli: Cli, file: Path | None, *, admin: bool) -> str:
+    name = secrets.ADMIN_PIN if admin else secrets.TIME_ADMIN_PIN
+    return Secrets(cli.words).known(name, file, secrets.PIN_LENGTH)
+
+
+def _check_clock(cli: Cli) -> None:
+    import asyncio
+
+    from gateway.clock import Clock
+    from gateway.sntp import Server
+
+    clock = Clock([Server.parse(server) for server in cli.settings().ntp_servers])
+    if not clock.verdict.fit:
+        asyncio.run(clock.measure())
+    if not clock.verdict.fit:
+        raise ConfigurationError(cli.words(_UNFIT, reason=clock.verdict.reason))
+
+
+def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        tse["serial"],
+        tse["place"],
+        tse["reason"] or tse["state"],
+        tse["lifecycle"],
+        cli.words(_OF, part=tse["registered_clients"], all=tse["max_registered_clients"]),
+        cli.words(_LEFT, made=tse["created_signatures"], left=tse["remaining_signatures"]),
+        str(tse["certificate_expires"])[:10],
+    )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)

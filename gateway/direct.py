@@ -1,0 +1,96 @@
+"""When no gateway runs: the same services, for the time of one command, behind a socket that only it can open."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway import app, client, sources
+from gateway.client import Api
+from gateway.driver.discovery import Sighting
+from gateway.driver.probe import Verdict
+from gateway.errors import ConfigurationError
+from gateway.fleet.outages import OutageLog
+from gateway.fleet.registry import Registry
+from gateway.fleet.upkeep import Care
+from gateway.metrics import Metrics
+from gateway.operations.lan import LanTse
+from gateway.server import api_v1, application, local
+from gateway.server.auth import Token
+from gateway.settings import Settings
+from gateway.simulator.device import SimulatedTse
+
+
+class NoTse(ConfigurationError):
+    """Neither a gateway nor a TSE of this machine can be asked."""
+
+    code = "no_tse"
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Api]:
+    """The JSON API over the TSEs of this machine; the LAN, upkeep and the gateway's port stay out of it.
+
+    Raises:
+        NoTse: there is none that could be opened; the message says why.
+        ConfigurationError: a simulated TSE of the settings is in use.
+    """
+    async with AsyncExitStack() as stack:
+        private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tse-gateway-")))
+        kept = settings.state_dir if _is_ours(settings.state_dir) else private
+        scratch = settings.model_copy(update={"state_dir": private})
+        metrics = Metrics()
+        simulators = tuple(_simulators(settings, stack))
+        care = Care(directory=kept / "tses", self_test=False, set_time=False)
+        registry = Registry(metrics, app.rules(settings), care)
+        stack.push_async_callback(registry.close)
+        discovery = await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
+        if not registry.devices():
+            raise NoTse(_why(discovery.seen()))
+        services = await stack.enter_async_context(app.api_services(scratch, registry, metrics, OutageLog(settings.state_dir)))
+        lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
+        nobody = Token(secrets.token_hex())  # who may open the socket may ask
+        web_app = application.build(scratch, lan, registry, metrics, nobody, api=api_v1.routes(services))
+        path = await stack.enter_async_context(_listening(web_app, private))
+        yield await stack.enter_async_context(client.over_socket(path))
+
+
+@asynccontextmanager
+async def _listening(web_app: web.Application, directory: Path) -> AsyncIterator[Path]:
+    runner = web.AppRunner(web_app, access_log=None)
+    await runner.setup()
+    try:
+        path = directory / local.NAME
+        await web.UnixSite(runner, str(path)).start()
+        yield path
+    finally:
+        await runner.cleanup()
+
+
+def _simulators(settings: Settings, stack: AsyncExitStack) -> Iterator[SimulatedTse]:
+    for number in range(settings.simulators):
+        tse = app.opened_simulator(settings, number + 1)
+        stack.callback(tse.close)
+        yield tse
+
+
+def _is_ours(state_dir: Path) -> bool:
+    """May notes be written there? Root must leave nothing there that the gateway's user could not read."""
+    try:
+        return state_dir.stat().st_uid == os.geteuid() and os.access(state_dir, os.W_OK)
+    except OSError:
+        return False
+
+
+def _why(seen: Sequence[Sighting]) -> str:
+    troubles = [f"{sighting.place}: {sighting.way_out}" for sighting in seen if sighting.verdict is not Verdict.TSE]
+    if not troubles:
+        return (
+            "no gateway runs here, and no TSE was found: plug one in, name one in GATEWAY_DEVICES, "
+            "or try `tse-gateway serve --simulator 1`"
+        )
+    return "no gateway runs here, and no TSE can be opened: " + "; ".join(troubles)

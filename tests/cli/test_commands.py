@@ -1,0 +1,175 @@
+"""Commands against a gateway that runs, and without one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.verify.command import verify_files
+from tests.cli.background import Running, call, running, settings_of, write_secrets
+
+
+def test_info_for_people_and_for_programs(shop: Running) -> None:
+    found = json.loads(shop.call("info --json").out)
+    assert (found["serial"], found["lifecycle"], found["registered_clients"]) == (shop.serial, "initialized", 1)
+    assert shop.serial in shop.call("info").out
+    assert json.loads(shop.call("info --elster --json").out)["tse_serial"] == shop.serial
+    assert shop.call("info --certificates").out.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_a_tse_is_named_by_a_beginning_of_its_serial(shop: Running) -> None:
+    assert shop.serial in shop.call(f"info {shop.serial[:6].lower()}").out
+    wrong = shop.call("info " + ("0" if shop.serial[0] != "0" else "1"))
+    assert wrong.status == 1
+    assert shop.serial in wrong.err
+
+
+def test_several_tses_must_be_told_apart(tmp_path: Path) -> None:
+    with running(settings_of(tmp_path, simulators=2)) as gateway:
+        said = gateway.call("info")
+        assert said.status == 1
+        assert all(tse.serial.hex().upper() in said.err for tse in gateway.gateway.simulators)
+        assert len(json.loads(gateway.call("devices --json").out)) == 2
+
+
+def test_clients_come_and_go(shop: Running) -> None:
+    assert shop.call("clients register POS-2 --admin-pin-file admin_pin").status == 0
+    assert shop.call("clients list --admin-pin-file admin_pin").out.split() == ["POS-1", "POS-2"]
+    assert shop.call("clients deregister POS-2", TSE_ADMIN_PIN_FILE="admin_pin").status == 0
+    assert json.loads(shop.call("clients list --json", typed="12345\n").out) == ["POS-1"]
+
+
+def test_a_wrong_pin_costs_one_try_and_says_how_many_are_left(shop: Running) -> None:
+    said = shop.call("clients list", typed="11111\n")
+    assert said.status == 1
+    assert "2 tries left" in said.err
+    assert "11111" not in said.out + said.err
+
+
+def test_a_pin_of_the_wrong_length_costs_no_try(shop: Running) -> None:
+    assert "5 characters" in shop.call("clients list", typed="1234\n").err
+    assert shop.call("clients list", typed="12345\n").status == 0
+
+
+def test_pins_change_and_are_unblocked(shop: Running) -> None:
+    assert shop.call("pin change --old-pin-file admin_pin", typed="54321\n54321\n").status == 0
+    assert shop.call("clients list --admin-pin-file new_pin").status == 0
+    assert shop.call("pin unblock --puk-file puk --new-pin-file admin_pin").status == 0
+    assert shop.call("clients list --admin-pin-file admin_pin").status == 0
+    assert shop.call("pin puk --old-puk-file puk --new-puk-file new_puk").status == 0
+    assert shop.call("pin unblock --puk-file puk --new-pin-file new_pin").status == 1
+
+
+def test_the_time_is_not_set_by_a_clock_that_nobody_vouches_for(shop: Running) -> None:
+    from gateway.clock import kernel_state
+
+    nobody = {"GATEWAY_NTP_SERVERS": "none"}
+    said = shop.call("time --pin-file time_admin_pin", **nobody)
+    assert said.status == (0 if kernel_state().synchronised else 1), said.err
+    assert shop.call("time --pin-file time_admin_pin --anyway", **nobody).status == 0
+    assert shop.call("time --pin-file time_admin_pin").status == 0
+
+
+def test_export_is_whole_verified_and_never_overwrites(shop: Running) -> None:
+    said = shop.call("export --verify -o all.tar")
+    assert said.status == 0, said.out + said.err
+    assert verify_files(["all.tar"], complete=True) == 0
+    assert shop.call("export -o all.tar").status == 1
+    assert sorted(path.name for path in Path().glob("*all.tar*")) == ["all.tar", "all.tar.cursor"]
+    assert shop.call("export --new-since all.tar -o new.tar").status == 1  # nothing is new
+    shop.call("clients list --admin-pin-file admin_pin")
+    assert shop.call("export --new-since all.tar -o new.tar").status == 0
+    assert verify_files(["new.tar"]) == 0
+
+
+def test_an_export_that_broke_off_is_resumed(shop: Running) -> None:
+    assert shop.call("export -o all.tar").status == 0
+    whole = Path("all.tar").read_bytes()
+    etag = Path("all.tar.cursor").read_text().strip()
+    Path(".half.tar.part").write_bytes(b"X" * 5000)
+    Path(".half.tar.part.json").write_text(json.dumps({"etag": f'"{etag}"'}))
+    assert shop.call("export -o half.tar").status == 0
+    assert Path("half.tar").read_bytes() == b"X" * 5000 + whole[5000:]  # only the rest was asked for
+    Path(".full.tar.part").write_bytes(whole)
+    Path(".full.tar.part.json").write_text(json.dumps({"etag": f'"{etag}"'}))
+    assert shop.call("export -o full.tar").status == 0
+    assert Path("full.tar").read_bytes() == whole
+    assert not [*Path().glob("*.part*"), *Path().glob(".*.part*")]
+
+
+def test_export_by_number_time_and_client(shop: Running) -> None:
+    assert shop.call("export --from-number 1 --to-number 1 --client POS-1 -o one.tar").status == 0
+    assert shop.call("export --client POS-9 --from-number 1 -o none.tar").status == 1
+    assert shop.call("export --from 2020-01-01 --to 2020-01-31 -o old.tar").status == 1
+    assert shop.call("export --from yesterday -o old.tar").status == 2
+    assert not Path("none.tar").exists()
+
+
+def test_the_qr_code_on_the_terminal_and_in_a_file(shop: Running) -> None:
+    signed = shop.do(_signed)
+    said = shop.call(f"qr {signed}")
+    assert "█" in said.out
+    text = said.out.strip().splitlines()[-1]
+    assert text.startswith("V0;POS-1;")
+    assert verify_files([text]) in {0, 2}  # 2: its certificate is not beside it
+    for name in ("code.svg", "code.png"):
+        assert shop.call(f"qr {signed} -o {name}").status == 0
+        assert Path(name).stat().st_size > 300
+    assert shop.call(f"qr {signed} -o code.bmp").status == 2
+
+
+async def _signed(gateway: object) -> int:
+    from gateway.app import Gateway
+    from tests.support import receipt
+
+    assert isinstance(gateway, Gateway)
+    device = gateway.registry.devices()[0]
+    return (await receipt(device.command, device)).transaction_number
+
+
+def test_without_a_gateway_the_tse_is_asked_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_secrets(tmp_path)
+    environment = {"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_SIMULATORS": "1", "GATEWAY_PORT": "1"}
+    said = call("info --json", environment)
+    assert (said.status, json.loads(said.out)["lifecycle"]) == (0, "uninitialized")
+    assert "asked directly" in said.err
+    typed = f"{json.loads(said.out)['serial'][-4:]}\n"
+    secrets = "--seed-file seed --puk-file puk --admin-pin-file admin_pin --time-admin-pin-file time_admin_pin"
+    assert "nothing was done" in call(f"setup --client POS-1 {secrets}", environment, typed="no\n").err
+    done = call(f"setup --client POS-1 {secrets}", environment, typed)
+    assert done.status == 0, done.err
+    assert "apiToken" in done.out
+    again = call(f"setup --client POS-1 {secrets}", environment, typed)
+    assert "only a fresh one" in again.err
+    assert call("selftest --client POS-1", environment).status == 0
+    assert "123456" not in done.out + done.err
+
+
+def test_setup_on_a_terminal_asks_for_everything(tmp_path: Path) -> None:
+    with running(settings_of(tmp_path)) as gateway:
+        lines = ["", "123456", "123456", "12345", "12345", "98765", "98765", "POS-1", gateway.serial[-4:]]
+        said = gateway.call("setup", typed="".join(f"{line}\n" for line in lines))
+        assert said.status == 0, said.err
+        for value in ("127.0.0.1", str(gateway.gateway.port), gateway.gateway.token.value):
+            assert value in said.out
+        assert json.loads(gateway.call("info --json").out)["lifecycle"] == "initialized"
+
+
+def test_german_by_locale_and_by_option(shop: Running) -> None:
+    assert "Seriennummer" in shop.call("devices", LANG="de_DE.UTF-8", LC_ALL="", LC_MESSAGES="").out
+    assert "Seriennummer" in shop.call("devices --language de").out
+    assert "serial" in shop.call("devices --language en", LANG="de_DE.UTF-8").out
+
+
+def test_a_gateway_elsewhere_by_url_token_and_ca(shop: Running) -> None:
+    settings = shop.gateway.settings
+    elsewhere = {"GATEWAY_STATE_DIR": "elsewhere", "GATEWAY_PORT": "1"}
+    ca = settings.state_dir / "tls" / "ca.pem"
+    target = f"--url https://127.0.0.1:{shop.gateway.port} --token-file {settings.state_dir / 'api_token'}"
+    assert shop.serial in call(f"info {target} --ca {ca}", elsewhere).out
+    unchecked = call(f"info {target}", elsewhere)
+    assert unchecked.status == 1  # the token is given to nobody whose certificate nobody vouches for
+    Path("wrong").write_text("000000\n")
+    wrong = call(f"info --url https://127.0.0.1:{shop.gateway.port} --token-file wrong --ca {ca}", elsewhere)
+    assert "refuses the API token" in wrong.err
