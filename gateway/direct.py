@@ -51,7 +51,9 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
         discovery = await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         if not registry.devices():
             raise NoTse(_why(discovery.seen()))
-        services = await stack.enter_async_context(app.api_services(scratch, registry, metrics, OutageLog(settings.state_dir)))
+        services = await stack.enter_async_context(
+            app.api_services(scratch, registry, metrics, OutageLog(settings.state_dir))
+        )
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
         web_app = application.build(scratch, lan, registry, metrics, nobody, api=api_v1.routes(services))
