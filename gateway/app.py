@@ -64,7 +64,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     _prepare(settings.state_dir)
     token = auth.load_or_create_token(settings)
     context = tls.server_context(settings)
-    metrics = Metrics(site=settings.site)
+    metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
     exposition.register(metrics.registry, settings)
     async with AsyncExitStack() as stack:
         simulators = tuple(opened_simulator(settings, number + 1) for number in range(settings.simulators))

@@ -109,7 +109,7 @@ class Clock:
             else:
                 wait = _AGAIN
             verdict = self.verdict
-            metrics.clock(verdict.fit, verdict.source, verdict.offset)
+            metrics.host.clock(verdict.fit, verdict.source, verdict.offset)
             if told != (verdict.fit, verdict.source):
                 told = (verdict.fit, verdict.source)
                 level, which = (logging.INFO, Event.CLOCK_FIT) if verdict.fit else (logging.WARNING, Event.CLOCK_UNFIT)

@@ -232,6 +232,7 @@ class Settings(BaseSettings):
     metrics_bind: Annotated[tuple[Address, ...], BeforeValidator(_addresses)] = Field(
         (), description="addresses of that port, separated by commas; without it those of bind"
     )
+    metrics_clients: bool = Field(False, description="also tell what each till has signed, and when it last did")
     metrics_token: Annotated[SecretStr | None, BeforeValidator(_sane_token)] = Field(
         None, description="bearer token of that port, which opens nothing else; without it the api_token"
     )

@@ -155,14 +155,14 @@ async def test_a_server_that_refuses_is_left_alone(kiss: bytes, asked_again: boo
 def counting(metrics: Metrics, ends: Callable[[], bool]) -> "asyncio.Event":
     """Set when the clock was told to the metrics and `ends` holds."""
     told = asyncio.Event()
-    tell = metrics.clock
+    tell = metrics.host.clock
 
     def spy(fit: bool, source: str, offset: float | None) -> None:
         tell(fit, source, offset)
         if ends():
             told.set()
 
-    metrics.clock = spy  # type: ignore[method-assign]
+    metrics.host.clock = spy  # type: ignore[method-assign]
     return told
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gateway.errors import DeviceTimeout
 
 T = TypeVar("T")
+HUNG = " (hung)"  # ends the name of a thread that was given up, for whoever lists the threads
 _Job = Callable[[], object]
 
 
@@ -43,6 +44,7 @@ class Worker:
                 return await future
         except TimeoutError:
             self._hung = True
+            self._thread.name += HUNG
             raise DeviceTimeout(f"the TSE hangs: no return from the kernel within {timeout:g} s") from None
 
     def stop(self, last: Callable[[], object] | None = None) -> None:

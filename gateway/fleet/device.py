@@ -71,7 +71,8 @@ class Device:
         self._lock = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        metrics.device_up(serial, True)
+        metrics.adopt(serial)
+        metrics.tses.opened(serial)
         self._take(info)
 
     # ---- the lock: may they -------------------------------------------------
@@ -85,16 +86,16 @@ class Device:
         """
         ticket = self._lock.join(holder, self._clock())
         try:
-            with self._metrics.lock_waiting(self.serial):
+            with self._metrics.locks.waiting(self.serial):
                 async with asyncio.timeout(wait):
                     lease = await self._granted(ticket)
         except TimeoutError:
-            self._metrics.lock_refused(self.serial)
+            self._metrics.locks.refused(self.serial)
             raise LockRefused(f"another client held the TSE for {wait:g} s: try again") from None
         finally:
             self._lock.leave(ticket)
             self._wake()
-        self._metrics.lock_granted(self.serial, waited=lease.granted - ticket.since)
+        self._metrics.locks.granted(self.serial, waited=lease.granted - ticket.since)
         return lease
 
     def release(self, session: int) -> None:
@@ -109,7 +110,7 @@ class Device:
         if self._lock.ended(session):
             return
         lease = self._lock.release(session)
-        self._metrics.lock_released(self.serial, held=self._clock() - lease.granted)
+        self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
         self._clear_up(lease)
 
     @contextmanager
@@ -140,8 +141,8 @@ class Device:
         lease, reason = lapsed
         expired = event(Event.LOCK_EXPIRED, self.serial, reason=reason.value)
         log.warning("lock of TSE %s taken back: its holder is %s", self.serial, reason, extra=expired)
-        self._metrics.lock_expired(self.serial, reason)
-        self._metrics.lock_released(self.serial, held=self._clock() - lease.granted)
+        self._metrics.locks.expired(self.serial, reason)
+        self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
         self._clear_up(lease)
 
     @property
@@ -158,7 +159,7 @@ class Device:
             DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
         """
         opening = self._opening
-        with self._metrics.queued(self.serial):
+        with self._metrics.tses.queued(self.serial):
             await opening.queue()
         return await opening.do(lambda driver: self._watched(opening, work(driver)))
 
@@ -215,9 +216,9 @@ class Device:
 
     async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
         """Work again, by a driver that was opened afresh; earlier sessions stay refused."""
+        self._metrics.tses.opened(self.serial, self.failure)
         self._opening, self.place, self.attached = Opening(driver), place, True
         self._passage.reopened()
-        self._metrics.device_up(self.serial, True)
         self._take(info)
         if self._passage.owes_answer:
             self._start(self._ask())
@@ -264,6 +265,11 @@ class Device:
         return None if lease is None else round(self._clock() - lease.granted, 1)
 
     @property
+    def oldest_transaction_seconds(self) -> float:
+        """For how long the oldest open transaction is open, as far as seen; 0 if none is."""
+        return self._passage.open_transactions.oldest_age
+
+    @property
     def waiting_clients(self) -> int:
         """How many wait for the lock."""
         return self._lock.waiting
@@ -293,7 +299,6 @@ class Device:
             return await work
         except (DeviceError, ProtocolError) as error:
             if not opening.over.is_set():
-                self._metrics.reopened(self.serial, error.code)
                 self._fail(str(error), error.code)
             raise
 
@@ -304,10 +309,10 @@ class Device:
 
     def _end(self, reason: str, code: str) -> None:
         self._opening.end(reason, code)
-        self._metrics.device_up(self.serial, False)
+        self._metrics.tses.lost(self.serial, code)
         lease = self._lock.revoke()
         if lease is not None:
-            self._metrics.lock_released(self.serial, held=self._clock() - lease.granted)
+            self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
         self._wake()
 
     def _learn(self, sector: bytes) -> None:
@@ -319,7 +324,9 @@ class Device:
 
     def _take(self, info: TseInfo) -> None:
         self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
-        self._metrics.snapshot(self.serial, info)
+        self._metrics.signatures.counted(self.serial, info.created_signatures)
+        if info.ctss_active:  # else it says that none is open, which may not be so
+            self._passage.open_transactions.told(info.open_transactions)
 
     async def _ask(self) -> None:
         try:

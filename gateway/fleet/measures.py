@@ -1,6 +1,7 @@
 """What Prometheus is told of the TSEs: their last readings, made gauges when somebody scrapes. No TSE is asked.
 
-What happens (commands, locks, signatures) is counted in `gateway.metrics`; what is, stands here.
+What happens (commands, locks, signatures) is counted in `gateway.metrics`; what is, stands here. A TSE that an
+earlier run of the gateway saw and that is not there since is told of, too: else nobody would miss it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,15 +12,28 @@ from prometheus_client.registry import Collector
 
 from gateway.fleet.device import Device
 from gateway.fleet.outages import CRASHED, GATEWAY, STOPPED, OutageLog, Total
-from gateway.fleet.readiness import OUTAGES, REASONS, lack
+from gateway.fleet.readiness import ABSENT, FAILURES, OUTAGES, REASONS, lack
 from gateway.fleet.registry import Registry
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo, version_text
 from gateway.tse.sectors import SECTOR
 
 _SERIAL = ["serial"]
+_UNUSABLE = FAILURES.keys() | {ABSENT}
 
 _OF_INFO: tuple[tuple[str, str, Callable[[TseInfo], float]], ...] = (
+    ("tse_self_test_passed", "1 while the self test is valid", lambda info: info.self_test_passed),
+    (
+        "tse_self_test_due_seconds",
+        "Time until the next self test is due, when last read",
+        lambda info: info.self_test_due_seconds,
+    ),
+    ("tse_time_valid", "1 while the TSE has a valid time", lambda info: info.valid_time),
+    (
+        "tse_time_sync_due_seconds",
+        "Time until the time must be set again, when last read",
+        lambda info: info.time_sync_due_seconds,
+    ),
     ("tse_ctss_active", "1 while signing is switched on", lambda info: info.ctss_active),
     (
         "tse_credentials_changed",
@@ -83,12 +97,22 @@ class Measures(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families, also those without a TSE yet."""
         devices = self._registry.devices()
-        yield from _states(devices)
+        yield from _states(devices, sorted(self._outages.known - {device.serial for device in devices}))
         for name, text, of_info in _OF_INFO:
             yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in devices))
+        yield _gauge(
+            "tse_gateway_lock_held",
+            "1 while a client holds the TSE, which is an open session",
+            ((device.serial, device.lease is not None) for device in devices),
+        )
         active = [device for device in devices if device.info.ctss_active]
         for name, text, of_info in _WHILE_ACTIVE:
             yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in active))
+        yield _gauge(
+            "tse_open_transaction_oldest_age_seconds",
+            "For how long the oldest open transaction is open, as far as the gateway saw; 0 if none is",
+            ((device.serial, device.oldest_transaction_seconds) for device in active),
+        )
         yield _gauge(
             "tse_snapshot_age_seconds",
             "Time since the TSE was last asked for its state, which the other series show",
@@ -100,31 +124,38 @@ class Measures(Collector):
         yield from _fleet(devices)
 
 
-def _states(devices: list[Device]) -> Iterator[Metric]:
-    inventory = GaugeMetricFamily(
-        "tse_info",
-        "1; what the TSE is, in the labels",
-        labels=["serial", "place", "description", "form_factor", "software_version", "hardware_version"],
+def _states(devices: list[Device], absent: list[str]) -> Iterator[Metric]:
+    reasons = {device.serial: lack(device) for device in devices} | dict.fromkeys(absent, ABSENT)
+    yield _inventory(devices)
+    yield _gauge(
+        "tse_up",
+        "1 while the TSE is plugged in and answers",
+        ((serial, reason not in _UNUSABLE) for serial, reason in reasons.items()),
     )
-    attached = GaugeMetricFamily(
-        "tse_attached", "1 while the TSE is plugged in, whether it works or not", labels=_SERIAL
+    yield _gauge(
+        "tse_attached",
+        "1 while the TSE is plugged in, whether it works or not",
+        [*((device.serial, device.attached) for device in devices), *((serial, False) for serial in absent)],
     )
-    ready = GaugeMetricFamily("tse_ready", "1 while the TSE can sign", labels=_SERIAL)
+    yield _gauge("tse_ready", "1 while the TSE can sign", ((serial, not reason) for serial, reason in reasons.items()))
     why = GaugeMetricFamily("tse_not_ready", "1 for the reason why the TSE cannot sign", labels=["serial", "reason"])
+    for serial, reason in reasons.items():
+        for name in (*REASONS, ABSENT):
+            why.add_metric([serial, name], name == reason)
     state = GaugeMetricFamily("tse_state", "1 for the state that the TSE is in", labels=["serial", "state"])
     for device in devices:
-        info, reason = device.info, lack(device)
-        hardware = version_text(info.hardware_version)
-        inventory.add_metric(
-            [device.serial, device.place, info.description, info.form_factor, info.software, hardware], 1
-        )
-        attached.add_metric([device.serial], device.attached)
-        ready.add_metric([device.serial], not reason)
-        for name in REASONS:
-            why.add_metric([device.serial, name], name == reason)
         for known in Lifecycle:
-            state.add_metric([device.serial, known.name.lower()], info.lifecycle == known)
-    yield from (inventory, attached, ready, why, state)
+            state.add_metric([device.serial, known.name.lower()], device.info.lifecycle == known)
+    yield from (why, state)
+
+
+def _inventory(devices: list[Device]) -> Metric:
+    labels = ["serial", "place", "description", "form_factor", "software_version", "hardware_version"]
+    family = GaugeMetricFamily("tse_info", "1; what the TSE is, in the labels", labels=labels)
+    for device in devices:
+        info, hardware = device.info, version_text(device.info.hardware_version)
+        family.add_metric([device.serial, device.place, info.description, info.form_factor, info.software, hardware], 1)
+    return family
 
 
 def _flash(devices: list[Device]) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, DeviceError, ProtocolError
 from gateway.events import Event, event
 from gateway.fleet.lease import Lease
+from gateway.fleet.open_transactions import OpenTransactions
 from gateway.fleet.signatures import LostSignature, Signatures
 from gateway.fleet.witness import Witness
 from gateway.metrics import Metrics
@@ -76,6 +77,11 @@ class Passage:
         return call.attempt.verdict.result() if call.attempt.verdict.done() else None
 
     @property
+    def open_transactions(self) -> OpenTransactions:
+        """What is known of them."""
+        return self._signatures.open
+
+    @property
     def owes_answer(self) -> bool:
         """Is the TSE to be asked for a signature?"""
         return self._signatures.lost is not None
@@ -91,7 +97,7 @@ class Passage:
     async def _sent(self, driver: TseDriver, call: Call) -> bytes:
         command = call.command
         try:
-            with self._metrics.command(self._serial, title_of(command)):
+            with self._metrics.tses.command(self._serial, title_of(command)):
                 reply = await driver.send_command(command)
         except CommandRejected as refused:
             self.last = self._clock()

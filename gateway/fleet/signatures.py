@@ -8,18 +8,18 @@ asked for once after each opening, at the first announced step.
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Literal
 
 from gateway import events
 from gateway.driver.base import TseDriver
 from gateway.errors import CommandRejected, ProtocolError
+from gateway.fleet.open_transactions import OpenTransactions
 from gateway.metrics import Metrics
+from gateway.metrics.signatures import Outcome
 from gateway.tse.commands import CloseImport, Event, LastTransaction, OpenImport, TransactionReply
 from gateway.tse.results import Result
 
 log = logging.getLogger(__name__)
 
-Outcome = Literal["signed", "not signed", "unknown"]
 
 _ANY_CLIENT = b""
 _NOTHING_YET = TransactionReply(0, bytes(32), 0, 0, b"")
@@ -58,6 +58,7 @@ class Signatures:
         self._metrics = metrics
         self._counter: int | None = None
         self._number = 0
+        self.open = OpenTransactions()
         self._announced: OpenImport | None = None
         self.lost: LostSignature | None = None
 
@@ -76,12 +77,13 @@ class Signatures:
         if command[0] == OpenImport.opcode:
             self._announced = _understood(command)
         elif command[0] == CloseImport.opcode:
-            self._announced = None
-            self._metrics.signatures(self._serial)
+            announced, self._announced = self._announced, None
+            last = self._count(announced, reply)
+            if last is not None:
+                self._metrics.signatures.dated(self._serial, last.log_time)
             if attempt is not None:
                 attempt.end(reply)  # it came after all, when it was given up already
             self.give_up()  # whoever signs anew no longer asks for the one before
-            last = _understood_reply(reply)
             self._counter = None if last is None else last.signature_counter
             self._number = self._number if last is None else max(self._number, last.transaction_number)
 
@@ -112,7 +114,7 @@ class Signatures:
                 log.info("TSE %s cannot tell yet whether it signed: %s", self._serial, refused)
                 lost.asked -= 1  # it will after its self test, whenever that is
                 return
-            self._settled(lost, "not signed", None)
+            self._settled(lost, "not_signed", None)
             return
         last = _understood_reply(reply)
         if last is None:
@@ -120,16 +122,29 @@ class Signatures:
         elif lost.is_answered_by(last):
             self._settled(lost, "signed", reply)
         else:
-            self._settled(lost, "not signed", None)
+            self._settled(lost, "not_signed", None)
 
     def _settled(self, lost: LostSignature, outcome: Outcome, reply: bytes | None) -> None:
         self.lost = None
         if reply is not None:
-            self._metrics.signatures(self._serial)
-        self._metrics.signature_settled(self._serial, outcome.replace(" ", "_"))
-        told = events.event(events.Event.SIGNATURE_SETTLED, self._serial, outcome=outcome)
-        log.warning("the lost answer of TSE %s to a signature: %s", self._serial, outcome, extra=told)
+            self._count(lost.step, reply)
+        self._metrics.signatures.settled(self._serial, outcome)
+        words, told = (
+            outcome.replace("_", " "),
+            events.event(events.Event.SIGNATURE_SETTLED, self._serial, outcome=outcome),
+        )
+        log.warning("the lost answer of TSE %s to a signature: %s", self._serial, words, extra=told)
         lost.end(reply)
+
+    def _count(self, step: OpenImport | None, reply: bytes) -> TransactionReply | None:
+        """A step was signed."""
+        signed = _understood_reply(reply)
+        self._metrics.signatures.sold(self._serial)
+        if step is not None:
+            self._metrics.clients.signed(self._serial, step.client_id, finished=step.event == Event.FINISH)
+            if signed is not None:
+                self.open.signed(step.event, signed.transaction_number)
+        return signed
 
     def give_up(self) -> None:
         """Nobody will know; whoever waits is told so."""

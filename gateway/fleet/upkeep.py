@@ -21,6 +21,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.notes import Notes
 from gateway.fleet.schedule import Need, Night, self_test_need, time_need
 from gateway.metrics import Metrics
+from gateway.metrics.upkeep import Duty
 from gateway.pins import Pins
 from gateway.tse.info import Lifecycle
 
@@ -160,17 +161,17 @@ class Caretaker:
         finally:
             device.release(lease.session)
 
-    async def _do(self, duty: str, work: "duties.Work") -> None:
+    async def _do(self, duty: Duty, work: "duties.Work") -> None:
         now, pause = self._care.monotonic, self._pauses[duty]
         try:
             rest = await work
         except GatewayError as error:
-            self._metrics.upkeep(self._device.serial, duty, error.code)
+            self._metrics.upkeep.ran(self._device.serial, duty, error.code)
             failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=duty)
             log.warning("%s of TSE %s failed: %s", duties.TITLES[duty], self._device.serial, error, extra=failed)
             pause.after_failure(now())
             raise
-        self._metrics.upkeep(self._device.serial, duty, "ok")
+        self._metrics.upkeep.ran(self._device.serial, duty, "ok")
         pause.after_success(now() + rest)
 
     @property

@@ -8,6 +8,7 @@ from gateway.fleet import deeds
 from gateway.fleet.credentials import LoginGuard
 from gateway.fleet.notes import Notes
 from gateway.metrics import Metrics
+from gateway.metrics.upkeep import User as Owner
 from gateway.tse.commands import (
     ChangePin,
     ChangePuk,
@@ -17,6 +18,7 @@ from gateway.tse.commands import (
     Logout,
     OpenImport,
     SelfTest,
+    SetTime,
     UnblockPin,
     User,
     parse,
@@ -25,7 +27,7 @@ from gateway.tse.fields import Command
 from gateway.tse.results import Result, tries_left
 
 _PUK = User.NONE  # whose tries are counted too; it belongs to no user
-_NAMES: dict[int, str] = {_PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
+_NAMES: dict[int, Owner] = {_PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
 
 
 class Witness:
@@ -73,11 +75,16 @@ class Witness:
                 self.logged_in.add(user)
             case Logout(user=user):
                 self.logged_in.discard(user)
+            case SetTime():
+                self._metrics.upkeep.done(self._serial, "set_time")
             case SelfTest(client_id=client_id) | OpenImport(client_id=client_id):
+                if isinstance(command, SelfTest):
+                    self._metrics.upkeep.done(self._serial, "self_test")
                 # The first is as good as any later one, and writing it once spares the disk.
                 if not self._notes.note.client_id:
                     await self._notes.try_to_write(client_id=client_id.decode("latin-1"))
             case DeregisterClient(client_id=client_id):
+                self._metrics.clients.gone(self._serial, client_id)
                 await self.forget_client(client_id)
             case _:
                 pass
@@ -99,7 +106,7 @@ class Witness:
 
     def _show_tries(self, user: int, left: int | None) -> None:
         if user in _NAMES:
-            self._metrics.pin_tries(self._serial, _NAMES[user], left)
+            self._metrics.upkeep.pin_tries(self._serial, _NAMES[user], left)
 
 
 def _secret_of(command: Command) -> int | None:

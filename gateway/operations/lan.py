@@ -144,13 +144,13 @@ class LanTse:
     ) -> bytes:
         ended = self._signed.get((device.serial, session)) if device.has_ended(session) else None
         if ended is not None and ended.request == request and ended.connection is not connection:
-            self._metrics.replayed(device.serial)
+            self._metrics.requests.replayed(device.serial, "resent")
             ended.connection = connection
             return await asyncio.shield(ended.answer)
         with device.entered(session, connection) as lease:
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:
-                self._metrics.replayed(device.serial)
+                self._metrics.requests.replayed(device.serial, "resent")
                 if repeats and last.answer.done() and not last.surely_lost:
                     raise ExportInterrupted("a part of the export may have been lost: start the export again")
                 last.connection = connection

@@ -90,7 +90,7 @@ class Transactions:
         if record is not None:
             _check_same(record.fingerprint, wanted)
             if record.done is not None:
-                self._metrics.replayed(record.serial)
+                self._metrics.requests.replayed(record.serial, "idempotency_key")
                 return Outcome(record.done, record.start_time, replayed=True)
         task = self._task(self._once(wanted, key))
         self._running[key] = _Running(wanted.fingerprint, task)
@@ -132,7 +132,7 @@ class Transactions:
             if record is not None and record.done is None and not record.sure:
                 record = await resolve(self._journal, record, visit)
             if record is not None and record.done is not None:
-                self._metrics.replayed(record.serial)
+                self._metrics.requests.replayed(record.serial, "idempotency_key")
                 return Outcome(record.done, record.start_time, replayed=True)
             record = await self._begin(wanted, key, record, visit)
             try:

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 from gateway.errors import ConfigurationError, Unauthorized
 from gateway.events import Event, event
@@ -77,7 +78,7 @@ class Gatekeeper:
             Unauthorized: it does not; raised late, so that guessing is slow.
         """
         if header is None:  # nothing was guessed: a browser that asks for the first time
-            self._metrics.auth_failure()
+            self._metrics.requests.unauthorized("missing")
             raise _refusal()
         peer = self._peer(address)
         if self._suspicious(peer):
@@ -91,7 +92,7 @@ class Gatekeeper:
 
     async def _judge_slowly(self, peer: _Peer, header: str, address: str) -> None:
         if peer.waiting >= _MOST_WAITING:
-            self._note_error(peer, address)
+            self._note_error(peer, address, "throttled")
             raise _refusal()
         peer.waiting += 1
         try:
@@ -116,8 +117,8 @@ class Gatekeeper:
         since = self._clock() - _ERROR_WINDOW
         return len(peer.errors) >= _ALLOWED_ERRORS and peer.errors[-_ALLOWED_ERRORS] > since
 
-    def _note_error(self, peer: _Peer, address: str) -> None:
-        self._metrics.auth_failure()
+    def _note_error(self, peer: _Peer, address: str, why: Literal["wrong", "throttled"] = "wrong") -> None:
+        self._metrics.requests.unauthorized(why)
         now = self._clock()
         repeated = bool(peer.errors) and now - peer.errors[-1] < _ERROR_WINDOW
         told = event(Event.LOGIN_REFUSED, peer=address)

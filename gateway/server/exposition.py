@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import logging
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from gateway.clock import kernel_state
+from gateway.driver.worker import HUNG
 from gateway.errors import GatewayError, Unauthorized
 from gateway.fleet.registry import Registry
 from gateway.log import register_secret
@@ -32,7 +35,7 @@ _HASH_DIGITS = 12
 
 
 class GatewayMeasures(Collector):
-    """Certificate, configuration, and whether this is a toy."""
+    """Certificate, configuration, host, and whether this is a toy."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -43,6 +46,16 @@ class GatewayMeasures(Collector):
         family = GaugeMetricFamily("tse_gateway_config_info", "1; equal hashes mean equal settings", labels=["hash"])
         family.add_metric([self._hash], 1)
         yield family
+        yield GaugeMetricFamily(
+            "tse_gateway_host_clock_synchronized",
+            "1 while the kernel says that the clock of the host is kept right",
+            kernel_state().synchronised,
+        )
+        yield GaugeMetricFamily(
+            "tse_gateway_hung_threads",
+            "Threads that wait in the kernel for a TSE that was given up",
+            sum(thread.name.endswith(HUNG) for thread in threading.enumerate()),
+        )
         yield GaugeMetricFamily(
             "tse_gateway_simulators", "Simulated TSEs that are served; 0 in a shop", self._settings.simulators
         )
@@ -118,7 +131,7 @@ def _guarded(token: bytes, metrics: Metrics) -> Middleware:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path in OPEN_PATHS or hmac.compare_digest(_bearer(request), token):
             return await handler(request)
-        metrics.auth_failure()
+        metrics.requests.unauthorized("wrong" if hdrs.AUTHORIZATION in request.headers else "missing")
         async with turn:
             await asyncio.sleep(_WRONG_TOKEN_WAIT)
         return _refusal(Unauthorized("this port wants its bearer token"))

@@ -54,7 +54,7 @@ def _observed(metrics: Metrics) -> Middleware:
             answer.headers[REQUEST_ID] = request_id
             answer.headers[hdrs.SERVER] = "tse-gateway"  # nobody needs to know which libraries
             seconds = time.perf_counter() - began
-            metrics.http_request(route, answer.status, seconds)
+            metrics.requests.answered(route, answer.status, seconds)
             _tell(request, route, answer.status, seconds)
         return answer
 
@@ -68,7 +68,7 @@ def _answered(metrics: Metrics, refused: Refused) -> Middleware:
             return await handler(request)
         except GatewayError as error:
             serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
-            metrics.refused(serial, error)
+            metrics.requests.refused(serial, error)
             refused(serial, error)
             return _refused(request, error)
         except web.HTTPException as error:

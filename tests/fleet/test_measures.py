@@ -1,10 +1,12 @@
 """What a scrape tells of TSEs, and that it asks none."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.fleet.device import Device
 from gateway.fleet.measures import Measures
@@ -18,6 +20,7 @@ from gateway.tse.commands import SetTime
 from gateway.tse.info import Lifecycle, TseInfo
 from tests.support import NOW, receipt
 
+OTHER = "CD" * 32
 Scrape = Callable[..., float | None]
 
 
@@ -113,6 +116,45 @@ async def test_a_tse_that_was_unplugged_is_not_ready(ready: Device, scrape: Scra
     await ready.let_go("the TSE was unplugged")
     assert scrape("tse_up") == 0
     assert scrape("tse_not_ready", reason="unplugged") == 1
+
+
+async def test_a_tse_that_an_earlier_run_saw_is_missed(ready: Device, registry: Registry, tmp_path: Path) -> None:
+    log = OutageLog(tmp_path)
+    for serial in (ready.serial, OTHER):
+        log.seen(serial, NOW)
+    own = CollectorRegistry()
+    own.register(Measures(registry, log))
+    for name in ("tse_up", "tse_ready", "tse_attached"):
+        assert own.get_sample_value(name, {"serial": ready.serial}) == 1
+        assert own.get_sample_value(name, {"serial": OTHER}) == 0
+    assert own.get_sample_value("tse_not_ready", {"serial": OTHER, "reason": "absent"}) == 1
+    assert own.get_sample_value("tse_not_ready", {"serial": ready.serial, "reason": "absent"}) == 0
+    assert own.get_sample_value("tse_store_used_bytes", {"serial": OTHER}) is None  # nobody told
+
+
+async def test_the_upkeep_of_tills_is_seen_too(ready: Device, scrape: Scrape) -> None:
+    began = time.time()
+    await ready.command(SetTime(NOW).encode())
+    await receipt(ready.command, ready)
+    since = scrape("tse_time_set_timestamp_seconds")
+    assert since is not None
+    assert since >= began
+    assert scrape("tse_self_test_timestamp_seconds")
+    offset = scrape("tse_clock_offset_seconds")
+    assert offset == pytest.approx(NOW - began, abs=30)  # the simulated till sets a time of its own
+    await ready.read_info()
+    assert scrape("tse_signatures_total", cause="sale") == 2
+    used = scrape("tse_signatures_used")
+    maintenance = scrape("tse_signatures_total", cause="maintenance")
+    assert (used, maintenance) == (ready.info.created_signatures, ready.info.created_signatures - 2)
+
+
+async def test_a_client_that_holds_the_lock_shows(ready: Device, scrape: Scrape) -> None:
+    assert scrape("tse_gateway_lock_held") == 0
+    lease = await ready.acquire(Wear(Registry(Metrics())), 1)
+    assert scrape("tse_gateway_lock_held") == 1
+    ready.release(lease.session)
+    assert scrape("tse_gateway_lock_held") == 0
 
 
 async def test_flash_memory_is_asked_for_once_a_day_and_only_at_rest(

@@ -60,6 +60,19 @@ def durations(name: str, quick: str, slow: str, labels: str = "") -> Series:
     }
 
 
+def firmware(version: str) -> Series:
+    return tse("tse_info", steady(1), f'software_version="{version}"')
+
+
+def failures(reason: str, values: str) -> Series:
+    return gateway("tse_gateway_auth_failures_total", values, f'reason="{reason}"')
+
+
+def seen(client: str, values: str, serial: str = "AB") -> Series:
+    name, labels = "tse_client_last_seen_timestamp_seconds", f'client="{client}", serial="{serial}"'
+    return gateway(name, values, labels)
+
+
 def outages(reason: str, values: str) -> Series:
     return tse("tse_outages_total", values, f'reason="{reason}"')
 
@@ -72,7 +85,6 @@ _SIGN = 'command="sign"'
 CASES = (
     Case("TseDown", _DOWN, _UP, "3m"),
     Case("TseDown", tse("tse_up", "1 1 1 0 0 0"), tse("tse_up", "1 1 0 1 1 0"), "5m"),
-    Case("TseDown", tse("tse_outage_active", steady(1)), _UP | tse("tse_outage_active", steady(1)), "3m"),
     Case(
         "TseNotReady",
         tse("tse_not_ready", steady(1), 'reason="no_time"'),
@@ -83,6 +95,12 @@ CASES = (
     Case("GatewayMissing", gateway("up", steady(0)), gateway("up", steady(1)), "6m"),
     Case("GatewayMissing", {}, gateway("up", steady(1)), "6m"),
     Case("GatewayNoTse", gateway("tse_gateway_tses", steady(0)), gateway("tse_gateway_tses", steady(1)), "6m"),
+    Case(  # one that is missed is told by TseDown
+        "GatewayNoTse",
+        gateway("tse_gateway_tses", steady(0)),
+        gateway("tse_gateway_tses", steady(0)) | _DOWN,
+        "6m",
+    ),
     Case(
         "TseSelfTestFailed",
         commands("self test", "ok", "0+1x200") | commands("self test", "SELF_TEST_CSP", "_x70 1x50"),
@@ -129,6 +147,12 @@ CASES = (
         "GatewayClockOffset",
         gateway("tse_gateway_clock_offset_seconds", steady(-45)),
         gateway("tse_gateway_clock_offset_seconds", "20x30"),
+        "12m",
+    ),
+    Case(
+        "TseClockOffset",
+        _UP | tse("tse_clock_offset_seconds", steady(-3600)),
+        _UP | tse("tse_clock_offset_seconds", steady(-1)),
         "12m",
     ),
     Case("TseCertificateExpires180", certificate(179), certificate(181)),
@@ -191,6 +215,20 @@ CASES = (
         "1m",
     ),
     Case(
+        "TseFlashWear",
+        tse("tse_flash_uncorrectable_ecc_errors", steady(1)),
+        tse("tse_flash_uncorrectable_ecc_errors", steady(0)),
+        "1m",
+    ),
+    Case(
+        "TseFlashWear",
+        tse("tse_flash_spare_blocks_ratio", steady(0.05)),
+        tse("tse_flash_spare_blocks_ratio", steady(0.5)),
+        "1m",
+    ),
+    Case("FirmwareKnownBad", firmware("1.0.4"), firmware("1.1.0")),
+    Case("FirmwareKnownBad", firmware("0.9.12"), firmware("10.0.0") | firmware("2.0.1")),
+    Case(
         "TseClientsNearMax",
         share("tse_registered_clients", "tse_registered_clients_max", 0.95),
         share("tse_registered_clients", "tse_registered_clients_max", 0.9),
@@ -199,6 +237,11 @@ CASES = (
         "TseOpenTransactionsMany",
         share("tse_open_transactions", "tse_open_transactions_max", 0.6),
         share("tse_open_transactions", "tse_open_transactions_max", 0.4),
+    ),
+    Case(
+        "TseOpenTransactionOld",
+        tse("tse_open_transaction_oldest_age_seconds", "86000+60x200"),
+        tse("tse_open_transaction_oldest_age_seconds", "60000+60x200"),
     ),
     Case(
         "TseOpenTransactionsNearMax",
@@ -213,8 +256,8 @@ CASES = (
     ),
     Case(
         "TsePinBlocked",
-        tse("tse_pin_tries_left", steady(0), 'user="admin"'),
-        tse("tse_pin_tries_left", steady(1), 'user="admin"'),
+        tse("tse_pin_blocked", steady(1), 'user="admin"'),
+        tse("tse_pin_blocked", steady(0), 'user="admin"'),
         "1m",
     ),
     Case("GatewayTlsExpiry", tls(20), tls(22)),
@@ -255,9 +298,29 @@ CASES = (
     ),
     Case(
         "GatewayAuthFailures",
-        gateway("tse_gateway_auth_failures_total", "0+5x60"),
-        gateway("tse_gateway_auth_failures_total", "0+1x60"),
+        failures("wrong", "0+5x60"),
+        failures("wrong", "0+1x60") | failures("missing", steady(1000)),
         "20m",
+    ),
+    Case(  # one who guesses is throttled soon
+        "GatewayAuthFailures",
+        failures("wrong", "0 10x60") | failures("throttled", "0 0 0 5 10 15 20 20x60"),
+        failures("wrong", "0 10x60") | failures("throttled", "0x60"),
+        "9m",
+    ),
+    Case(
+        "GatewayThreadsHang",
+        gateway("tse_gateway_hung_threads", steady(1)),
+        gateway("tse_gateway_hung_threads", "1x20 0x100"),
+        "40m",
+    ),
+    Case("ClientSilent", seen("POS-1", "0x100 _x100"), seen("POS-1", "0+3600x200"), "140h", "1h"),
+    Case(  # it moved to another TSE
+        "ClientSilent",
+        seen("POS-1", steady(0)),
+        seen("POS-1", steady(0)) | seen("POS-1", "0+3600x200", "CD"),
+        "140h",
+        "1h",
     ),
     Case(
         "GatewayCrashed",

@@ -87,7 +87,9 @@ async def till(lan: LanTse) -> Till:
 
 
 def replays(metrics: Metrics, till: Till) -> float:
-    return metrics.registry.get_sample_value("tse_gateway_replayed_total", {"serial": till.serial}) or 0
+    return (
+        metrics.registry.get_sample_value("tse_gateway_replayed_total", {"serial": till.serial, "kind": "resent"}) or 0
+    )
 
 
 async def test_a_signature_sent_again_is_not_made_again(till: Till, metrics: Metrics, registry: Registry) -> None:

@@ -161,7 +161,7 @@ async def test_a_wrong_token_is_answered_with_401_and_a_number(served: Served) -
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"].startswith("Basic ")
     assert (answer.json["error"], answer.json["error_name"]) == (18, "InvalidApiToken")
-    assert "tse_gateway_auth_failures_total 1.0" in served.metrics.exposition()[0].decode()
+    assert 'tse_gateway_auth_failures_total{reason="wrong"} 1.0' in served.metrics.exposition()[0].decode()
 
 
 @pytest.mark.parametrize("path", [f"{BASE}/tses", f"{BASE}/tse//lock", "/lantse/nothing", "/nothing", "/metrics"])

@@ -13,9 +13,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from gateway.app import Gateway, running
+from gateway.errors import DeviceTimeout
 from gateway.fleet.outages import LOG
 from gateway.server import tls
 from gateway.server.exposition import configuration_hash
+from gateway.tse.commands import DeregisterClient
 from tests.server.shop import BASE, TOKEN, settings_for, until
 from tests.support import receipt, set_up
 
@@ -67,7 +69,10 @@ async def test_the_tls_port_wants_its_own_token_which_opens_nothing_else(tmp_pat
         assert json.loads(refused[1])["error_name"] == "unauthorized"
         elsewhere = await ask(gateway, "/api/v1/tses", port=gateway.port, Authorization=f"Bearer {METRICS_TOKEN}")
         assert elsewhere[0] == 401
-        assert gateway.metrics.registry.get_sample_value("tse_gateway_auth_failures_total") == 4
+        failures = gateway.metrics.registry.get_sample_value
+        assert failures("tse_gateway_auth_failures_total", {"reason": "wrong"}) == 4
+        assert (await ask(gateway, "/metrics"))[0] == 401
+        assert failures("tse_gateway_auth_failures_total", {"reason": "missing"}) == 1
 
 
 async def test_a_port_that_is_taken_does_not_stop_the_tills(tmp_path: Path) -> None:
@@ -119,6 +124,47 @@ async def test_health_and_metrics_do_not_wait_for_a_tse_that_hangs(tmp_path: Pat
         assert not hanging.done()
         tse.faults.clear()
         await hanging
+
+
+async def test_a_thread_that_the_kernel_does_not_give_back_shows(tmp_path: Path) -> None:
+    async with monitored(tmp_path, command_timeout=0.1) as gateway:
+        device, tse = gateway.registry.devices()[0], gateway.simulators[0]
+        value = gateway.metrics.registry.get_sample_value
+        assert value("tse_gateway_hung_threads") == 0
+        tse.faults.set("hung")
+        with pytest.raises(DeviceTimeout):
+            await device.read_info()
+        assert value("tse_gateway_hung_threads") >= 1
+        assert value("tse_up", {"serial": device.serial}) == 0
+        tse.faults.clear()
+        await until(lambda: value("tse_gateway_hung_threads") == 0)
+        await until(lambda: value("tse_up", {"serial": device.serial}) == 1)
+        assert value("tse_lost_total", {"serial": device.serial, "reason": "device_timeout"}) == 1
+        assert value("tse_opened_total", {"serial": device.serial, "reason": "device_timeout"}) == 1
+
+
+async def test_a_tse_that_is_away_when_the_gateway_starts_again_is_down(tmp_path: Path) -> None:
+    async with monitored(tmp_path) as gateway:
+        serial = gateway.registry.devices()[0].serial
+        value = gateway.metrics.registry.get_sample_value
+        await until(lambda: value("tse_outage_active", {"serial": serial}) is not None)
+    async with monitored(tmp_path, metrics_listen="plain", simulators=0) as gateway:
+        text = (await ask(gateway, "/metrics"))[1]
+        assert f'tse_up{{serial="{serial}"}} 0.0\n' in text
+        assert f'tse_not_ready{{reason="absent",serial="{serial}"}} 1.0\n' in text
+        assert "tse_gateway_tses 0.0\n" in text
+
+
+async def test_each_till_has_series_of_its_own_if_that_is_wanted(tmp_path: Path) -> None:
+    async with monitored(tmp_path, metrics_clients=True) as gateway:
+        device = gateway.registry.devices()[0]
+        await set_up(device.command, gateway.simulators[0].serial)
+        await receipt(device.command, device)
+        labels = {"serial": device.serial, "client": "POS-1"}
+        value = gateway.metrics.registry.get_sample_value
+        assert value("tse_client_receipts_total", labels) == 1
+        await device.command(DeregisterClient(b"POS-1").encode())
+        assert value("tse_client_receipts_total", labels) is None
 
 
 async def test_an_outage_is_on_the_disk_while_it_lasts(tmp_path: Path) -> None:

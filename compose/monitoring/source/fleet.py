@@ -6,6 +6,7 @@ from compose.monitoring.source.panels import (
     GOOD,
     NO,
     YES,
+    alerts,
     board,
     curve,
     few,
@@ -57,13 +58,23 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
             )
         )
         .with_panel(number("Certificates end soon", "Within 90 days", soon, "none", NO))
+        .with_panel(alerts(_AT))
+        .with_panel(
+            listing(
+                "Gateways that do not answer",
+                "That Prometheus cannot reach; empty when all answer",
+                'up{job=~".*tse-gateway.*"} == 0',
+                "Value",
+                span=8,
+            )
+        )
         .with_panel(
             listing(
                 "Who cannot sign, and why",
                 "Empty when all can",
                 f"tse_not_ready{{{_AT}}} == 1",
                 "Value",
-                span=12,
+                span=8,
             )
         )
         .with_panel(
@@ -72,7 +83,7 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "As the outage logs of the gateways know them",
                 f"tse_outage_active{{{_AT}}} == 1",
                 "Value",
-                span=12,
+                span=8,
             )
         )
     )
@@ -83,6 +94,8 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
         return f"max by ({by}) ({expr})"
 
     used, capacity = f"tse_store_used_bytes{{{_AT}}}", f"tse_store_capacity_bytes{{{_AT}}}"
+    signing = f'rate(tse_command_duration_seconds_bucket{{{_AT}, command="sign"}}[1h])'
+    locks = f"rate(tse_gateway_lock_wait_seconds_bucket{{{_AT}}}[1h])"
     signed, most = f"tse_signatures_used{{{_AT}}}", f"tse_signatures_max{{{_AT}}}"
     return made.with_row(dashboard.Row("Each TSE")).with_panel(
         overview(
@@ -98,7 +111,14 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
             ("Signatures left", of(f"1 - {signed} / {most}"), "percentunit", few(0.1, 0.02)),
             ("Store", of(f"{used} / {capacity}"), "percentunit", many(0.8, 0.95)),
             ("Next self test", of(f"tse_self_test_due_seconds{{{_AT}}}"), "s", few(7200, 600)),
-            ("Signed in 24 h", of(f"increase(tse_signatures_total{{{_AT}}}[24h])"), "short", GOOD),
+            ("Signed in 24 h", of(f'increase(tse_signatures_total{{{_AT}, cause="sale"}}[24h])'), "short", GOOD),
+            (
+                "Time to sign (95 %, 1 h)",
+                f"histogram_quantile(0.95, sum by (serial, le) ({signing}))",
+                "s",
+                many(0.5, 1),
+            ),
+            ("Wait (95 %, 1 h)", f"histogram_quantile(0.95, sum by (serial, le) ({locks}))", "s", many(1, 3)),
             (
                 "Outages in 30 days",
                 f"sum by (serial) (increase(tse_outage_seconds_total{{{_AT}}}[30d]))",
@@ -106,6 +126,7 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 many(60, 3600),
             ),
             ("Tills", of(f"tse_registered_clients{{{_AT}}}"), "none", GOOD),
+            ("", of(f"tse_info{{{_AT}}}", "serial, software_version, place"), "none", GOOD),
         )
     )
 
@@ -114,6 +135,8 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
     ends = f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"
     left = f"1 - tse_signatures_used{{{_AT}}} / tse_signatures_max{{{_AT}}}"
     full = f"tse_store_used_bytes{{{_AT}}} / tse_store_capacity_bytes{{{_AT}}}"
+    room = f"(tse_store_capacity_bytes{{{_AT}}} - tse_store_used_bytes{{{_AT}}})"
+    unsigned = f"(tse_signatures_max{{{_AT}}} - tse_signatures_used{{{_AT}}})"
     return (
         made.with_row(dashboard.Row("Who is next?"))
         .with_panel(
@@ -123,7 +146,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 f"bottomk(5, {ends})",
                 "s",
                 few(180 * _DAY, 30 * _DAY),
-                "{{site}} {{serial}}",
+                "{{site}} {{tse}}",
                 span=8,
             )
         )
@@ -134,7 +157,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 f"bottomk(5, {left})",
                 "percentunit",
                 few(0.1, 0.02),
-                "{{site}} {{serial}}",
+                "{{site}} {{tse}}",
                 span=8,
             )
         )
@@ -145,8 +168,30 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 f"topk(5, {full})",
                 "percentunit",
                 many(0.8, 0.95),
-                "{{site}} {{serial}}",
+                "{{site}} {{tse}}",
                 span=8,
+            )
+        )
+        .with_panel(
+            number(
+                "Stores full",
+                "The five that are full first, at the pace of the last week",
+                f"bottomk(5, {room} / (deriv(tse_store_used_bytes{{{_AT}}}[7d]) > 0))",
+                "s",
+                few(90 * _DAY, 14 * _DAY),
+                "{{site}} {{tse}}",
+                span=12,
+            )
+        )
+        .with_panel(
+            number(
+                "Signatures used up",
+                "The five that sign their last first, at the pace of the last week",
+                f"bottomk(5, {unsigned} / (deriv(tse_signatures_used{{{_AT}}}[7d]) > 0))",
+                "s",
+                few(365 * _DAY, 180 * _DAY),
+                "{{site}} {{tse}}",
+                span=12,
             )
         )
         .with_panel(
@@ -188,7 +233,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "s",
                 NO,
                 (
-                    f"topk(10, sum by (site, instance) (increase(tse_outage_seconds_total{{{_AT}}}[1h])))",
+                    f"topk(10, sum by (site, instance) (increase(tse_outage_seconds_total{{{_AT}}}[1h])) > 0)",
                     "{{site}} {{instance}}",
                 ),
             )
@@ -201,7 +246,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 many(0.5, 1),
                 (
                     f"topk(10, histogram_quantile(0.95, sum by (site, serial, le) ({signing})))",
-                    "{{site}} {{serial}}",
+                    "{{site}} {{tse}}",
                 ),
             )
         )
@@ -213,7 +258,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 many(1, 3),
                 (
                     f"topk(10, histogram_quantile(0.95, sum by (site, serial, le) ({locks})))",
-                    "{{site}} {{serial}}",
+                    "{{site}} {{tse}}",
                 ),
             )
         )
@@ -223,7 +268,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Messages signed in a minute, all TSEs",
                 "short",
                 GOOD,
-                (f"sum(rate(tse_signatures_total{{{_AT}}}[5m])) * 60", "all"),
+                (f'sum(rate(tse_signatures_total{{{_AT}, cause="sale"}}[5m])) * 60', "all"),
                 span=12,
             )
         )

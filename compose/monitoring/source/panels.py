@@ -4,6 +4,7 @@ from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat,
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
+    GraphTresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
 )
@@ -73,7 +74,7 @@ def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
 
 
 def number(  # noqa: PLR0917 (as a table is read)
-    title: str, text: str, expr: str, unit: str, steps: Steps, legend: str = "", span: int = 4
+    title: str, text: str, expr: str, unit: str, steps: Steps, legend: str = "", span: int = 4, height: int = 4
 ) -> stat.Panel:
     """One big number for each series."""
     return (
@@ -85,7 +86,7 @@ def number(  # noqa: PLR0917 (as a table is read)
         .thresholds(_thresholds(steps))
         .color_mode(BigValueColorMode.BACKGROUND)
         .graph_mode(BigValueGraphMode.NONE)
-        .height(4)
+        .height(height)
         .span(span)
         .with_target(_query(expr, legend).instant())
     )
@@ -97,42 +98,62 @@ def answer(title: str, text: str, expr: str, legend: str, span: int = 4) -> stat
     return number(title, text, expr, "none", YES, legend, span).mappings([ValueMap(options=words)])
 
 
-def curve(title: str, text: str, unit: str, steps: Steps, *queries: tuple[str, str], span: int = 8) -> timeseries.Panel:
-    """Over time; each query with the name of its lines."""
+def alerts(matchers: str, span: int = 24, height: int = 5) -> table.Panel:
+    """What fires now."""
+    text = "Alerts that fire now, as the Prometheus of this data source evaluates them; what to do is in the runbook"
+    return listing(
+        "Alerts",
+        text,
+        f'ALERTS{{alertstate="firing", {matchers}}}',
+        "Value",
+        "alertstate",
+        span=span,
+        height=height,
+    )
+
+
+def curve(
+    title: str, text: str, unit: str, steps: Steps, *queries: tuple[str, str], span: int = 8, signed: bool = False
+) -> timeseries.Panel:
+    """Over time; each query with the name of its lines. Without `signed` the axis begins at 0."""
     legend = (
         common.VizLegendOptions()
         .display_mode(LegendDisplayMode.LIST)
         .placement(LegendPlacement.BOTTOM)
         .show_legend(True)
     )
+    shown = GraphTresholdsStyleMode.DASHED if len(steps) > 1 else GraphTresholdsStyleMode.OFF
     panel = (
         timeseries.Panel()
         .title(title)
         .description(text)
         .datasource(SOURCE)
         .unit(unit)
-        .min(0)
         .thresholds(_thresholds(steps))
+        .thresholds_style(common.GraphThresholdsStyleConfig().mode(shown))
         .legend(legend)
         .height(7)
         .span(span)
     )
     for ref, (expr, name) in zip("ABCDEFGH", queries, strict=False):
         panel = panel.with_target(_query(expr, name).ref_id(ref))
-    return panel
+    return panel if signed else panel.min(0)
 
 
 def overview(
     title: str, text: str, *columns: tuple[str, str, str, Steps], by: str = "serial", height: int = 9
 ) -> table.Panel:
-    """A row for each value of `by`; a column is its title, query, unit and thresholds."""
+    """A row for each value of `by`; a column is its title, query, unit, thresholds; one without title adds labels."""
     panel = table.Panel().title(title).description(text).datasource(SOURCE).height(height).span(24)
     panel = panel.thresholds(_thresholds(GOOD))
     for ref, (name, expr, unit, steps) in zip("ABCDEFGHIJKLM", columns, strict=False):
         panel = panel.with_target(_query(expr, "").ref_id(ref).instant().format(PromQueryFormat.TABLE))
-        panel = panel.with_override(MatcherConfig(id_val="byName", options=f"Value #{ref}"), _column(name, unit, steps))
+        value = MatcherConfig(id_val="byName", options=f"Value #{ref}")
+        panel = panel.with_override(value, _column(name, unit, steps)) if name else panel
     panel = panel.with_transformation(_transformation("joinByField", {"byField": by, "mode": "outer"}))
-    hidden = dict.fromkeys(("Time", *(f"Time {number}" for number in range(1, 14))), True)
+    unnamed = [f"Value #{ref}" for ref, (name, *_) in zip("ABCDEFGHIJKLM", columns, strict=False) if not name]
+    hidden = dict.fromkeys(("Time", *(f"Time {number}" for number in range(1, 14)), *unnamed), True)
+    panel = panel.with_override(MatcherConfig(id_val="byName", options="serial"), [_to_site()])
     return panel.with_transformation(_transformation("organize", {"excludeByName": hidden}))
 
 
@@ -154,7 +175,16 @@ def listing(title: str, text: str, expr: str, *hidden: str, span: int = 12, heig
 
 
 def _query(expr: str, legend: str) -> prometheus.Dataquery:
+    """A legend with {{tse}} names a TSE by the first eight digits of its serial."""
+    if "{{tse}}" in legend:
+        expr = f'label_replace({expr}, "tse", "$1", "serial", "(.{{8}}).*")'
     return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id("A")
+
+
+def _to_site() -> DynamicConfigValue:
+    """From a row to the dashboard of its gateway."""
+    chosen = "&".join(f"var-{name}=${{__data.fields.{name}}}" for name in ("site", "instance", "serial"))
+    return DynamicConfigValue(id_val="links", value=[{"title": "TSE site", "url": f"/d/tse-site?{chosen}"}])
 
 
 def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:

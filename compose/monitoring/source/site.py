@@ -5,6 +5,7 @@ from grafana_foundation_sdk.builders import dashboard
 from compose.monitoring.source.panels import (
     GOOD,
     NO,
+    alerts,
     answer,
     board,
     curve,
@@ -18,7 +19,7 @@ from compose.monitoring.source.panels import (
 _OF = 'site=~"$site", instance=~"$instance"'
 _TSE = f'{_OF}, serial=~"$serial"'
 _DAY = 86_400
-_SHORT = "{{serial}}"
+_SHORT = "{{tse}}"
 
 
 def site() -> dashboard.Dashboard:
@@ -27,7 +28,7 @@ def site() -> dashboard.Dashboard:
     made = made.with_variable(
         variable("instance", "Gateway", 'label_values(tse_gateway_build_info{site=~"$site"}, instance)')
     ).with_variable(variable("serial", "TSE", f"label_values(tse_info{{{_OF}}}, serial)"))
-    for rows in (_signing, _waiting, _ending, _outages, _gateway):
+    for rows in (_signing, _waiting, _ending, _tills, _outages, _gateway):
         made = rows(made)
     return made
 
@@ -35,6 +36,7 @@ def site() -> dashboard.Dashboard:
 def _signing(made: dashboard.Dashboard) -> dashboard.Dashboard:
     return (
         made.with_row(dashboard.Row("Can tills sign?"))
+        .with_panel(alerts(_OF))
         .with_panel(answer("Can sign", "Each TSE: would a signature work now?", f"tse_ready{{{_TSE}}}", _SHORT, span=6))
         .with_panel(answer("Attached", "Each TSE: is it there and answering?", f"tse_up{{{_TSE}}}", _SHORT, span=6))
         .with_panel(
@@ -53,7 +55,7 @@ def _signing(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Messages signed for tills in a minute; a receipt takes two or three",
                 "short",
                 GOOD,
-                (f"rate(tse_signatures_total{{{_TSE}}}[5m]) * 60", _SHORT),
+                (f'rate(tse_signatures_total{{{_TSE}, cause="sale"}}[5m]) * 60', _SHORT),
                 span=12,
             )
         )
@@ -93,8 +95,8 @@ def _waiting(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Tills that wait for the lock, and calls that wait for the TSE's turn",
                 "short",
                 many(3, 5),
-                (f"tse_gateway_lock_waiting{{{_TSE}}}", "lock {{serial}}"),
-                (f"tse_queue_depth{{{_TSE}}}", "turn {{serial}}"),
+                (f"tse_gateway_lock_waiting{{{_TSE}}}", "lock {{tse}}"),
+                (f"tse_queue_depth{{{_TSE}}}", "turn {{tse}}"),
             )
         )
         .with_panel(
@@ -116,7 +118,7 @@ def _waiting(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Requests that tills sent again, and locks taken from silent or lost tills",
                 "short",
                 GOOD,
-                (f"sum(increase(tse_gateway_replayed_total{{{_TSE}}}[5m]))", "sent again"),
+                (f"sum by (kind) (increase(tse_gateway_replayed_total{{{_TSE}}}[5m]))", "{{kind}}"),
                 (f"sum by (reason) (increase(tse_gateway_lock_expired_total{{{_TSE}}}[5m]))", "lock: {{reason}}"),
             )
         )
@@ -127,7 +129,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
     left = f"1 - tse_signatures_used{{{_TSE}}} / tse_signatures_max{{{_TSE}}}"
     full = f"tse_store_used_bytes{{{_TSE}}} / tse_store_capacity_bytes{{{_TSE}}}"
     room = f"(tse_store_capacity_bytes{{{_TSE}}} - tse_store_used_bytes{{{_TSE}}})"
-    used, receipts = (f"increase(tse_signatures_{name}{{{_TSE}}}[30d])" for name in ("used", "total"))
+    unsigned = f"(tse_signatures_max{{{_TSE}}} - tse_signatures_used{{{_TSE}}})"
     weeks = few(180 * _DAY, 30 * _DAY)
     return (
         made.with_row(dashboard.Row("What runs out when?"))
@@ -152,6 +154,26 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 f"{room} / (deriv(tse_store_used_bytes{{{_TSE}}}[7d]) > 0)",
                 "s",
                 few(90 * _DAY, 14 * _DAY),
+                _SHORT,
+            )
+        )
+        .with_panel(
+            number(
+                "Signatures last",
+                "At the pace of the last week",
+                f"{unsigned} / (deriv(tse_signatures_used{{{_TSE}}}[7d]) > 0)",
+                "s",
+                few(365 * _DAY, 180 * _DAY),
+                _SHORT,
+            )
+        )
+        .with_panel(
+            number(
+                "Oldest open transaction",
+                "For how long it is open, as far as the gateway saw; one a day old was forgotten by its till",
+                f"tse_open_transaction_oldest_age_seconds{{{_TSE}}}",
+                "s",
+                many(3600, _DAY),
                 _SHORT,
             )
         )
@@ -212,7 +234,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 f"tse_pin_tries_left{{{_TSE}}}",
                 "none",
                 few(3, 2),
-                "{{user}} {{serial}}",
+                "{{user}} {{tse}}",
             )
         )
         .with_panel(
@@ -228,10 +250,40 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
             number(
                 "Maintenance",
                 "Signatures of the last 30 days that were no receipts: log-ins, settings of the time",
-                f"clamp_min({used} - {receipts}, 0)",
+                f'increase(tse_signatures_total{{{_TSE}, cause="maintenance"}}[30d])',
                 "short",
                 GOOD,
                 _SHORT,
+            )
+        )
+    )
+
+
+def _tills(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    receipts = f"increase(tse_client_receipts_total{{{_TSE}}}[1h])"
+    silent = f"time() - max by (client) (tse_client_last_seen_timestamp_seconds{{{_TSE}}})"
+    return (
+        made.with_row(dashboard.Row("Tills (with GATEWAY_METRICS_CLIENTS=true)"))
+        .with_panel(
+            curve(
+                "Receipts of each till",
+                "Transactions finished in each hour; the twenty tills with the most",
+                "short",
+                GOOD,
+                (f"topk(20, sum by (client) ({receipts}))", "{{client}}"),
+                span=12,
+            )
+        )
+        .with_panel(
+            number(
+                "Silent tills",
+                "Time since the till last had something signed; the ten longest",
+                f"topk(10, {silent})",
+                "s",
+                many(3 * _DAY, 5 * _DAY),
+                "{{client}}",
+                span=12,
+                height=7,
             )
         )
     )
@@ -246,8 +298,8 @@ def _outages(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Length of outages in each hour, by reason",
                 "s",
                 NO,
-                (f"sum by (reason) (increase(tse_outage_seconds_total{{{_TSE}}}[1h]))", "{{reason}}"),
-                (f"sum by (reason) (increase(tse_gateway_downtime_seconds_total{{{_OF}}}[1h]))", "{{reason}}"),
+                (f"sum by (reason) (increase(tse_outage_seconds_total{{{_TSE}}}[1h])) > 0", "{{reason}}"),
+                (f"sum by (reason) (increase(tse_gateway_downtime_seconds_total{{{_OF}}}[1h])) > 0", "{{reason}}"),
             )
         )
         .with_panel(
@@ -261,11 +313,11 @@ def _outages(made: dashboard.Dashboard) -> dashboard.Dashboard:
         )
         .with_panel(
             curve(
-                "Opened afresh",
-                "Times that the gateway had to open the TSE again, by what went wrong",
+                "Lost",
+                "Times that the TSE was lost, by what happened; the gateway opens it again by itself",
                 "short",
                 NO,
-                (f"sum by (reason) (increase(tse_reopened_total{{{_TSE}}}[1h]))", "{{reason}}"),
+                (f"sum by (reason) (increase(tse_lost_total{{{_TSE}}}[1h])) > 0", "{{reason}}"),
             )
         )
         .with_panel(
@@ -329,10 +381,13 @@ def _gateway(made: dashboard.Dashboard) -> dashboard.Dashboard:
         .with_panel(
             curve(
                 "Wrong tokens",
-                "Requests with a wrong token or none, in ten minutes",
+                "Requests in ten minutes with a wrong token, without one, or unseen after too many wrong ones",
                 "short",
                 many(5, 20),
-                (f"increase(tse_gateway_auth_failures_total{{{_OF}}}[10m])", "{{instance}}"),
+                (
+                    f"sum by (instance, reason) (increase(tse_gateway_auth_failures_total{{{_OF}}}[10m]))",
+                    "{{instance}}: {{reason}}",
+                ),
             )
         )
         .with_panel(
@@ -351,6 +406,37 @@ def _gateway(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "percentunit",
                 many(0.5, 0.9),
                 (f"rate(process_cpu_seconds_total{{{_OF}}}[$__rate_interval])", "{{instance}}"),
+            )
+        )
+        .with_panel(
+            curve(
+                "Clocks",
+                "What the clock of the gateway lacks, and by how much the time in signatures is ahead of it",
+                "s",
+                GOOD,
+                (f"tse_gateway_clock_offset_seconds{{{_OF}}}", "gateway {{instance}}"),
+                (f"tse_clock_offset_seconds{{{_TSE}}}", _SHORT),
+                signed=True,
+            )
+        )
+        .with_panel(
+            answer(
+                "Host's clock is kept right",
+                "Does the kernel say so? If not, the gateway asks time servers before it sets the time of a TSE",
+                f"tse_gateway_host_clock_synchronized{{{_OF}}}",
+                "{{instance}}",
+                span=8,
+            )
+        )
+        .with_panel(
+            number(
+                "Hung threads",
+                "USB accesses that never came back; pull that TSE or restart the host",
+                f"tse_gateway_hung_threads{{{_OF}}}",
+                "none",
+                NO,
+                "{{instance}}",
+                span=8,
             )
         )
         .with_panel(

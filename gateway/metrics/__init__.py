@@ -1,0 +1,48 @@
+"""Every Prometheus series that counts what happens. Callers use verbs; names, units and labels are decided here.
+
+`tse_...` tells about a TSE, `tse_gateway_...` about the gateway around it. `serial` has 64 upper-case hex digits.
+What merely is (a TSE's state, how full it is) stands in `gateway.fleet.measures` and `gateway.server.exposition`.
+"""
+
+from prometheus_client import CollectorRegistry, disable_created_metrics
+
+from gateway.metrics.clients import Clients
+from gateway.metrics.host import Host
+from gateway.metrics.locks import Locks
+from gateway.metrics.requests import Requests
+from gateway.metrics.scrape import Scrape
+from gateway.metrics.series import Series
+from gateway.metrics.signatures import Signatures
+from gateway.metrics.tses import Tses
+from gateway.metrics.upkeep import Upkeep
+
+
+class Metrics:
+    """The series of one gateway by subject, in a registry of their own; `clients` are counted one by one if wanted."""
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, site: str = "", clients: bool = False) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._site = site
+        # Without this each counter would bring one gauge more, which no dashboard reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        series = Series(self.registry)
+        self.tses = Tses(series)
+        self.signatures = Signatures(series)
+        self.upkeep = Upkeep(series)
+        self.locks = Locks(series)
+        self.clients = Clients(series, wanted=clients)
+        self.requests = Requests(series)
+        self.host = Host(series)
+
+    def adopt(self, serial: str) -> None:
+        """A TSE is there for the first time: what did not happen yet is 0, for nobody sees a counter begin with 1."""
+        for subject in (self.tses, self.signatures, self.upkeep, self.locks, self.requests):
+            subject.adopt(serial)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Body and content type for a scrape; `accept` as the scraper sent it decides on the format."""
+        return self.collected().encoded(accept)
+
+    def collected(self) -> Scrape:
+        """What a scrape shows, as of now."""
+        return Scrape(self.registry, self._site)
