@@ -79,7 +79,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         watch = await stack.enter_async_context(_watch(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        services = await stack.enter_async_context(api_services(settings, registry, metrics, watch.outages))
+        services = await stack.enter_async_context(api_services(settings, registry, metrics, watch.outages, care.clock))
         routes = api_v1.routes(services)
         web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
         port = await stack.enter_async_context(application.serving(web, settings, context))
@@ -112,12 +112,12 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def api_services(
-    settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog
+    settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog, clock: Clock
 ) -> AsyncIterator[Services]:
     """What the JSON API works with; at the end what was begun to be signed is brought to its end."""
     journal = Journal(settings.state_dir / JOURNAL)
     transactions = Transactions(registry, journal, metrics, lock_wait=settings.lock_wait, now=time.time)
-    administration = Administration(registry, lock_wait=settings.lock_wait)
+    administration = Administration(registry, lock_wait=settings.lock_wait, clock=clock)
     deletion = Deletion(registry, administration, settings.state_dir / "deleted")
     looking = asyncio.create_task(transactions.look_after_unclear_ends())
     try:
@@ -166,6 +166,11 @@ def rules(settings: Settings) -> Rules:
     )
 
 
+def clock_of(settings: Settings) -> Clock:
+    """The time for TSEs."""
+    return Clock([Server.parse(server) for server in settings.ntp_servers])
+
+
 def _care(settings: Settings) -> Care:
     secret = settings.time_admin_pin
     pins = Pins(secret.get_secret_value() if secret is not None else "")
@@ -173,7 +178,7 @@ def _care(settings: Settings) -> Care:
         register_secret(pin)
     return Care(
         pins=pins,
-        clock=Clock([Server.parse(server) for server in settings.ntp_servers]),
+        clock=clock_of(settings),
         self_test=settings.self_test,
         set_time=settings.set_time,
         client_id=settings.self_test_client,

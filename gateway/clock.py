@@ -118,6 +118,8 @@ class Clock:
 
     async def measure(self) -> bool:
         """Ask each server once; did enough of them agree?"""
+        if not self._servers:
+            return False
         samples = [sample for sample in await self._samples() if sample.error <= _LARGEST_ERROR]
         offset = _agreed(samples)
         if offset is None:

@@ -52,7 +52,7 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
         if not registry.devices():
             raise NoTse(_why(discovery.seen()))
         services = await stack.enter_async_context(
-            app.api_services(scratch, registry, metrics, OutageLog(settings.state_dir))
+            app.api_services(scratch, registry, metrics, OutageLog(settings.state_dir), app.clock_of(settings))
         )
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask

@@ -80,6 +80,7 @@ def setup(
     admin_pin_file: AdminPin = None,
     time_admin_pin_file: TimeAdminPin = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
 ) -> None:
     """Put a fresh TSE into service: asks for what is missing and names the consequences.
 
@@ -96,6 +97,7 @@ def setup(
             "admin_pin": asked.new(secrets.NEW_ADMIN_PIN, admin_pin_file, PIN_LENGTH),
             "time_admin_pin": asked.new(secrets.NEW_TIME_ADMIN_PIN, time_admin_pin_file, PIN_LENGTH),
             "client_ids": clients or [typer.prompt(cli.words(_CLIENT), err=True)],
+            "trust_system_clock": anyway,
         }
         await confirmed(cli, api, base, "setup", body, title=_WORKING, yes=yes)
         return known

@@ -34,10 +34,8 @@ _TESTING = Words("self test (up to a minute)", "Selbsttest (bis zu einer Minute)
 _CLIENT = Words("registered client id", "angemeldete Kasse (Client-ID)")
 _TIME_SET = Words("the TSE has the time {time}", "die TSE hat die Zeit {time}")
 _UNFIT = Words(
-    "the clock of this machine is not synchronised ({reason}): a wrong time goes onto receipts. "
-    "Set it right, or use --anyway",
-    "die Uhr dieses Rechners ist nicht synchronisiert ({reason}): eine falsche Zeit kommt auf Belege. "
-    "Erst richtigstellen, oder --anyway verwenden",
+    "{reason}. A wrong time goes onto receipts: set the clock of the gateway right, or use --anyway",
+    "{reason}. Eine falsche Zeit kommt auf Belege: die Uhr des Gateways richtigstellen, oder --anyway verwenden",
 )
 
 
@@ -119,17 +117,22 @@ def set_time(
     *,
     admin: Annotated[bool, typer.Option("--admin", help="Log in as Admin instead of TimeAdmin.")] = False,
     pin_file: TimeAdminPin = None,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Even if our own clock may be wrong.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
 ) -> None:
-    """Set the time of a TSE to that of the gateway; refuses when this machine's clock is not known to be right.
+    """Set the time of a TSE to that of the gateway; refused while its clock is not known to be right.
 
     Example: tse-gateway time --pin-file time_admin_pin
     """
-    if not (anyway or cli.url):
-        _check_clock(cli)
     pin = _pin(cli, pin_file, admin=admin)
-    body = {"user": "admin" if admin else "time_admin", "pin": pin}
-    found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))
+    body = {"user": "admin" if admin else "time_admin", "pin": pin, "trust_system_clock": anyway}
+    from gateway.client import Refused
+
+    try:
+        found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))
+    except Refused as refused:
+        if refused.reason == "clock_not_trusted":
+            raise ConfigurationError(cli.words(_UNFIT, reason=refused)) from None
+        raise
     if cli.as_json:
         cli.print_json(found)
     cli.say(_TIME_SET, time=found["time"])
@@ -138,19 +141,6 @@ def set_time(
 def _pin(cli: Cli, file: Path | None, *, admin: bool) -> str:
     name = secrets.ADMIN_PIN if admin else secrets.TIME_ADMIN_PIN
     return Secrets(cli.words).known(name, file, secrets.PIN_LENGTH)
-
-
-def _check_clock(cli: Cli) -> None:
-    import asyncio
-
-    from gateway.clock import Clock
-    from gateway.sntp import Server
-
-    clock = Clock([Server.parse(server) for server in cli.settings().ntp_servers])
-    if not clock.verdict.fit:
-        asyncio.run(clock.measure())
-    if not clock.verdict.fit:
-        raise ConfigurationError(cli.words(_UNFIT, reason=clock.verdict.reason))
 
 
 def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayErro
 from gateway.events import Event, event
 from gateway.fleet.credentials import LoginGuard
 from gateway.fleet.lease import Holder, Lease, LockQueue, Ticket
+from gateway.fleet.lockout import Lockout
 from gateway.fleet.notes import Notes
 from gateway.fleet.opening import Opening, T
 from gateway.fleet.passage import Call, Passage
@@ -63,7 +64,8 @@ class Device:
         self.attached = True
         self.notes = notes or Notes()
         self.guard = LoginGuard(self.notes, pin)
-        self.witness = Witness(serial, self.notes, self.guard, metrics)
+        self.lockout = Lockout(self.notes)
+        self.witness = Witness(serial, self.notes, self.guard, self.lockout, metrics)
         self._opening = Opening(driver)
         self._metrics = metrics
         self._clock = clock

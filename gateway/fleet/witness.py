@@ -6,12 +6,11 @@ from contextlib import suppress
 from gateway.errors import ProtocolError
 from gateway.fleet import deeds
 from gateway.fleet.credentials import LoginGuard
+from gateway.fleet.lockout import PUK, Lockout, shown
 from gateway.fleet.notes import Notes
 from gateway.metrics import Metrics
 from gateway.metrics.upkeep import User as Owner
 from gateway.tse.commands import (
-    ChangePin,
-    ChangePuk,
     DeregisterClient,
     HealthReply,
     Login,
@@ -26,17 +25,17 @@ from gateway.tse.commands import (
 from gateway.tse.fields import Command
 from gateway.tse.results import Result, tries_left
 
-_PUK = User.NONE  # whose tries are counted too; it belongs to no user
-_NAMES: dict[int, Owner] = {_PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
+_NAMES: dict[int, Owner] = {PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
 
 
 class Witness:
     """Of one TSE. `logged_in` are the users whose login went through the gateway and whose logout did not."""
 
-    def __init__(self, serial: str, notes: Notes, guard: LoginGuard, metrics: Metrics) -> None:
+    def __init__(self, serial: str, notes: Notes, guard: LoginGuard, lockout: Lockout, metrics: Metrics) -> None:
         self._serial = serial
         self._notes = notes
         self._guard = guard
+        self._lockout = lockout
         self._metrics = metrics
         self.logged_in: set[int] = set()
         self.health: HealthReply | None = None
@@ -50,7 +49,8 @@ class Witness:
             command = parse(raw)
         except ProtocolError:
             return
-        secret = _secret_of(command)
+        found = shown(command)
+        secret = None if found is None else found[0]
         if secret is not None:
             await self._saw_secret(command, secret, result)
         deeds.tell(self._serial, command, result, "" if secret is None else _NAMES.get(secret, ""))
@@ -102,19 +102,11 @@ class Witness:
         self._show_tries(secret, left)
         await self._notes.try_to_write(tries=tries)
         if result == Result.OK:
+            self._lockout.accepted(command)
             await self._guard.accepted(command)
+        elif result != Result.PIN_BLOCKED:  # which says nothing of this one
+            self._lockout.refused(command)
 
     def _show_tries(self, user: int, left: int | None) -> None:
         if user in _NAMES:
             self._metrics.upkeep.pin_tries(self._serial, _NAMES[user], left)
-
-
-def _secret_of(command: Command) -> int | None:
-    """Whose tries a wrong PIN or PUK in it costs."""
-    match command:
-        case Login(user=user) | ChangePin(user=user):
-            return user
-        case UnblockPin() | ChangePuk():
-            return _PUK
-        case _:
-            return None

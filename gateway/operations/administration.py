@@ -4,49 +4,42 @@ Who must be logged in is logged in by the PIN of the request and logged out agai
 visit. A login is tried once, never repeated: three wrong tries block a PIN.
 """
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 
-from gateway.errors import CommandRejected, GatewayError
+from gateway.clock import Clock, Verdict
+from gateway.errors import GatewayError
+from gateway.fleet.lockout import Secret
 from gateway.fleet.registry import Registry
+from gateway.operations import setup
 from gateway.operations.confirmations import Confirmations, Irreversible
+from gateway.operations.setup import Setup
 from gateway.operations.visit import Visit, visiting
 from gateway.tse.commands import (
     CLIENTS_PER_LIST,
     TRANSACTIONS_PER_LIST,
-    AbortExport,
-    AbortImport,
     ChangePin,
     ChangePuk,
     ClientList,
     Decommission,
     DeregisterClient,
-    EnableCtss,
-    ExportIfCspFails,
     FlashHealth,
     HealthReply,
-    Initialize,
     LastTransaction,
     ListClients,
     ListTransactions,
     Login,
     Logout,
     RegisterClient,
-    SelfTest,
     SetTime,
     TransactionList,
     TransactionReply,
     UnblockPin,
     User,
 )
-from gateway.tse.credentials import initial_credentials
-from gateway.tse.fields import Command
-from gateway.tse.info import Lifecycle, TseInfo
-
-_PUK_CHANGED, _ADMIN_CHANGED, _TIME_ADMIN_CHANGED = 1, 2, 4
 
 
 class NewerGeneration(GatewayError):
@@ -56,46 +49,43 @@ class NewerGeneration(GatewayError):
     status = HTTPStatus.NOT_IMPLEMENTED
 
 
-class NotFresh(GatewayError):
-    """Only a TSE that was never put into service can be set up."""
+class ClockNotTrusted(GatewayError):
+    """The clock of the gateway is not known to be right, and its time would be signed into every receipt."""
 
-    code = "not_fresh"
+    code = "clock_not_trusted"
     status = HTTPStatus.CONFLICT
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Setup:
-    """What a fresh TSE gets; secrets as bytes of digits."""
-
-    seed: bytes
-    admin_puk: bytes
-    admin_pin: bytes
-    time_admin_pin: bytes
-    client_ids: tuple[bytes, ...]
+    def __init__(self, verdict: Verdict) -> None:
+        known = "" if verdict.offset is None else f"; it seemed to lack {verdict.offset:.3f} s"
+        super().__init__(f"the time was not set: {verdict.reason}{known}")
+        self.offset = verdict.offset
 
 
 class Administration:
-    """The verbs of an operator. `now` in Unix seconds: the time that a TSE is set to."""
+    """The verbs of an operator. TSEs are set to the time of `clock`.
+
+    `trust_system_clock` sets a time that nobody vouches for: an operator who says so has read what may come of it.
+    """
 
     def __init__(
         self,
         registry: Registry,
         *,
         lock_wait: float,
-        now: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._lock_wait = lock_wait
-        self._now = now
-        self.confirmations = Confirmations(clock=clock)
+        self._clock = clock
+        self.confirmations = Confirmations(clock=steady)
 
     # ---- what needs no PIN --------------------------------------------------
 
     async def self_test(self, serial: str, client_id: bytes) -> None:
         """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
         async with self._visiting(serial, v1_only=True) as visit:
-            await _self_test(visit, client_id)
+            await visit.self_test(client_id)
 
     async def flash_health(self, serial: str) -> HealthReply:
         """State of the flash memory."""
@@ -120,17 +110,17 @@ class Administration:
 
     # ---- with the PIN of the operator ---------------------------------------
 
-    async def register_client(self, serial: str, pin: bytes, client_id: bytes) -> None:
+    async def register_client(self, serial: str, pin: Secret, client_id: bytes) -> None:
         """Once more does no harm."""
         async with self.logged_in(serial, User.ADMIN, pin) as visit:
             await visit.send(RegisterClient(client_id))
 
-    async def deregister_client(self, serial: str, pin: bytes, client_id: bytes) -> None:
+    async def deregister_client(self, serial: str, pin: Secret, client_id: bytes) -> None:
         """Refused while the client has open transactions."""
         async with self.logged_in(serial, User.ADMIN, pin) as visit:
             await visit.send(DeregisterClient(client_id))
 
-    async def clients(self, serial: str, pin: bytes) -> list[bytes]:
+    async def clients(self, serial: str, pin: Secret) -> list[bytes]:
         """All registered client ids."""
         async with self.logged_in(serial, User.ADMIN, pin) as visit:
             found: list[bytes] = []
@@ -140,27 +130,32 @@ class Administration:
                 if len(part) < CLIENTS_PER_LIST:
                     return found
 
-    async def set_time(self, serial: str, user: User, pin: bytes) -> int:
-        """Set the TSE to the clock of the gateway; the Unix time that it got."""
+    async def set_time(self, serial: str, user: User, pin: Secret, *, trust_system_clock: bool = False) -> int:
+        """Set the TSE to the clock of the gateway; the Unix time that it got.
+
+        Raises:
+            ClockNotTrusted: nobody says that this clock is right.
+        """
+        await self._check_clock(trust=trust_system_clock)
         async with self.logged_in(serial, user, pin) as visit:
-            now = int(self._now())
+            now = self._now()
             await visit.send(SetTime(now))
             return now
 
-    async def change_pin(self, serial: str, user: User, old: bytes, new: bytes) -> None:
+    async def change_pin(self, serial: str, user: User, old: Secret, new: bytes) -> None:
         """The old PIN logs in, so a wrong one costs one try and not two."""
         async with self.logged_in(serial, user, old) as visit:
-            await visit.send(ChangePin(user, old, new))
+            await visit.send(ChangePin(user, old.value, new))
 
-    async def change_puk(self, serial: str, old: bytes, new: bytes) -> None:
+    async def change_puk(self, serial: str, old: Secret, new: bytes) -> None:
         """One PUK serves both users."""
         async with self._visiting(serial, v1_only=True) as visit:
-            await visit.send(ChangePuk(old, new))
+            await visit.show(ChangePuk(old.value, new), risk=old.risk)
 
-    async def unblock(self, serial: str, user: User, puk: bytes, new_pin: bytes) -> None:
+    async def unblock(self, serial: str, user: User, puk: Secret, new_pin: bytes) -> None:
         """A new PIN after too many wrong tries."""
         async with self._visiting(serial, v1_only=True) as visit:
-            await visit.send(UnblockPin(user, puk, new_pin))
+            await visit.show(UnblockPin(user, puk.value, new_pin), risk=puk.risk)
 
     # ---- what cannot be undone ----------------------------------------------
 
@@ -170,23 +165,15 @@ class Administration:
         Raises:
             NotConfirmed: `token` does not allow it.
             NotFresh: it is in service, or was.
+            ClockNotTrusted: nobody says that this clock is right.
         """
+        await self._check_clock(trust=given.trust_system_clock)
         async with self._visiting(serial, v1_only=True) as visit:
-            info = await visit.info()
-            if info.lifecycle != Lifecycle.UNINITIALIZED:
-                raise NotFresh("this TSE was put into service already")
+            info = await setup.check_fresh(visit)
             self.confirmations.use(visit.device.serial, Irreversible.SETUP, token)
-            with suppress(CommandRejected):  # a fresh TSE fails it, and yet wants to have been tested once
-                await _self_test(visit, given.client_ids[0])
-            for command in _setup_commands(info, given):
-                await visit.send(command)
-            await _self_test(visit, given.client_ids[0])
-            for command in (EnableCtss(), ExportIfCspFails(enabled=True), Initialize(), SetTime(int(self._now()))):
-                await visit.send(command)
-            for user in (User.TIME_ADMIN, User.ADMIN):
-                await visit.send(Logout(user))
+            await setup.put_into_service(visit, info, given, self._now)
 
-    async def decommission(self, serial: str, pin: bytes, token: str) -> None:
+    async def decommission(self, serial: str, pin: Secret, token: str) -> None:
         """The end of a TSE; `NotConfirmed` unless `token` allows it."""
         device = self._registry.find(serial)
         self.confirmations.use(device.serial, Irreversible.DECOMMISSION, token)
@@ -194,10 +181,14 @@ class Administration:
             await visit.send(Decommission())
 
     @asynccontextmanager
-    async def logged_in(self, serial: str, user: User, pin: bytes) -> AsyncIterator[Visit]:
-        """A visit in which `user` is logged in, by one try."""
+    async def logged_in(self, serial: str, user: User, pin: Secret) -> AsyncIterator[Visit]:
+        """A visit in which `user` is logged in, by one try.
+
+        Raises:
+            PinWithheld: it may lock the TSE, and nobody said that this may be risked.
+        """
         async with self._visiting(serial, v1_only=True) as visit:
-            await visit.send(Login(user, pin))
+            await visit.show(Login(user, pin.value), risk=pin.risk)
             try:
                 yield visit
             finally:
@@ -205,6 +196,18 @@ class Administration:
                     await visit.send(Logout(user))
 
     # ---- below: how ---------------------------------------------------------
+
+    async def _check_clock(self, *, trust: bool) -> None:
+        if trust:
+            return
+        if not self._clock.verdict.fit:
+            await self._clock.measure()
+        verdict = self._clock.verdict
+        if not verdict.fit:
+            raise ClockNotTrusted(verdict)
+
+    def _now(self) -> int:
+        return math.floor(self._clock.now() + 0.5)
 
     @asynccontextmanager
     async def _visiting(self, serial: str, *, v1_only: bool = False) -> AsyncIterator[Visit]:
@@ -220,23 +223,3 @@ class Administration:
                 if not device.failed.is_set():
                     with suppress(GatewayError):  # the snapshot follows; what counts is done
                         await device.read_info()
-
-
-async def _self_test(visit: Visit, client_id: bytes) -> None:
-    for command in (AbortImport(), AbortExport()):
-        with suppress(CommandRejected):  # there was nothing to abort
-            await visit.send(command)
-    await visit.send(SelfTest(client_id))
-
-
-def _setup_commands(info: TseInfo, given: Setup) -> list[Command]:
-    """PUK, PINs and clients, without what an earlier try has done already."""
-    initial = initial_credentials(given.seed, info.serial)
-    done = info.credentials_changed
-    commands: list[Command] = [] if done & _PUK_CHANGED else [ChangePuk(initial.admin_puk, given.admin_puk)]
-    for user, changed, first, new in (
-        (User.TIME_ADMIN, _TIME_ADMIN_CHANGED, initial.time_admin_pin, given.time_admin_pin),
-        (User.ADMIN, _ADMIN_CHANGED, initial.admin_pin, given.admin_pin),
-    ):
-        commands += [Login(user, new)] if done & changed else [Login(user, first), ChangePin(user, first, new)]
-    return [*commands, *map(RegisterClient, given.client_ids)]

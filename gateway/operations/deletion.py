@@ -17,6 +17,7 @@ from pathlib import Path
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.files import write_private
 from gateway.fleet.device import Device
+from gateway.fleet.lockout import Secret
 from gateway.fleet.registry import Registry
 from gateway.operations import exports
 from gateway.operations.administration import Administration
@@ -77,7 +78,7 @@ class Deletion:
         self._directory = directory
         self._now = now
 
-    async def delete(self, serial: str, pin: bytes, proof: Proof, token: str) -> Rest:
+    async def delete(self, serial: str, pin: Secret, proof: Proof, token: str) -> Rest:
         """Delete everything up to now; gives what came after the export.
 
         Raises:

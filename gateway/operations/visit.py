@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from gateway.errors import DeviceGone, InvalidSession
+from gateway.errors import CommandRejected, DeviceGone, InvalidSession
 from gateway.fleet.device import Device
 from gateway.fleet.lease import Lease
+from gateway.tse.commands import AbortExport, AbortImport, SelfTest
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
@@ -31,6 +32,17 @@ class Visit:
         """The data of the response; `CommandRejected` when the TSE refuses."""
         self._check()
         return await self.device.command(command.encode(), self.lease)
+
+    async def show(self, command: Command, *, risk: bool) -> bytes:
+        """`send` for what shows a PIN or PUK; `PinWithheld` if that may lock the TSE and must not be risked."""
+        return await self.device.lockout.send(command, self.send, risk=risk)
+
+    async def self_test(self, client_id: bytes) -> None:
+        """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
+        for command in (AbortImport(), AbortExport()):
+            with suppress(CommandRejected):  # there was nothing to abort
+                await self.send(command)
+        await self.send(SelfTest(client_id))
 
     async def info(self) -> TseInfo:
         """A fresh reading of the info sector."""

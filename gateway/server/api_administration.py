@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from gateway.operations.administration import Setup
+from gateway.fleet.lockout import Secret
 from gateway.operations.confirmations import VALID_SECONDS
 from gateway.operations.deletion import Proof
+from gateway.operations.setup import Setup
 from gateway.server.endpoint import Call
 from gateway.server.replies import Clients, ConfirmationAnswer, Deleted, Done, TimeSet
 from gateway.server.schemas import (
@@ -21,6 +22,7 @@ from gateway.server.schemas import (
     PukBody,
     SelfTestBody,
     SetupBody,
+    ShowsPin,
     TimeBody,
     UnblockBody,
 )
@@ -38,13 +40,16 @@ async def run_self_test(call: Call[OfTse, SelfTestBody]) -> Done:
 async def set_time(call: Call[OfTse, TimeBody]) -> TimeSet:
     """By the clock of the gateway."""
     body = call.body
-    moment = await call.services.administration.set_time(call.params.serial, _USERS[body.user], _secret(body.pin))
+    moment = await call.services.administration.set_time(
+        call.params.serial, _USERS[body.user], _shown(body, body.pin), trust_system_clock=body.trust_system_clock
+    )
     return TimeSet(time=datetime.fromtimestamp(moment, UTC))
 
 
 async def list_clients(call: Call[OfTse, AdminBody]) -> Clients:
     """All registered ones."""
-    found = await call.services.administration.clients(call.params.serial, _secret(call.body.admin_pin))
+    body = call.body
+    found = await call.services.administration.clients(call.params.serial, _shown(body, body.admin_pin))
     return Clients(client_ids=[client.decode(errors="replace") for client in found])
 
 
@@ -52,7 +57,7 @@ async def register_client(call: Call[OfTse, ClientBody]) -> Done:
     """Once more does no harm."""
     body = call.body
     await call.services.administration.register_client(
-        call.params.serial, _secret(body.admin_pin), body.client_id.encode()
+        call.params.serial, _shown(body, body.admin_pin), body.client_id.encode()
     )
     return Done()
 
@@ -61,7 +66,7 @@ async def deregister_client(call: Call[OfTse, ClientBody]) -> Done:
     """Refused while it has open transactions."""
     body = call.body
     await call.services.administration.deregister_client(
-        call.params.serial, _secret(body.admin_pin), body.client_id.encode()
+        call.params.serial, _shown(body, body.admin_pin), body.client_id.encode()
     )
     return Done()
 
@@ -70,7 +75,7 @@ async def change_pin(call: Call[OfTse, PinBody]) -> Done:
     """By who knows the old one."""
     body = call.body
     await call.services.administration.change_pin(
-        call.params.serial, _USERS[body.user], _secret(body.old_pin), _secret(body.new_pin)
+        call.params.serial, _USERS[body.user], _shown(body, body.old_pin), _secret(body.new_pin)
     )
     return Done()
 
@@ -78,7 +83,7 @@ async def change_pin(call: Call[OfTse, PinBody]) -> Done:
 async def change_puk(call: Call[OfTse, PukBody]) -> Done:
     """One PUK serves both users."""
     body = call.body
-    await call.services.administration.change_puk(call.params.serial, _secret(body.old_puk), _secret(body.new_puk))
+    await call.services.administration.change_puk(call.params.serial, _shown(body, body.old_puk), _secret(body.new_puk))
     return Done()
 
 
@@ -86,7 +91,7 @@ async def unblock_pin(call: Call[OfTse, UnblockBody]) -> Done:
     """A new PIN by the PUK."""
     body = call.body
     await call.services.administration.unblock(
-        call.params.serial, _USERS[body.user], _secret(body.puk), _secret(body.new_pin)
+        call.params.serial, _USERS[body.user], _shown(body, body.puk), _secret(body.new_pin)
     )
     return Done()
 
@@ -113,6 +118,8 @@ async def set_up(call: Call[OfTse, SetupBody]) -> Done:
         admin_pin=_secret(body.admin_pin),
         time_admin_pin=_secret(body.time_admin_pin),
         client_ids=tuple(client.encode() for client in body.client_ids),
+        trust_system_clock=body.trust_system_clock,
+        risk_lockout=body.risk_lockout,
     )
     await call.services.administration.set_up(call.params.serial, given, body.confirmation)
     return Done()
@@ -121,7 +128,7 @@ async def set_up(call: Call[OfTse, SetupBody]) -> Done:
 async def decommission(call: Call[OfTse, DecommissionBody]) -> Done:
     """For good."""
     body = call.body
-    await call.services.administration.decommission(call.params.serial, _secret(body.admin_pin), body.confirmation)
+    await call.services.administration.decommission(call.params.serial, _shown(body, body.admin_pin), body.confirmation)
     return Done()
 
 
@@ -129,8 +136,14 @@ async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
     """Only against the proof of a full export."""
     body = call.body
     proof = Proof(body.cursor, body.sha256)
-    kept = await call.services.deletion.delete(call.params.serial, _secret(body.admin_pin), proof, body.confirmation)
+    kept = await call.services.deletion.delete(
+        call.params.serial, _shown(body, body.admin_pin), proof, body.confirmation
+    )
     return Deleted(rest_file=kept.name, rest_base64=base64.b64encode(kept.data).decode())
+
+
+def _shown(body: ShowsPin, value: SecretStr) -> Secret:
+    return Secret(_secret(value), body.risk_lockout)
 
 
 def _secret(value: SecretStr) -> bytes:

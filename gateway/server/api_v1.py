@@ -7,8 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError, UnknownDevice
+from gateway.fleet.lockout import KnownWrong, LastTry
 from gateway.fleet.outages import OutagesUnreadable
-from gateway.operations.administration import NewerGeneration, NotFresh
+from gateway.operations.administration import ClockNotTrusted, NewerGeneration
 from gateway.operations.confirmations import NotConfirmed
 from gateway.operations.deletion import NotExported, RestNotKept
 from gateway.operations.exports import CursorInvalid, NothingToExport
@@ -16,6 +17,7 @@ from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
 from gateway.operations.masterdata import NoCertificate
 from gateway.operations.receipt import NoQrCode
+from gateway.operations.setup import NotFresh
 from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
 from gateway.server import api_administration as administration
@@ -37,7 +39,8 @@ _TRANSACTION = f"{_TSE}/transactions/{{number}}"
 _ASKED: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, LockRefused, CommandRejected, ProtocolError)
 _READ: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, StoreClosed, ProtocolError)
 _SIGNED: tuple[type[GatewayError], ...] = (*_ASKED, KeyReused, JournalFailed)
-_USERS: tuple[type[GatewayError], ...] = (*_ASKED, NewerGeneration)
+_BY_COMMAND: tuple[type[GatewayError], ...] = (*_ASKED, NewerGeneration)
+_USERS: tuple[type[GatewayError], ...] = (*_BY_COMMAND, LastTry, KnownWrong)
 _IRREVERSIBLE: tuple[type[GatewayError], ...] = (*_USERS, NotConfirmed)
 
 _KNOWN = "TSEs"
@@ -73,7 +76,7 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
              transactions.cancel_transaction, ReceiptAnswer, OfTransaction, schemas.CancelBody, _SIGNED, keyed=True,
              description="The gateway never does this by itself; it signs AVBelegabbruch as Kassenbeleg-V1."),
     Endpoint("GET", f"{_TSE}/transactions/open", _SIGNING, "Open transactions of a client, or of all",
-             transactions.open_transactions, replies.OpenTransactions, OfClient, NoBody, _USERS),
+             transactions.open_transactions, replies.OpenTransactions, OfClient, NoBody, _BY_COMMAND),
     Endpoint("GET", f"{_TSE}/transactions/last", _SIGNING, "The last signed step of a client, or of any",
              transactions.last_transaction, ReceiptAnswer, OfClient, NoBody,
              (*_ASKED, StoreClosed, TransactionNotFound)),
@@ -102,9 +105,9 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
              outages.get_outages_page, outages.HTML, schemas.OutageFilter, NoBody, (OutagesUnreadable,)),
 
     Endpoint("POST", f"{_TSE}/self-test", _OPERATOR, "Run the self test; takes up to a minute",
-             administration.run_self_test, replies.Done, OfTse, schemas.SelfTestBody, _USERS),
+             administration.run_self_test, replies.Done, OfTse, schemas.SelfTestBody, _BY_COMMAND),
     Endpoint("POST", f"{_TSE}/time", _OPERATOR, "Set the time of the TSE to that of the gateway",
-             administration.set_time, replies.TimeSet, OfTse, schemas.TimeBody, _USERS),
+             administration.set_time, replies.TimeSet, OfTse, schemas.TimeBody, (*_USERS, ClockNotTrusted)),
     Endpoint("POST", f"{_TSE}/clients/list", _OPERATOR, "List the registered clients",
              administration.list_clients, replies.Clients, OfTse, schemas.AdminBody, _USERS,
              description="A POST, since the TSE asks for the PIN of its Admin; costs two signatures."),
@@ -122,7 +125,8 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
              administration.ask_confirmation, replies.ConfirmationAnswer, OfTse, schemas.ConfirmationBody,
              (UnknownDevice,)),
     Endpoint("POST", f"{_TSE}/setup", _OPERATOR, "Put a fresh TSE into service",
-             administration.set_up, replies.Done, OfTse, schemas.SetupBody, (*_IRREVERSIBLE, NotFresh)),
+             administration.set_up, replies.Done, OfTse, schemas.SetupBody,
+             (*_IRREVERSIBLE, NotFresh, ClockNotTrusted)),
     Endpoint("POST", f"{_TSE}/decommission", _OPERATOR, "Take a TSE out of service for good",
              administration.decommission, replies.Done, OfTse, schemas.DecommissionBody, _IRREVERSIBLE),
     Endpoint("POST", f"{_TSE}/delete-stored-data", _OPERATOR, "Delete the log messages in a TSE",

@@ -7,6 +7,8 @@ from aiohttp import web
 
 from gateway import log as logs
 from gateway.errors import CommandRejected, GatewayError, Unauthorized, UnknownDevice
+from gateway.fleet.lockout import PinWithheld
+from gateway.operations.administration import ClockNotTrusted
 from gateway.operations.exports import NothingToExport
 from gateway.operations.history import TransactionNotFound
 from gateway.server.replies import Place, Problem
@@ -56,6 +58,10 @@ def of_error(error: GatewayError) -> web.Response:
         problem = problem.model_copy(
             update={"type": _TYPE + code, "code": code, "device_result": error.result, "tries_left": tries}
         )
+    if isinstance(error, PinWithheld):
+        problem = problem.model_copy(update={"tries_left": error.tries_left})
+    if isinstance(error, ClockNotTrusted):
+        problem = problem.model_copy(update={"clock_offset_seconds": error.offset})
     if isinstance(error, InvalidRequest) and error.places:
         problem = problem.model_copy(update={"errors": error.places})
     return _answer(problem)

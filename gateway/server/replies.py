@@ -36,6 +36,7 @@ class Problem(_Answer):
     request_id: str = Field(description="the same as in the gateway's log")
     device_result: int | None = Field(None, description="result code of the TSE")
     tries_left: int | None = Field(None, description="tries left before the PIN or PUK is blocked")
+    clock_offset_seconds: float | None = Field(None, description="what the clock of the gateway seemed to lack")
     errors: list[Place] | None = None
 
 

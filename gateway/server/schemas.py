@@ -205,7 +205,25 @@ class SelfTestBody(_Body):
     client_id: ClientId
 
 
-class AdminBody(_Body):
+class ShowsPin(_Body):
+    """What shows a PIN or PUK to the TSE."""
+
+    risk_lockout: bool = Field(
+        default=False,
+        description="send the PIN or PUK even if it is the last try or was wrong before: when it fails, "
+        "a PIN is blocked until the PUK unblocks it, and a blocked PUK ends the administration of the TSE for ever",
+    )
+
+
+class _SetsTime(_Body):
+    trust_system_clock: bool = Field(
+        default=False,
+        description="set the time though nothing says that the clock of the gateway is right: "
+        "a wrong time is signed into every receipt",
+    )
+
+
+class AdminBody(ShowsPin):
     """The PIN of the TSE's Admin."""
 
     admin_pin: Pin
@@ -217,14 +235,14 @@ class ClientBody(AdminBody):
     client_id: ClientId
 
 
-class TimeBody(_Body):
+class TimeBody(_SetsTime, ShowsPin):
     """Who sets the time; it is the gateway's own."""
 
     user: Literal["admin", "time_admin"] = "time_admin"
     pin: Pin
 
 
-class PinBody(_Body):
+class PinBody(ShowsPin):
     """A new PIN of a user who knows the old one."""
 
     user: Literal["admin", "time_admin"]
@@ -232,14 +250,14 @@ class PinBody(_Body):
     new_pin: Pin
 
 
-class PukBody(_Body):
+class PukBody(ShowsPin):
     """A new PUK."""
 
     old_puk: Puk
     new_puk: Puk
 
 
-class UnblockBody(_Body):
+class UnblockBody(ShowsPin):
     """A new PIN by the PUK."""
 
     user: Literal["admin", "time_admin"]
@@ -256,7 +274,7 @@ class ConfirmationBody(_Body):
 _Token = Annotated[str, Field(max_length=64, description="token of the confirmation for this TSE and this action")]
 
 
-class SetupBody(_Body):
+class SetupBody(_SetsTime, ShowsPin):
     """Everything that a fresh TSE needs. Write PINs and PUK down: nobody can reset them."""
 
     confirmation: _Token

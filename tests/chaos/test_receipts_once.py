@@ -9,6 +9,7 @@ import os
 import random
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,7 +83,11 @@ def _judge(street: Street, messages: list[LogMessage]) -> None:
 async def _sell(street: Street, serial: str, till: int) -> None:
     for number in range(till, RECEIPTS, TILLS):
         key = f"till-{till}-{number}"
-        body = {"client_id": f"POS-{till}", "process_type": "SonstigerVorgang", "process_data": _data(key)}
+        body: dict[str, object] = {
+            "client_id": f"POS-{till}",
+            "process_type": "SonstigerVorgang",
+            "process_data": _data(key),
+        }
         tries = 0
         while key not in street.answers:
             running = street.running
@@ -118,12 +123,14 @@ async def _made_ready(directory: Path) -> str:
 async def _warmed_up(running: Process, serial: str) -> None:
     """Each start of the simulator is a power cycle: self test and time, as an operator does."""
     await _post(running, f"{serial}/self-test", {"client_id": "POS-0"})
-    status, answer = await _post(running, f"{serial}/time", {"pin": TIME_ADMIN_PIN.decode()})
+    status, answer = await _post(
+        running, f"{serial}/time", {"pin": TIME_ADMIN_PIN.decode(), "trust_system_clock": True}
+    )
     assert status == 200, answer
 
 
 async def _post(
-    running: Process, path: str, body: dict[str, str], key: str | None = None
+    running: Process, path: str, body: Mapping[str, object], key: str | None = None
 ) -> tuple[int, dict[str, object]]:
     headers = {"Authorization": f"Bearer {running.token}"} | ({"Idempotency-Key": key} if key else {})
     url = f"https://127.0.0.1:{running.port}/api/v1/tses/{path}"

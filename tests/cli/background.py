@@ -86,20 +86,21 @@ def settings_of(state_dir: Path, **given: Any) -> Settings:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Running]:
-    """From here to the end of the block."""
+def running(settings: Settings, *, knows_time: bool = True) -> Iterator[Running]:
+    """From here to the end of the block; `knows_time`: a time server vouches for the gateway's clock."""
     up, end = threading.Event(), asyncio.Event()
     made: list[Running] = []
     trouble: list[BaseException] = []
 
     async def live() -> None:
         try:
-            async with app.running(settings) as gateway, time_server(right_time) as server:
-                environment = environment_of(settings, gateway.port)
-                environment["GATEWAY_NTP_SERVERS"] = f"{server.host}:{server.port}"
-                made.append(Running(gateway, asyncio.get_running_loop(), environment))
-                up.set()
-                await end.wait()
+            async with time_server(right_time) as server:
+                asked = (f"{server.host}:{server.port}",) if knows_time else ()
+                async with app.running(settings.model_copy(update={"ntp_servers": asked})) as gateway:
+                    environment = environment_of(settings, gateway.port)
+                    made.append(Running(gateway, asyncio.get_running_loop(), environment))
+                    up.set()
+                    await end.wait()
         except BaseException as error:
             trouble.append(error)
             raise

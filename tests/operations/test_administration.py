@@ -1,20 +1,30 @@
 """What the operations of an operator do beside their purpose."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gateway.errors import CommandRejected
-from gateway.operations.administration import Administration, NewerGeneration
+from gateway.clock import Clock, Kernel
+from gateway.errors import CommandRejected, DeviceTimeout
+from gateway.fleet.lockout import KnownWrong, LastTry, Lockout, Secret
+from gateway.fleet.notes import Notes
+from gateway.operations.administration import Administration, ClockNotTrusted, NewerGeneration
 from gateway.operations.wanted import Action, Wanted
-from gateway.tse.commands import User
+from gateway.tse.commands import Login, User
+from gateway.tse.fields import Command
+from gateway.tse.results import Result
 from tests.operations.conftest import Shop
-from tests.support import ADMIN_PIN, NOW
+from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN
+from tests.time_server import answer_to, time_server
+
+CLIENTS = [b"POS-1", b"POS-2"]
 
 
 @pytest.fixture
 def administration(shop: Shop) -> Administration:
-    return Administration(shop.registry, lock_wait=1, now=lambda: float(NOW))
+    clock = Clock(kernel=lambda: Kernel(synchronised=True), wall=lambda: float(NOW))
+    return Administration(shop.registry, lock_wait=1, clock=clock)
 
 
 async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
@@ -22,7 +32,7 @@ async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
 ) -> None:
     before = shop.registry.devices()[0].info.created_signatures
     with pytest.raises(CommandRejected, match="not registered"):
-        await administration.deregister_client(shop.serial, ADMIN_PIN, b"POS-9")
+        await administration.deregister_client(shop.serial, Secret(ADMIN_PIN), b"POS-9")
     device = shop.registry.devices()[0]
     assert device.lease is None
     assert device.info.created_signatures == before + 2  # login and logout
@@ -30,9 +40,108 @@ async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
 
 async def test_a_wrong_pin_is_tried_once(shop: Shop, administration: Administration) -> None:
     with pytest.raises(CommandRejected, match="2 tries left"):
-        await administration.set_time(shop.serial, User.TIME_ADMIN, b"00000")
+        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(b"00000"))
     with pytest.raises(CommandRejected, match="1 tries left"):
-        await administration.change_pin(shop.serial, User.TIME_ADMIN, b"00000", b"11111")
+        await administration.change_pin(shop.serial, User.TIME_ADMIN, Secret(b"00001"), b"11111")
+
+
+def tries(shop: Shop, whose: User) -> int:
+    state = shop.tse._core.state
+    return state.puk.tries if whose is User.NONE else state.pins[whose].tries
+
+
+async def test_the_last_try_is_kept_unless_somebody_takes_the_risk(shop: Shop, administration: Administration) -> None:
+    for wrong in (b"00000", b"00001"):
+        with pytest.raises(CommandRejected):
+            await administration.clients(shop.serial, Secret(wrong))
+    with pytest.raises(LastTry, match="blocked until the PUK") as withheld:
+        await administration.clients(shop.serial, Secret(ADMIN_PIN))
+    assert (withheld.value.tries_left, tries(shop, User.ADMIN)) == (1, 1)
+    assert await administration.clients(shop.serial, Secret(ADMIN_PIN, risk=True)) == CLIENTS
+    assert tries(shop, User.ADMIN) == 3
+    assert await administration.clients(shop.serial, Secret(ADMIN_PIN)) == CLIENTS
+
+
+async def test_the_last_try_of_the_puk_is_the_last_of_all(shop: Shop, administration: Administration) -> None:
+    with pytest.raises(CommandRejected, match="2 tries left"):
+        await administration.change_puk(shop.serial, Secret(b"000000"), b"111111")
+    with pytest.raises(CommandRejected, match="1 tries left"):
+        await administration.unblock(shop.serial, User.ADMIN, Secret(b"000001"), b"11111")
+    with pytest.raises(LastTry, match="nobody can ever administer"):
+        await administration.change_puk(shop.serial, Secret(PUK), b"111111")
+    assert tries(shop, User.NONE) == 1
+    await administration.change_puk(shop.serial, Secret(PUK, risk=True), b"111111")
+    assert tries(shop, User.NONE) == 3
+
+
+async def test_a_pin_that_was_wrong_is_not_sent_again_until_there_is_a_new_one(
+    shop: Shop, administration: Administration
+) -> None:
+    with pytest.raises(CommandRejected):
+        await administration.clients(shop.serial, Secret(b"54321"))
+    with pytest.raises(KnownWrong, match="refused this PIN of the Admin before"):
+        await administration.clients(shop.serial, Secret(b"54321"))
+    assert tries(shop, User.ADMIN) == 2
+    await administration.change_pin(shop.serial, User.ADMIN, Secret(ADMIN_PIN), b"54321")
+    assert await administration.clients(shop.serial, Secret(b"54321")) == CLIENTS
+
+
+async def test_what_a_till_mistypes_is_known_too(shop: Shop, administration: Administration) -> None:
+    device = shop.registry.devices()[0]
+    for wrong in (b"00000", b"00001"):
+        with pytest.raises(CommandRejected):
+            await device.command(Login(User.TIME_ADMIN, wrong).encode())
+    with pytest.raises(KnownWrong):
+        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(b"00000"))
+    with pytest.raises(LastTry):
+        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN))
+
+
+async def test_a_pin_that_the_tse_did_not_look_at_costs_nothing(shop: Shop, administration: Administration) -> None:
+    device = shop.registry.devices()[0]
+    with pytest.raises(CommandRejected):
+        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(b"00000"))
+
+    async def refuse(_: Command) -> bytes:
+        raise CommandRejected(Result.NEEDS_SELF_TEST, "")
+
+    with pytest.raises(CommandRejected):
+        await device.lockout.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
+    assert device.notes.note.tries == {User.TIME_ADMIN: 2}
+
+
+async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "notes.json"
+
+    async def lost(_: Command) -> bytes:
+        raise DeviceTimeout("no answer")
+
+    for _ in range(2):
+        with pytest.raises(DeviceTimeout):
+            await Lockout(Notes(path)).send(Login(User.ADMIN, ADMIN_PIN), lost, risk=False)
+    with pytest.raises(LastTry):
+        await Lockout(Notes(path)).send(Login(User.ADMIN, ADMIN_PIN), lost, risk=False)
+
+
+async def test_a_clock_that_nobody_vouches_for_sets_no_time_unless_an_operator_says_so(shop: Shop) -> None:
+    before = shop.registry.devices()[0].info.created_signatures
+    clock = Clock(kernel=lambda: Kernel(synchronised=False), wall=lambda: float(NOW + 77))
+    administration = Administration(shop.registry, lock_wait=1, clock=clock)
+    with pytest.raises(ClockNotTrusted, match="no time server is set"):
+        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN))
+    assert shop.registry.devices()[0].info.created_signatures == before
+    moment = await administration.set_time(
+        shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN), trust_system_clock=True
+    )
+    assert moment == NOW + 77
+
+
+async def test_time_servers_are_asked_when_an_operator_wants_the_time_set(shop: Shop) -> None:
+    async with time_server(lambda asked: answer_to(asked, received=NOW + 100, sent=NOW + 100)) as server:
+        clock = Clock([server], kernel=lambda: Kernel(synchronised=False), wall=lambda: float(NOW))
+        administration = Administration(shop.registry, lock_wait=1, clock=clock)
+        moment = await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN))
+    assert abs(moment - NOW - 100) <= 1
 
 
 async def test_what_firmware_2_does_otherwise_is_refused_before_it_is_tried(
@@ -41,7 +150,7 @@ async def test_what_firmware_2_does_otherwise_is_refused_before_it_is_tried(
     device = shop.registry.devices()[0]
     device.info = replace(device.info, software_version=0x0002_00_00)
     with pytest.raises(NewerGeneration, match=r"firmware 2\.0\.0"):
-        await administration.clients(shop.serial, ADMIN_PIN)
+        await administration.clients(shop.serial, Secret(ADMIN_PIN))
     with pytest.raises(NewerGeneration):
         await administration.open_transactions(shop.serial, b"")
 

@@ -17,6 +17,7 @@ RECEIPT = {
     "process_data": "Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar",
 }
 SECRETS = {"admin_puk": "123456", "admin_pin": "12345", "time_admin_pin": "98765"}
+SETUP = SECRETS | {"trust_system_clock": True}  # whether the clock of this machine is right is no matter of tests
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ def settings_for(tmp_path: Path, **given: Any) -> Settings:
         "address": "127.0.0.1",
         "api_token": SecretStr(TOKEN),
         "stop_timeout": 5,
+        "ntp_servers": "none",
         "simulators": 1,
     }
     return Settings.model_validate(values | given)

@@ -12,7 +12,7 @@ from gateway import log as logs
 from gateway.operations.confirmations import Confirmations, Irreversible, NotConfirmed
 from gateway.tse import archive
 from gateway.tse.logmessage import LogMessage
-from tests.server.api import RECEIPT, SECRETS, Api, Reply, api_of, make_ready
+from tests.server.api import RECEIPT, SECRETS, SETUP, Api, Reply, api_of, make_ready
 from tests.server.shop import Served
 
 PIN = {"admin_pin": "12345"}
@@ -53,25 +53,25 @@ async def confirmed(api: Api, action: str) -> str:
 
 async def test_a_fresh_tse_is_set_up_and_sells(fresh: Api) -> None:
     answer = await fresh.post(
-        "/setup", SECRETS | {"client_ids": ["POS-1", "POS-2"], "confirmation": await confirmed(fresh, "setup")}
+        "/setup", SETUP | {"client_ids": ["POS-1", "POS-2"], "confirmation": await confirmed(fresh, "setup")}
     )
     assert answer.json == {"done": True}
     told = (await fresh.get()).json
     assert (told["lifecycle"], told["credentials_changed"], told["registered_clients"]) == ("initialized", True, 2)
     assert (await fresh.post("/sign", RECEIPT)).status == 200
     again = await fresh.post(
-        "/setup", SECRETS | {"client_ids": ["POS-1"], "confirmation": await confirmed(fresh, "setup")}
+        "/setup", SETUP | {"client_ids": ["POS-1"], "confirmation": await confirmed(fresh, "setup")}
     )
     assert (again.status, again.json["code"]) == (409, "not_fresh")
 
 
 async def test_a_setup_with_the_wrong_seed_costs_one_try_and_tells_how_many_are_left(fresh: Api) -> None:
-    body = SECRETS | {"client_ids": ["POS-1"], "credential_seed": "SomebodyElse"}
+    body = SETUP | {"client_ids": ["POS-1"], "credential_seed": "SomebodyElse"}
     answer = await fresh.post("/setup", body | {"confirmation": await confirmed(fresh, "setup")})
     assert (answer.status, answer.json["code"], answer.json["tries_left"]) == (403, "authentication_failed", 2)
     without = await fresh.post("/setup", body | {"confirmation": "x"})
     assert (without.status, without.json["code"]) == (403, "not_confirmed")
-    right = SECRETS | {"client_ids": ["POS-1"], "confirmation": await confirmed(fresh, "setup")}
+    right = SETUP | {"client_ids": ["POS-1"], "confirmation": await confirmed(fresh, "setup")}
     assert (await fresh.post("/setup", right)).status == 200
 
 
@@ -94,9 +94,15 @@ async def test_more_clients_than_fit_one_list(api: Api) -> None:
 async def test_pins_and_puk_are_changed_and_a_blocked_pin_is_unblocked(api: Api) -> None:
     changed = await api.post("/pin", {"user": "admin", "old_pin": "12345", "new_pin": "54321"})
     assert changed.status == 200
-    tries = [(await api.post("/clients/list", PIN)).json for _ in range(4)]
-    assert [answer.get("tries_left") for answer in tries] == [2, 1, 0, None]
-    assert tries[-1]["code"] == "pin_blocked"
+    first, again = [(await api.post("/clients/list", PIN)).json for _ in range(2)]
+    assert (first["code"], first["tries_left"]) == ("authentication_failed", 2)
+    assert (again["code"], again["tries_left"]) == ("known_wrong", 2)
+    assert (await api.post("/clients/list", {"admin_pin": "11111"})).json["tries_left"] == 1
+    withheld = await api.post("/clients/list", {"admin_pin": "54321"})
+    assert (withheld.status, withheld.json["code"], withheld.json["tries_left"]) == (403, "last_try", 1)
+    risky = PIN | {"risk_lockout": True}
+    tries = [(await api.post("/clients/list", risky)).json for _ in range(2)]
+    assert [answer["code"] for answer in tries] == ["authentication_failed", "pin_blocked"]
     assert (await api.post("/puk", {"old_puk": "123456", "new_puk": "654321"})).status == 200
     assert (await api.post("/unblock", {"user": "admin", "puk": "654321", "new_pin": "12345"})).status == 200
     assert (await api.post("/clients/list", PIN)).status == 200
@@ -108,7 +114,9 @@ async def test_after_a_power_cycle_self_test_and_time_make_it_ready(api: Api) ->
     assert (refused.status, refused.json["code"]) == (409, "needs_self_test")
     assert (await api.post("/self-test", {"client_id": "POS-1"})).status == 200
     assert (await api.post("/sign", RECEIPT)).json["code"] == "no_time_set"
-    assert (await api.post("/time", {"pin": "98765"})).status == 200
+    refused = await api.post("/time", {"pin": "98765"})
+    assert (refused.status, refused.json["code"]) == (409, "clock_not_trusted")
+    assert (await api.post("/time", {"pin": "98765", "trust_system_clock": True})).status == 200
     assert (await api.post("/sign", RECEIPT)).status == 200
 
 
@@ -183,7 +191,7 @@ async def test_if_the_rest_cannot_be_kept_nothing_is_deleted(api: Api) -> None:
 async def test_no_secret_reaches_log_or_answer(fresh: Api, lines: io.StringIO) -> None:
     token = await confirmed(fresh, "setup")
     answers = [
-        await fresh.post("/setup", SECRETS | {"client_ids": ["POS-1"], "confirmation": token}),
+        await fresh.post("/setup", SETUP | {"client_ids": ["POS-1"], "confirmation": token}),
         await fresh.post("/clients/list", {"admin_pin": "00912"}),
         await fresh.post("/pin", {"user": "admin", "old_pin": "12345", "new_pin": "4471"}),
         await fresh.post("/puk", {"old_puk": "123456", "new_puk": "77123499"}),
