@@ -21,8 +21,9 @@ _GROUPS = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
 ALERTS: dict[str, Any] = {rule["alert"]: rule for group in _GROUPS for rule in group["rules"]}
 
 
-def promtool(*arguments: str) -> str:
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
+def promtool(*arguments: str, fed: str = "") -> str:
+    """What it prints; `fed` is its input."""
+    done = subprocess.run(["promtool", *arguments], input=fed, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
