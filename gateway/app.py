@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway import __version__, sources
+from gateway.archive.archivist import Archivist
+from gateway.archive.deletion import Deletion
+from gateway.archive.nightly import Nightly
+from gateway.archive.run import Terms
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError
 from gateway.events import Event, event
@@ -25,7 +29,6 @@ from gateway.fleet.wear import Wear
 from gateway.log import register_secret
 from gateway.metrics import Metrics
 from gateway.operations.administration import Administration
-from gateway.operations.deletion import Deletion
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.lan import LanTse
 from gateway.operations.outages import Outages
@@ -79,7 +82,10 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         watch = await stack.enter_async_context(_watch(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        services = await stack.enter_async_context(api_services(settings, registry, metrics, watch.outages, care.clock))
+        archivist = await stack.enter_async_context(archives(settings, registry, metrics, nightly=settings.archive))
+        services = await stack.enter_async_context(
+            api_services(settings, registry, metrics, watch.outages, care.clock, archivist=archivist)
+        )
         routes = api_v1.routes(services)
         web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
         port = await stack.enter_async_context(application.serving(web, settings, context))
@@ -112,20 +118,40 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def api_services(
-    settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog, clock: Clock
+    settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog, clock: Clock, *, archivist: Archivist
 ) -> AsyncIterator[Services]:
     """What the JSON API works with; at the end what was begun to be signed is brought to its end."""
     journal = Journal(settings.state_dir / JOURNAL)
     transactions = Transactions(registry, journal, metrics, lock_wait=settings.lock_wait, now=time.time)
     administration = Administration(registry, lock_wait=settings.lock_wait, clock=clock)
-    deletion = Deletion(registry, administration, settings.state_dir / "deleted")
+    deletion = Deletion(registry, administration, archivist)
     looking = asyncio.create_task(transactions.look_after_unclear_ends())
     try:
-        yield Services(registry, transactions, administration, deletion, Outages(outages, settings.site))
+        yield Services(registry, transactions, administration, deletion, Outages(outages, settings.site), archivist)
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         await transactions.close()
+
+
+@asynccontextmanager
+async def archives(
+    settings: Settings, registry: Registry, metrics: Metrics, *, nightly: bool, refusal: str = ""
+) -> AsyncIterator[Archivist]:
+    """Archives of all TSEs, written on demand and, if wanted, each night; not at all if `refusal` says why."""
+    directory = settings.archive_dir or settings.state_dir / "archive"
+    terms = Terms(least_free=settings.archive_min_free_mib * 2**20, trust=settings.archive_trust, refusal=refusal)
+    archivist = Archivist(registry, metrics, directory, terms)
+    await archivist.open()
+    plan = Nightly(archivist, registry, Night(settings.archive_at, settings.self_test_jitter))
+    keeping = asyncio.create_task(plan.keep(), name="archive") if nightly else None
+    try:
+        yield archivist
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+        await archivist.close()
 
 
 @asynccontextmanager

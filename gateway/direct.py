@@ -51,8 +51,13 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
         discovery = await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         if not registry.devices():
             raise NoTse(_why(discovery.seen()))
+        archivist = await stack.enter_async_context(
+            app.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
+        )
         services = await stack.enter_async_context(
-            app.api_services(scratch, registry, metrics, OutageLog(settings.state_dir), app.clock_of(settings))
+            app.api_services(
+                scratch, registry, metrics, OutageLog(settings.state_dir), app.clock_of(settings), archivist=archivist
+            )
         )
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
@@ -86,6 +91,12 @@ def _is_ours(state_dir: Path) -> bool:
         return state_dir.stat().st_uid == os.geteuid() and os.access(state_dir, os.W_OK)
     except OSError:
         return False
+
+
+def _not_ours(settings: Settings) -> str:
+    """Why archives are not written from here; an archive in a directory that goes away would be none."""
+    directory = settings.archive_dir or settings.state_dir
+    return "" if _is_ours(directory) else f"{directory} is not yours: run this as the user of the gateway"
 
 
 def _why(seen: Sequence[Sighting]) -> str:

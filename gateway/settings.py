@@ -204,7 +204,18 @@ class Settings(BaseSettings):
     )
     self_test_at: time = Field(time(3, 5), description="local time of the nightly self test")
     self_test_jitter: Annotated[float, Field(ge=0, le=7200)] = Field(
-        1800, description="spreads the nightly self tests of several TSEs"
+        1800, description="spreads the nightly self tests and archive runs of several TSEs"
+    )
+    archive: bool = Field(True, description="keep an archive of what TSEs have signed, written each night")
+    archive_dir: Path | None = Field(
+        None, description="directory of the archives; without it the folder archive in state_dir"
+    )
+    archive_at: time = Field(time(3, 30), description="local time of the nightly archive run, after the self test")
+    archive_min_free_mib: int = Field(
+        256, ge=0, description="room that the archive leaves on its disk for everything else"
+    )
+    archive_trust: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
+        (), description="files or directories with the root certificates that archived chains must lead to"
     )
     ntp_servers: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_sane_servers)] = Field(
         ("pool.ntp.org",),

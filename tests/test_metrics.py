@@ -37,6 +37,7 @@ def used() -> Metrics:
     metrics.requests.unauthorized("wrong")
     metrics.requests.refused(SERIAL, CommandRejected(0x1002, "no time"))
     metrics.upkeep.ran(SERIAL, "set_time", "ok")
+    metrics.upkeep.archived(SERIAL, "ok")
     metrics.upkeep.done(SERIAL, "set_time")
     metrics.upkeep.pin_tries(SERIAL, "admin", 2)
     metrics.signatures.settled(SERIAL, "signed")
@@ -115,7 +116,7 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     body, content_type = used().exposition()
     assert content_type.startswith("text/plain; version=0.0.4")
     families = list(text_string_to_metric_families(body.decode()))
-    assert len(families) == 30
+    assert len(families) == 31
     for family in families:
         assert re.fullmatch(r"tse_[a-z_]+", family.name)
         assert family.documentation

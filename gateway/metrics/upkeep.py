@@ -19,6 +19,9 @@ class Upkeep:
         self._runs = make.counter(
             "tse_upkeep_runs", "What the gateway did for the TSE by itself", "serial", "duty", "result"
         )
+        self._archive_runs = make.counter(
+            "tse_gateway_archive_runs", "Runs that bring the archive up to date, by outcome", "serial", "result"
+        )
         self._done_at = {
             "self_test": make.gauge(
                 "tse_self_test_timestamp_seconds", "When the TSE last passed its self test, whoever ran it", "serial"
@@ -38,6 +41,7 @@ class Upkeep:
         """From now on there is something to tell of this TSE."""
         for duty in _DUTIES:
             self._runs.labels(serial, duty, "ok")
+        self._archive_runs.labels(serial, "ok")
         for user in USERS:
             self._pin_blocked.labels(serial, user)
 
@@ -48,6 +52,10 @@ class Upkeep:
     def done(self, serial: str, duty: Duty) -> None:
         """The TSE passed its self test, or took the time, just now."""
         self._done_at[duty].labels(serial).set(time.time())
+
+    def archived(self, serial: str, result: str) -> None:
+        """The archive was brought up to date, or that was tried; `result` is ok or the code of the error."""
+        self._archive_runs.labels(serial, result).inc()
 
     def pin_tries(self, serial: str, user: User, left: int | None) -> None:
         """An answer told how many tries of a PIN or PUK are left; `None` when they are as many as ever again."""

@@ -27,7 +27,9 @@ _CONSEQUENCES = {
         "wrong tries with another credential seed can block it for ever"
     ),
     Irreversible.DECOMMISSION: "TSE {serial} is taken out of service for good and never signs again",
-    Irreversible.DELETE_STORED_DATA: "all log messages in TSE {serial} are deleted; only your export still holds them",
+    Irreversible.DELETE_STORED_DATA: (
+        "all log messages in TSE {serial} are deleted; only the archive of the gateway still holds them"
+    ),
 }
 
 

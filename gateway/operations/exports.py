@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
-from gateway.operations.store import CHUNK_BLOCKS, Entry, Store, open_store, parsed, used_blocks
+from gateway.operations.store import CHUNK_BLOCKS, Entry, Readable, Store, open_store, parsed, used_blocks
 from gateway.tse.archive import END
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
@@ -89,8 +89,12 @@ class Mark:
 async def mark_of(device: Device) -> Mark:
     """The end of the store now."""
     info = TseInfo.decode(await device.read_info())
-    used = used_blocks(info)
-    return Mark(used, info.last_entry_block, await _digest(device, info.last_entry_block))
+    return await mark_at(device, used_blocks(info), info.last_entry_block)
+
+
+async def mark_at(device: Readable, used: int, last: int) -> Mark:
+    """The end of an entry that the store has: `last` is the block of its header, `used` the one behind it."""
+    return Mark(used, last, await _digest(device, last))
 
 
 async def still_holds(device: Device, mark: Mark) -> bool:
@@ -156,24 +160,25 @@ async def newer_size(device: Device, since: Mark, until: Mark) -> int:
         raise CursorInvalid("the cursor does not fit this store: export all of it once, and go on from there")
     if since.used == until.used:
         raise NothingToExport("nothing was signed since then")
-    return (await _leading_blocks(device, until) + until.used - since.used) * SECTOR + len(END)
+    return (await leading_blocks(device, until) + until.used - since.used) * SECTOR + len(END)
 
 
 async def newer(device: Device, since: Mark, until: Mark) -> AsyncIterator[bytes]:
     """What came between two marks, behind the two leading entries."""
-    async for piece in full(device, until, 0, await _leading_blocks(device, until) * SECTOR):
+    async for piece in full(device, until, 0, await leading_blocks(device, until) * SECTOR):
         yield piece
     async for piece in full(device, until, since.used * SECTOR, full_size(until)):
         yield piece
 
 
-async def _leading_blocks(device: Device, mark: Mark) -> int:
+async def leading_blocks(device: Readable, mark: Mark) -> int:
+    """How many blocks info.csv and the certificates take."""
     entries = Store(device, mark.used).entries()
     await anext(entries)
     return (await anext(entries)).end
 
 
-async def _digest(device: Device, block: int) -> str:
+async def _digest(device: Readable, block: int) -> str:
     header = await device.read_store(block, 1)
     if len(header) != SECTOR:
         raise ProtocolError(f"a block has {SECTOR} bytes, not {len(header)}")

@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
@@ -57,10 +58,16 @@ class LogName:
     client_id: str
 
 
+class Readable(Protocol):
+    """What blocks are read from: a `Device`, or somebody who asks one at a slower pace."""
+
+    async def read_store(self, block: int, count: int) -> bytes: ...
+
+
 class Store:
     """Blocks of a TSE's store up to `used`, the first block behind its last entry."""
 
-    def __init__(self, device: Device, used: int) -> None:
+    def __init__(self, device: Readable, used: int) -> None:
         self._device = device
         self.used = used
         self._first = 0

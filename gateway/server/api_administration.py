@@ -1,13 +1,12 @@
 """Handlers of the JSON API: what an operator does with a TSE."""
 
-import base64
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
+from gateway.archive.deletion import Proof
 from gateway.fleet.lockout import Secret
 from gateway.operations.confirmations import VALID_SECONDS
-from gateway.operations.deletion import Proof
 from gateway.operations.setup import Setup
 from gateway.server.endpoint import Call
 from gateway.server.replies import Clients, ConfirmationAnswer, Deleted, Done, TimeSet
@@ -133,13 +132,12 @@ async def decommission(call: Call[OfTse, DecommissionBody]) -> Done:
 
 
 async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
-    """Only against the proof of a full export."""
+    """Only what the archive holds, verified."""
     body = call.body
-    proof = Proof(body.cursor, body.sha256)
-    kept = await call.services.deletion.delete(
-        call.params.serial, _shown(body, body.admin_pin), proof, body.confirmation
-    )
-    return Deleted(rest_file=kept.name, rest_base64=base64.b64encode(kept.data).decode())
+    proof = None if body.export is None else Proof(body.export.cursor, body.export.sha256)
+    pin = _shown(body, body.admin_pin)
+    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, proof)
+    return Deleted(archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter)
 
 
 def _shown(body: ShowsPin, value: SecretStr) -> Secret:

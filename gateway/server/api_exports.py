@@ -38,14 +38,14 @@ async def export_all(call: Call[OfTse, NoBody]) -> web.StreamResponse:
     device = call.services.registry.find(call.params.serial)
     mark, whole = await _wanted_mark(call)
     size = exports.full_size(mark)
-    start, end = (0, size) if whole else _range(call.request, size)
+    start, end = (0, size) if whole else wanted_range(call.request, size)
     answer = web.StreamResponse(headers={hdrs.ETAG: f'"{mark.encode()}"', hdrs.ACCEPT_RANGES: "bytes"})
     if (start, end) != (0, size):
         answer.set_status(HTTPStatus.PARTIAL_CONTENT)
         answer.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{end - 1}/{size}"
     answer.headers[CURSOR] = mark.encode()
     answer.content_length = end - start
-    return await _streamed(call, answer, exports.full(device, mark, start, end), f"TSE_{device.serial}.tar")
+    return await streamed(call.request, answer, exports.full(device, mark, start, end), f"TSE_{device.serial}.tar")
 
 
 async def export_matching(call: Call[ExportFilter, NoBody]) -> web.StreamResponse:
@@ -53,7 +53,7 @@ async def export_matching(call: Call[ExportFilter, NoBody]) -> web.StreamRespons
     device, wanted = call.services.registry.find(call.params.serial), call.params
     chosen = Filter(wanted.from_time, wanted.to_time, wanted.from_number, wanted.to_number, wanted.client_id)
     pieces = exports.matching(device, chosen)
-    return await _streamed(call, web.StreamResponse(), pieces, f"TSE_{device.serial}_filtered.tar")
+    return await streamed(call.request, web.StreamResponse(), pieces, f"TSE_{device.serial}_filtered.tar")
 
 
 async def export_new(call: Call[NewerThan, NoBody]) -> web.StreamResponse:
@@ -62,7 +62,7 @@ async def export_new(call: Call[NewerThan, NoBody]) -> web.StreamResponse:
     since, until = Mark.decode(call.params.cursor), await exports.mark_of(device)
     answer = web.StreamResponse(headers={CURSOR: until.encode()})
     answer.content_length = await exports.newer_size(device, since, until)
-    return await _streamed(call, answer, exports.newer(device, since, until), f"TSE_{device.serial}_new.tar")
+    return await streamed(call.request, answer, exports.newer(device, since, until), f"TSE_{device.serial}_new.tar")
 
 
 async def _wanted_mark(call: Call[OfTse, NoBody]) -> tuple[Mark, bool]:
@@ -83,7 +83,8 @@ async def _wanted_mark(call: Call[OfTse, NoBody]) -> tuple[Mark, bool]:
     return await exports.mark_of(device), True
 
 
-def _range(request: web.Request, size: int) -> tuple[int, int]:
+def wanted_range(request: web.Request, size: int) -> tuple[int, int]:
+    """First byte and the one behind the last; `RangeInvalid` where there are none."""
     try:
         wanted = request.http_range
     except ValueError:  # several ranges, or none that can be read: the whole is a right answer
@@ -94,25 +95,22 @@ def _range(request: web.Request, size: int) -> tuple[int, int]:
     return start, end
 
 
-async def _streamed(
-    call: Call[OfTse, NoBody] | Call[ExportFilter, NoBody] | Call[NewerThan, NoBody],
-    answer: web.StreamResponse,
-    pieces: AsyncIterator[bytes],
-    name: str,
+async def streamed(
+    request: web.Request, answer: web.StreamResponse, pieces: AsyncIterator[bytes], name: str, media: str = TAR
 ) -> web.StreamResponse:
     """Send as fast as the client takes it. What breaks it later breaks the connection: half an archive is none."""
     first = await anext(pieces)
-    answer.content_type = TAR
+    answer.content_type = media
     answer.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
-    await answer.prepare(call.request)
+    await answer.prepare(request)
     try:
         await answer.write(first)
         async for piece in pieces:
             await answer.write(piece)
     except (GatewayError, ConnectionError) as error:
         log.warning("an export broke off: %s", error or type(error).__name__, extra=event(Event.EXPORT_BROKEN))
-        if call.request.transport is not None:
-            call.request.transport.abort()
+        if request.transport is not None:
+            request.transport.abort()
         return answer
     await answer.write_eof()
     return answer

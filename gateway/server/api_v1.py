@@ -6,12 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.archive.deletion import NotArchived, NotExported, RestNotKept
+from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten, NothingArchived
+from gateway.archive.status import ArchiveList, ArchiveRun, ArchiveStatus
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError, UnknownDevice
 from gateway.fleet.lockout import KnownWrong, LastTry
 from gateway.fleet.outages import OutagesUnreadable
 from gateway.operations.administration import ClockNotTrusted, NewerGeneration
 from gateway.operations.confirmations import NotConfirmed
-from gateway.operations.deletion import NotExported, RestNotKept
 from gateway.operations.exports import CursorInvalid, NothingToExport
 from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
@@ -21,6 +23,7 @@ from gateway.operations.setup import NotFresh
 from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
 from gateway.server import api_administration as administration
+from gateway.server import api_archive as archive
 from gateway.server import api_exports as exports
 from gateway.server import api_outages as outages
 from gateway.server import api_transactions as transactions
@@ -41,11 +44,20 @@ _READ: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, StoreClosed
 _SIGNED: tuple[type[GatewayError], ...] = (*_ASKED, KeyReused, JournalFailed)
 _BY_COMMAND: tuple[type[GatewayError], ...] = (*_ASKED, NewerGeneration)
 _USERS: tuple[type[GatewayError], ...] = (*_BY_COMMAND, LastTry, KnownWrong)
+_ARCHIVING: tuple[type[GatewayError], ...] = (ArchiveBusy, ArchiveNotWritten, ArchiveDamaged)
+_ARCHIVED: tuple[type[GatewayError], ...] = (
+    UnknownDevice,
+    NothingArchived,
+    ArchiveDamaged,
+    exports.RangeInvalid,
+    exports.ExportChanged,
+)
 _IRREVERSIBLE: tuple[type[GatewayError], ...] = (*_USERS, NotConfirmed)
 
 _KNOWN = "TSEs"
 _SIGNING = "Transactions"
 _EXPORTS = "Exports"
+_ARCHIVE = "Archive"
 _OUTAGES = "Outages"
 _OPERATOR = "Administration"
 
@@ -104,6 +116,21 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     Endpoint("GET", f"{BASE}/outages.html", _OUTAGES, "The same to print, for the auditor (AEAO on 146a, 1.14.1)",
              outages.get_outages_page, outages.HTML, schemas.OutageFilter, NoBody, (OutagesUnreadable,)),
 
+    Endpoint("GET", f"{BASE}/archives", _ARCHIVE, "List the archives, also of TSEs that are gone",
+             archive.list_archives, ArchiveList, schemas.NoParams, NoBody),
+    Endpoint("GET", f"{_TSE}/archive", _ARCHIVE, "What the archive of a TSE holds, and how sure that is",
+             archive.get_archive, ArchiveStatus, OfTse, NoBody, (UnknownDevice,)),
+    Endpoint("POST", f"{_TSE}/archive/run", _ARCHIVE, "Bring the archive up to date now; answers when that is done",
+             archive.run_archive, ArchiveRun, OfTse, NoBody, (*_READ, *_ARCHIVING),
+             description="Goes on if the client hangs up. Tills go first; the first run of a full TSE takes hours."),
+    Endpoint("GET", f"{_TSE}/archive/files/{{name}}", _ARCHIVE, "A segment (TAR) or its manifest (JSON)",
+             archive.get_archive_file, "application/*", schemas.ArchiveFile, NoBody, _ARCHIVED, statuses=(200, 206),
+             headers={"ETag": "SHA-256 of the file, for If-Range"}),
+    Endpoint("GET", f"{_TSE}/archive/export", _ARCHIVE, "The store of a TSE, rebuilt from its archive (TAR)",
+             archive.export_archive, exports.TAR, schemas.ArchiveSeries, NoBody, _ARCHIVED, statuses=(200, 206),
+             headers={"ETag": "names this state of the archive, for If-Range"},
+             description="Byte for byte the full export of the moment when the archive was last written."),
+
     Endpoint("POST", f"{_TSE}/self-test", _OPERATOR, "Run the self test; takes up to a minute",
              administration.run_self_test, replies.Done, OfTse, schemas.SelfTestBody, _BY_COMMAND),
     Endpoint("POST", f"{_TSE}/time", _OPERATOR, "Set the time of the TSE to that of the gateway",
@@ -131,8 +158,8 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
              administration.decommission, replies.Done, OfTse, schemas.DecommissionBody, _IRREVERSIBLE),
     Endpoint("POST", f"{_TSE}/delete-stored-data", _OPERATOR, "Delete the log messages in a TSE",
              administration.delete_stored_data, replies.Deleted, OfTse, schemas.DeletionBody,
-             (*_IRREVERSIBLE, StoreClosed, NotExported, CursorInvalid, RestNotKept),
-             description="Only against the SHA-256 of a full export; what was signed since is kept and given back."),
+             (*_IRREVERSIBLE, StoreClosed, NotExported, CursorInvalid, RestNotKept, NotArchived, *_ARCHIVING),
+             description="Brings the archive up to date first; unless that is whole and verified nothing is deleted."),
 )
 # fmt: on
 

@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
+from gateway.archive.archivist import Archivist
+from gateway.archive.deletion import Deletion
 from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.administration import Administration
-from gateway.operations.deletion import Deletion
 from gateway.operations.outages import Outages
 from gateway.operations.transactions import Transactions
 from gateway.server.answers import JSON
@@ -37,6 +38,7 @@ class Services:
     administration: Administration
     deletion: Deletion
     outages: Outages
+    archivist: Archivist
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ _TAGS = {
     "TSEs": "what is known of the TSEs",
     "Transactions": "signatures for tills",
     "Exports": "log messages as TAR archives",
+    "Archive": "what the gateway keeps of each TSE, verified",
     "Outages": "times in which a TSE could not be used, as the law wants them documented",
     "Administration": "what an operator does; PINs stand in bodies only and are kept nowhere",
 }

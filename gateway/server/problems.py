@@ -6,6 +6,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from gateway import log as logs
+from gateway.archive.errors import NothingArchived
 from gateway.errors import CommandRejected, GatewayError, Unauthorized, UnknownDevice
 from gateway.fleet.lockout import PinWithheld
 from gateway.operations.administration import ClockNotTrusted
@@ -17,7 +18,12 @@ from gateway.tse.results import Result, name_of
 PREFIX = "/api/"
 MEDIA = "application/problem+json"
 _TYPE = "urn:tse-gateway:problem:"
-_MISSING = (UnknownDevice, TransactionNotFound, NothingToExport)  # tills of the LAN protocol must not see a 404
+_MISSING = (
+    UnknownDevice,
+    TransactionNotFound,
+    NothingToExport,
+    NothingArchived,
+)  # tills of the LAN protocol must not see a 404
 _WRONG_SECRET = range(0x1100, 0x1200)
 
 

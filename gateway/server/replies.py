@@ -101,10 +101,11 @@ class TimeSet(_Answer):
 
 
 class Deleted(_Answer):
-    """The log messages are deleted. Keep the rest beside your export: together they are the whole store."""
+    """The log messages are deleted; the archive has them as this series."""
 
-    rest_file: str = Field(description="name of the file in the gateway's state directory, folder `deleted`")
-    rest_base64: str = Field(description="TAR with what was signed since the export, the login for this step included")
+    archive_series: int
+    rest_file: str = Field(description="segment with what was signed last, the login for this step included")
+    complete_up_to_counter: int | None
 
 
 class ConfirmationAnswer(_Answer):

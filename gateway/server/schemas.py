@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
+from gateway.archive.manifest import FILE_PATTERN
 from gateway.operations.confirmations import Irreversible
 from gateway.server.language import Language
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
@@ -105,6 +106,18 @@ class NewerThan(OfTse):
     """Everything behind an earlier export."""
 
     cursor: Annotated[str, Field(max_length=400, description="TSE-Export-Cursor of the earlier export")]
+
+
+class ArchiveFile(OfTse):
+    """Which segment or manifest."""
+
+    name: Annotated[str, Field(pattern=FILE_PATTERN, description="0001-000001.tar, or .json for its manifest")]
+
+
+class ArchiveSeries(OfTse):
+    """Which of the stores that the TSE has had."""
+
+    series: int | None = Field(None, ge=1, le=9999, description="by default the newest, which the TSE holds now")
 
 
 class QrOf(OfTransaction):
@@ -291,9 +304,15 @@ class DecommissionBody(AdminBody):
     confirmation: _Token
 
 
+class ExportProof(_Body):
+    """A full export that you have made yourself."""
+
+    cursor: Annotated[str, Field(max_length=400, description="its TSE-Export-Cursor")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="its SHA-256, hex")]
+
+
 class DeletionBody(AdminBody):
-    """The proof that you have a full export of what is stored."""
+    """What the archive holds is deleted in the TSE."""
 
     confirmation: _Token
-    cursor: Annotated[str, Field(max_length=400, description="TSE-Export-Cursor of the full export")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="SHA-256 of the full export, hex")]
+    export: ExportProof | None = Field(None, description="compared with what is stored, too")

@@ -29,6 +29,8 @@ from gateway.verify.trust import Certificates, check_chains
 Progress = Callable[[int, int], None]  # messages checked, messages in all
 
 POOL_FROM = 1_500  # messages; below, starting processes takes longer than the work
+BACKGROUND_FROM = 300  # messages; below, the caller's process hardly feels it
+_LOWEST_PRIORITY = 19
 
 
 def verify_archive(
@@ -38,9 +40,12 @@ def verify_archive(
     *,
     complete: bool = False,
     processes: int = 0,
+    background: bool = False,
     progress: Progress | None = None,
 ) -> FileReport:
     """Check the export in `path`. `certificates` are known besides those in it; `processes` 0: as many as cores.
+
+    `background`: one process of low priority, so that nobody has to wait for this one.
 
     Raises:
         OSError: the file cannot be read.
@@ -51,7 +56,7 @@ def verify_archive(
     verdict, findings = Verdict(), scanned.findings
     with Sorter(SEQUENCE.size) as sequence, Sorter(TRANSACTION.size) as transactions, ExitStack() as stack:
         ring = keyring((*known, *(anchors or ())))
-        pieces = stack.enter_context(closing(_check_pieces(path, scanned, ring, processes)))
+        pieces = stack.enter_context(closing(_check_pieces(path, scanned, ring, processes, background)))
         for checked in pieces:
             verdict.merge(checked.verdict)
             findings.merge(checked.findings)
@@ -67,10 +72,12 @@ def verify_archive(
     return FileReport(str(path), Kind.ARCHIVE, verdict, findings, tuple(spans))
 
 
-def _check_pieces(path: Path, scanned: Scan, ring: Keyring, processes: int) -> Generator[Checked, None, None]:
+def _check_pieces(
+    path: Path, scanned: Scan, ring: Keyring, processes: int, background: bool
+) -> Generator[Checked, None, None]:
     """The results in the order of the archive."""
-    processes = min(processes or len(os.sched_getaffinity(0)), len(scanned.pieces))
-    if processes <= 1 or scanned.messages < POOL_FROM:
+    processes = 1 if background else min(processes or len(os.sched_getaffinity(0)), len(scanned.pieces))
+    if scanned.messages < BACKGROUND_FROM if background else processes <= 1 or scanned.messages < POOL_FROM:
         for start, end in scanned.pieces:
             yield check_range(path, start, end, ring)
         return
@@ -78,7 +85,7 @@ def _check_pieces(path: Path, scanned: Scan, ring: Keyring, processes: int) -> G
     with ExitStack() as stack:
         # spawn: the caller may have threads, which a fork would break
         context = multiprocessing.get_context("spawn")
-        pool = stack.enter_context(ProcessPoolExecutor(processes, context, _end_with_parent))
+        pool = stack.enter_context(ProcessPoolExecutor(processes, context, _begin_work, (background,)))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
 
         def submit(count: int) -> list[Future[Checked]]:
@@ -104,8 +111,10 @@ def _ctrl_c_waits() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent() -> None:
+def _begin_work(background: bool) -> None:
     """A first process that was killed cannot end the others; so they watch it."""
+    if background:
+        os.nice(_LOWEST_PRIORITY)
     threading.Thread(target=_await_parent, daemon=True).start()
 
 

@@ -24,12 +24,16 @@ _CERTIFICATE_MARKS = (b"-----BEGIN CERTIFICATE", b"\x30\x82")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user says about the files. `anchors` None: no chain is held against trusted certificates."""
+    """What the user says about the files. `anchors` None: no chain is held against trusted certificates.
+
+    `background`: one process of low priority does the work, beside something more important.
+    """
 
     certificates: Certificates = ()
     anchors: Certificates | None = None
     complete: bool = False
     processes: int = 0
+    background: bool = False
 
 
 def verify_file(file: str, options: Options | None = None, progress: Progress | None = None) -> FileReport:
@@ -51,6 +55,7 @@ def verify_file(file: str, options: Options | None = None, progress: Progress | 
                 options.anchors,
                 complete=options.complete,
                 processes=options.processes,
+                background=options.background,
                 progress=progress,
             )
         return _verify_small(path, kind, options)

@@ -63,6 +63,9 @@ class Code(StrEnum):
     CHAIN_UNANCHORED = "chain.unanchored"
     RECEIPT_UNREADABLE = "receipt.unreadable"
     RECEIPT_FORM = "receipt.form"
+    ARCHIVE_GAP = "archive.gap"
+    ARCHIVE_FOREIGN = "archive.foreign"
+    ARCHIVE_CHANGED = "archive.changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,13 @@ class Findings:
     def merge(self, other: "Findings") -> None:
         """Take over what another collector found later."""
         for code, group in other.items():
-            mine = self._groups.setdefault(code, Group())
-            mine.count += group.count
-            mine.examples.extend(group.examples[: MAX_EXAMPLES - len(mine.examples)])
+            self.take(code, group)
+
+    def take(self, code: Code, group: Group) -> None:
+        """Take over what was found under one code."""
+        mine = self._groups.setdefault(code, Group())
+        mine.count += group.count
+        mine.examples.extend(group.examples[: MAX_EXAMPLES - len(mine.examples)])
 
     def items(self) -> Iterator[tuple[Code, Group]]:
         """Codes and what was found under them."""

@@ -78,17 +78,25 @@ def _check_numbers(span: Span, records: Iterable[bytes], findings: Findings) -> 
     gapless = not span.missing
     last: int | None = None
     for _, steps in groupby(records, key=lambda record: record[_TRANSACTION]):
-        number = _check_steps(span, map(TRANSACTION.unpack, steps), findings)
+        number, started = _check_steps(span, map(TRANSACTION.unpack, steps), findings)
+        if not started:  # before this part, in which the next number may be a far higher one
+            continue
         if gapless and last is not None and number != last + 1:
             findings.add(Code.TRANSACTION_NUMBER, f"No-{last + 1}", f"next is {number}")
         last = number
 
 
-def _check_steps(span: Span, steps: Iterator[tuple[bytes, int, int, int, bytes]], findings: Findings) -> int:
-    """One transaction: start, updates, finish, in the order of their counters, from one client. Its number."""
+def _check_steps(
+    span: Span, steps: Iterator[tuple[bytes, int, int, int, bytes]], findings: Findings
+) -> tuple[int, bool]:
+    """One transaction: start, updates, finish, in the order of their counters, from one client.
+
+    Its number, and whether its first step is the start.
+    """
     _, number, last_counter, step, client = next(steps)
     place = f"No-{number}"
-    if step != Step.START:
+    started = step == Step.START
+    if not started:
         begun = span.whole and not span.missing
         findings.add(Code.TRANSACTION_START if begun else Code.TRANSACTION_CUT, place, f"Sig-{last_counter}")
     for _, _, counter, following, other in steps:
@@ -101,7 +109,7 @@ def _check_steps(span: Span, steps: Iterator[tuple[bytes, int, int, int, bytes]]
         step, last_counter = following, counter
     if step != Step.FINISH:
         findings.add(Code.TRANSACTION_OPEN, place, f"Sig-{last_counter}")
-    return int(number)
+    return int(number), started
 
 
 def _between(first: int, last: int) -> str:

@@ -167,4 +167,17 @@ MEANINGS: dict[Code, Meaning] = {
     Code.RECEIPT_FORM: Meaning(
         _NOTE, "the receipt code is not in standard form", "der Beleg-QR-Text hat nicht die Standardform"
     ),
+    Code.ARCHIVE_GAP: Meaning(
+        _ERROR,
+        "signature counters are missing from the archive, or are there twice",
+        "dem Archiv fehlen Signaturzähler, oder sie sind doppelt",
+    ),
+    Code.ARCHIVE_FOREIGN: Meaning(
+        _ERROR, "messages of another TSE in the archive", "Nachrichten einer anderen TSE im Archiv"
+    ),
+    Code.ARCHIVE_CHANGED: Meaning(
+        _ERROR,
+        "a file of the archive is missing or not as it was written",
+        "eine Datei des Archivs fehlt oder ist nicht mehr, wie sie geschrieben wurde",
+    ),
 }

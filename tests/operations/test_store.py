@@ -44,12 +44,12 @@ async def test_the_content_may_be_read_while_walking(filled: Device) -> None:
 async def test_names_beyond_a_tar_header_are_read(ready: Device) -> None:
     name = "Unixt_1790000000_Sig-1_Log-Tra_No-1_Finish_Client-" + "x" * 70 + ".log"
     device = _Stored(archive.member(name, b"data", mtime=0) + archive.member("b.log", b"", mtime=0))
-    entries = [entry async for entry in Store(device, device.blocks).entries()]  # type: ignore[arg-type]
+    entries = [entry async for entry in Store(device, device.blocks).entries()]
     assert [entry.name for entry in entries] == [name, "b.log"]
     assert (entries[0].block, entries[1].block) == (0, entries[0].end)
     messages = [member.data for member in archive.members(await export(ready))][2:]
     device = _Stored(b"".join(archive.member(name, message, mtime=0) for message in messages))
-    found = [message async for message in Store(device, device.blocks).newest_first(1000)]  # type: ignore[arg-type]
+    found = [message async for message in Store(device, device.blocks).newest_first(1000)]
     assert len(found) == len(messages)
 
 
@@ -57,7 +57,7 @@ async def test_names_beyond_a_tar_header_are_read(ready: Device) -> None:
 async def test_what_is_no_archive_is_told(store: bytes) -> None:
     device = _Stored(store)
     with pytest.raises(ProtocolError, match="no entry at block 0"):
-        [entry async for entry in Store(device, device.blocks).entries()]  # type: ignore[arg-type]
+        [entry async for entry in Store(device, device.blocks).entries()]
 
 
 async def test_backwards_all_messages_are_found_newest_first(filled: Device) -> None:

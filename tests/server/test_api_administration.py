@@ -1,6 +1,5 @@
 """What an operator does through the JSON API, and what cannot be undone only in two steps."""
 
-import base64
 import hashlib
 import io
 import logging
@@ -140,52 +139,53 @@ async def test_without_a_pin_nothing_is_confirmed_away(api: Api) -> None:
     assert (await api.get()).json["lifecycle"] == "initialized"
 
 
-async def deletion(api: Api, **changes: str) -> Reply:
-    exported = await api.get("/export")
-    body = {
-        "admin_pin": "12345",
-        "confirmation": await confirmed(api, "delete_stored_data"),
-        "cursor": exported.headers["TSE-Export-Cursor"],
-        "sha256": hashlib.sha256(exported.body).hexdigest(),
-    }
+async def deletion(api: Api, **changes: object) -> Reply:
+    body = {"admin_pin": "12345", "confirmation": await confirmed(api, "delete_stored_data")}
     return await api.post("/delete-stored-data", body | changes)
 
 
-async def test_stored_data_are_deleted_against_a_complete_export_and_the_rest_is_given_back(api: Api) -> None:
+async def test_stored_data_are_deleted_when_the_archive_holds_them_and_the_rest(api: Api) -> None:
     await api.post("/sign", RECEIPT)
-    exported = archive.members((await api.get("/export")).body)
+    exported = (await api.get("/export")).body
     answer = await deletion(api)
-    assert answer.status == 200
-    rest = base64.b64decode(answer.json["rest_base64"])
-    assert (api.served.settings.state_dir / "deleted" / answer.json["rest_file"]).read_bytes() == rest
-    after = archive.members((await api.get("/export")).body)
+    assert (answer.status, answer.json["archive_series"]) == (200, 1)
+    kept = (await api.get("/archive/export")).body
+    assert kept.startswith(exported[:-1024])
+    rest = (await api.get(f"/archive/files/{answer.json['rest_file']}")).body
+    after = (await api.get("/export")).body
     stored = [
-        [LogMessage.decode(member.data) for member in list(tar)[2:]] for tar in (exported, archive.members(rest), after)
+        [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]] for tar in (exported, rest, after)
     ]
     counters = [message.signature_counter for messages in stored for message in messages]
     assert counters == list(range(1, len(counters) + 1))
+    assert answer.json["complete_up_to_counter"] == stored[1][-1].signature_counter
     assert [message.operation for message in stored[1]] == ["AuthenticateUser"]
     assert [message.operation for message in stored[2]] == ["LogOut"]
 
 
-async def test_without_the_proof_of_an_export_nothing_is_deleted(api: Api) -> None:
+async def test_an_export_of_ones_own_is_compared_before_anything_is_deleted(api: Api) -> None:
+    await api.post("/sign", RECEIPT)
+    exported = await api.get("/export")
+    export = {
+        "cursor": exported.headers["TSE-Export-Cursor"],
+        "sha256": hashlib.sha256(exported.body).hexdigest().upper(),
+    }
+    wrong = await deletion(api, export=export | {"sha256": "0" * 64})
+    assert (wrong.status, wrong.json["code"]) == (409, "not_exported")
+    senseless = await deletion(api, export=export | {"cursor": "x"})
+    assert (senseless.status, senseless.json["code"]) == (409, "cursor_invalid")
+    unconfirmed = await deletion(api, confirmation="x", export=export)
+    assert (unconfirmed.status, unconfirmed.json["code"]) == (403, "not_confirmed")
+    assert (await api.get("/export")).body == exported.body
+    assert (await deletion(api, export=export)).status == 200
+
+
+async def test_with_a_wrong_pin_nothing_is_deleted(api: Api) -> None:
     await api.post("/sign", RECEIPT)
     before = (await api.get("/export")).body
-    wrong = await deletion(api, sha256="0" * 64)
-    assert (wrong.status, wrong.json["code"]) == (409, "not_exported")
-    senseless = await deletion(api, cursor="x")
-    assert (senseless.status, senseless.json["code"]) == (409, "cursor_invalid")
-    unconfirmed = await deletion(api, confirmation="x")
-    assert (unconfirmed.status, unconfirmed.json["code"]) == (403, "not_confirmed")
-    assert (await api.get("/export")).body == before
-
-
-async def test_if_the_rest_cannot_be_kept_nothing_is_deleted(api: Api) -> None:
-    (api.served.settings.state_dir / "deleted").write_text("a file where the directory should be")
-    answer = await deletion(api)
-    assert (answer.status, answer.json["code"]) == (507, "rest_not_kept")
-    assert (await api.get()).json["created_signatures"] > 0
-    assert len(list(archive.members((await api.get("/export")).body))) > 3
+    answer = await deletion(api, admin_pin="00000")
+    assert (answer.status, answer.json["tries_left"]) == (403, 2)
+    assert (await api.get("/export")).body.startswith(before[:-1024])
 
 
 async def test_no_secret_reaches_log_or_answer(fresh: Api, lines: io.StringIO) -> None:

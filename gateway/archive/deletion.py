@@ -1,0 +1,141 @@
+"""Deleting the log messages in a TSE: only when the archive holds all of them, verified and intact.
+
+The archive is brought up to date first, while tills go on selling. Then, under the lock, what was signed meanwhile
+(the login of the Admin is one more message) is added to it, and only then the store is deleted. Who has made an export
+of their own may have it compared as well.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from gateway.archive.archivist import Archivist
+from gateway.archive.book import Book
+from gateway.archive.errors import ArchiveNotWritten
+from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.run import Work
+from gateway.errors import GatewayError
+from gateway.fleet.device import Device
+from gateway.fleet.lockout import Secret
+from gateway.fleet.registry import Registry
+from gateway.operations import exports
+from gateway.operations.administration import Administration
+from gateway.operations.confirmations import Irreversible
+from gateway.operations.exports import Mark
+from gateway.operations.store import used_blocks
+from gateway.operations.visit import Visit
+from gateway.tse.archive import END
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, User
+from gateway.tse.sectors import SECTOR
+
+_MOST_REST_BLOCKS = 2048  # 1 MiB: what may have been signed since the archive was brought up to date
+
+
+class NotExported(GatewayError):
+    """The export is not a complete one of what is stored now."""
+
+    code = "not_exported"
+    status = HTTPStatus.CONFLICT
+
+
+class NotArchived(GatewayError):
+    """The archive does not hold everything that is stored, verified: look at its findings."""
+
+    code = "not_archived"
+    status = HTTPStatus.CONFLICT
+
+
+class RestNotKept(GatewayError):
+    """What was signed last cannot be kept on the disk, so nothing is deleted."""
+
+    code = "rest_not_kept"
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The cursor and the SHA-256 (hex) of a full export."""
+
+    cursor: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where it is now: the newest segment with the last messages, and the whole store as the archive rebuilds it."""
+
+    series: int
+    last_file: str
+    last_counter: int | None
+
+
+class Deletion:
+    """Deletes stored data that `archivist` has kept."""
+
+    def __init__(self, registry: Registry, administration: Administration, archivist: Archivist) -> None:
+        self._registry = registry
+        self._administration = administration
+        self._archivist = archivist
+
+    async def delete(self, serial: str, pin: Secret, token: str, proof: Proof | None = None) -> Kept:
+        """Delete everything up to now.
+
+        Raises:
+            NotConfirmed: `token` does not allow it.
+            NotExported: the proof does not fit.
+            NotArchived: the verifier found an error, or too much was signed meanwhile.
+            ArchiveDamaged: a file of the archive is missing or changed.
+        """
+        device = self._registry.find(serial)
+        mark = None if proof is None else Mark.decode(proof.cursor)
+        self._administration.confirmations.use(device.serial, Irreversible.DELETE_STORED_DATA, token)
+        if proof is not None and mark is not None:
+            await _compare(device, mark, proof.sha256)
+        async with self._archivist.taken(device) as (book, work):
+            await _bring_up_to_date(book, device, work)
+            async with self._administration.logged_in(serial, User.ADMIN, pin) as visit:
+                used = used_blocks(await visit.info())
+                last = await _add_rest(book, visit.device, work, used)
+                await _acknowledge_and_delete(visit, used)
+        return Kept(last.series, last.file, last.last_counter)
+
+
+async def _bring_up_to_date(book: Book, device: Device, work: Work) -> None:
+    done = await book.run(device, work)
+    last = book.index.last
+    if last is None:
+        raise NotArchived("there is nothing to delete")
+    errors = [one.file for one in book.index.of_series(last.series) if one.verdict is Verdict.ERROR]
+    if done.verdict is Verdict.ERROR or errors:
+        raise NotArchived(f"the archive has errors ({', '.join(errors[:3]) or 'changed files'}): see its findings")
+    await book.demand_intact()
+
+
+async def _add_rest(book: Book, device: Device, work: Work, used: int) -> Manifest:
+    last = book.index.last
+    if last is None or used - last.mark.used > _MOST_REST_BLOCKS:
+        raise NotArchived("too much was signed meanwhile: try again at a quieter time")
+    try:
+        done = await book.run(device, work, quick=True)
+    except ArchiveNotWritten as error:
+        raise RestNotKept(str(error)) from None
+    last = book.index.last
+    if done.verdict is Verdict.ERROR or last is None or last.mark.used != used:
+        raise NotArchived("what was signed last is not in the archive as it should be: see its findings")
+    return last
+
+
+async def _compare(device: Device, mark: Mark, sha256: str) -> None:
+    if not await exports.still_holds(device, mark):
+        raise NotExported("the export is not of what is stored now: export again")
+    digest = hashlib.sha256()
+    async for piece in exports.full(device, mark, 0, exports.full_size(mark)):
+        digest.update(piece)
+    if not hmac.compare_digest(digest.hexdigest(), sha256.lower()):
+        raise NotExported("the SHA-256 is not that of the export: export again and compare")
+
+
+async def _acknowledge_and_delete(visit: Visit, used: int) -> None:
+    await visit.send(AcknowledgeExport(used * SECTOR + len(END)))
+    await visit.send(DeleteStoredData())

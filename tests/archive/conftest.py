@@ -1,0 +1,90 @@
+"""A shop with an archive: one TSE that sells, and everything that keeps what it signs."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.archive.archivist import Archivist
+from gateway.archive.manifest import Manifest
+from gateway.archive.run import Terms
+from gateway.archive.status import ArchiveRun, ArchiveStatus
+from gateway.driver.block import BlockDriver
+from gateway.fleet.device import Device
+from gateway.fleet.registry import Attachment, Registry
+from gateway.metrics import Metrics
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.socket import Socket
+from tests.support import export, receipt, set_up
+
+EVENING = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
+
+
+@dataclass
+class Shop:
+    registry: Registry
+    metrics: Metrics
+    tse: SimulatedTse
+    directory: Path
+    terms: Terms = field(init=False)
+    now: datetime = EVENING
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self, **terms: object) -> Archivist:
+        """The gateway after a crash, or with other terms."""
+        self.terms = Terms(now=lambda: self.now, **terms)  # type: ignore[arg-type]
+        self.archivist = Archivist(self.registry, self.metrics, self.directory, self.terms)
+        return self.archivist
+
+    @property
+    def device(self) -> Device:
+        return self.registry.devices()[0]
+
+    @property
+    def serial(self) -> str:
+        return self.tse.serial.hex().upper()
+
+    @property
+    def folder(self) -> Path:
+        return self.directory / self.serial
+
+    async def sell(self, receipts: int, data: bytes = b"Beleg^1.00") -> None:
+        for _ in range(receipts):
+            await receipt(self.device.command, self.device, data=data)
+
+    async def run(self) -> ArchiveRun:
+        return await self.archivist.run(self.serial)
+
+    async def status(self) -> ArchiveStatus:
+        return await self.archivist.status(self.serial)
+
+    async def segments(self) -> list[Manifest]:
+        return (await self.status()).segments
+
+    async def rebuilt(self, series: int | None = None) -> bytes:
+        volume = await self.archivist.rebuilt(self.serial, series)
+        return b"".join([piece async for piece in volume.read(0, volume.size)])
+
+    async def export(self) -> bytes:
+        return await export(self.device)
+
+    def after(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+@pytest.fixture
+async def shop(tse: SimulatedTse, metrics: Metrics, tmp_path: Path) -> AsyncIterator[Shop]:
+    registry = Registry(metrics)
+    await registry.reconcile([Attachment("simulator", lambda: BlockDriver.open(lambda: Socket(tse), name="tse"))])
+    device = registry.devices()[0]
+    await set_up(device.command, tse.serial, now=int(time.time()) + 60)
+    await device.read_info()
+    made = Shop(registry, metrics, tse, tmp_path / "archive")
+    yield made
+    await made.archivist.close()
+    await registry.close()
