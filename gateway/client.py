@@ -119,9 +119,22 @@ async def local(settings: Settings) -> AsyncIterator[Api]:
         async with over_socket(path) as api:
             yield api
         return
-    place = f"{settings.local_address}:{settings.port}"
     if not await _answers(settings):
+        place = f"{settings.local_address}:{settings.port}"
         raise NoGateway(f"no gateway answers at {place}: start it with `tse-gateway serve`")
+    async with over_tls(settings) as api:
+        yield api
+
+
+@asynccontextmanager
+async def over_tls(settings: Settings) -> AsyncIterator[Api]:
+    """The same as tills reach it: by its port and the token.
+
+    Raises:
+        NoGateway: what answers there is none, or not that of these settings.
+        Refused: it does not know our token.
+    """
+    place = f"{settings.local_address}:{settings.port}"
     token = auth.load_token(settings)
     async with _session(f"https://{place}", tls.client_context(settings), token.value) as session:
         yield await _proven(Api(session, place))
@@ -191,8 +204,6 @@ async def _answers(settings: Settings) -> bool:
 
 def _listens(path: Path) -> bool:
     """Is there a process behind this socket?"""
-    if not path.exists():
-        return False
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def _terminals_are_there() -> bool:
     return True
 
 
+def _namespaces_are_there() -> bool:
+    """May an ordinary user mount a file system of its own?"""
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"]
+    return (
+        shutil.which("unshare") is not None and not subprocess.run(mount, capture_output=True, check=False).returncode
+    )
+
+
 FUSE = pytest.mark.skipif(not _fuse_is_there(), reason="a mounted TSE needs /dev/fuse and the package fuse3")
 TERMINAL = pytest.mark.skipif(not _terminals_are_there(), reason="needs pseudo terminals (/dev/pts)")
 OPENSSL = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the package openssl")
+NAMESPACES = pytest.mark.skipif(not _namespaces_are_there(), reason="needs unshare (util-linux) and user namespaces")

@@ -43,6 +43,11 @@ class Witness:
         for user, left in notes.note.tries.items():
             self._show_tries(user, left)
 
+    @property
+    def tries_left(self) -> dict[str, int]:
+        """By user (and "puk"): only of those whose PIN was wrong since it was last right."""
+        return {_NAMES[user]: left for user, left in self._notes.note.tries.items() if user in _NAMES}
+
     async def saw(self, raw: bytes, result: int) -> None:
         """A command ended with `result`, 0 if it was carried out."""
         try:

@@ -81,6 +81,8 @@ def _details(device: Device) -> dict[str, object]:
         "max_open_transactions": info.max_open_transactions,
         "time_sync_due_seconds": info.time_sync_due_seconds,
         "credentials_changed": info.credentials_changed & _ALL_CHANGED == _ALL_CHANGED,
+        "pin_tries_left": device.witness.tries_left,
+        "login_objection": device.notes.note.no_login,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),
         "signatures_left_percent": _percent(info.remaining_signatures, info.max_signatures),
         "store_used_percent": _percent(info.used_blocks, info.capacity_blocks),

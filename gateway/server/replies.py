@@ -159,6 +159,10 @@ class TseDetails(TseSummary):
     max_open_transactions: int
     time_sync_due_seconds: int
     credentials_changed: bool = Field(description="no PIN or PUK is the initial one any more")
+    pin_tries_left: dict[str, int] = Field(
+        description="of admin, time_admin, puk; only after a wrong one; 0 is blocked"
+    )
+    login_objection: str = Field(description="why the gateway tries no login by itself; empty if it may")
     certificate_days_left: int
     signatures_left_percent: float
     store_used_percent: float

@@ -1,0 +1,124 @@
+"""All layers of one gateway, with or without one that runs, here or elsewhere."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway import client, direct
+from gateway.client import Api, NoGateway, Remote
+from gateway.clock import Kernel
+from gateway.doctor import device, host, service
+from gateway.doctor.findings import Finding, Layer, ok, unknown
+from gateway.doctor.host import Host
+from gateway.driver.places import Roots
+from gateway.errors import GatewayError
+from gateway.settings import Settings
+from gateway.words import Words
+
+_ELSEWHERE = Words(
+    "on another machine: run the doctor there", "auf einem anderen Rechner: dort tse-gateway doctor aufrufen"
+)
+_NO_TSE = Words("no TSE could be opened", "keine TSE konnte geöffnet werden")
+_REACHED = Words("{place} answers", "{place} antwortet")
+_HEALTH_PATIENCE = 5.0
+_OF_A_TSE = (Layer.INFO, Layer.SELF_TEST, Layer.TIME, Layer.PINS, Layer.CLIENTS, Layer.CERTIFICATE, Layer.STORE)
+_ORDER = {layer: number for number, layer in enumerate(Layer)}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What is looked at beside the gateway; tests bring machines of their own."""
+
+    roots: Roots = field(default_factory=Roots)
+    kernel: Callable[[], Kernel] | None = None
+
+
+async def here(settings: Settings, machine: Machine | None = None) -> list[Finding]:
+    """This machine, from the USB socket to the clock."""
+    machine = machine or Machine()
+    listening = await service.listens(settings)
+    async with AsyncExitStack() as stack:
+        api, runs = await _reached(settings, stack)
+        tses = await _tses(api) if api else []
+    serials = {str(tse["serial"]) for tse in tses}
+    named = () if settings.simulators and not settings.devices else settings.devices
+    below = Host(machine.roots, named, settings.discovers, serials, _why_no_usb(settings))
+    served = await service.served_certificate(settings) if runs else None
+    accepted = await service.token_is_accepted(settings) if runs else None
+    found = [
+        *await host.examine(below),
+        *_of_tses(tses),
+        service.gateway(settings, runs=runs, listens=listening),
+        await asyncio.to_thread(service.certificate, settings, served=served),
+        service.token(settings, accepted=accepted),
+        await asyncio.to_thread(service.disk, settings),
+        await service.clock(settings, machine.kernel),
+    ]
+    return sorted(found, key=lambda finding: _ORDER[finding.layer])
+
+
+async def there(target: Remote) -> list[Finding]:
+    """A gateway elsewhere: what it says of its TSEs.
+
+    Raises:
+        GatewayError: it cannot be reached; the message says why.
+    """
+    async with client.remote(target) as api:
+        tses = await _tses(api)
+        reached = [ok(layer, _REACHED, place=api.place) for layer in (Layer.GATEWAY, Layer.TLS, Layer.TOKEN)]
+    hidden = (Layer.USB, Layer.BLOCK, Layer.CONTENT, Layer.DISK, Layer.CLOCK)
+    found = [*(unknown(layer, _ELSEWHERE) for layer in hidden), *_of_tses(tses), *reached]
+    return sorted(found, key=lambda finding: _ORDER[finding.layer])
+
+
+async def _reached(settings: Settings, stack: AsyncExitStack) -> tuple[Api | None, bool]:
+    """A way to the TSEs, and whether it leads through a gateway that runs."""
+    try:
+        return await stack.enter_async_context(client.local(settings)), True
+    except NoGateway:
+        runs = False
+    except GatewayError:
+        return None, False
+    try:
+        return await stack.enter_async_context(direct.serving(_without_new_simulators(settings))), runs
+    except GatewayError:
+        return None, runs
+
+
+async def _tses(api: Api) -> list[dict[str, Any]]:
+    found = []
+    for summary in await api.get("/tses"):
+        path = f"/tses/{summary['serial']}"
+        found.append({**await api.get(path), "health": await _health(api, path)})
+    return found
+
+
+async def _health(api: Api, path: str) -> dict[str, Any]:
+    """State of the flash memory; a TSE that tills keep busy is left alone."""
+    try:
+        async with asyncio.timeout(_HEALTH_PATIENCE):
+            health: dict[str, Any] = await api.get(f"{path}/health")
+            return health
+    except (GatewayError, TimeoutError):
+        return {}
+
+
+def _of_tses(tses: Sequence[dict[str, Any]]) -> list[Finding]:
+    if not tses:
+        return [unknown(layer, _NO_TSE) for layer in _OF_A_TSE]
+    return [finding for tse in tses for finding in device.examine(tse)]
+
+
+def _why_no_usb(settings: Settings) -> str:
+    if settings.simulators and not settings.devices:
+        return "GATEWAY_SIMULATORS"
+    return "GATEWAY_UPSTREAMS" if settings.upstreams and not settings.devices else ""
+
+
+def _without_new_simulators(settings: Settings) -> Settings:
+    """Looking must make no TSE."""
+    made = [settings.state_dir / f"simulator-{number + 1}" for number in range(settings.simulators)]
+    return settings.model_copy(update={"simulators": sum(map(os.path.isdir, made))})

@@ -1,0 +1,242 @@
+"""The gateway as a program of this machine: does it run, its certificate, its token, its disk, its clock."""
+
+import asyncio
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from stat import S_IMODE
+from typing import Any
+
+from cryptography import x509
+
+from gateway.clock import Clock, Kernel
+from gateway.doctor.findings import Finding, Layer, fail, ok, unknown, warn
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.server import auth, tls
+from gateway.settings import Settings
+from gateway.sntp import Server
+from gateway.words import Words
+
+_PATIENCE = 5.0
+_LITTLE, _TOO_LITTLE = 2**30, 32 * 2**20  # bytes free: an archive grows, a journal must be written
+_TRIAL = 2**16
+_SOON = timedelta(days=21)
+_FAR_OFF = 2.0  # seconds between the clock and the time servers
+_OTHERS = 0o077
+
+_NOT_STARTED = Words("the gateway has not run yet", "das Gateway lief noch nicht")
+
+
+# ---- gateway and TLS --------------------------------------------------------
+
+
+def gateway(settings: Settings, *, runs: bool, listens: bool) -> Finding:
+    """Does it run, and if not, is its port free?"""
+    port = settings.port
+    if runs:
+        return ok(Layer.GATEWAY, Words("it runs on port {port}", "es läuft auf Port {port}"), port=port)
+    if listens:
+        return fail(
+            Layer.GATEWAY,
+            Words("another program listens on port {port}", "ein anderes Programm lauscht auf Port {port}"),
+            Words(
+                "find it with `ss -ltnp` and end it, or set GATEWAY_PORT; a gateway with another state directory is "
+                "found by GATEWAY_STATE_DIR",
+                "mit `ss -ltnp` finden und beenden, oder GATEWAY_PORT setzen; ein Gateway mit anderem "
+                "Zustandsverzeichnis findet man mit GATEWAY_STATE_DIR",
+            ),
+            port=port,
+        )
+    return fail(
+        Layer.GATEWAY,
+        Words("no gateway runs: tills cannot sign", "es läuft kein Gateway: Kassen können nicht signieren"),
+        Words(
+            "start it: tse-gateway serve, systemctl start tse-gateway, or docker compose up -d",
+            "starten: tse-gateway serve, systemctl start tse-gateway, oder docker compose up -d",
+        ),
+    )
+
+
+async def listens(settings: Settings) -> bool:
+    """Does anybody listen on the port?"""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(settings.local_address.strip("[]"), settings.port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def certificate(settings: Settings, *, served: bytes | None) -> Finding:
+    """The certificate of the settings, or the gateway's own; `served` is what tills get (DER)."""
+    own = settings.tls_certificate is None
+    remedy = Words(
+        "correct GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY; the gateway follows within a minute",
+        "GATEWAY_TLS_CERTIFICATE und GATEWAY_TLS_KEY berichtigen; das Gateway folgt binnen einer Minute",
+    )
+    if not own:
+        try:
+            tls.server_context(settings)
+        except ConfigurationError as error:
+            return fail(Layer.TLS, Words("{error}", "{error}"), remedy, error=error)
+    until = _expiry(settings, served)
+    if until is None:
+        return unknown(Layer.TLS, _NOT_STARTED)
+    values = {"until": f"{until:%Y-%m-%d}"}
+    if until <= datetime.now(UTC):
+        text = Words(
+            "the certificate that tills get expired on {until}", "das Zertifikat, das Kassen sehen, lief am {until} ab"
+        )
+        renew = Words("restart the gateway; it makes a new one", "das Gateway neu starten; es macht ein neues")
+        return fail(Layer.TLS, text, renew if own else remedy, **values)
+    text = Words("the certificate is valid until {until}", "das Zertifikat gilt bis {until}")
+    if until - datetime.now(UTC) < _SOON and not own:  # its own it renews by itself
+        return warn(Layer.TLS, text, remedy, **values)
+    return ok(Layer.TLS, text, **values)
+
+
+async def served_certificate(settings: Settings) -> bytes | None:
+    """What a till would be shown (DER); `None` if there is no TLS to be had."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # it is looked at, not trusted
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            _, writer = await asyncio.open_connection(settings.local_address.strip("[]"), settings.port, ssl=context)
+    except (OSError, TimeoutError):
+        return None
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return bytes(found) if found else None
+
+
+def _expiry(settings: Settings, served: bytes | None) -> datetime | None:
+    if served is not None:
+        return x509.load_der_x509_certificate(served).not_valid_after_utc
+    seconds = tls.expiry(settings)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+# ---- token ------------------------------------------------------------------
+
+
+def token(settings: Settings, *, accepted: bool | None) -> Finding:
+    """Is there one, and does the gateway accept it? `None`: it could not be asked."""
+    wrong = Words(
+        "the gateway that runs has another token than these settings",
+        "das laufende Gateway hat ein anderes Token als diese Einstellungen",
+    )
+    restart = Words(
+        "restart the gateway, or correct GATEWAY_API_TOKEN (or the file api_token); tills need the same one",
+        "das Gateway neu starten, oder GATEWAY_API_TOKEN (oder api_token) berichtigen; Kassen brauchen dasselbe",
+    )
+    try:
+        found = auth.load_token(settings)
+    except ConfigurationError as error:
+        if not _is_there(settings.state_dir):
+            return unknown(Layer.TOKEN, _NOT_STARTED)
+        return fail(Layer.TOKEN, Words("{error}", "{error}"), restart, error=error)
+    if accepted is False:
+        return fail(Layer.TOKEN, wrong, restart)
+    file = settings.state_dir / "api_token"
+    if not found.configured and S_IMODE(file.stat().st_mode) & _OTHERS:
+        return warn(
+            Layer.TOKEN,
+            Words("others may read {file}", "andere dürfen {file} lesen"),
+            Words("chmod 600 {file}", "chmod 600 {file}"),
+            file=file,
+        )
+    return ok(
+        Layer.TOKEN,
+        Words("the gateway accepts it", "das Gateway nimmt es an") if accepted else Words("it is there", "es ist da"),
+    )
+
+
+def _is_there(directory: Path) -> bool:
+    try:
+        return directory.is_dir()
+    except OSError:  # it is hidden from us: more than not being there
+        return True
+
+
+# ---- disk -------------------------------------------------------------------
+
+
+def disk(settings: Settings) -> Finding:
+    """Can the state be written, and is there room?"""
+    directory = settings.state_dir
+    try:
+        _try_to_write(directory)
+        state = os.statvfs(directory)
+    except FileNotFoundError:
+        return unknown(Layer.DISK, _NOT_STARTED)
+    except OSError as error:
+        return fail(
+            Layer.DISK,
+            Words("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
+            Words(
+                "free space, mount it writable, and give it to the gateway's user: without it no receipt is signed "
+                "exactly once and no outage is noted",
+                "Platz schaffen, beschreibbar einhängen, dem Benutzer des Gateways geben: sonst wird kein Beleg genau "
+                "einmal signiert und kein Ausfall vermerkt",
+            ),
+            directory=directory,
+            reason=error.strerror,
+        )
+    free = state.f_bavail * state.f_frsize
+    values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
+    text = Words("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
+    remedy = Words("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
+    if free < _TOO_LITTLE:
+        return fail(Layer.DISK, text, remedy, **values)
+    return warn(Layer.DISK, text, remedy, **values) if free < _LITTLE else ok(Layer.DISK, text, **values)
+
+
+def _try_to_write(directory: Path) -> None:
+    with tempfile.TemporaryFile(dir=directory) as trial:
+        trial.write(bytes(_TRIAL))
+        trial.flush()
+        os.fsync(trial.fileno())
+
+
+# ---- clock ------------------------------------------------------------------
+
+
+async def clock(settings: Settings, kernel: Callable[[], Kernel] | None = None) -> Finding:
+    """Is this machine's time fit for a TSE?"""
+    servers = [Server.parse(server) for server in settings.ntp_servers]
+    judge = Clock(servers, kernel=kernel)
+    if not judge.verdict.fit and servers:
+        await judge.measure()
+    verdict = judge.verdict
+    remedy = Words(
+        "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
+        "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
+    )
+    if not verdict.fit:
+        text = Words("nobody vouches for the clock: {reason}", "niemand bürgt für die Uhr: {reason}")
+        return fail(Layer.CLOCK, text, remedy, reason=verdict.reason)
+    offset = verdict.offset or 0.0
+    values = {"offset": f"{offset:+.3f}", "reason": verdict.reason}
+    if abs(offset) > _FAR_OFF:
+        return warn(
+            Layer.CLOCK, Words("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
+        )
+    return ok(Layer.CLOCK, Words("right: {reason}", "richtig: {reason}"), **values)
+
+
+async def token_is_accepted(settings: Settings) -> bool | None:
+    """Ask the gateway over TLS, once; `None` if it could not be asked."""
+    from gateway import client
+
+    try:
+        async with client.over_tls(settings):
+            return True
+    except client.Refused as refused:
+        return False if refused.http_status == 401 else None
+    except GatewayError:
+        return None
