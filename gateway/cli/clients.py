@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.secrets import AdminPin, Secrets
+from gateway.cli.secrets import AdminPin, RiskLockout, Secrets
 from gateway.words import Words
 
 _NONE = Words("no client is registered", "keine Kasse ist angemeldet")
@@ -23,12 +23,13 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="clients")
 
 
-def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None) -> None:
+def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False) -> None:
     """List the registered clients; the TSE wants the Admin PIN for it and makes two signatures.
 
     Example: tse-gateway clients list --admin-pin-file admin_pin
     """
-    body = {"admin_pin": Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)}
+    pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
+    body = {"admin_pin": pin, "risk_lockout": risk}
     found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/clients/list", body))
     if cli.as_json:
         cli.print_json(found["client_ids"])
@@ -38,28 +39,31 @@ def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None) -> None
         cli.say(_NONE)
 
 
-def register(cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None) -> None:
+def register(
+    cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False
+) -> None:
     """Register a client; once more does no harm.
 
     Example: tse-gateway clients register POS-2 --admin-pin-file admin_pin
     """
     pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
-    _change(cli, "register", client, tse, pin)
+    _change(cli, "register", tse, {"client_id": client, "admin_pin": pin, "risk_lockout": risk})
     cli.say(_REGISTERED, name=client)
 
 
-def deregister(cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None) -> None:
+def deregister(
+    cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False
+) -> None:
     """Deregister a client; the TSE refuses while it has open transactions.
 
     Example: tse-gateway clients deregister POS-2 --admin-pin-file admin_pin
     """
     pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
-    _change(cli, "deregister", client, tse, pin)
+    _change(cli, "deregister", tse, {"client_id": client, "admin_pin": pin, "risk_lockout": risk})
     cli.say(_DEREGISTERED, name=client)
 
 
-def _change(cli: Cli, verb: str, client: str, tse: str, pin: str) -> None:
-    body = {"admin_pin": pin, "client_id": client}
+def _change(cli: Cli, verb: str, tse: str, body: dict[str, object]) -> None:
     found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/clients/{verb}", body))
     if cli.as_json:
         cli.print_json(found)

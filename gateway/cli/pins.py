@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, Puk, Secrets, secret_file
+from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, Puk, RiskLockout, Secrets, secret_file
 from gateway.words import Words
 
 
@@ -49,50 +49,62 @@ def change(
     user: UserName = User.ADMIN,
     old_pin_file: OldPin = None,
     new_pin_file: NewPin = None,
+    risk: RiskLockout = False,
 ) -> None:
     """Change a PIN; the old one must be known.
 
     Example: tse-gateway pin change --old-pin-file admin_pin --new-pin-file new_pin
     """
     asked = Secrets(cli.words)
-    body = {
+    body: dict[str, object] = {
         "user": user.value,
         "old_pin": asked.known(_OLD[user], old_pin_file, PIN_LENGTH),
         "new_pin": asked.new(_NEW[user], new_pin_file, PIN_LENGTH),
+        "risk_lockout": risk,
     }
     _do(cli, tse, "pin", body, _CHANGED)
 
 
-def change_puk(cli: Cli, tse: TseName = "", old_puk_file: Puk = None, new_puk_file: NewPuk = None) -> None:
+def change_puk(
+    cli: Cli, tse: TseName = "", *, old_puk_file: Puk = None, new_puk_file: NewPuk = None, risk: RiskLockout = False
+) -> None:
     """Change the PUK; the old one must be known.
 
     Example: tse-gateway pin puk --old-puk-file puk --new-puk-file new_puk
     """
     asked = Secrets(cli.words)
-    body = {
+    body: dict[str, object] = {
         "old_puk": asked.known(secrets.ADMIN_PUK, old_puk_file, PUK_LENGTH),
         "new_puk": asked.new(secrets.NEW_PUK, new_puk_file, PUK_LENGTH),
+        "risk_lockout": risk,
     }
     _do(cli, tse, "puk", body, _PUK_CHANGED)
 
 
 def unblock(
-    cli: Cli, tse: TseName = "", *, user: UserName = User.ADMIN, puk_file: Puk = None, new_pin_file: NewPin = None
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    user: UserName = User.ADMIN,
+    puk_file: Puk = None,
+    new_pin_file: NewPin = None,
+    risk: RiskLockout = False,
 ) -> None:
     """Set a new PIN by the PUK, when the old one is blocked or lost.
 
     Example: tse-gateway pin unblock --puk-file puk --new-pin-file new_pin
     """
     asked = Secrets(cli.words)
-    body = {
+    body: dict[str, object] = {
         "user": user.value,
         "puk": asked.known(secrets.ADMIN_PUK, puk_file, PUK_LENGTH),
         "new_pin": asked.new(_NEW[user], new_pin_file, PIN_LENGTH),
+        "risk_lockout": risk,
     }
     _do(cli, tse, "unblock", body, _CHANGED)
 
 
-def _do(cli: Cli, tse: str, verb: str, body: dict[str, str], done: Words) -> None:
+def _do(cli: Cli, tse: str, verb: str, body: dict[str, object], done: Words) -> None:
     found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/{verb}", body))
     if cli.as_json:
         cli.print_json(found)

@@ -21,6 +21,13 @@ AdminPin = Annotated[Path | None, secret_file("the Admin PIN", "TSE_ADMIN_PIN_FI
 TimeAdminPin = Annotated[Path | None, secret_file("the TimeAdmin PIN", "TSE_TIME_ADMIN_PIN_FILE")]
 Puk = Annotated[Path | None, secret_file("the Admin PUK", "TSE_ADMIN_PUK_FILE")]
 
+RiskLockout = Annotated[
+    bool,
+    typer.Option(
+        "--risk-lockout", help="Send it even if it is the last try or was wrong before: it may lock the TSE for ever."
+    ),
+]
+
 ADMIN_PIN = Words("Admin PIN", "Admin-PIN")
 TIME_ADMIN_PIN = Words("TimeAdmin PIN", "TimeAdmin-PIN")
 ADMIN_PUK = Words("Admin PUK", "Admin-PUK")

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.secrets import Secrets, TimeAdminPin
+from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPin
 from gateway.errors import ConfigurationError
 from gateway.words import Words
 
@@ -118,13 +118,15 @@ def set_time(
     admin: Annotated[bool, typer.Option("--admin", help="Log in as Admin instead of TimeAdmin.")] = False,
     pin_file: TimeAdminPin = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
+    risk: RiskLockout = False,
 ) -> None:
     """Set the time of a TSE to that of the gateway; refused while its clock is not known to be right.
 
     Example: tse-gateway time --pin-file time_admin_pin
     """
     pin = _pin(cli, pin_file, admin=admin)
-    body = {"user": "admin" if admin else "time_admin", "pin": pin, "trust_system_clock": anyway}
+    user = "admin" if admin else "time_admin"
+    body = {"user": user, "pin": pin, "trust_system_clock": anyway, "risk_lockout": risk}
     from gateway.client import Refused
 
     try:

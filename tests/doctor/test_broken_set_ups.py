@@ -64,7 +64,7 @@ async def gateway(settings: Settings, *, ready: bool = True) -> AsyncIterator[tu
         yield running, settings.model_copy(update={"port": running.port})
 
 
-async def post(running: app.Gateway, settings: Settings, verb: str, body: dict[str, str]) -> None:
+async def post(running: app.Gateway, settings: Settings, verb: str, body: dict[str, object]) -> None:
     """As a command does it."""
     async with client.local(settings) as api:
         await api.post(f"/tses/{running.registry.devices()[0].serial}/{verb}", body)
@@ -224,7 +224,7 @@ async def test_wrong_pins(tmp_path: Path, host: FakeHost, tries: int, layer: Ver
     async with gateway(settings_of(tmp_path / "state")) as (running, settings):
         for _ in range(tries):
             with pytest.raises(Refused):
-                await post(running, settings, "clients/list", {"admin_pin": "00000"})
+                await post(running, settings, "clients/list", {"admin_pin": "00000", "risk_lockout": True})
         found = await examined(settings, host)
     assert unwell(found) == {Layer.PINS}
     assert verdict(found, Layer.PINS) is layer
