@@ -3,15 +3,13 @@
 import asyncio
 import contextlib
 import logging
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from gateway import __version__, sources
+from gateway import __version__, sources, state
 from gateway.archive.archivist import Archivist
 from gateway.archive.deletion import Deletion
 from gateway.archive.nightly import Nightly
@@ -40,6 +38,7 @@ from gateway.settings import Settings
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.profiles import profile_named
 from gateway.sntp import Server
+from gateway.stopping import Stopping
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +63,12 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     Raises:
         ConfigurationError: it cannot start like this.
     """
-    _prepare(settings.state_dir)
-    token = auth.load_or_create_token(settings)
-    context = tls.server_context(settings)
-    metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
-    exposition.register(metrics.registry, settings)
     async with AsyncExitStack() as stack:
+        stack.enter_context(state.opened(settings.state_dir))
+        token = auth.load_or_create_token(settings)
+        context = tls.server_context(settings)
+        metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
+        exposition.register(metrics.registry, settings)
         simulators = tuple(opened_simulator(settings, number + 1) for number in range(settings.simulators))
         for tse in simulators:
             stack.callback(tse.close)
@@ -89,6 +88,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         routes = api_v1.routes(services)
         web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
         port = await stack.enter_async_context(application.serving(web, settings, context))
+        stack.callback(registry.refuse_waiting)
         monitoring = exposition.monitoring(settings, context, metrics, registry, token)
         metrics_port = await stack.enter_async_context(monitoring)
         announcer = asyncio.create_task(_announce(registry, settings, token, port))
@@ -103,17 +103,15 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT, or `quit` on the terminal."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with running(settings) as gateway:
-        tses = len(gateway.registry.devices())
-        started = event(Event.STARTED, version=__version__, port=gateway.port, tses=tses)
-        log.info("TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, tses, extra=started)
-        _greet(gateway)
-        with _quit_on_terminal(loop, stop.set):
-            await stop.wait()
+    with Stopping(settings.stop_timeout) as stopping:
+        async with running(settings) as gateway:
+            tses = len(gateway.registry.devices())
+            started = event(Event.STARTED, version=__version__, port=gateway.port, tses=tses)
+            log.info("TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, tses, extra=started)
+            _greet(gateway)
+            with _quit_on_terminal(asyncio.get_running_loop(), stopping.ask):
+                await stopping.asked.wait()
+                await stopping.drain(gateway.registry)
 
 
 @asynccontextmanager
@@ -167,13 +165,6 @@ async def _watch(settings: Settings, registry: Registry, metrics: Metrics) -> As
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _prepare(state_dir: Path) -> None:
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"state directory {state_dir} cannot be made: {error.strerror}") from None
 
 
 def opened_simulator(settings: Settings, number: int) -> SimulatedTse:

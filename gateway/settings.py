@@ -222,7 +222,8 @@ class Settings(BaseSettings):
         description="time servers, or none; asked only while the kernel does not say that its clock is right",
     )
     stop_timeout: Annotated[Seconds, Field(le=300)] = Field(
-        20, description="how long running requests may take to finish when the gateway stops"
+        20,
+        description="how long tills may go on when the gateway stops; it has ended after 5/4 of this, whatever hangs",
     )
     tls_certificate: Path | None = Field(None, description="your own certificate chain (PEM) instead of a made one")
     tls_key: Path | None = Field(None, description="the private key (PEM, no password) of tls_certificate")

@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from gateway.driver.base import TseDriver
@@ -72,6 +72,7 @@ class Device:
         self._passage = Passage(serial, self.witness, metrics, settle_wait=settle_wait, clock=clock)
         self._lock = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
         self._changed = asyncio.Event()
+        self._refusing = False
         self._tasks: set[asyncio.Task[None]] = set()
         metrics.adopt(serial)
         metrics.tses.opened(serial)
@@ -146,6 +147,18 @@ class Device:
         self._metrics.locks.expired(self.serial, reason)
         self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
         self._clear_up(lease)
+
+    async def given_back(self) -> None:
+        """Lend the lock to nobody who asks from now on; returns when all who had asked before are done with it."""
+        self._lock.close()
+        while self._lock.wanted and not self.failed.is_set():
+            self.sweep()
+            await self._woken()
+
+    def refuse_waiting(self) -> None:
+        """Nobody who waits for the lock gets it any more, now or later."""
+        self._refusing = True
+        self._wake()
 
     @property
     def lease(self) -> Lease | None:
@@ -282,6 +295,8 @@ class Device:
         while True:
             if self.failed.is_set():
                 raise DeviceGone(self.reason)
+            if self._refusing:
+                raise LockRefused("the gateway stops: try again when it is back")
             self.sweep()
             if self._tasks:  # what the last holder left unfinished is aborted before the next one comes
                 await asyncio.wait(self._tasks)
@@ -289,12 +304,14 @@ class Device:
             lease = self._lock.grant(ticket, self._clock())
             if lease is not None:
                 return lease
-            changed = self._changed
-            try:
-                async with asyncio.timeout(_LOOK_AGAIN):
-                    await changed.wait()
-            except TimeoutError:
-                continue
+            await self._woken()
+
+    async def _woken(self) -> None:
+        """Something changed, or it is time to look at broken connections."""
+        changed = self._changed
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await changed.wait()
 
     async def _watched(self, opening: Opening, work: Awaitable[T]) -> T:
         try:

@@ -37,10 +37,11 @@ class Lapse(StrEnum):
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A place in the queue."""
+    """A place in the queue; `late` came when the lock was lent to nobody new any more."""
 
     holder: Holder
     since: float
+    late: bool = False
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -66,6 +67,7 @@ class LockQueue:
         self._new_session = new_session
         self._waiting: deque[Ticket] = deque()
         self._ended: deque[int] = deque(maxlen=_ENDED_KEPT)
+        self._closed = False
         self.lease: Lease | None = None
 
     @property
@@ -73,9 +75,18 @@ class LockQueue:
         """How many wait for the lock."""
         return len(self._waiting)
 
+    @property
+    def wanted(self) -> bool:
+        """Does anybody hold the lock, or wait who will still get it?"""
+        return self.lease is not None or any(not it.late and it.holder.alive for it in self._waiting)
+
+    def close(self) -> None:
+        """Lend to nobody who joins from now on."""
+        self._closed = True
+
     def join(self, holder: Holder, now: float) -> Ticket:
         """Take the last place in the queue."""
-        ticket = Ticket(holder, now)
+        ticket = Ticket(holder, now, self._closed)
         self._waiting.append(ticket)
         return ticket
 
@@ -88,7 +99,7 @@ class LockQueue:
         """The lease, if the lock is free and everybody alive before this ticket was served."""
         while self._waiting and not self._waiting[0].holder.alive:
             self._waiting.popleft()
-        if self.lease is not None or not self._waiting or self._waiting[0] is not ticket:
+        if self.lease is not None or ticket.late or not self._waiting or self._waiting[0] is not ticket:
             return None
         self._waiting.popleft()
         self.lease = Lease(self._new_session(), ticket.holder, now, now)

@@ -48,7 +48,10 @@ class _Attendance:
 
 
 class Registry:
-    """Serial to `Device`; `changed` is set whenever the set of usable TSEs is another one."""
+    """Serial to `Device`; `changed` is set whenever the set of usable TSEs is another one.
+
+    `draining`: the gateway is about to stop, and only finishes what was begun.
+    """
 
     def __init__(self, metrics: Metrics, rules: Rules | None = None, care: Care | None = None) -> None:
         self._metrics = metrics
@@ -58,6 +61,7 @@ class Registry:
         self._attended: dict[Attachment, _Attendance] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._closing = False
+        self.draining = False
         self.changed = asyncio.Event()
 
     def apply(self, attachments: Iterable[Attachment]) -> None:
@@ -87,6 +91,17 @@ class Registry:
         """`apply`, and wait until it is done."""
         self.apply(attachments)
         await self.tried()
+
+    async def drain(self) -> None:
+        """Lend no TSE to anybody new; returns when all who had asked before are done."""
+        self.draining = True
+        await asyncio.gather(*(device.given_back() for device in self._devices.values()))
+
+    def refuse_waiting(self) -> None:
+        """Whoever waits for a TSE is told that the gateway stops."""
+        self.draining = True
+        for device in self._devices.values():
+            device.refuse_waiting()
 
     async def close(self) -> None:
         """Stop looking after them and close every TSE; a running command is waited for."""
@@ -164,6 +179,8 @@ class Registry:
                 clock=self._care.monotonic,
             )
             self._devices[device.serial] = device
+            if self.draining:
+                device.refuse_waiting()
         elif known.failed.is_set():
             device = known
             await device.renew(driver, info, attachment.place)

@@ -20,6 +20,7 @@ from gateway.server.middleware import Refused
 from gateway.server.status import Status
 from gateway.server.tls import Renewal
 from gateway.settings import Settings
+from gateway.stopping import REQUESTS
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ def build(
         middlewares=middleware.around(metrics, gatekeeper, refused), client_max_size=settings.max_body_bytes
     )
     app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
-    app.on_shutdown.append(protocol.refuse_waiting)
     return app
 
 
@@ -61,7 +61,7 @@ async def serving(app: web.Application, settings: Settings, context: ssl.SSLCont
         app,
         access_log=None,  # the middleware tells more, and knows what must not be told
         keepalive_timeout=_KEEP_ALIVE,
-        shutdown_timeout=settings.stop_timeout,
+        shutdown_timeout=REQUESTS * settings.stop_timeout,
     )
     renewal = Renewal(settings, context)
     await runner.setup()

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.errors import BadRequest, InvalidSession, LockRefused
+from gateway.errors import BadRequest, InvalidSession
 from gateway.operations.lan import LanTse
 from gateway.server import answers
 
@@ -50,7 +50,6 @@ class LanProtocol:
     def __init__(self, lan: LanTse) -> None:
         self._lan = lan
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, TcpConnection] = WeakKeyDictionary()
-        self._waiting: set[asyncio.Task[int]] = set()
 
     def routes(self) -> list[web.RouteDef]:
         """All of them; GET without its HEAD, which would lock and unlock as well."""
@@ -68,16 +67,7 @@ class LanProtocol:
         return answers.ok_json(self._lan.serials())
 
     async def lock(self, request: web.Request) -> web.Response:
-        waiting = asyncio.ensure_future(self._lan.lock(_serial(request), self._connection(request)))
-        self._waiting.add(waiting)
-        try:
-            await asyncio.wait({waiting})
-        finally:
-            self._waiting.discard(waiting)
-            waiting.cancel()
-        if waiting.cancelled():
-            raise LockRefused("the gateway stops")
-        return answers.ok_json({"data": waiting.result()})
+        return answers.ok_json({"data": await self._lan.lock(_serial(request), self._connection(request))})
 
     async def unlock(self, request: web.Request) -> web.Response:
         await self._lan.unlock(*_address(request))
@@ -98,11 +88,6 @@ class LanProtocol:
         block, data = _number(request, "offset"), await _posted(request)
         await self._lan.write_store(*_address(request), block, data, self._connection(request))
         return answers.ok(b"{}")
-
-    async def refuse_waiting(self, _: web.Application) -> None:
-        """The gateway stops: nobody who waits for a lock would get one."""
-        for waiting in self._waiting:
-            waiting.cancel()
 
     def _connection(self, request: web.Request) -> TcpConnection:
         transport = request.transport

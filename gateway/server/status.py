@@ -32,8 +32,9 @@ class Status:
     async def ready(self, _: web.Request) -> web.Response:
         """Can a TSE sign now? If not, 503 and why; restarting the gateway would not help."""
         tses = [{"serial": device.serial, **_state(lack(device))} for device in self._registry.devices()]
-        ready = any(tse["ready"] for tse in tses)
-        answer = answers.ok_json({"ready": ready, "reason": "" if tses else "no TSE was found", "tses": tses})
+        ready = not self._registry.draining and any(tse["ready"] for tse in tses)
+        reason = "the gateway stops" if self._registry.draining else "" if tses else "no TSE was found"
+        answer = answers.ok_json({"ready": ready, "reason": reason, "tses": tses})
         if not ready:
             answer.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
         return answer

@@ -21,8 +21,8 @@ from gateway.simulator.socket import Socket
 from gateway.tse import archive
 from gateway.tse.commands import SelfTest
 from gateway.tse.logmessage import LogMessage
+from tests.process import Process, gateway
 from tests.support import TIME_ADMIN_PIN, export, set_up
-from tests.test_process import Process, gateway
 
 RECEIPTS = int(os.environ.get("RECEIPTS_ONCE", "40"))
 SEED = int(os.environ.get("RECEIPTS_ONCE_SEED", "1"))

@@ -13,6 +13,7 @@ import pytest
 
 from gateway import __version__
 from gateway.settings import Settings, load
+from gateway.stopping import ALL
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
@@ -101,7 +102,7 @@ def test_the_gateway_starts_with_what_it_is_given(path: Path, tmp_path: Path) ->
     assert settings.discovers == (given["mode"] == "disk" or (given["mode"] == "plugin" and not settings.devices))
     assert settings.site == given.get("site", "")
     assert settings.address == given.get("address", "shop-tse-gateway.tse.svc")
-    assert pod(objects(given))["terminationGracePeriodSeconds"] > settings.stop_timeout
+    assert pod(objects(given))["terminationGracePeriodSeconds"] > ALL * settings.stop_timeout
 
 
 @_EXAMPLE
@@ -206,7 +207,7 @@ def test_a_changed_secret_starts_the_gateway_anew() -> None:
         ({"address": "https://tse"}, "address"),
         ({"settings": {"port": 4434}}, "settings.port"),
         ({"settings": {"Lock-Wait": 30}}, "Lock-Wait"),
-        ({"settings": {"stop_timeout": 60}}, "terminationGracePeriodSeconds"),
+        ({"settings": {"stop_timeout": 24}}, "terminationGracePeriodSeconds"),
         ({"secrets": {"apiToken": "123"}}, "apiToken"),
         ({"mode": "disk", "address": "a", "persistence": {"type": "none"}}, "persistence.type"),
         ({"persistence": {"size": "big"}}, "size"),

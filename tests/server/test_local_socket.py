@@ -65,7 +65,7 @@ async def test_what_a_killed_gateway_left_is_replaced_and_an_orderly_end_leaves_
 
 async def test_a_second_gateway_in_the_same_state_directory_is_refused(tmp_path: Path) -> None:
     async with serve(settings_for(tmp_path)) as served:
-        with pytest.raises(ConfigurationError, match="another gateway runs"):
+        with pytest.raises(ConfigurationError, match="in use by another gateway"):
             async with running(settings_for(tmp_path, simulators=0)):
                 pass
         assert (await ask(path_of(served), "/healthz"))[0] == 200

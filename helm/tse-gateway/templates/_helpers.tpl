@@ -88,7 +88,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- fail (printf "lan.upstreams: the Secret has no key %s: put it into secrets.extra, or into secrets.keys for a Secret of yours" .tokenKey) -}}
 {{- end -}}
 {{- end -}}
-{{- if le (int .Values.terminationGracePeriodSeconds) (int (dig "stop_timeout" 20 .Values.settings)) -}}
-{{- fail "terminationGracePeriodSeconds must be more than settings.stop_timeout: running requests finish first" -}}
+{{- if le (mulf 4 .Values.terminationGracePeriodSeconds) (mulf 5 (dig "stop_timeout" 20 .Values.settings)) -}}
+{{- fail "terminationGracePeriodSeconds must be more than 5/4 of settings.stop_timeout: tills finish first" -}}
 {{- end -}}
 {{- end -}}
