@@ -1,120 +1,68 @@
 """`python -m tests.monitoring.live`: a real Prometheus scrapes a gateway over TLS while alerts are brought about.
 
-Needs Debian's package prometheus; takes a minute. The rules are those of compose/monitoring, with all waiting cut to
-seconds. At the end every query of both dashboards is put to that Prometheus.
+Needs Debian's package prometheus; takes three minutes. Three simulated TSEs are set up, sell, become slow, hang, are
+pulled and plugged in, fail their self test, expire, are held for too long; wrong PINs and tokens are sent; at last the
+gateway stops and comes back without its TSEs. The rules are those of compose/monitoring; only what they wait for is
+shorter. Each query of both dashboards is put to that Prometheus, too, and what it gives is printed.
 """
 
 import asyncio
 import contextlib
-import json
-import re
-import socket
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import aiohttp
 from pydantic import SecretStr
 
 from gateway.app import Gateway, running
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.server import authority
+from gateway.settings import Settings
 from gateway.simulator.device import SimulatedTse
+from gateway.simulator.factory import Make
 from gateway.simulator.profiles import INSTANT, Profile
-from gateway.tse.commands import CloseImport
-from tests.monitoring.test_dashboards import FILES, expressions, load
+from gateway.tse.commands import CloseImport, Event, Login, SelfTest, SetTime, User
+from tests.monitoring.prometheus import Prometheus, free_port, hurried, watching
+from tests.monitoring.tables import ask_dashboards
 from tests.monitoring.test_rules import RULES
 from tests.server.shop import settings_for
-from tests.support import Send, receipt, set_up
+from tests.support import CLIENT, NOW, TIME_ADMIN_PIN, receipt, set_up, step
 
 TOKEN = "only-for-metrics"
-_PATIENCE = 60.0
-
-
-@dataclass(frozen=True)
-class Prometheus:
-    url: str
-    session: aiohttp.ClientSession
-
-    async def query(self, expr: str) -> list[object]:
-        """The series that `expr` gives now."""
-        async with self.session.get(f"{self.url}/api/v1/query", params={"query": expr}) as answer:
-            body = await answer.json()
-            assert body["status"] == "success", (expr, body)
-            return list(body["data"]["result"])
-
-    async def fires(self, alert: str) -> None:
-        """Wait until it does."""
-        query = f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
-        began = asyncio.get_running_loop().time()
-        async with asyncio.timeout(_PATIENCE):
-            while not await self.query(query):  # noqa: ASYNC110 (Prometheus tells of no event)
-                await asyncio.sleep(0.5)
-        print(f"{alert} fires after {asyncio.get_running_loop().time() - began:.1f} s", flush=True)
-
-
-def hurried(rules: str) -> str:
-    """The rules with all waiting cut to seconds."""
-    rules = re.sub(r"for: \d+[mh]", "for: 2s", rules)
-    rules = re.sub(r"\[(5|10)m\]", "[15s]", rules)
-    return rules.replace("> 120", "> 5")
-
-
-@asynccontextmanager
-async def prometheus(directory: Path, gateway: Gateway) -> AsyncIterator[Prometheus]:
-    ca = authority.ca_path(gateway.settings.state_dir / "tls")
-    job = {
-        "job_name": "tse-gateway",
-        "scheme": "https",
-        "authorization": {"credentials": TOKEN},
-        "tls_config": {"ca_file": str(ca)},
-        "static_configs": [{"targets": [f"127.0.0.1:{gateway.metrics_port}"]}],
-    }
-    (directory / "rules.yaml").write_text(hurried(RULES.read_text(encoding="utf-8")))
-    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config = {"global": every, "rule_files": ["rules.yaml"], "scrape_configs": [job]}
-    (directory / "prometheus.json").write_text(json.dumps(config))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        "prometheus",
-        f"--config.file={directory}/prometheus.json",
-        f"--storage.tsdb.path={directory}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=exemplar-storage",
-        "--log.level=error",
-    )
-    try:
-        async with aiohttp.ClientSession() as session:
-            made = Prometheus(f"http://127.0.0.1:{port}", session)
-            async with asyncio.timeout(_PATIENCE):
-                while not await _is_scraped(made):  # noqa: ASYNC110 (Prometheus tells of no event)
-                    await asyncio.sleep(0.5)
-            yield made
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _is_scraped(server: Prometheus) -> bool:
-    with contextlib.suppress(aiohttp.ClientError):
-        return bool(await server.query("up == 1"))
-    return False
+_TIRED = Profile("tired", seconds={CloseImport: 1.5})
 
 
 class Till:
     alive = True
 
 
-async def sell(device: Device, send: Send) -> None:
+class Shop:
+    """A gateway and its TSEs: one sells, one is held, one is in trouble of its own."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        found = {device.serial: device for device in gateway.registry.devices()}
+        self.simulators = gateway.simulators
+        self.selling, self.held, self.troubled = (found[tse.serial.hex().upper()] for tse in gateway.simulators)
+
+    async def set_up(self) -> None:
+        """All three; the clock of the troubled one is wrong, and its certificate ends soon."""
+        for device, tse in zip((self.selling, self.held, self.troubled), self.simulators, strict=True):
+            now = NOW if device is self.troubled else int(time.time())
+            await set_up(device.command, tse.serial, now=now)
+            await receipt(device.command, device)
+
+
+async def sell(device: Device) -> None:
     """For ever."""
     while True:
         with contextlib.suppress(GatewayError):
-            await receipt(send, device)
+            await receipt(device.command, device)
         await asyncio.sleep(0.2)
 
 
@@ -131,6 +79,7 @@ async def hold(device: Device) -> None:
 
 
 async def wait(device: Device) -> None:
+    """Want the lock, again and again."""
     while True:
         with contextlib.suppress(GatewayError):
             device.release((await device.acquire(Till(), 20)).session)
@@ -138,7 +87,7 @@ async def wait(device: Device) -> None:
 
 
 @asynccontextmanager
-async def during(*work: asyncio.Task[None]) -> AsyncIterator[None]:
+async def during(*work: "asyncio.Task[None]") -> AsyncIterator[None]:
     try:
         yield
     finally:
@@ -147,47 +96,171 @@ async def during(*work: asyncio.Task[None]) -> AsyncIterator[None]:
         await asyncio.gather(*work, return_exceptions=True)
 
 
-async def bring_about(server: Prometheus, gateway: Gateway, device: Device, tse: SimulatedTse) -> None:
-    """One trouble after the other."""
-    await server.fires("SimulatorInProduction")
-    tse._profile = Profile("tired", seconds={CloseImport: 1.5})
-    async with during(asyncio.create_task(sell(device, device.command))):
-        await server.fires("TseSlow")
-    tse._profile = INSTANT
-    work = [hold(device), *(wait(device) for _ in range(7))]
-    async with during(*map(asyncio.create_task, work)):
-        await server.fires("GatewayLockStuck")
-        await server.fires("GatewayQueueLong")
+async def make_ready(device: Device) -> None:
+    """As a till does when it opens."""
+    for command in (
+        SelfTest(CLIENT),
+        Login(User.TIME_ADMIN, TIME_ADMIN_PIN),
+        SetTime(int(time.time())),
+    ):
+        await device.command(command.encode())
+    await device.read_info()
+
+
+async def sales(server: Prometheus, shop: Shop) -> None:
+    """All is well, then signing becomes slow."""
+    device, tse = shop.selling, shop.simulators[0]
+    of_it = f'serial="{device.serial}"'
+    async with during(asyncio.create_task(sell(device))):
+        await server.until(f"rate(tse_signatures_total{{{of_it}, cause='sale'}}[10s]) > 0")
+        for alert in ("TseDown", "TseNotReady", "TseSlow", "GatewayQueueLong", "TseClockOffset", "TseFlapping"):
+            await server.is_silent(alert, of_it)
+        tse._profile = _TIRED
+        await server.fires("TseSlow", of_it)
+        tse._profile = INSTANT
+        await server.ends("TseSlow", of_it)
+
+
+async def hang(server: Prometheus, shop: Shop) -> None:
+    """The TSE hangs in the kernel, then comes back."""
+    device, tse = shop.selling, shop.simulators[0]
+    of_it = f'serial="{device.serial}"'
+    tse.faults.set("hung")
+    await server.fires("TseDown", of_it)
+    await server.until(f'tse_not_ready{{{of_it}, reason="device_timeout"}} == 1')
+    await server.fires("GatewayThreadsHang")
+    tse.faults.clear()
+    await server.ends("TseDown", of_it)
+    await server.ends("GatewayThreadsHang")
+
+
+async def pull(server: Prometheus, shop: Shop) -> None:
+    """Unplugged and plugged in again: then self test and time are missing until a till does both."""
+    device, tse = shop.selling, shop.simulators[0]
+    of_it = f'serial="{device.serial}"'
     tse.faults.set("unplugged")
-    await server.fires("TseDown")
-    tse.faults.clear()  # which is a power cycle: self test and time are gone
-    await server.fires("TseNotReady")
-    address = f"https://127.0.0.1:{gateway.port}/metrics"
-    for _ in range(25):
-        async with server.session.get(address, ssl=False):
+    await server.fires("TseDown", of_it)
+    tse.faults.clear()
+    await server.ends("TseDown", of_it)
+    await server.fires("TseNotReady", f'{of_it}, reason="no_self_test"')
+    await make_ready(device)
+    await server.ends("TseNotReady", of_it)
+    await server.until(f'increase(tse_outages_total{{{of_it}, reason="device_gone"}}[1m]) > 0')
+    for _ in range(6):
+        tse.faults.set("unplugged")
+        await _until(device.failed.is_set)
+        tse.faults.clear()
+        await _until(lambda: not device.failed.is_set())
+        await asyncio.sleep(1.5)  # the watch looks once a second
+    await server.fires("TseFlapping", of_it)
+
+
+async def break_down(server: Prometheus, shop: Shop) -> None:
+    """The self test fails; the certificate expires."""
+    device, tse = shop.selling, shop.simulators[0]
+    of_it = f'serial="{device.serial}"'
+    tse.faults.set("failed_self_test")
+    with contextlib.suppress(GatewayError):
+        await device.command(SelfTest(CLIENT).encode())
+    await server.fires("TseSelfTestFailed", of_it)
+    tse.faults.clear()
+    await make_ready(device)
+    await server.ends("TseNotReady", of_it)
+    tse.faults.set("expired_certificate")
+    await server.fires("TseCertificateExpired", of_it)
+    await server.fires("TseNotReady", f'{of_it}, reason="certificate_expired"')
+    tse.faults.clear()
+    await server.ends("TseCertificateExpired", of_it)
+
+
+async def trouble(server: Prometheus, shop: Shop) -> None:
+    """Wrong time, a certificate that ends, tills that forget their transactions, wrong PINs."""
+    device = shop.troubled
+    of_it = f'serial="{device.serial}"'
+    await server.fires("TseClockOffset", of_it)
+    await server.fires("TseCertificateExpires30", of_it)
+    await server.is_silent("TseCertificateExpires7", of_it)
+    for _ in range(device.info.max_open_transactions * 6 // 10):
+        await step(device.command, device, Event.START)
+    await server.fires("TseOpenTransactionsMany", of_it)
+    await server.is_silent("TseOpenTransactionsNearMax", of_it)
+    for alert in ("TsePinTriesLow", "TsePinTriesLow", "TsePinBlocked"):
+        with contextlib.suppress(GatewayError):
+            await device.command(Login(User.ADMIN, b"00000").encode())
+        await server.fires(alert, f'{of_it}, user="admin"')
+
+
+async def guess(server: Prometheus, shop: Shop) -> None:
+    """Somebody tries tokens."""
+    address, wrong = f"https://127.0.0.1:{shop.gateway.port}/metrics", {"Authorization": "Bearer 123456"}
+
+    async def once() -> None:
+        async with server.session.get(address, ssl=False, headers=wrong):
             pass
-    await server.fires("GatewayAuthFailures")
+
+    await asyncio.gather(*(once() for _ in range(60)), server.fires("GatewayAuthFailures"))
+    exemplars = await server.exemplars("tse_gateway_http_request_duration_seconds_bucket")
+    assert exemplars
+    assert all(set(labels) == {"request_id"} for labels in exemplars)
+    print(f"{len(exemplars)} exemplars lead to log lines, for one to request {exemplars[0]['request_id']}")
 
 
-async def ask_dashboards(server: Prometheus) -> None:
-    """Each query, and what it brings."""
-    for path in FILES:
-        for expr in expressions(load(path)):
-            query = re.sub(r"label_values\((.*), \w+\)", r"\1", expr).replace("$__rate_interval", "1m")
-            found = await server.query(re.sub(r"\$\w+", ".*", query))
-            print(f"{len(found):5} {path.stem} {expr}")
+async def bring_about(server: Prometheus, shop: Shop) -> None:
+    """One trouble after the other, while one TSE is held all the time."""
+    await server.fires("SimulatorInProduction")
+    of_held = f'serial="{shop.held.serial}"'
+    work = [hold(shop.held), *(wait(shop.held) for _ in range(7))]
+    async with during(*map(asyncio.create_task, work)):
+        await server.fires("GatewayQueueLong", of_held)
+        for part in (sales, hang, pull, break_down, trouble, guess):
+            await part(server, shop)
+        await server.fires("GatewayLockStuck", of_held)
+    await server.ends("GatewayLockStuck", of_held)
+    await server.ends("GatewayQueueLong", of_held)
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():  # noqa: ASYNC110 (it has no event)
+            await asyncio.sleep(0.05)
+
+
+def settings_in(directory: Path, port: int, simulators: int) -> Settings:
+    """The port stays the same over a restart, as in a shop."""
+    return settings_for(
+        directory,
+        site="live",
+        simulators=simulators,
+        metrics_listen="tls",
+        metrics_port=port,
+        metrics_token=SecretStr(TOKEN),
+        metrics_clients=True,
+        keep_alive=0.5,
+        command_timeout=5,
+    )
 
 
 async def main() -> None:
     with TemporaryDirectory() as folder:
-        directory = Path(folder)
-        given = {"metrics_listen": "tls", "metrics_port": 0, "metrics_token": SecretStr(TOKEN), "keep_alive": 0.5}
-        async with running(settings_for(directory, site="live", **given)) as gateway:
-            device, tse = gateway.registry.devices()[0], gateway.simulators[0]
-            await set_up(device.command, tse.serial)
-            async with prometheus(directory, gateway) as server:
-                await bring_about(server, gateway, device, tse)
+        directory, port = Path(folder), free_port()
+        settings = settings_in(directory, port, 3)
+        SimulatedTse.create(settings.state_dir / "simulator-3", Make(valid=timedelta(days=20))).close()
+        async with contextlib.AsyncExitStack() as first_run:
+            gateway = await first_run.enter_async_context(running(settings))
+            await (shop := Shop(gateway)).set_up()
+            ca = authority.ca_path(settings.state_dir / "tls")
+            rules = hurried(RULES.read_text(encoding="utf-8"))
+            async with watching(directory / "prometheus", rules, port=port, ca=ca, token=TOKEN) as server:
+                await bring_about(server, shop)
                 await ask_dashboards(server)
+                await first_run.aclose()
+                await server.fires("GatewayMissing")
+                async with running(settings_in(directory, port, 0)):
+                    await server.ends("GatewayMissing")
+                    await server.fires("TseDown", f'serial="{shop.held.serial}"')  # nobody plugged it in since
+                    await server.is_silent("GatewayNoTse")
+                fired = sorted({alert for alert, what, _ in server.told if what == "fires"})
+                print(f"\n{len(fired)} alerts fired: {', '.join(fired)}")
 
 
 if __name__ == "__main__":

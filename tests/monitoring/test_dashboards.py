@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.monitoring.names import metrics_in, scraped_names
+from tests.monitoring.test_rules import PROMTOOL, promtool
 
 FOLDER = Path("compose/monitoring/dashboards")
 FILES = sorted(FOLDER.glob("*.json"))
@@ -34,6 +35,12 @@ def expressions(board: dict[str, Any]) -> list[str]:
     return found + [query for query in queries if query.startswith("label_values")]
 
 
+def asked_of(expr: str) -> str:
+    """As Grafana asks with "all" chosen everywhere."""
+    query = re.sub(r"label_values\((.*), \w+\)", r"\1", expr).replace("$__rate_interval", "1m")
+    return re.sub(r"\$[a-z_]\w*", ".*", query)
+
+
 def test_the_dashboards_are_what_their_code_makes() -> None:
     pytest.importorskip("grafana_foundation_sdk", reason="needs grafana-foundation-sdk")
     from compose.monitoring.source.__main__ import dashboards
@@ -51,6 +58,15 @@ def test_a_dashboard_asks_for_metrics_that_there_are(path: Path, tmp_path: Path)
         asked = metrics_in(expression)
         assert asked, expression
         assert asked <= there, expression
+
+
+@PROMTOOL
+def test_prometheus_understands_each_query(tmp_path: Path) -> None:
+    asked = {asked_of(expression) for path in FILES for expression in expressions(load(path))}
+    rules = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(sorted(asked))]
+    (tmp_path / "queries.json").write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+    assert len(rules) > 80
+    assert f"{len(rules)} rules found" in promtool("check", "rules", str(tmp_path / "queries.json"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -12,6 +12,7 @@ import yaml
 
 from tests.monitoring.alert_cases import CASES, Case, Series
 from tests.monitoring.names import metrics_in, scraped_names
+from tests.monitoring.prometheus import hurried
 
 MONITORING = Path("compose/monitoring").resolve()
 RULES = MONITORING / "rules.yaml"
@@ -57,6 +58,17 @@ def test_each_alert_fires_when_it_must_and_is_silent_when_it_must(tmp_path: Path
 
 def test_each_alert_has_a_case() -> None:
     assert {case.alert for case in CASES} == set(ALERTS)
+
+
+@PROMTOOL
+def test_rules_in_a_hurry_ask_the_same(tmp_path: Path) -> None:
+    text = RULES.read_text(encoding="utf-8")
+    quick = hurried(text)
+    (tmp_path / "rules.yaml").write_text(quick)
+    promtool("check", "rules", str(tmp_path / "rules.yaml"))
+    duration = r"(for: |\[|offset )\d+[smhd]"
+    assert re.sub(duration, "", quick) == re.sub(duration, "", text)
+    assert not re.search(r"(for: [1-9]\d*|\[\d+|offset \d+)[mhd]", quick)
 
 
 @pytest.mark.parametrize("name", ALERTS)

@@ -261,7 +261,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
 
 def _tills(made: dashboard.Dashboard) -> dashboard.Dashboard:
     receipts = f"increase(tse_client_receipts_total{{{_TSE}}}[1h])"
-    silent = f"time() - max by (client) (tse_client_last_seen_timestamp_seconds{{{_TSE}}})"
+    silent = f"time() - max by (instance, client) (tse_client_last_seen_timestamp_seconds{{{_TSE}}})"
     return (
         made.with_row(dashboard.Row("Tills (with GATEWAY_METRICS_CLIENTS=true)"))
         .with_panel(
@@ -270,7 +270,7 @@ def _tills(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Transactions finished in each hour; the twenty tills with the most",
                 "short",
                 GOOD,
-                (f"topk(20, sum by (client) ({receipts}))", "{{client}}"),
+                (f"topk(20, sum by (instance, client) ({receipts}))", "{{client}}"),
                 span=12,
             )
         )
