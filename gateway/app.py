@@ -27,6 +27,7 @@ from gateway.fleet.wear import Wear
 from gateway.log import register_secret
 from gateway.metrics import Metrics
 from gateway.operations.administration import Administration
+from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.lan import LanTse
 from gateway.operations.outages import Outages
@@ -125,7 +126,9 @@ async def api_services(
     deletion = Deletion(registry, administration, archivist)
     looking = asyncio.create_task(transactions.look_after_unclear_ends())
     try:
-        yield Services(registry, transactions, administration, deletion, Outages(outages, settings.site), archivist)
+        yield Services(
+            registry, transactions, administration, deletion, Outages(outages, settings.site), archivist, Forecasts()
+        )
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

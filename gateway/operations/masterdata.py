@@ -1,6 +1,5 @@
-"""What does not change about a TSE and forms ask for: certificates, DSFinV-K master data, ELSTER data."""
+"""What does not change about a TSE and forms ask for: certificates, certification, check digits."""
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -12,13 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
-from gateway.operations.receipt import ALGORITHM, TIME_FORMAT
 from gateway.operations.store import open_store
 from gateway.tse.certificates import by_serial, load
 
 _CERTIFICATION = re.compile(r"BSI-K-TR-\d{4}-\d{4}", re.ASCII)
-_COLUMN = 1000  # characters of a certificate in one column of tse.csv
-_COLUMNS = ("I", "II", "III", "IV", "V", "VI", "VII")
 _CERTIFICATE_ENTRY = 1  # of the store, behind info.csv
 
 
@@ -56,20 +52,6 @@ async def chain_of(device: Device) -> Chain:
             return _chain(load(await store.content(entry)), device.info.serial)
         position += 1
     raise NoCertificate("the store holds no certificate")
-
-
-def dsfinvk(device: Device, chain: Chain) -> dict[str, str]:
-    """The columns of tse.csv that the TSE decides."""
-    text = base64.b64encode(chain.leaf.public_bytes(Encoding.DER)).decode()
-    parts = {f"TSE_ZERTIFIKAT_{name}": text[i * _COLUMN : (i + 1) * _COLUMN] for i, name in enumerate(_COLUMNS)}
-    return {
-        "TSE_SERIAL": device.serial,
-        "TSE_SIG_ALGO": ALGORITHM,
-        "TSE_ZEITFORMAT": TIME_FORMAT,
-        "TSE_PD_ENCODING": "UTF-8",
-        "TSE_PUBLIC_KEY": base64.b64encode(device.info.public_key).decode(),
-        **parts,
-    }
 
 
 def certification_id(description: str) -> str | None:

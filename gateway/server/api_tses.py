@@ -2,18 +2,21 @@
 
 import base64
 import time
+from datetime import UTC, datetime
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.fleet.device import Device
 from gateway.fleet.summary import summary
-from gateway.operations import masterdata
+from gateway.operations import dsfinvk, masterdata
+from gateway.operations.dsfinvk import OfTill
+from gateway.operations.forecast import Forecast
 from gateway.server.endpoint import Call
-from gateway.server.replies import DsfinvkTse, ElsterSheet, Health, TseDetails, TseList, TseSummary
-from gateway.server.schemas import NoBody, NoParams, OfTse
+from gateway.server.replies import DsfinvkTse, ElsterSheet, GrowthForecast, Health, TseDetails, TseList, TseSummary
+from gateway.server.schemas import DsfinvkRow, NoBody, NoParams, OfTse
 from gateway.tse.info import version_text
 
-PEM = "application/x-pem-file"
+PEM, CSV = "application/x-pem-file", "text/csv"
 _ALL_CHANGED = 7  # Admin PUK, Admin PIN, TimeAdmin PIN
 _DAY = 86_400
 
@@ -24,9 +27,10 @@ async def list_tses(call: Call[NoParams, NoBody]) -> TseList:
 
 
 async def get_tse(call: Call[OfTse, NoBody]) -> TseDetails:
-    """From the last reading; the TSE is not asked."""
+    """From the last reading; the TSE is not asked, but once for the beginning of its store."""
     device = call.services.registry.find(call.params.serial)
-    return TseDetails.model_validate({**summary(device), **_details(device)})
+    forecast = _forecast(await call.services.forecasts.of(device))
+    return TseDetails.model_validate({**summary(device), **_details(device), "forecast": forecast})
 
 
 async def get_health(call: Call[OfTse, NoBody]) -> Health:
@@ -50,7 +54,16 @@ async def get_certificates(call: Call[OfTse, NoBody]) -> web.Response:
 async def get_dsfinvk(call: Call[OfTse, NoBody]) -> DsfinvkTse:
     """Ready to copy."""
     device = call.services.registry.find(call.params.serial)
-    return DsfinvkTse.model_validate(masterdata.dsfinvk(device, await masterdata.chain_of(device)))
+    return DsfinvkTse.model_validate(dsfinvk.tse_columns(device, await masterdata.chain_of(device)))
+
+
+async def get_dsfinvk_csv(call: Call[DsfinvkRow, NoBody]) -> web.Response:
+    """The file as it lies in an export."""
+    device, given = call.services.registry.find(call.params.serial), call.params
+    columns = dsfinvk.tse_columns(device, await masterdata.chain_of(device))
+    text = dsfinvk.tse_csv(columns, OfTill(given.z_kasse_id, given.z_erstellung, given.z_nr, given.tse_id))
+    headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="tse.csv"'}
+    return web.Response(text=text, content_type=CSV, charset="utf-8", headers=headers)
 
 
 async def get_elster(call: Call[OfTse, NoBody]) -> ElsterSheet:
@@ -58,6 +71,7 @@ async def get_elster(call: Call[OfTse, NoBody]) -> ElsterSheet:
     device = call.services.registry.find(call.params.serial)
     since, until, number = masterdata.validity(await masterdata.chain_of(device))
     info, known = device.info, summary(device)
+    began = await call.services.forecasts.in_service_since(device)
     return ElsterSheet(
         tse_serial=device.serial,
         serial_check_digits=masterdata.check_digits(info.serial),
@@ -69,6 +83,19 @@ async def get_elster(call: Call[OfTse, NoBody]) -> ElsterSheet:
         certificate_valid_from=since,
         certificate_valid_until=until,
         certificate_serial_number=number,
+        in_service_since=None if began is None else datetime.fromtimestamp(began, UTC),
+    )
+
+
+def _forecast(made: Forecast | None) -> GrowthForecast | None:
+    if made is None:
+        return None
+    return GrowthForecast(
+        since=datetime.fromtimestamp(made.since, UTC),
+        signatures_per_day=made.signatures_per_day,
+        store_blocks_per_day=made.blocks_per_day,
+        signatures_days_left=made.signatures_days_left,
+        store_days_left=made.store_days_left,
     )
 
 

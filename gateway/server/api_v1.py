@@ -19,6 +19,7 @@ from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
 from gateway.operations.masterdata import NoCertificate
 from gateway.operations.receipt import NoQrCode
+from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.setup import NotFresh
 from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
@@ -30,6 +31,7 @@ from gateway.server import api_transactions as transactions
 from gateway.server import api_tses as tses
 from gateway.server import replies, schemas
 from gateway.server.answers import ok_json
+from gateway.server.api_transactions import ProcessDataForm
 from gateway.server.endpoint import Endpoint, Services, route
 from gateway.server.replies import ReceiptAnswer
 from gateway.server.schemas import NoBody, OfClient, OfTransaction, OfTse, SignBody
@@ -41,7 +43,8 @@ _TRANSACTION = f"{_TSE}/transactions/{{number}}"
 
 _ASKED: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, LockRefused, CommandRejected, ProtocolError)
 _READ: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, StoreClosed, ProtocolError)
-_SIGNED: tuple[type[GatewayError], ...] = (*_ASKED, KeyReused, JournalFailed)
+_SIGNED: tuple[type[GatewayError], ...] = (*_ASKED, KeyReused, OutcomeUnknown, EndedOtherwise, JournalFailed)
+_CHECKED: tuple[type[GatewayError], ...] = (*_SIGNED, ProcessDataForm)
 _BY_COMMAND: tuple[type[GatewayError], ...] = (*_ASKED, NewerGeneration)
 _USERS: tuple[type[GatewayError], ...] = (*_BY_COMMAND, LastTry, KnownWrong)
 _ARCHIVING: tuple[type[GatewayError], ...] = (ArchiveBusy, ArchiveNotWritten, ArchiveDamaged)
@@ -73,17 +76,19 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
              tses.get_certificates, tses.PEM, OfTse, NoBody, (*_READ, NoCertificate)),
     Endpoint("GET", f"{_TSE}/dsfinvk", _KNOWN, "Its row of tse.csv (DSFinV-K)",
              tses.get_dsfinvk, replies.DsfinvkTse, OfTse, NoBody, (*_READ, NoCertificate)),
+    Endpoint("GET", f"{_TSE}/dsfinvk.csv", _KNOWN, "The file tse.csv (DSFinV-K) with this one row",
+             tses.get_dsfinvk_csv, tses.CSV, schemas.DsfinvkRow, NoBody, (*_READ, NoCertificate)),
     Endpoint("GET", f"{_TSE}/elster", _KNOWN, "What the report to the tax office asks",
              tses.get_elster, replies.ElsterSheet, OfTse, NoBody, (*_READ, NoCertificate)),
 
     Endpoint("POST", f"{_TSE}/sign", _SIGNING, "Sign a whole receipt: start and finish in one",
-             transactions.sign_receipt, ReceiptAnswer, schemas.SignOnTse, SignBody, _SIGNED, keyed=True),
+             transactions.sign_receipt, ReceiptAnswer, schemas.SignOnTse, SignBody, _CHECKED, keyed=True),
     Endpoint("POST", f"{_TSE}/transactions", _SIGNING, "Start a transaction",
-             transactions.start_transaction, ReceiptAnswer, schemas.SignOnTse, SignBody, _SIGNED, keyed=True),
+             transactions.start_transaction, ReceiptAnswer, schemas.SignOnTse, SignBody, _CHECKED, keyed=True),
     Endpoint("POST", f"{_TRANSACTION}/update", _SIGNING, "Update a transaction",
-             transactions.update_transaction, ReceiptAnswer, schemas.SignInTransaction, SignBody, _SIGNED, keyed=True),
+             transactions.update_transaction, ReceiptAnswer, schemas.SignInTransaction, SignBody, _CHECKED, keyed=True),
     Endpoint("POST", f"{_TRANSACTION}/finish", _SIGNING, "Finish a transaction",
-             transactions.finish_transaction, ReceiptAnswer, schemas.SignInTransaction, SignBody, _SIGNED, keyed=True),
+             transactions.finish_transaction, ReceiptAnswer, schemas.SignInTransaction, SignBody, _CHECKED, keyed=True),
     Endpoint("POST", f"{_TRANSACTION}/cancel", _SIGNING, "Finish a transaction as an aborted receipt",
              transactions.cancel_transaction, ReceiptAnswer, OfTransaction, schemas.CancelBody, _SIGNED, keyed=True,
              description="The gateway never does this by itself; it signs AVBelegabbruch as Kassenbeleg-V1."),

@@ -13,6 +13,7 @@ from gateway.archive.deletion import Deletion
 from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.administration import Administration
+from gateway.operations.forecast import Forecasts
 from gateway.operations.outages import Outages
 from gateway.operations.transactions import Transactions
 from gateway.server.answers import JSON
@@ -39,6 +40,7 @@ class Services:
     deletion: Deletion
     outages: Outages
     archivist: Archivist
+    forecasts: Forecasts
 
 
 @dataclass(frozen=True, slots=True)

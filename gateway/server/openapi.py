@@ -22,13 +22,14 @@ from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema
 from pydantic import BaseModel
 
 from gateway import __version__
-from gateway.errors import BadRequest, GatewayError, Unauthorized
+from gateway.errors import BadRequest, CommandRejected, GatewayError, Unauthorized
 from gateway.server.answers import JSON
 from gateway.server.endpoint import KEY_HEADER, KEY_PATTERN, Endpoint
-from gateway.server.problems import MEDIA, InvalidRequest, statuses_of
+from gateway.server.problems import MEDIA, InvalidRequest, codes_of, statuses_of
 from gateway.server.replies import Problem
 
 _ALWAYS: tuple[type[GatewayError], ...] = (BadRequest, Unauthorized, GatewayError)
+_OF_BODIES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _TAGS = {
     "TSEs": "what is known of the TSEs",
     "Transactions": "signatures for tills",
@@ -143,9 +144,25 @@ def _header(text: str) -> Header:
 
 
 def _problems(endpoint: Endpoint[Any, Any]) -> dict[str, Response]:
-    statuses = {status for kind in (*_ALWAYS, *endpoint.errors) for status in statuses_of(kind)}
-    if endpoint.has_body:
-        statuses |= statuses_of(InvalidRequest)
-        statuses |= {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+    codes: dict[HTTPStatus, set[str]] = {}
+    for kind in errors_of(endpoint):
+        for status in statuses_of(kind):
+            codes.setdefault(status, set()).update(() if issubclass(kind, CommandRejected) else codes_of(kind))
+    for status in _OF_BODIES if endpoint.has_body else ():
+        codes.setdefault(status, set()).add(status.name.lower())
     content = {MEDIA: MediaType(media_type_schema=PydanticSchema(schema_class=Problem))}
-    return {str(int(status)): Response(description=status.phrase, content=content) for status in sorted(statuses)}
+    return {
+        str(int(status)): Response(description=_told(status, found), content=content)
+        for status, found in sorted(codes.items())
+    }
+
+
+def errors_of(endpoint: Endpoint[Any, Any]) -> tuple[type[GatewayError], ...]:
+    """All that a request to it may end with."""
+    return (*_ALWAYS, *endpoint.errors, *((InvalidRequest,) if endpoint.has_body else ()))
+
+
+def _told(status: HTTPStatus, codes: set[str]) -> str:
+    named = f": {', '.join(sorted(codes))}" if codes else ""
+    refused = " or what the TSE refused" if status is HTTPStatus.CONFLICT else ""
+    return f"{status.phrase}{named}{refused}"

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from gateway import log as logs
 from gateway.archive.errors import NothingArchived
-from gateway.errors import CommandRejected, GatewayError, Unauthorized, UnknownDevice
+from gateway.errors import CommandRejected, DeviceError, GatewayError, Unauthorized, UnknownDevice
 from gateway.fleet.lockout import PinWithheld
 from gateway.operations.administration import ClockNotTrusted
 from gateway.operations.exports import NothingToExport
@@ -24,6 +24,7 @@ _MISSING = (
     NothingToExport,
     NothingArchived,
 )  # tills of the LAN protocol must not see a 404
+_REJECTED = "command_rejected"  # with a result that has no name
 _WRONG_SECRET = range(0x1100, 0x1200)
 
 
@@ -46,12 +47,25 @@ def statuses_of(kind: type[GatewayError]) -> set[HTTPStatus]:
     return {HTTPStatus.NOT_FOUND if issubclass(kind, _MISSING) else HTTPStatus(kind.status)}
 
 
+def codes_of(kind: type[GatewayError]) -> list[str]:
+    """What codes an error of this kind may have in the JSON API; a `DeviceError` stands for all kinds of it."""
+    if issubclass(kind, CommandRejected):
+        return [_REJECTED, *(result.name.lower() for result in Result if result)]
+    kinds: list[type[GatewayError]] = [kind, *DeviceError.__subclasses__()] if kind is DeviceError else [kind]
+    return [Unauthorized.code if issubclass(known, Unauthorized) else known.code for known in kinds]
+
+
+def title_of(kind: type[GatewayError]) -> str:
+    """The error in a few words."""
+    return (kind.__doc__ or kind.code).splitlines()[0].split(";")[0].split(":")[0].rstrip(".")
+
+
 def of_error(error: GatewayError) -> web.Response:
     """The answer to a request that failed on purpose."""
     code = Unauthorized.code if isinstance(error, Unauthorized) else error.code  # tills know it by another name
     problem = Problem(
         type=_TYPE + code,
-        title=_title(type(error)),
+        title=title_of(type(error)),
         status=_status(error),
         code=code,
         detail=str(error),
@@ -59,7 +73,7 @@ def of_error(error: GatewayError) -> web.Response:
     )
     if isinstance(error, CommandRejected):
         name = name_of(error.result)
-        code = "command_rejected" if name.startswith("0X") else name.lower()
+        code = _REJECTED if name.startswith("0X") else name.lower()
         tries = error.result & 0xFF if error.result in _WRONG_SECRET else None
         problem = problem.model_copy(
             update={"type": _TYPE + code, "code": code, "device_result": error.result, "tries_left": tries}
@@ -90,7 +104,3 @@ def _status(error: GatewayError) -> int:
         wrong = error.result in _WRONG_SECRET or error.result == Result.PIN_BLOCKED
         return HTTPStatus.FORBIDDEN if wrong else HTTPStatus.CONFLICT
     return HTTPStatus.NOT_FOUND if isinstance(error, _MISSING) else HTTPStatus(error.status)
-
-
-def _title(kind: type[GatewayError]) -> str:
-    return (kind.__doc__ or kind.code).splitlines()[0].split(";")[0].split(":")[0].rstrip(".")

@@ -150,6 +150,18 @@ class TseList(RootModel[list[TseSummary]]):
     """All TSEs that were seen since the gateway started."""
 
 
+class GrowthForecast(_Answer):
+    """At the growth since the first stored message; null: not within a hundred years."""
+
+    model_config = ConfigDict(frozen=True, title="Forecast")
+
+    since: datetime
+    signatures_per_day: float
+    store_blocks_per_day: float
+    signatures_days_left: float | None
+    store_days_left: float | None
+
+
 class TseDetails(TseSummary):
     """Everything known of a TSE, and how long it will last."""
 
@@ -166,6 +178,9 @@ class TseDetails(TseSummary):
     certificate_days_left: int
     signatures_left_percent: float
     store_used_percent: float
+    forecast: GrowthForecast | None = Field(
+        description="null while the store is closed or young (a day), or the TSE is busy when it is first asked for"
+    )
 
 
 class Health(_Answer):
@@ -229,3 +244,6 @@ class ElsterSheet(_Answer):
     certificate_valid_from: datetime
     certificate_valid_until: datetime
     certificate_serial_number: str
+    in_service_since: datetime | None = Field(
+        description="the first time that it signed; null once stored data were deleted, or while it is busy"
+    )

@@ -102,6 +102,18 @@ class ExportFilter(OfTse):
     client_id: Annotated[str, Field(pattern=r"^[ -.0-\[\]-~]{0,30}$", description="empty: all clients")] = ""
 
 
+_TillText = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class DsfinvkRow(OfTse):
+    """What the till knows for the first columns; they stay empty otherwise."""
+
+    z_kasse_id: Annotated[_TillText, Field(max_length=50)] = ""
+    z_erstellung: Annotated[_TillText, Field(max_length=30, examples=["2026-11-24T20:15:00Z"])] = ""
+    z_nr: int | None = Field(None, ge=0, le=_MOST_NUMBER)
+    tse_id: int | None = Field(None, ge=0, le=_MOST_NUMBER)
+
+
 class NewerThan(OfTse):
     """Everything behind an earlier export."""
 

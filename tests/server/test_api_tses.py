@@ -2,23 +2,30 @@
 
 import asyncio
 import base64
+import csv
 import hashlib
+import io
 import itertools
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from openapi_spec_validator import validate
 
-from gateway.server import api_v1, openapi
+from gateway.fleet.wear import Wear
+from gateway.operations.forecast import Forecasts
+from gateway.server import api_v1, error_list, openapi
 from gateway.tse.certificates import key_of
+from gateway.tse.commands import SetTime
 from gateway.tse.logmessage import serial_of
 from tests.server.api import Api, api_of, make_ready
 from tests.server.shop import Served, Till
+from tests.support import NOW, receipt
 
 
 @pytest.fixture
@@ -102,3 +109,55 @@ def test_every_endpoint_is_described() -> None:
     for item in document["paths"].values():
         for operation in item.values():
             assert {"200", "400", "401", "500"} <= operation["responses"].keys()
+
+
+async def test_the_csv_is_the_row_with_its_header_as_dsfinvk_wants_it(api: Api) -> None:
+    row = (await api.get("/dsfinvk")).json
+    given = {"z_kasse_id": 'Kasse "1"', "z_erstellung": "2026-11-24T20:15:00Z", "z_nr": "17", "tse_id": "1"}
+    answer = await api.get("/dsfinvk.csv", params=given)
+    header, line, end = answer.body.decode().split("\r\n")
+    assert end == ""
+    assert header.split(";") == [name.upper() for name in given] + list(row)
+    assert line.startswith('"Kasse ""1""";"2026-11-24T20:15:00Z";17;1;"' + api.served.serial)
+    (read,) = csv.DictReader(io.StringIO(answer.body.decode()), delimiter=";")
+    assert {name: read[name] for name in row} == row
+    empty = (await api.get("/dsfinvk.csv")).body.decode().split("\r\n")[1]
+    assert empty.startswith('"";"";;;"')
+
+
+async def test_how_long_it_will_last_is_told_at_the_growth_since_the_first_message(api: Api) -> None:
+    device = api.served.registry.devices()[0]
+    await device.command(SetTime(NOW + 864_000).encode())
+    for _ in range(20):
+        await receipt(device.command, device)
+    await device.read_info()
+    info = device.info = replace(device.info, max_signatures=10_000, capacity_blocks=5000)
+    forecast = await Forecasts(now=lambda: NOW + 864_000.0).of(device)
+    assert forecast is not None
+    assert forecast.since == NOW
+    assert forecast.signatures_per_day == pytest.approx(info.created_signatures / 10, rel=0.1)
+    assert forecast.signatures_days_left == pytest.approx(
+        info.remaining_signatures / forecast.signatures_per_day, rel=0.001
+    )
+    left = info.capacity_blocks - info.used_blocks
+    assert forecast.store_days_left == pytest.approx(left / forecast.blocks_per_day, rel=0.01)
+    assert await Forecasts(now=lambda: NOW + 3600.0).of(device) is None  # an hour tells nothing of a year
+    sheet = (await api.get("/elster")).json
+    assert sheet["in_service_since"].startswith("2026-09-21T")
+
+
+async def test_a_tse_that_is_busy_or_closed_is_not_kept_from_its_work_by_a_forecast(api: Api) -> None:
+    device = api.served.registry.devices()[0]
+    lease = await device.acquire(Wear(api.served.registry), 1)
+    assert (await api.get()).json["forecast"] is None
+    assert await Forecasts(now=lambda: NOW + 864_000.0).of(device) is None
+    device.release(lease.session)
+    device.info = replace(device.info, used_blocks=0)
+    assert (await api.get()).json["forecast"] is None
+
+
+def test_the_page_of_errors_is_the_one_that_the_code_writes() -> None:
+    assert error_list.PAGE.read_text() == error_list.page(), "run python -m gateway.server.error_list"
+    codes = [line.split("`")[1] for line in error_list.page().splitlines() if line.startswith("| `")]
+    assert {"outcome_unknown", "lock_refused", "last_try", "not_found", "pin_blocked"} <= set(codes)
+    assert len(codes) == len(set(codes))
