@@ -32,11 +32,11 @@ class NoTse(ConfigurationError):
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Api]:
+async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIterator[Api]:
     """The JSON API over the TSEs of this machine; the LAN, upkeep and the gateway's port stay out of it.
 
     Raises:
-        NoTse: there is none that could be opened; the message says why.
+        NoTse: there is none that could be opened, and it cannot be done `without_tse`; the message says why.
         ConfigurationError: a simulated TSE of the settings is in use.
     """
     async with AsyncExitStack() as stack:
@@ -49,7 +49,7 @@ async def serving(settings: Settings) -> AsyncIterator[Api]:
         registry = Registry(metrics, app.rules(settings), care)
         stack.push_async_callback(registry.close)
         discovery = await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
-        if not registry.devices():
+        if not registry.devices() and not without_tse:
             raise NoTse(_why(discovery.seen()))
         archivist = await stack.enter_async_context(
             app.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))

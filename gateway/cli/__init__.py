@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from gateway.cli import clients, doctor, export, pins, qr, serve, setup, simulator, tse, verify
+from gateway.cli import archive, clients, doctor, export, outages, pins, qr, serve, setup, simulator, tse, verify
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 120},  # an example is a line to copy
 )
-for subject in (serve, tse, setup, clients, pins, export, qr, verify, doctor, simulator):
+for subject in (serve, tse, setup, clients, pins, export, archive, verify, qr, outages, doctor, simulator):
     subject.add_to(app)
 
 

@@ -129,9 +129,12 @@ class Cli:
         given = {name: value for name, value in overrides.items() if value is not None}
         return settings.load(os.environ, self.config, **given)
 
-    def ask(self, work: Callable[["Api"], Awaitable[T]]) -> T:
-        """Do `work` with the gateway: the one that is named, that of this machine, or one made for this command."""
-        return asyncio.run(self._ask(work))
+    def ask(self, work: Callable[["Api"], Awaitable[T]], *, without_tse: bool = False) -> T:
+        """Do `work` with the gateway: the one that is named, that of this machine, or one made for this command.
+
+        `without_tse`: it can be done even if no TSE is there.
+        """
+        return asyncio.run(self._ask(work, without_tse=without_tse))
 
     def ask_tse(self, name: str, work: Callable[["Api", str], Awaitable[T]]) -> T:
         """The same with the path of one TSE."""
@@ -143,7 +146,14 @@ class Cli:
 
     async def serial(self, api: "Api", name: str) -> str:
         """The whole serial of the TSE that `name` begins, or of the only one."""
-        known = [str(tse["serial"]) for tse in await api.get("/tses")]
+        return self.chosen(name, [str(tse["serial"]) for tse in await api.get("/tses")])
+
+    def chosen(self, name: str, known: Sequence[str]) -> str:
+        """The only serial that begins with `name`.
+
+        Raises:
+            ConfigurationError: there is none, or more than one.
+        """
         matching = [serial for serial in known if serial.startswith(name.upper())]
         if len(matching) == 1:
             return matching[0]
@@ -151,11 +161,12 @@ class Cli:
             raise ConfigurationError(self.words(_NO_TSE))
         raise ConfigurationError(self._ambiguous(name, matching or known))
 
-    async def _ask(self, work: Callable[["Api"], Awaitable[T]]) -> T:
+    async def _ask(self, work: Callable[["Api"], Awaitable[T]], *, without_tse: bool) -> T:
         async with AsyncExitStack() as stack:
-            return await work(await self._reached(stack))
+            return await work(await self.reached(stack, without_tse=without_tse))
 
-    async def _reached(self, stack: AsyncExitStack) -> "Api":
+    async def reached(self, stack: AsyncExitStack, *, without_tse: bool = False) -> "Api":
+        """A way to the gateway, for as long as `stack` is open."""
         from gateway import client
 
         if self.url:
@@ -170,7 +181,7 @@ class Cli:
             from gateway import direct
 
             self.note(_DIRECT)
-            return await stack.enter_async_context(direct.serving(settings))
+            return await stack.enter_async_context(direct.serving(settings, without_tse=without_tse))
 
     def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
         listed = "".join(f"\n  {serial}" for serial in serials)

@@ -80,12 +80,12 @@ async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:
 async def _write(answer: "ClientResponse", part: Path, done: int, title: str) -> None:
     total = answer.content_length + done if answer.content_length is not None else None
     handle = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(handle, "wb") as file, transfer(title, total, done) as advance:
+    with os.fdopen(handle, "wb") as file, transfer(title, total, done) as bar:
         file.truncate(done)
         file.seek(done)
         async for piece in answer.content.iter_chunked(_PIECE):
             file.write(piece)
-            advance(len(piece))
+            bar.advance(len(piece))
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,12 +1,12 @@
 """Exports onto the disk: whole or not at all, and what broke off goes on where it stopped."""
 
-from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.moments import unix_of
 from gateway.errors import ConfigurationError
 from gateway.words import Words
 
@@ -89,24 +89,13 @@ def _limits(
     since: str, until: str, from_number: int | None, to_number: int | None, client: str
 ) -> dict[str, str | int]:
     given: dict[str, str | int | None] = {
-        "from_time": _moment(since, end=False) if since else None,
-        "to_time": _moment(until, end=True) if until else None,
+        "from_time": unix_of(since, end=False) if since else None,
+        "to_time": unix_of(until, end=True) if until else None,
         "from_number": from_number,
         "to_number": to_number,
         "client_id": client or None,
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _moment(text: str, *, end: bool) -> int:
-    """Unix seconds of a local day or moment."""
-    try:
-        if "T" in text or " " in text:
-            return int(datetime.fromisoformat(text).astimezone().timestamp())
-        day = date.fromisoformat(text) + timedelta(days=int(end))
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a day (2026-01-31) nor a moment (2026-01-31T08:00)") from None
-    return int(datetime.combine(day, time()).astimezone().timestamp()) - int(end)
 
 
 def _cursor(cli: Cli, earlier: Path) -> str:

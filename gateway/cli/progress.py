@@ -1,6 +1,6 @@
 """What a person sees while something takes its time; nothing when standard error is no terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -8,7 +8,9 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -24,15 +26,30 @@ def waiting(title: str) -> Iterator[None]:
         yield
 
 
+class Bar:
+    """Bytes on their way."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def advance(self, size: int) -> None:
+        """So many more have come."""
+        self._bar.advance(self._task, size)
+
+    def at(self, done: int, total: int | None) -> None:
+        """So many have come in all."""
+        self._bar.update(self._task, completed=done, total=total)
+
+
 @contextmanager
-def transfer(title: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """For bytes: rate and remaining time; to be called with the number of bytes of each piece."""
+def transfer(title: str, total: int | None, done: int = 0) -> Iterator[Bar]:
+    """For bytes: rate and remaining time."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with _bar(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task(title, total=total, completed=done)
-        yield lambda size: bar.advance(task, size)
+        yield Bar(bar, bar.add_task(title, total=total, completed=done))
 
 
-def _bar(*columns: object) -> Progress:
+def _bar(*columns: ProgressColumn) -> Progress:
     console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)  # type: ignore[arg-type]
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

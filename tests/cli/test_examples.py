@@ -52,6 +52,7 @@ def test_its_help_shows_an_example_of_itself(command: str) -> None:
 def test_each_example_works(shop: Running) -> None:
     """One shop for all: each example leaves it so that the next can work."""
     put_back(shop, "clients deregister")
+    assert shop.call("archive run").status == 0
     assert shop.call("export -o export.tar").status == 0
     Path("ca.pem").write_text(shop.call("info --certificates").out)
     assert shop.call("simulator create tse").status == 0

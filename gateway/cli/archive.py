@@ -1,0 +1,146 @@
+"""The archives that the gateway keeps: what they hold, bring them up to date, take a store out."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import moments
+from gateway.cli.base import Cli, TseName, command
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.words import Words
+
+if TYPE_CHECKING:
+    from gateway.cli.download import Download
+    from gateway.client import Api
+
+_LOOK_AGAIN = 0.5  # seconds
+_HEADS = (
+    "TSE",
+    Words("verdict", "Urteil"),
+    Words("complete up to", "vollständig bis"),
+    Words("signature", "Signatur"),
+    Words("messages", "Nachrichten"),
+    Words("bytes", "Bytes"),
+    Words("trouble", "Störung"),
+)
+_NONE = Words("nothing is archived yet: tse-gateway archive run", "noch ist nichts archiviert: tse-gateway archive run")
+_RUN = Words(
+    "{messages} new messages in {count} new segments, verdict {verdict}; complete up to signature {counter}",
+    "{messages} neue Nachrichten in {count} neuen Segmenten, Urteil {verdict}; vollständig bis Signatur {counter}",
+)
+_WRITTEN = Words("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
+_THERE = Words("{file} is there already: name another one", "{file} gibt es schon: eine andere nennen")
+_TITLE = Words("archiving", "Archivierung")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its commands."""
+    group = typer.Typer(help="The verified archives that the gateway keeps.", no_args_is_help=True)
+    for name, function in (("status", status), ("run", run), ("export", export)):
+        command(group, name)(function)
+    app.add_typer(group, name="archive")
+
+
+def status(cli: Cli, tse: TseName = "") -> None:
+    """Show what is archived of each TSE, also of those that are gone; of one TSE with its segments by --json.
+
+    Exit status: 0 in order, 1 something is missing or wrong.
+
+    Example: tse-gateway archive status
+    """
+
+    async def work(api: "Api") -> list[dict[str, Any]]:
+        known = (await api.get("/archives"))["archives"]
+        if not tse:
+            return list(known)
+        return [await api.get(f"/tses/{await _serial(cli, api, tse)}/archive")]
+
+    found = cli.ask(work, without_tse=True)
+    if cli.as_json:
+        cli.print_json(found[0] if tse else found)
+    elif found:
+        cli.table(_HEADS, map(_row, found))
+    else:
+        cli.say(_NONE)
+    bad = any(archive["last_error"] or archive["verdict"] == "error" for archive in found)
+    raise typer.Exit(int(bad))
+
+
+def run(cli: Cli, tse: TseName = "") -> None:
+    """Bring the archive of a TSE up to date now, verified; sales go first.
+
+    Example: tse-gateway archive run
+    """
+    done = cli.ask_tse(tse, lambda api, base: _run(cli, api, base))
+    if cli.as_json:
+        cli.print_json(done)
+    cli.say(
+        _RUN,
+        messages=done["messages"],
+        count=len(done["added"]),
+        verdict=done["verdict"],
+        counter=done["complete_up_to_counter"],
+    )
+
+
+def export(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; without it by the serial.")
+    ] = None,
+    series: Annotated[int | None, typer.Option(min=1, help="An earlier store, from before data were deleted.")] = None,
+) -> None:
+    """Write the whole store of a TSE from its archive, without the TSE; resumed if it broke off.
+
+    Example: tse-gateway archive export -o archived.tar
+    """
+
+    async def work(api: "Api") -> "Download":
+        from gateway.cli.download import fetch
+
+        serial = await _serial(cli, api, tse)
+        target = output or Path(f"TSE_{serial}_archive.tar")
+        if target.exists():
+            raise ConfigurationError(cli.words(_THERE, file=target))
+        params = {} if series is None else {"series": series}
+        return await fetch(api, f"/tses/{serial}/archive/export", target, params=params, resumable=True)
+
+    done = cli.ask(work, without_tse=True)
+    if cli.as_json:
+        cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256})
+    cli.say(_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+
+
+async def _serial(cli: Cli, api: "Api", name: str) -> str:
+    """Among archives, which stay when their TSE is gone."""
+    return cli.chosen(name, [str(archive["serial"]) for archive in (await api.get("/archives"))["archives"]])
+
+
+async def _run(cli: Cli, api: "Api", base: str) -> Any:
+    from gateway.cli.progress import transfer
+
+    with transfer(cli.words(_TITLE), None) as bar:
+        running = asyncio.create_task(api.post(f"{base}/archive/run"))
+        while not (await asyncio.wait([running], timeout=_LOOK_AGAIN))[0]:
+            with suppress(GatewayError):  # it is only for the bar
+                progress = (await api.get(f"{base}/archive"))["running"] or {}
+                bar.at(progress.get("done_bytes", 0), progress.get("total_bytes"))
+        return running.result()
+
+
+def _row(archive: dict[str, Any]) -> tuple[object, ...]:
+    trouble = archive["last_error"] or {}
+    return (
+        archive["serial"][:16],
+        archive["verdict"],
+        moments.shown(archive["complete_up_to_time"]),
+        archive["complete_up_to_counter"] or "",
+        archive["messages"],
+        archive["bytes"],
+        trouble.get("detail", "") or trouble.get("code", ""),
+    )

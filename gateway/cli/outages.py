@@ -1,0 +1,71 @@
+"""The outages that the law wants documented."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli import moments
+from gateway.cli.base import Cli, TseName, command
+from gateway.words import Words
+
+if TYPE_CHECKING:
+    from gateway.client import Api
+
+_HEADS = (
+    "TSE",
+    Words("began", "Beginn"),
+    Words("ended", "Ende"),
+    Words("seconds", "Sekunden"),
+    Words("refused", "abgewiesen"),
+    Words("reason", "Grund"),
+)
+_NONE = Words("no outage is written down", "kein Ausfall ist vermerkt")
+_ALL = Words("all (the gateway)", "alle (das Gateway)")
+_LASTS = Words("lasts", "dauert an")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Its command."""
+    command(app, "outages")(outages)
+
+
+def outages(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="For Excel, as the auditor takes it.")] = False,
+) -> None:
+    """Show when TSEs could not be used: begin, end, reason, requests of tills that were refused.
+
+    Example: tse-gateway outages --from 2026-01-01 --csv > outages.csv
+    """
+
+    async def work(api: "Api") -> Any:
+        limits = {"from": since, "to": until, "lang": cli.language}
+        if tse:
+            limits["serial"] = await cli.serial(api, tse)
+        given = {name: value for name, value in limits.items() if value}
+        return await api.get("/outages.csv" if as_csv else "/outages", **given)
+
+    found = cli.ask(work, without_tse=True)
+    if as_csv:
+        print(found, end="")
+    elif cli.as_json:
+        cli.print_json(found)
+    elif found["outages"]:
+        cli.table(_HEADS, [_row(cli, outage) for outage in found["outages"]])
+    else:
+        cli.say(_NONE)
+
+
+def _row(cli: Cli, outage: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        (outage["tse_serial"] or "")[:16] or cli.words(_ALL),
+        moments.shown(outage["began"]),
+        moments.shown(outage["ended"]) or cli.words(_LASTS),
+        round(outage["seconds"]),
+        outage["refused_requests"],
+        outage["reason_text"],
+    )
