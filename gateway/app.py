@@ -15,10 +15,11 @@ from gateway.archive.deletion import Deletion
 from gateway.archive.nightly import Nightly
 from gateway.archive.run import Terms
 from gateway.clock import Clock
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.events import Event, event
 from gateway.fleet.measures import Measures
 from gateway.fleet.outages import OutageLog
+from gateway.fleet.pace import Pace
 from gateway.fleet.registry import Registry, Rules
 from gateway.fleet.schedule import Night
 from gateway.fleet.upkeep import Care
@@ -35,6 +36,8 @@ from gateway.operations.transactions import Transactions
 from gateway.pins import Pins
 from gateway.server import api_v1, application, auth, exposition, session_file, tls
 from gateway.server.endpoint import Services
+from gateway.server.page.snapshot import Gatherer, Snapshot
+from gateway.server.page.troubles import Troubles
 from gateway.settings import Settings
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.profiles import profile_named
@@ -65,6 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         ConfigurationError: it cannot start like this.
     """
     async with AsyncExitStack() as stack:
+        troubles = stack.enter_context(Troubles().listening())
         stack.enter_context(state.opened(settings.state_dir))
         token = auth.load_or_create_token(settings)
         context = tls.server_context(settings)
@@ -87,7 +91,14 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             api_services(settings, registry, metrics, watch.outages, care.clock, archivist=archivist)
         )
         routes = api_v1.routes(services)
-        web = application.build(settings, lan, registry, metrics, token, refused=watch.refused, api=routes)
+        gathering = _shown(settings, token, metrics, registry=registry, outages=watch.outages, troubles=troubles)
+        shown = await stack.enter_async_context(gathering)
+
+        def refused(serial: str, error: GatewayError) -> None:
+            watch.refused(serial, error)
+            troubles.refused(serial, error)
+
+        web = application.build(settings, lan, registry, metrics, token, refused=refused, api=routes, snapshot=shown)
         port = await stack.enter_async_context(application.serving(web, settings, context))
         stack.callback(registry.refuse_waiting)
         monitoring = exposition.monitoring(settings, context, metrics, registry, token)
@@ -168,6 +179,30 @@ async def _watch(settings: Settings, registry: Registry, metrics: Metrics) -> As
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _shown(
+    settings: Settings,
+    token: auth.Token,
+    metrics: Metrics,
+    *,
+    registry: Registry,
+    outages: OutageLog,
+    troubles: Troubles,
+) -> AsyncIterator[Callable[[int], Snapshot] | None]:
+    """What the status page shows, if there is one."""
+    if not settings.status_page:
+        yield None
+        return
+    pace = Pace(metrics)
+    keeping = asyncio.create_task(pace.keep(), name="pace")
+    try:
+        gatherer = Gatherer(settings, token, registry=registry, outages=outages, pace=pace, troubles=troubles)
+        yield gatherer.snapshot
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 def opened_simulator(settings: Settings, number: int) -> SimulatedTse:

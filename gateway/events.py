@@ -69,6 +69,7 @@ class Event(StrEnum):
     SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
     LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent or gone, so its lock was taken back."
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
+    LOGIN = "login", "INFO", "An administrator logged in at the status page; `peer` is the address."
     LOGIN_REFUSED = "login_refused", "WARNING", "A wrong API token; the second and later ones of a minute are not told."
     LOGIN_SLOWED = "login_slowed", "WARNING", "An address guesses tokens; its tries are judged slowly from now on."
 

@@ -236,6 +236,7 @@ class Settings(BaseSettings):
     local_socket: bool = Field(
         True, description="serve programs of this user or root by gateway.sock in state_dir, without token"
     )
+    status_page: bool = Field(True, description="serve the status page for people at / on the port of the tills")
     metrics: bool = Field(True, description="serve /metrics for Prometheus on the port of the tills")
     metrics_listen: Literal["off", "plain", "tls"] = Field(
         "off", description="a port for /metrics alone: off, plain, or tls with a bearer token"

@@ -56,6 +56,11 @@ class Signatures:
         if serial in self._accounts:
             self._accounts[serial].sold()
 
+    def made_for_tills(self) -> dict[str, int]:
+        """How many each TSE made for tills since the start."""
+        samples = [sample for family in self._signed.collect() for sample in family.samples]
+        return {tse.labels["serial"]: int(tse.value) for tse in samples if tse.labels["cause"] == SALE}
+
     def counted(self, serial: str, total: int) -> None:
         """The TSE told how many signatures it made in its life."""
         account = self._accounts.setdefault(serial, _Account(total))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -17,6 +17,8 @@ from gateway.server import local, middleware
 from gateway.server.auth import Gatekeeper, Token
 from gateway.server.lantse import LanProtocol
 from gateway.server.middleware import Refused
+from gateway.server.page.snapshot import Snapshot
+from gateway.server.pages import Pages
 from gateway.server.status import Status
 from gateway.server.tls import Renewal
 from gateway.settings import Settings
@@ -38,15 +40,23 @@ def build(
     *,
     refused: Refused = middleware.nobody_counts,
     api: Iterable[web.RouteDef] = (),
+    snapshot: Callable[[int], Snapshot] | None = None,
     auth_delay: float = 1.0,
 ) -> web.Application:
-    """All that is served on the one port; `api` are the routes of the JSON API, `refused` hears of each error."""
+    """All that is served on the one port.
+
+    `api` are the routes of the JSON API, `refused` hears of each error, `snapshot` is what the status page shows.
+    """
     protocol, status = LanProtocol(lan), Status(metrics, registry)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
+    pages = None if snapshot is None else Pages(snapshot, gatekeeper)
+    lets_in = middleware.nobody_enters if pages is None else pages.lets_in
     app = web.Application(
-        middlewares=middleware.around(metrics, gatekeeper, refused), client_max_size=settings.max_body_bytes
+        middlewares=middleware.around(metrics, gatekeeper, refused, lets_in), client_max_size=settings.max_body_bytes
     )
     app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
+    if pages is not None:
+        pages.install(app)
     return app
 
 

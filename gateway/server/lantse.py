@@ -43,6 +43,13 @@ class TcpConnection:
         transport = self.protocol.transport
         return transport is not None and not transport.is_closing()
 
+    @property
+    def peer(self) -> str:
+        """The address of the client; empty when it is gone."""
+        transport = self.protocol.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        return str(name[0]) if name else ""
+
 
 class LanProtocol:
     """Handlers of the seven requests; errors are made answers by the middleware."""

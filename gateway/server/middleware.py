@@ -31,15 +31,26 @@ _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
 
 
 Refused = Callable[[str, GatewayError], None]
+LetIn = Callable[[web.Request], bool]
 
 
 def nobody_counts(_serial: str, _error: GatewayError) -> None:
     """Where nobody wants to know what is refused."""
 
 
-def around(metrics: Metrics, gatekeeper: Gatekeeper, refused: Refused = nobody_counts) -> list[Middleware]:
-    """The middlewares of the gateway, the outermost first; `refused` is told each error and the TSE that it is of."""
-    return [_observed(metrics), _answered(metrics, refused), _guarded(gatekeeper)]
+def nobody_enters(_: web.Request) -> bool:
+    """Where the API token is the only key."""
+    return False
+
+
+def around(
+    metrics: Metrics, gatekeeper: Gatekeeper, refused: Refused = nobody_counts, lets_in: LetIn = nobody_enters
+) -> list[Middleware]:
+    """The middlewares of the gateway, the outermost first.
+
+    `refused` is told each error and the TSE that it is of; whom `lets_in` likes needs no API token.
+    """
+    return [_observed(metrics), _answered(metrics, refused), _guarded(gatekeeper, lets_in)]
 
 
 def _observed(metrics: Metrics) -> Middleware:
@@ -87,12 +98,12 @@ def _defect(request: web.Request) -> web.Response:
     return answers.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, number, name, _DEFECT, logs.request_id.get())
 
 
-def _guarded(gatekeeper: Gatekeeper) -> Middleware:
+def _guarded(gatekeeper: Gatekeeper, lets_in: LetIn) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if local.is_local(request):
             local.admit(request)
-        elif request.path not in OPEN_PATHS:
+        elif request.path not in OPEN_PATHS and not lets_in(request):
             await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
         return await handler(request)
 

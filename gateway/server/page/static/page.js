@@ -1,0 +1,68 @@
+// Keeps the page up to date, says so when it cannot, and copies values. Without it the page still shows the state.
+
+import { localizeTimes, patch } from "./patch.js";
+
+const SILENCE = 25_000; // the server says something every ten seconds
+const AGAIN = 5_000;
+const COPIED = 1_500;
+
+const root = document.documentElement;
+let stream;
+let watchdog;
+
+function listen() {
+  stream?.close();
+  stream = new EventSource(`/page/events?version=${encodeURIComponent(root.dataset.version)}`);
+  stream.addEventListener("parts", (event) => {
+    heard();
+    show(JSON.parse(event.data));
+  });
+  stream.addEventListener("alive", heard);
+  stream.addEventListener("reload", () => location.replace("/"));
+  stream.addEventListener("error", () => {
+    root.dataset.link = "lost";
+    if (stream.readyState === EventSource.CLOSED) restartIn(AGAIN); // else the browser tries again by itself
+  });
+  restartIn(SILENCE);
+}
+
+function heard() {
+  root.dataset.link = "live";
+  restartIn(SILENCE);
+}
+
+function restartIn(milliseconds) {
+  clearTimeout(watchdog);
+  watchdog = setTimeout(() => {
+    root.dataset.link = "lost";
+    listen();
+  }, milliseconds);
+}
+
+function show({ title, parts }) {
+  document.title = title;
+  for (const [id, tree] of Object.entries(parts)) {
+    const element = document.getElementById(id);
+    if (element) patch(element, tree);
+  }
+}
+
+async function copy(button) {
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const before = button.textContent;
+  if (before === button.dataset.done) return;
+  button.textContent = button.dataset.done;
+  setTimeout(() => (button.textContent = before), COPIED);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+});
+// A page that comes back from the browser's memory shows the past.
+addEventListener("pageshow", (event) => event.persisted && listen());
+addEventListener("pagehide", () => stream?.close());
+
+root.dataset.link = "live";
+localizeTimes();
+listen();

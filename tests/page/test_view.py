@@ -1,0 +1,237 @@
+"""What the page says of each state, without a gateway."""
+
+import json
+import logging
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import DeviceGone
+from gateway.fleet.outages import Outage
+from gateway.fleet.pace import Pace
+from gateway.fleet.readiness import ABSENT, REASONS
+from gateway.metrics import Metrics
+from gateway.server.page.notices import notices
+from gateway.server.page.snapshot import Level, Snapshot, Tse
+from gateway.server.page.tree import as_html, as_plain, el
+from gateway.server.page.troubles import Trouble, Troubles
+from gateway.server.page.view import LANGUAGES, Page, document, help_page, render
+from gateway.server.page.visitors import LIFETIME, Visitors
+from gateway.server.page.words import Words
+from gateway.tse.commands import HealthReply
+from gateway.tse.info import Lifecycle, TseInfo
+from tests.page.browser import Document
+
+NOW = 1_790_000_000.0
+INFO = TseInfo(
+    serial=bytes(32),
+    public_key=b"",
+    valid_time=True,
+    self_test_passed=True,
+    ctss_active=True,
+    lifecycle=Lifecycle.INITIALIZED,
+    capacity_blocks=1000,
+    used_blocks=100,
+    self_test_due_seconds=80_000,
+    time_sync_due_seconds=1200,
+    max_time_sync_delay_seconds=1800,
+    created_signatures=12_345,
+    max_signatures=20_000_000,
+    registered_clients=3,
+    max_registered_clients=100,
+    certificate_expires=int(NOW) + 3 * 31_557_600,
+)
+GOOD = Tse("AB" * 32, "", info=INFO, place="usb", pace=(0,) * 59 + (7,))
+DE, EN = LANGUAGES["de"], LANGUAGES["en"]
+
+
+def shown(*tses: Tse, **given: object) -> Snapshot:
+    return replace(Snapshot(NOW, tses, address="tse.example", port=4433, token="secret-token"), **given)  # type: ignore[arg-type]
+
+
+def text_of(snapshot: Snapshot, words: Words = EN, *, full: bool = True) -> str:
+    return Document(document(render(snapshot, words, full=full), snapshot, words, Page(full, "v"))).text
+
+
+@pytest.mark.parametrize(
+    ("reasons", "level", "headline"),
+    [
+        ([], Level.BAD, "Not signing"),
+        ([""], Level.GOOD, "Signing"),
+        (["", ""], Level.GOOD, "Signing"),
+        (["", "unplugged"], Level.CARE, "Signing, but not with every TSE"),
+        (["", "no_self_test"], Level.CARE, "Signing, but not with every TSE"),
+        (["no_self_test"], Level.CARE, "Not ready yet"),
+        (["unplugged", "no_time"], Level.CARE, "Not ready yet"),
+        (["store_full"], Level.BAD, "Not signing"),
+        (["", "decommissioned"], Level.GOOD, "Signing"),
+        (["decommissioned"], Level.BAD, "Not signing"),
+    ],
+)
+def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: Level, headline: str) -> None:
+    rendered = render(shown(*(replace(GOOD, reason=reason) for reason in reasons)), EN, full=False)
+    assert rendered.level == level
+    assert rendered.title.startswith(f"{headline} ·")
+    assert f"<h1>{headline}</h1>" in as_html(rendered.parts["state"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_reason_has_its_words_and_its_way_out(language: str) -> None:
+    words = LANGUAGES[language]
+    assert set(words.remedies) == {*REASONS, ABSENT}
+    for reason, remedy in words.remedies.items():
+        text = text_of(shown(Tse("CD" * 32, reason, NOW - 60, info=None)), words, full=False)
+        assert remedy in text
+        assert remedy in help_page(words)
+        assert reason not in re.sub(r"\W", " ", text).split() or reason in {"stopped", "unplugged", "decommissioned"}
+
+
+def test_every_word_is_used_and_gaps_are_alike_in_both_languages() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in Path("gateway/server").rglob("*.py"))
+    for item in fields(Words):
+        assert re.search(rf"(words|self)\.{item.name}\b", code), item.name
+        german, english = getattr(DE, item.name), getattr(EN, item.name)
+        if isinstance(german, str):
+            assert re.findall(r"{\w*}", german) == re.findall(r"{\w*}", english), item.name
+
+
+def test_what_a_tse_or_a_till_tells_stays_text() -> None:
+    evil = "<img src=x onerror=alert(1)>\"'&"
+    info = replace(INFO, description=evil)
+    snapshot = shown(
+        replace(GOOD, info=info, place=evil),
+        outages=[Outage("AB" * 32, evil, NOW - 9, NOW)],
+        troubles=[Trouble(NOW, True, evil)],
+        site=evil,
+    )
+    html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
+    assert "<img" not in html
+    found = Document(html)
+    assert found.text.count(evil) >= 4
+    assert {tag for tag, _ in found.tags}.isdisjoint({"img", "iframe"})
+    assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_a_tree_is_the_same_as_html_and_as_json() -> None:
+    tree = el("p", "a", None, "b", el("b", "<", class_="x", data_y="1", hidden=True), aria_hidden="true")
+    assert as_html(tree) == '<p aria-hidden="true">ab<b class="x" data-y="1" hidden="">&lt;</b></p>'
+    plain = ["p", {"aria-hidden": "true"}, ["ab", ["b", {"class": "x", "data-y": "1", "hidden": ""}, ["<"]]]]
+    assert json.loads(json.dumps(as_plain(tree))) == plain
+
+
+def test_only_the_administrator_is_shown_the_token() -> None:
+    assert "secret-token" in text_of(shown(GOOD))
+    assert "secret-token" not in text_of(shown(GOOD), full=False)
+    assert "secret-token" not in repr(shown(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"certificate_expires": int(NOW) + 40 * 86_400}, "The certificate ends in 1 month 9 days"),
+        ({"self_test_due_seconds": 3000}, "The self test is due in 50 min"),
+        ({"created_signatures": 19_999_000}, "Only 1,000 signatures are left"),
+        ({"used_blocks": 900}, "90 % of the store is used"),
+        ({"registered_clients": 98}, "Only 2 more tills"),
+    ],
+)
+def test_what_runs_out_is_told_before_it_does(change: dict[str, int], said: str) -> None:
+    found = notices(replace(GOOD, info=replace(INFO, **change)), EN, NOW)  # type: ignore[arg-type]
+    assert [text.replace("\u00a0", " ")[: len(said)] for text in found] == [said] * bool(said)
+
+
+def test_a_worn_memory_and_wrong_pins_are_told() -> None:
+    tse = replace(
+        GOOD,
+        health=HealthReply(spare_blocks_percent=50, uncorrectable_ecc_errors=1, erase_count=1, endurance=100),
+        pin_tries={1: 2, 0: 3},
+    )
+    assert notices(tse, EN, NOW) == [EN.flash_worn, "Admin PIN: 2 tries left, then it is blocked."]
+    assert "Ready, needs attention" in text_of(shown(tse))
+
+
+def test_a_tse_that_was_pulled_shows_no_due_dates() -> None:
+    assert "Self test" in text_of(shown(GOOD))
+    assert "Self test" not in text_of(shown(replace(GOOD, reason="unplugged", since=NOW - 5)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "german", "english"),
+    [
+        (0, "wenigen Sekunden", "a few seconds"),
+        (61, "1 Min. 1 Sek.", "1 min 1 s"),
+        (3600, "1 Std.", "1 h"),
+        (90_000, "1 Tag 1 Std.", "1 day 1 h"),
+        (2 * 31_557_600 + 59, "2 Jahre", "2 years"),
+    ],
+)
+def test_lengths_in_words(seconds: int, german: str, english: str) -> None:
+    assert [words.length(seconds).replace("\u00a0", " ") for words in (DE, EN)] == [german, english]
+
+
+def test_countdowns_do_not_tick() -> None:
+    told = [EN.countdown(seconds).replace("\u00a0", " ") for seconds in (5, 1799, 89_999, 200_000)]
+    assert told == ["< 1 min", "29 min", "24 h 59 min", "2 days 7 h"]
+
+
+def test_numbers_as_the_reader_writes_them() -> None:
+    assert (DE.number(1_234_567), EN.number(1_234_567)) == ("1.234.567", "1,234,567")
+    assert (DE.percent(0.0123), DE.percent(0.5)) == ("1,2\u00a0%", "50\u00a0%")
+    assert (DE.size(7_700_000_000), EN.size(512), EN.size(123_456)) == ("7,7\u00a0GB", "512\u00a0B", "123\u00a0kB")
+
+
+def test_the_pace_is_counted_by_the_minute() -> None:
+    metrics, now = Metrics(), [NOW - NOW % 60]
+    pace = Pace(metrics, now=lambda: now[0])
+    for made in (3, 0, 2):
+        for _ in range(made):
+            metrics.signatures.sold("A")
+        assert pace.of("A")[-1] == made
+        now[0] += 60
+        pace.look()
+    assert pace.of("A")[-4:] == (3, 0, 2, 0)
+    now[0] += 600
+    assert pace.of("A")[-13:] == (0, 2, *[0] * 11)
+    now[0] += 100 * 60
+    assert pace.of("A") == (0,) * 60
+    assert pace.of("B") == (0,) * 60
+
+
+def test_visitors_are_few_and_forgotten_in_time() -> None:
+    now = [0.0]
+    visitors = Visitors(clock=lambda: now[0])
+    first = visitors.admit()
+    assert visitors.knows(first)
+    assert not visitors.knows(None)
+    assert not visitors.knows("x")
+    last = [visitors.admit() for _ in range(64)][-1]
+    assert not visitors.knows(first)
+    now[0] = LIFETIME
+    assert not visitors.knows(last)
+    again = visitors.admit()
+    visitors.dismiss(again)
+    assert not visitors.knows(again)
+
+
+def test_troubles_are_the_warnings_of_the_log_and_what_was_refused() -> None:
+    now = [1.0]
+    troubles = Troubles(now=lambda: now[0])
+    log = logging.getLogger("gateway.somewhere")
+    with troubles.listening():
+        log.info("not told")
+        log.warning("low %d", 1, extra={"serial": "AB" * 32})
+        now[0] = 2.0
+        log.error("broken")
+        log.warning("GET /x: 503", extra={"status": 503})
+        troubles.refused("AB" * 32, DeviceGone("gone"))
+        troubles.refused("AB" * 32, DeviceGone("gone"))
+        troubles.refused("", DeviceGone("not ours"))
+    log.error("after the end")
+    assert [(trouble.text, trouble.count, trouble.serious, trouble.at) for trouble in troubles.latest()] == [
+        ("gone", 2, False, 2.0),
+        ("broken", 1, True, 2.0),
+        ("low 1", 1, False, 1.0),
+    ]
