@@ -93,6 +93,7 @@ class Measures(Collector):
     def __init__(self, registry: Registry, outages: OutageLog) -> None:
         self._registry = registry
         self._outages = outages
+        self._lengths: dict[tuple[str, str], float] = {}
 
     def collect(self) -> Iterator[Metric]:
         """All families, also those without a TSE yet."""
@@ -119,9 +120,15 @@ class Measures(Collector):
             ((device.serial, device.info_age) for device in devices),
         )
         yield from _flash(devices)
-        yield from _outages(self._outages)
+        yield from _outages(self._outages, self._grown)
         yield from _downtime(self._outages)
         yield from _fleet(devices)
+
+    def _grown(self, serial: str, reason: str, seconds: float) -> float:
+        """A clock that is set back makes an outage shorter; a counter that falls would look like a new one."""
+        key = (serial, reason)
+        self._lengths[key] = max(seconds, self._lengths.get(key, 0.0))
+        return self._lengths[key]
 
 
 def _states(devices: list[Device], absent: list[str]) -> Iterator[Metric]:
@@ -170,7 +177,7 @@ def _flash(devices: list[Device]) -> Iterator[Metric]:
     )
 
 
-def _outages(log: OutageLog) -> Iterator[Metric]:
+def _outages(log: OutageLog, grown: Callable[[str, str, float], float]) -> Iterator[Metric]:
     active = GaugeMetricFamily("tse_outage_active", "1 while an outage of the TSE is recorded", labels=_SERIAL)
     for serial in log.known:
         active.add_metric([serial], serial in log.open)
@@ -186,7 +193,7 @@ def _outages(log: OutageLog) -> Iterator[Metric]:
         of_tse = {reason: totals.get((serial, reason), Total()) for reason in sorted(OUTAGES)}
         for reason, total in of_tse.items():
             count.add_metric([serial, reason], total.count)
-            seconds.add_metric([serial, reason], total.seconds)
+            seconds.add_metric([serial, reason], grown(serial, reason, total.seconds))
         refused.add_metric([serial], sum(total.refused for total in of_tse.values()))
     yield from (active, count, seconds, refused)
 

@@ -97,6 +97,13 @@ class OutageLog:
             self.known.add(serial)
             self._note(now, "seen", serial=serial)
 
+    def retire(self, serial: str, now: float) -> None:
+        """The TSE is in nobody's service: it is not missed when it is gone."""
+        if serial in self.known:
+            self.end(serial, now)
+            self.known.discard(serial)
+            self._note(now, "retired", serial=serial)
+
     def begin(self, serial: str, reason: str, now: float, refused: int = 0) -> None:
         """The TSE cannot be used from now on; an outage for another reason ends."""
         present = self.open.get(serial)
@@ -229,7 +236,7 @@ class OutageLog:
 
     def _replay(self, line: dict[str, object]) -> None:
         at, event, serial = _moment(line["at"]), line["event"], str(line.get("serial", GATEWAY))
-        if event != "retired":  # which an operator adds after the end
+        if event != "retired":  # which an operator may add after the end
             self._stopped_at = at if event == "stopped" else None
         if event == "seen":
             self.known.add(serial)

@@ -12,6 +12,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.outages import Outage, OutageLog
 from gateway.fleet.readiness import ABSENT, OUTAGES, REASONS, lack
 from gateway.fleet.registry import Registry
+from gateway.tse.info import Lifecycle
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,9 @@ class Watch:
 
     def _look_at(self, device: Device, now: float) -> None:
         serial, reason = device.serial, lack(device)
+        if device.info.lifecycle != Lifecycle.INITIALIZED:  # a spare, or one whose service is over
+            self.outages.retire(serial, now)
+            return
         self.outages.seen(serial, now)
         known = self.outages.open.get(serial)
         if known is not None and reason not in {known.reason, "stopped"}:

@@ -132,6 +132,21 @@ async def test_a_tse_that_an_earlier_run_saw_is_missed(ready: Device, registry: 
     assert own.get_sample_value("tse_store_used_bytes", {"serial": OTHER}) is None  # nobody told
 
 
+def test_an_outage_does_not_become_shorter_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    log = OutageLog(tmp_path)
+    log.seen(OTHER, NOW)
+    log.begin(OTHER, "device_gone", time.time() - 100)
+    own = CollectorRegistry()
+    own.register(Measures(Registry(Metrics()), log))
+    labels = {"serial": OTHER, "reason": "device_gone"}
+    before = own.get_sample_value("tse_outage_seconds_total", labels)
+    log.open[OTHER] = replace(log.open[OTHER], began=time.time() - 40)
+    after = own.get_sample_value("tse_outage_seconds_total", labels)
+    assert before is not None
+    assert after is not None
+    assert after >= before >= 100
+
+
 async def test_the_upkeep_of_tills_is_seen_too(ready: Device, scrape: Scrape) -> None:
     began = time.time()
     await ready.command(SetTime(NOW).encode())

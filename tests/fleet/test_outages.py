@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from gateway.fleet.registry import Registry
 from gateway.fleet.watch import Watch
 from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
+from gateway.tse.commands import Decommission, Login, User
+from tests.support import ADMIN_PIN
 
 SERIAL, OTHER = "AB" * 32, "CD" * 32
 T = 1_790_000_000.0
@@ -158,6 +161,7 @@ class Shop:
 
 
 async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse: SimulatedTse, tmp_path: Path) -> None:
+    await ready.read_info()
     shop = Shop(ready, tmp_path)
     shop.look(0)
     assert not shop.log.open
@@ -172,14 +176,23 @@ async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse:
     assert shop.log.open[ready.serial].began == T + 1
 
 
-async def test_a_fresh_tse_and_one_without_the_time_are_no_outage(
-    device: Device, tse: SimulatedTse, tmp_path: Path
-) -> None:
+async def test_a_tse_that_is_not_set_up_has_no_outage(device: Device, tse: SimulatedTse, tmp_path: Path) -> None:
     shop = Shop(device, tmp_path)
     shop.look(0)
     shop.watch.refused(device.serial, CommandRejected(0x1002, ""))
-    assert not shop.log.open
-    assert shop.log.known == {device.serial}
+    await device.let_go("the TSE was unplugged")
+    shop.look(1)
+    assert (shop.log.known, shop.log.open) == (set(), {})  # nobody misses a spare
+
+
+async def test_a_tse_that_waits_for_self_test_and_time_has_no_outage(
+    ready: Device, tse: SimulatedTse, tmp_path: Path
+) -> None:
+    await ready.read_info()
+    ready.info = replace(ready.info, valid_time=False, self_test_passed=False, ctss_active=False)
+    shop = Shop(ready, tmp_path)
+    shop.look(0)
+    assert (shop.log.known, shop.log.open) == ({ready.serial}, {})
 
 
 async def test_a_tse_of_yesterday_that_is_not_there_today_is_absent(ready: Device, tmp_path: Path) -> None:
@@ -189,3 +202,20 @@ async def test_a_tse_of_yesterday_that_is_not_there_today_is_absent(ready: Devic
     shop = Shop(ready, tmp_path)
     shop.look(0)
     assert shop.log.open == {OTHER: Outage(OTHER, "absent", T)}
+
+
+async def test_a_tse_whose_service_is_over_is_not_missed(ready: Device, tmp_path: Path) -> None:
+    shop = Shop(ready, tmp_path)
+    await ready.read_info()
+    shop.look(0)
+    assert shop.log.known == {ready.serial}
+    await ready.command(Login(User.ADMIN, ADMIN_PIN).encode())
+    await ready.command(Decommission().encode())
+    await ready.read_info()
+    shop.look(1)
+    await ready.let_go("the TSE was unplugged")
+    shop.look(2)
+    shop.log.save()
+    for log in (shop.log, OutageLog(tmp_path)):
+        assert (log.known, log.open) == (set(), {})
+    assert [line["event"] for line in lines(tmp_path)] == ["seen", "retired"]

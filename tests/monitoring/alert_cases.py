@@ -81,9 +81,16 @@ _UP, _DOWN = tse("tse_up", steady(1)), tse("tse_up", steady(0))
 _TESTED = tse("tse_self_test_passed", steady(1))
 _TIMED = tse("tse_time_valid", steady(1))
 _SIGN = 'command="sign"'
+_IN_SERVICE = 'state="initialized"'
 
 CASES = (
     Case("TseDown", _DOWN, _UP, "3m"),
+    Case(
+        "TseDown",
+        _DOWN | tse("tse_state", steady(1), _IN_SERVICE),
+        _DOWN | tse("tse_state", steady(0), _IN_SERVICE),
+        "3m",
+    ),
     Case("TseDown", tse("tse_up", "1 1 1 0 0 0"), tse("tse_up", "1 1 0 1 1 0"), "5m"),
     Case(
         "TseNotReady",
@@ -130,6 +137,18 @@ CASES = (
         _UP | _TIMED | tse("tse_time_sync_due_seconds", steady(60)),
         _UP | _TIMED | tse("tse_time_sync_due_seconds", steady(900)),
         "3m",
+    ),
+    Case(
+        "TseReadingsOld",
+        _UP | tse("tse_snapshot_age_seconds", "0+60x100"),
+        _UP | tse("tse_snapshot_age_seconds", steady(5)),
+        "40m",
+    ),
+    Case(
+        "TseReadingsOld",
+        _UP | tse("tse_snapshot_age_seconds", "0+60x100"),
+        _DOWN | tse("tse_snapshot_age_seconds", "0+60x100"),
+        "40m",
     ),
     Case(
         "TseUpkeepFailing",

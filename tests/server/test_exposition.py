@@ -145,7 +145,10 @@ async def test_a_thread_that_the_kernel_does_not_give_back_shows(tmp_path: Path)
 
 async def test_a_tse_that_is_away_when_the_gateway_starts_again_is_down(tmp_path: Path) -> None:
     async with monitored(tmp_path) as gateway:
-        serial = gateway.registry.devices()[0].serial
+        device = gateway.registry.devices()[0]
+        serial = device.serial
+        await set_up(device.command, gateway.simulators[0].serial)
+        await device.read_info()
         value = gateway.metrics.registry.get_sample_value
         await until(lambda: value("tse_outage_active", {"serial": serial}) is not None)
     async with monitored(tmp_path, metrics_listen="plain", simulators=0) as gateway:
@@ -175,7 +178,7 @@ async def test_an_outage_is_on_the_disk_while_it_lasts(tmp_path: Path) -> None:
         await device.read_info()
         tse.faults.set("unplugged")
         path = gateway.settings.state_dir / LOG
-        await until(lambda: '"begin"' in path.read_text())
+        await until(lambda: path.exists() and '"begin"' in path.read_text())
         refused, _ = await ask(gateway, lock_of(device.serial), port=gateway.port, Authorization=f"Bearer {TOKEN}")
         assert refused == 503
         tse.faults.clear()
