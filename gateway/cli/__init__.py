@@ -8,7 +8,22 @@ import sys
 
 import typer
 
-from gateway.cli import archive, clients, doctor, export, outages, pins, qr, serve, setup, simulator, tse, verify
+from gateway.cli import (
+    archive,
+    clients,
+    doctor,
+    export,
+    outages,
+    pins,
+    qr,
+    serve,
+    setup,
+    simulator,
+    support,
+    swap,
+    tse,
+    verify,
+)
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -19,7 +34,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"max_content_width": 120},  # an example is a line to copy
 )
-for subject in (serve, tse, setup, clients, pins, export, archive, verify, qr, outages, doctor, simulator):
+for subject in (
+    serve,
+    tse,
+    setup,
+    clients,
+    pins,
+    export,
+    archive,
+    verify,
+    qr,
+    outages,
+    swap,
+    doctor,
+    support,
+    simulator,
+):
     subject.add_to(app)
 
 

@@ -39,6 +39,12 @@ def cursor_file(export: Path) -> Path:
     return export.with_name(f"{export.name}.cursor")
 
 
+def digest(file: Path) -> str:
+    """SHA-256 in hex."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 async def fetch(
     api: "Api", path: str, target: Path, *, params: Mapping[str, Any] | None = None, resumable: bool = False
 ) -> Download:
@@ -66,7 +72,7 @@ async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:
         if etag:
             write_private(note, json.dumps({"etag": etag}).encode())
         await _write(answer, part, done, target.name)
-        size, sha256 = part.stat().st_size, _digest(part)
+        size, sha256 = part.stat().st_size, digest(part)
         cursor = answer.headers.get(_CURSOR, "")
         if cursor:
             write_private(cursor_file(target), f"{cursor}\n".encode())
@@ -105,8 +111,3 @@ def _part_of(target: Path) -> Path:
 
 def _note_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.part.json")
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -54,6 +54,14 @@ def verify_files(
     return max(map(exit_status, reports), default=CLEAN)
 
 
+def judge(path: Path, *, complete: bool = False) -> int:
+    """The exit status that `verify_files` would give for one file; nothing is printed."""
+    options = Options(certificates_in([str(path)]), load_trust(()), complete, 0)
+    with _progress() as advance:
+        (report,) = _reports([str(path)], options, advance, None)
+    return exit_status(report)
+
+
 def exit_status(report: FileReport) -> int:
     """By the worst finding of a file."""
     return {None: CLEAN, Severity.NOTE: CLEAN, Severity.WARNING: WARNINGS, Severity.ERROR: ERRORS}[

@@ -1,0 +1,250 @@
+"""The steps of a swap. Each looks first, does one thing, and tells what came of it."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli import download
+from gateway.cli.checklist import Checklist
+from gateway.cli.confirm import confirmed
+from gateway.cli.secrets import PIN_LENGTH, Secrets
+from gateway.client import Api, Refused
+from gateway.errors import ConfigurationError
+from gateway.files import write_private
+from gateway.words import Words
+
+if TYPE_CHECKING:
+    from gateway.cli.base import Cli
+
+_OLD_PIN = Words("Admin PIN of the old TSE", "Admin-PIN der alten TSE")
+_NEW_PIN = Words("Admin PIN of the new TSE", "Admin-PIN der neuen TSE")
+_OPEN = Words(
+    "{count} transactions are open: finish them at the tills, or cancel them, then go on",
+    "{count} Transaktionen sind offen: an den Kassen beenden oder abbrechen, dann fortfahren",
+)
+_NOT_VERIFIED = Words(
+    "{file} does not verify (tse-gateway verify {file}): the old TSE stays in service until it does",
+    "{file} lässt sich nicht prüfen (tse-gateway verify {file}): die alte TSE bleibt bis dahin in Betrieb",
+)
+_ENDING = Words("taking the old TSE out of service", "die alte TSE wird außer Betrieb genommen")
+_NO_NEW = Words(
+    "no new TSE is there: plug it in, set it up (tse-gateway setup), then go on",
+    "keine neue TSE ist da: einstecken, einrichten (tse-gateway setup), dann fortfahren",
+)
+_NOT_SET_UP = Words(
+    "TSE {serial} is not set up yet: tse-gateway setup {serial}, then go on",
+    "TSE {serial} ist noch nicht eingerichtet: tse-gateway setup {serial}, dann fortfahren",
+)
+_WHICH_NEW = Words("several new TSEs are there: name one by --new", "mehrere neue TSEs sind da: eine mit --new nennen")
+_OTHER = Words(
+    "this directory is of the swap of TSE {serial}: use another --directory",
+    "dieses Verzeichnis gehört zum Wechsel der TSE {serial}: ein anderes mit --directory nennen",
+)
+Result = dict[str, Any]
+
+
+class Swap:
+    """One swap: the gateway, what is known of it, and where its papers go."""
+
+    def __init__(
+        self,
+        cli: "Cli",
+        api: Api,
+        checklist: Checklist,
+        directory: Path,
+        *,
+        dead: bool,
+        wanted: str,
+        files: tuple[Path | None, Path | None],
+    ) -> None:
+        self.cli = cli
+        self.api = api
+        self.checklist = checklist
+        self.directory = directory
+        self.dead = dead
+        self._wanted = wanted
+        self._files = files
+        self._asked = Secrets(cli.words)
+        self._pins: dict[str, str] = {}
+
+    async def begin(self, name: str) -> None:
+        """Note which TSE it is about; later calls need not name it."""
+        known = self.checklist.fact("old")
+        if known is None:
+            self.checklist.know(old=await self._serial(name))
+        elif name and not known.startswith(name.upper()):
+            raise ConfigurationError(self.cli.words(_OTHER, serial=known))
+
+    async def _serial(self, name: str) -> str:
+        if not self.dead:
+            return await self.cli.serial(self.api, name)
+        archives = (await self.api.get("/archives"))["archives"]
+        return self.cli.chosen(name, [str(archive["serial"]) for archive in archives])
+
+    @property
+    def old(self) -> str:
+        """Path of the old TSE."""
+        return f"/tses/{self.checklist.fact('old')}"
+
+    @property
+    def new(self) -> str:
+        """Path of the new one."""
+        return f"/tses/{self.checklist.fact('new')}"
+
+    def pin(self, *, new: bool) -> str:
+        """The Admin PIN, asked for once."""
+        name = _NEW_PIN if new else _OLD_PIN
+        if name.english not in self._pins:
+            self._pins[name.english] = self._asked.known(name, self._files[new], PIN_LENGTH)
+        return self._pins[name.english]
+
+    # ---- the old TSE --------------------------------------------------------
+
+    async def export_before(self) -> Result:
+        """All that is stored, verified, before anything is changed."""
+        if self.dead:
+            return await self._export(f"{self.old}/archive/export", "old.tar")
+        known = await self.api.get(self.old)
+        if known["open_transactions"]:
+            raise ConfigurationError(self.cli.words(_OPEN, count=known["open_transactions"]))
+        return await self._export(f"{self.old}/export", "old.tar")
+
+    async def elster_old(self) -> Result:
+        """What the report of its end asks."""
+        return await self._keep(f"{self.old}/elster", "elster-old.json")
+
+    async def deregister(self) -> Result:
+        """All its clients; which they were is noted for the new one."""
+        body = {"admin_pin": self.pin(new=False)}
+        found = (await self.api.post(f"{self.old}/clients/list", body))["client_ids"]
+        clients = sorted({*(self.checklist.fact("clients") or ()), *found})
+        self.checklist.know(clients=clients)  # before the first is gone, for who has to begin again
+        for client in found:
+            await self.api.post(f"{self.old}/clients/deregister", {**body, "client_id": client})
+        return {"clients": clients}
+
+    async def decommission(self) -> Result:
+        """Its end, confirmed by its serial; a second time does nothing."""
+        if (await self.api.get(self.old))["lifecycle"] == "decommissioned":
+            return {}
+        body = {"admin_pin": self.pin(new=False)}
+        await confirmed(self.cli, self.api, self.old, "decommission", body, title=_ENDING)
+        return {}
+
+    async def export_after(self) -> Result:
+        """Once more: the deregistrations and the end itself are signed, too."""
+        return await self._export(f"{self.old}/export", "old-final.tar")
+
+    # ---- the new TSE --------------------------------------------------------
+
+    async def find_new(self) -> Result:
+        """It is there and set up."""
+        others = [tse for tse in await self.api.get("/tses") if f"/tses/{tse['serial']}" != self.old]
+        found = [
+            tse
+            for tse in others
+            if tse["serial"].startswith(self._wanted.upper()) and tse["lifecycle"] != "decommissioned"
+        ]
+        if not found:
+            raise ConfigurationError(self.cli.words(_NO_NEW))
+        if len(found) > 1:
+            raise ConfigurationError(self.cli.words(_WHICH_NEW))
+        serial = found[0]["serial"]
+        if found[0]["lifecycle"] != "initialized":
+            raise ConfigurationError(self.cli.words(_NOT_SET_UP, serial=serial))
+        self.checklist.know(new=serial)
+        return {"serial": serial}
+
+    async def register(self) -> Result:
+        """The clients that the old one had; one that is there already does no harm."""
+        clients = self.checklist.fact("clients") or []
+        if clients:
+            body = {"admin_pin": self.pin(new=True)}
+            for client in clients:
+                await self.api.post(f"{self.new}/clients/register", {**body, "client_id": client})
+        return {"clients": clients}
+
+    async def elster_new(self) -> Result:
+        """What the report of its beginning asks."""
+        return await self._keep(f"{self.new}/elster", "elster-new.json")
+
+    # ---- below: how ---------------------------------------------------------
+
+    async def _export(self, path: str, name: str) -> Result:
+        from gateway.verify.command import ERRORS, judge
+
+        target = self.directory / name
+        if not target.exists():  # a call that was cut off after the export goes on with it
+            await download.fetch(self.api, path, target, resumable=True)
+        if judge(target, complete=True) >= ERRORS:
+            raise ConfigurationError(self.cli.words(_NOT_VERIFIED, file=target))
+        return {"file": name, "sha256": download.digest(target)}
+
+    async def _keep(self, path: str, name: str) -> Result:
+        try:
+            sheet = await self.api.get(path)
+        except Refused:
+            if not self.dead:
+                raise
+            sheet = {"tse_serial": self.checklist.fact("old")}  # it tells no more; its certificate is in the export
+        write_private(self.directory / name, json.dumps(sheet, indent=1, ensure_ascii=False).encode() + b"\n")
+        return {"file": name}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the list; `for_living`: left out for a TSE that does not work any more."""
+
+    name: str
+    title: Words
+    do: Callable[[Swap], Awaitable[Result]]
+    for_living: bool = False
+
+
+STEPS = (
+    Step(
+        "export_before",
+        Words("export everything from the old TSE and verify it", "alles aus der alten TSE exportieren und prüfen"),
+        Swap.export_before,
+    ),
+    Step(
+        "elster_old",
+        Words("write down the old TSE's data for ELSTER", "die Angaben der alten TSE für ELSTER festhalten"),
+        Swap.elster_old,
+    ),
+    Step(
+        "deregister",
+        Words("deregister all clients from the old TSE", "alle Kassen von der alten TSE abmelden"),
+        Swap.deregister,
+        for_living=True,
+    ),
+    Step(
+        "decommission",
+        Words("take the old TSE out of service, for good", "die alte TSE endgültig außer Betrieb nehmen"),
+        Swap.decommission,
+        for_living=True,
+    ),
+    Step(
+        "export_after",
+        Words("export the old TSE a last time and verify it", "die alte TSE ein letztes Mal exportieren und prüfen"),
+        Swap.export_after,
+        for_living=True,
+    ),
+    Step(
+        "find_new",
+        Words("the new TSE is plugged in and set up", "die neue TSE steckt und ist eingerichtet"),
+        Swap.find_new,
+    ),
+    Step(
+        "register",
+        Words("register the same clients with the new TSE", "dieselben Kassen an der neuen TSE anmelden"),
+        Swap.register,
+    ),
+    Step(
+        "elster_new",
+        Words("write down the new TSE's data for ELSTER", "die Angaben der neuen TSE für ELSTER festhalten"),
+        Swap.elster_new,
+    ),
+)

@@ -1,0 +1,89 @@
+"""A support bundle: what a reseller asks for before he takes a TSE back, in one file and without secrets."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import SecretStr
+
+from gateway import settings as knobs
+from gateway.client import Api
+from gateway.errors import GatewayError
+from gateway.log import redacted, register_secret
+from gateway.pins import Pins
+from gateway.server import auth
+from gateway.settings import Settings
+
+_OF_A_TSE = ("", "/health", "/certificates", "/elster", "/dsfinvk")
+_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
+_CREDENTIALS = re.compile(r"((?:Bearer|Basic) +)[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
+_MASK = "***"
+
+Parts = dict[str, str]  # name of a file to its text
+
+
+def hide(settings: Settings) -> None:
+    """From now on no text that passes `clean` holds a secret of these settings."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            register_secret(value.get_secret_value())
+    for upstream in settings.upstreams:
+        register_secret(upstream.token.get_secret_value())
+    if settings.time_admin_pin is not None:
+        for pin in Pins(settings.time_admin_pin.get_secret_value()).all():
+            register_secret(pin)
+    with suppress(GatewayError):  # there is none yet
+        auth.load_token(settings)
+
+
+def clean(text: str) -> str:
+    """Without secrets that are known, private keys, and what looks like credentials."""
+    return _CREDENTIALS.sub(rf"\1{_MASK}", _KEY.sub(_MASK, redacted(text)))
+
+
+def shown_settings(settings: Settings) -> str:
+    """Every setting, where it comes from, secrets hidden."""
+    return _json([row._asdict() for row in knobs.effective(settings)])
+
+
+async def of_gateway(api: Api) -> Parts:
+    """What the gateway knows of itself and its TSEs; what it refuses to tell is told instead."""
+    parts = {"readyz.json": _json(await api.health()), "metrics.txt": await api.metrics()}
+    for path in ("/outages", "/archives"):
+        parts[f"{path.strip('/')}.json"] = await _answer(api, path)
+    for tse in await api.get("/tses"):
+        serial = str(tse["serial"])
+        for part in _OF_A_TSE:
+            answer = await _answer(api, f"/tses/{serial}{part}")
+            ending = "pem" if part == "/certificates" else "json"
+            parts[f"tse-{serial[:16]}/{part.strip('/') or 'info'}.{ending}"] = answer
+    return parts
+
+
+def packed(parts: Mapping[str, str]) -> bytes:
+    """A ZIP file, which every system opens; each part is cleaned on its way in."""
+    made, now = io.BytesIO(), datetime.now(UTC)
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in sorted(parts.items()):
+            entry = zipfile.ZipInfo(name, now.timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, clean(text))
+    return made.getvalue()
+
+
+async def _answer(api: Api, path: str) -> str:
+    try:
+        found = await api.get(path)
+    except GatewayError as error:
+        return f"not to be had: {error}\n"
+    return found if isinstance(found, str) else _json(found)
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, default=str)
