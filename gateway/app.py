@@ -138,7 +138,13 @@ async def api_services(
     looking = asyncio.create_task(transactions.look_after_unclear_ends())
     try:
         yield Services(
-            registry, transactions, administration, deletion, Outages(outages, settings.site), archivist, Forecasts()
+            registry,
+            transactions,
+            administration,
+            deletion,
+            Outages(outages, registry, settings.site),
+            archivist,
+            Forecasts(),
         )
     finally:
         looking.cancel()

@@ -42,6 +42,7 @@ class Event(StrEnum):
     NOT_OPENED = "not_opened", "WARNING", "Something looks like a TSE and cannot be used; it is tried again."
     FAILED = "failed", "ERROR", "A TSE cannot be used any more; it will be opened afresh."
     MISSING = "missing", "WARNING", "A TSE of the time before the start is not there."
+    RETIRED = "retired", "INFO", "An operator said that a TSE is gone for good; nobody misses it any more."
     OUTAGE_BEGAN = "outage_began", "WARNING", "An outage is written down; `reason` is its class."
     OUTAGE_ENDED = "outage_ended", "INFO", "The TSE can be used again; `seconds` and `refused` tell what it cost."
 

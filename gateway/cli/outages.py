@@ -21,12 +21,14 @@ _HEADS = (
 )
 _NONE = Words("no outage is written down", "kein Ausfall ist vermerkt")
 _ALL = Words("all (the gateway)", "alle (das Gateway)")
+_RETIRED = Words("TSE {serial} is missed no longer", "TSE {serial} wird nicht mehr vermisst")
 _LASTS = Words("lasts", "dauert an")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Its commands."""
     command(app, "outages")(outages)
+    command(app, "retire")(retire)
 
 
 def outages(
@@ -58,6 +60,26 @@ def outages(
         cli.table(_HEADS, [_row(cli, outage) for outage in found["outages"]])
     else:
         cli.say(_NONE)
+
+
+def retire(cli: Cli, tse: Annotated[str, typer.Argument(metavar="TSE", help="Serial, or its beginning.")]) -> None:
+    """Say that a TSE is gone for good, broken or lost: no alert tells any more that it is missing.
+
+    Example: tse-gateway retire 43B6F2
+    """
+
+    async def work(api: "Api") -> str:
+        tses, log = await api.get("/tses"), await api.get("/outages")
+        missed = {str(outage["tse_serial"]) for outage in log["outages"] if outage["ended"] is None}
+        serial = cli.chosen(tse, sorted(missed | {str(known["serial"]) for known in tses}))
+        await api.post(f"/tses/{serial}/retire", {})
+        return serial
+
+    serial = cli.ask(work, without_tse=True)
+    if cli.as_json:
+        cli.print_json({"serial": serial})
+    else:
+        cli.say(_RETIRED, serial=serial)
 
 
 def _row(cli: Cli, outage: dict[str, Any]) -> tuple[object, ...]:

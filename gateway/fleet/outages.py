@@ -97,12 +97,14 @@ class OutageLog:
             self.known.add(serial)
             self._note(now, "seen", serial=serial)
 
-    def retire(self, serial: str, now: float) -> None:
-        """The TSE is in nobody's service: it is not missed when it is gone."""
-        if serial in self.known:
-            self.end(serial, now)
-            self.known.discard(serial)
-            self._note(now, "retired", serial=serial)
+    def retire(self, serial: str, now: float) -> bool:
+        """The TSE is in nobody's service: it is not missed when it is gone. Was it, until now?"""
+        if serial not in self.known:
+            return False
+        self.end(serial, now)
+        self.known.discard(serial)
+        self._note(now, "retired", serial=serial)
+        return True
 
     def begin(self, serial: str, reason: str, now: float, refused: int = 0) -> None:
         """The TSE cannot be used from now on; an outage for another reason ends."""

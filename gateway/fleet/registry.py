@@ -113,6 +113,15 @@ class Registry:
         """All TSEs that were ever opened, failed ones too, by serial."""
         return [self._devices[serial] for serial in sorted(self._devices)]
 
+    def forget(self, serial: str) -> bool:
+        """A TSE that cannot be used is no longer among them, unless it comes back; false if it can be used."""
+        device = self._devices.get(serial)
+        if device is not None and not device.failed.is_set():
+            return False
+        self._devices.pop(serial, None)
+        self.changed.set()
+        return True
+
     def find(self, serial: str) -> Device:
         """The TSE with this serial, upper or lower case.
 

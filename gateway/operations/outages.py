@@ -1,11 +1,25 @@
-"""What the outage log holds, as an auditor asks for it: of one TSE or all, in a span of time."""
+"""What the outage log holds, as an auditor asks for it: of one TSE or all, in a span of time; and whom it misses."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
+from gateway.errors import GatewayError, UnknownDevice
+from gateway.events import Event, event
 from gateway.fleet.outages import GATEWAY, Outage, OutageLog
+from gateway.fleet.registry import Registry
+
+log = logging.getLogger(__name__)
+
+
+class TseInUse(GatewayError):
+    """The TSE is there and works."""
+
+    code = "tse_in_use"
+    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +51,9 @@ class Report:
 class Outages:
     """Reads the log; `now` in Unix seconds."""
 
-    def __init__(self, log: OutageLog, site: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, log: OutageLog, registry: Registry, site: str, *, now: Callable[[], float] = time.time) -> None:
         self._log = log
+        self._registry = registry
         self._site = site
         self._now = now
 
@@ -46,3 +61,18 @@ class Outages:
         """`OutagesUnreadable` if the log is."""
         found = await asyncio.to_thread(self._log.all)
         return Report(self._site, self._now(), span, tuple(filter(span.holds, found)))
+
+    async def retire(self, serial: str) -> None:
+        """The TSE is gone for good: it is missed no longer, and what of it was written down stays.
+
+        Raises:
+            TseInUse: it works.
+            UnknownDevice: nobody misses it.
+        """
+        serial = serial.upper()
+        if not self._registry.forget(serial):
+            raise TseInUse("this TSE works: decommission it, or pull it first")
+        if not self._log.retire(serial, self._now()):
+            raise UnknownDevice("no TSE with this serial is missed")
+        log.info("TSE %s is gone for good: it is missed no longer", serial, extra=event(Event.RETIRED, serial))
+        await asyncio.to_thread(self._log.save)

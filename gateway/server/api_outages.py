@@ -9,8 +9,8 @@ from gateway.server import outage_page
 from gateway.server.endpoint import Call
 from gateway.server.language import Language, language_of
 from gateway.server.outage_words import reason_text
-from gateway.server.replies import OutageAnswer, OutageList
-from gateway.server.schemas import NoBody, OutageFilter
+from gateway.server.replies import Done, OutageAnswer, OutageList
+from gateway.server.schemas import NoBody, OfTse, OutageFilter
 
 CSV, HTML = "text/csv", "text/html"
 
@@ -45,6 +45,12 @@ async def get_outages_page(call: Call[OutageFilter, NoBody]) -> web.Response:
     """For printers."""
     language = _language(call, "de")
     return _answer(outage_page.as_html(await _report(call), language), HTML, language)
+
+
+async def retire_tse(call: Call[OfTse, NoBody]) -> Done:
+    """Its outages stay written down."""
+    await call.services.outages.retire(call.params.serial)
+    return Done()
 
 
 async def _report(call: Call[OutageFilter, NoBody]) -> Report:

@@ -18,6 +18,7 @@ from gateway.operations.exports import CursorInvalid, NothingToExport
 from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
 from gateway.operations.masterdata import NoCertificate
+from gateway.operations.outages import TseInUse
 from gateway.operations.receipt import NoQrCode
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.setup import NotFresh
@@ -118,6 +119,9 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
     Endpoint("GET", f"{BASE}/outages.csv", _OUTAGES, "The same for spreadsheets, as Excel in Germany reads them",
              outages.get_outages_csv, outages.CSV, schemas.OutageFilter, NoBody, (OutagesUnreadable,),
              description="UTF-8 with byte order mark, semicolons, CRLF; local times, UTC times, whole seconds."),
+    Endpoint("POST", f"{_TSE}/retire", _OUTAGES, "Miss a TSE no longer that is gone for good",
+             outages.retire_tse, replies.Done, OfTse, NoBody, (TseInUse, UnknownDevice),
+             description="For one that broke or was lost; one that was decommissioned is not missed anyway."),
     Endpoint("GET", f"{BASE}/outages.html", _OUTAGES, "The same to print, for the auditor (AEAO on 146a, 1.14.1)",
              outages.get_outages_page, outages.HTML, schemas.OutageFilter, NoBody, (OutagesUnreadable,)),
 

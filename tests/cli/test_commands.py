@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import Gateway
 from gateway.clock import kernel_state
 from gateway.verify.command import verify_files
 from tests.cli.background import Running, call, make_ready, running, settings_of, write_secrets
+from tests.server.shop import until
 
 
 def test_info_for_people_and_for_programs(shop: Running) -> None:
@@ -181,3 +183,22 @@ def test_a_gateway_elsewhere_by_url_token_and_ca(shop: Running) -> None:
     Path("wrong").write_text("000000\n")
     wrong = call(f"info --url https://127.0.0.1:{shop.gateway.port} --token-file wrong --ca {ca}", elsewhere)
     assert "refuses the API token" in wrong.err
+
+
+def test_a_tse_that_is_gone_for_good_is_no_longer_missed(shop: Running) -> None:
+    refused = shop.call(f"retire {shop.serial[:6]}")
+    assert refused.status == 1
+    assert "works" in refused.err
+
+    async def lost(gateway: Gateway) -> None:
+        gateway.simulators[0].faults.set("unplugged")
+        active = "tse_outage_active", {"serial": shop.serial}
+        await until(lambda: gateway.metrics.registry.get_sample_value(*active) == 1)
+
+    shop.do(lost)
+    said = shop.call(f"retire {shop.serial[:6]}")
+    assert (said.status, shop.serial in said.out) == (0, True), said.err
+    assert json.loads(shop.call("devices --json").out) == []
+    (outage,) = json.loads(shop.call("outages --json").out)["outages"]
+    assert outage["ended"]
+    assert shop.call(f"retire {shop.serial}").status == 1

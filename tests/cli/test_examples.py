@@ -18,7 +18,7 @@ from tests.needs import FUSE
 
 _EXAMPLE = re.compile(r"^\s*Example: (.*?)\n\s*\n", re.MULTILINE | re.DOTALL)
 _RUNS_ON = {"serve", "simulator mount"}  # tested below, by themselves
-_ASKS = {"setup", "swap"}  # the latter has tests of its own
+_ASKS = {"setup", "swap", "retire"}  # the others have tests of their own
 _VERDICTS = {"verify": {0, 1}, "doctor": {0, 1, 2}}  # their exit status tells how bad it is
 
 

@@ -136,6 +136,6 @@ ENGLISH = Words(
         "store_full": "Export the store, verify and archive the export, then delete the stored data of the TSE.",
         "signing_off": "Signing (CTSS) was switched off; the POS software or whoever looks after it switches it on again.",
         "no_time": "Open a till: it sets the time. With the TimeAdmin PIN the gateway does so by itself.",
-        "absent": "It was there before the last start. Plug it in; if it is gone for good, note it as retired in the outage log.",
+        "absent": "It was there before the last start. Plug it in; if it is gone for good: tse-gateway retire.",
     },
 )

@@ -136,6 +136,6 @@ GERMAN = Words(
         "store_full": "Speicher exportieren, den Export prüfen und archivieren, dann die gespeicherten Daten der TSE löschen.",
         "signing_off": "Das Signieren (CTSS) wurde abgeschaltet; die Kassensoftware oder ihr Betreuer schaltet es wieder ein.",
         "no_time": "Eine Kasse öffnen: sie stellt die Uhr. Mit der TimeAdmin-PIN macht es das Gateway selbst.",
-        "absent": "Vor dem letzten Start war sie da. Einstecken; ist sie endgültig weg, im Ausfallprotokoll als ausgemustert vermerken.",
+        "absent": "Vor dem letzten Start war sie da. Einstecken; ist sie endgültig weg: tse-gateway retire.",
     },
 )
