@@ -23,6 +23,7 @@ from gateway.settings import Settings
 
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=200)  # a self test takes its time
 _QUICK = 3.0
+_WHOSE = "Run this as the gateway's user or root, and let GATEWAY_STATE_DIR or GATEWAY_CONFIG name what it runs with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ async def local(settings: Settings) -> AsyncIterator[Api]:
         Refused: what answers there does not know our token.
     """
     path = socket_path(settings)
-    if await asyncio.to_thread(_listens, path):
+    if await asyncio.to_thread(_listens, path, known=settings.api_token is not None):
         async with over_socket(path) as api:
             yield api
         return
@@ -135,8 +136,11 @@ async def over_tls(settings: Settings) -> AsyncIterator[Api]:
         Refused: it does not know our token.
     """
     place = f"{settings.local_address}:{settings.port}"
-    token = auth.load_token(settings)
-    async with _session(f"https://{place}", tls.client_context(settings), token.value) as session:
+    try:
+        token, context = auth.load_token(settings), tls.client_context(settings)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{place} answers, but is it a gateway of these settings? {error}. {_WHOSE}") from None
+    async with _session(f"https://{place}", context, token.value) as session:
         yield await _proven(Api(session, place))
 
 
@@ -202,13 +206,15 @@ async def _answers(settings: Settings) -> bool:
     return True
 
 
-def _listens(path: Path) -> bool:
-    """Is there a process behind this socket?"""
+def _listens(path: Path, *, known: bool) -> bool:
+    """Is there a process behind this socket? Who may not open it and knows the token can go by the port."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except PermissionError:
-            raise ConfigurationError(f"{path} may not be opened: run this as the gateway's user, or as root") from None
+            if known:
+                return False
+            raise ConfigurationError(f"{path} may not be opened. {_WHOSE}") from None
         except OSError:
             return False
     return True

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from gateway import app, client, sources
+from gateway import app, client, sources, state
 from gateway.client import Api
 from gateway.driver.discovery import Sighting
 from gateway.driver.probe import Verdict
@@ -37,11 +37,14 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
 
     Raises:
         NoTse: there is none that could be opened, and it cannot be done `without_tse`; the message says why.
-        ConfigurationError: a simulated TSE of the settings is in use.
+        ConfigurationError: a gateway or another command uses the state directory, or a simulated TSE.
     """
     async with AsyncExitStack() as stack:
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tse-gateway-")))
-        kept = settings.state_dir if _is_ours(settings.state_dir) else private
+        kept = private
+        if _is_ours(settings.state_dir):
+            stack.enter_context(state.opened(settings.state_dir))
+            kept = settings.state_dir
         scratch = settings.model_copy(update={"state_dir": private})
         metrics = Metrics()
         simulators = tuple(_simulators(settings, stack))

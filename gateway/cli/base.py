@@ -111,10 +111,6 @@ class Cli:
             table.add_row(*(cell if isinstance(cell, Text) else Text(shown(str(cell))) for cell in row))
         console.print(table)
 
-    def pairs(self, rows: Iterable[tuple[Words | str, object]]) -> None:
-        """Names and values, one a line."""
-        self.table(["", ""], [(name if isinstance(name, str) else self.words(name), value) for name, value in rows])
-
     @staticmethod
     def print_json(data: object) -> None:
         """For programs."""

@@ -80,9 +80,9 @@ def openapi() -> None:
     print(json.dumps(document(api_v1.ENDPOINTS), indent=2))
 
 
-def version() -> None:
+def version(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show the version.
 
     Example: tse-gateway version
     """
-    print(f"tse-gateway {__version__}")
+    print(json.dumps({"version": __version__}) if as_json else f"tse-gateway {__version__}")

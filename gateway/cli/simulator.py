@@ -1,14 +1,16 @@
 """Simulated TSEs, for development: made, mounted, broken on purpose."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of the simulated TSE.")]
 
 
-def create(directory: Directory) -> None:
+def create(directory: Directory, as_json: AsJson = False) -> None:
     """Make a fresh simulated TSE, as it would leave the factory.
 
     Example: tse-gateway simulator create tse
@@ -16,8 +18,9 @@ def create(directory: Directory) -> None:
     from gateway.simulator.device import SimulatedTse
 
     tse = SimulatedTse.create(directory)
-    print(f"simulated TSE {tse.serial.hex().upper()} in {directory}")
+    serial = tse.serial.hex().upper()
     tse.close()
+    print(json.dumps({"serial": serial}) if as_json else f"simulated TSE {serial} in {directory}")
 
 
 def mount(
@@ -49,6 +52,7 @@ def fault(
     name: Annotated[str | None, typer.Argument(help="Which; without one, all that there are.")] = None,
     times: Annotated[int | None, typer.Option(min=1, help="Strike only so often.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="End this fault, or all.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Break a simulated TSE on purpose, also one that a gateway serves right now.
 
@@ -56,15 +60,19 @@ def fault(
     """
     from gateway.simulator import faults
 
-    if directory is None or (name is None and not clear):
-        active = faults.listed_faults(directory) if directory else {}
+    if directory is not None and clear:
+        faults.clear_fault(directory, name)
+    elif directory is not None and name is not None:
+        faults.set_fault(directory, name, times)
+    active = faults.listed_faults(directory) if directory else {}
+    if as_json:
+        print(json.dumps(active))
+    elif directory is None or (name is None and not clear):
         for known, meaning in faults.FAULTS.items():
             print(f"{'*' if known in active else ' '} {known:20} {meaning}")
     elif clear:
-        faults.clear_fault(directory, name)
         print(f"cleared {name or 'all faults'}")
-    elif name is not None:
-        faults.set_fault(directory, name, times)
+    else:
         print(f"{name} strikes {f'{times} times' if times else 'until cleared'}")
 
 

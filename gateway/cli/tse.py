@@ -68,7 +68,7 @@ def info(
     dsfinvk: Annotated[bool, typer.Option("--dsfinvk", help="Its row of tse.csv (DSFinV-K).")] = False,
     elster: Annotated[bool, typer.Option("--elster", help="What the report to the tax office asks.")] = False,
 ) -> None:
-    """Show everything known of a TSE, or one of its data sheets.
+    """Show what is known of a TSE, or one of its data sheets; everything by --json.
 
     Example: tse-gateway info --elster
     """
@@ -82,8 +82,12 @@ def info(
         print(found, end="")
     elif cli.as_json:
         cli.print_json(found)
+    elif wanted:
+        cli.table(["", ""], [(name, _shown(value)) for name, value in found.items()])
     else:
-        cli.pairs((name, _shown(value)) for name, value in found.items())
+        from gateway.cli.sheet import lines
+
+        cli.table(["", ""], list(lines(found, cli.language)))
 
 
 def self_test(

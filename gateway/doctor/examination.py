@@ -39,7 +39,7 @@ class Machine:
 async def here(settings: Settings, machine: Machine | None = None) -> list[Finding]:
     """This machine, from the USB socket to the clock."""
     machine = machine or Machine()
-    listening = await service.listens(settings)
+    listener = await service.listener(settings)
     async with AsyncExitStack() as stack:
         api, runs = await _reached(settings, stack)
         tses = await _tses(api) if api else []
@@ -51,7 +51,7 @@ async def here(settings: Settings, machine: Machine | None = None) -> list[Findi
     found = [
         *await host.examine(below),
         *_of_tses(tses),
-        service.gateway(settings, runs=runs, listens=listening),
+        service.gateway(settings, listener, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
         await asyncio.to_thread(service.disk, settings),

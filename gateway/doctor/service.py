@@ -6,10 +6,12 @@ import ssl
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from stat import S_IMODE
 from typing import Any
 
+import aiohttp
 from cryptography import x509
 
 from gateway.clock import Clock, Kernel
@@ -33,20 +35,41 @@ _NOT_STARTED = Words("the gateway has not run yet", "das Gateway lief noch nicht
 # ---- gateway and TLS --------------------------------------------------------
 
 
-def gateway(settings: Settings, *, runs: bool, listens: bool) -> Finding:
+class Listener(StrEnum):
+    """Who has the port of the gateway."""
+
+    NOBODY = "nobody"
+    GATEWAY = "gateway"
+    OTHER = "other"
+
+
+def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding:
     """Does it run, and if not, is its port free?"""
     port = settings.port
-    if runs:
+    if reached:
         return ok(Layer.GATEWAY, Words("it runs on port {port}", "es läuft auf Port {port}"), port=port)
-    if listens:
+    if listener is Listener.GATEWAY:
+        return fail(
+            Layer.GATEWAY,
+            Words(
+                "a gateway runs on port {port}, but not with these settings",
+                "auf Port {port} läuft ein Gateway, aber nicht mit diesen Einstellungen",
+            ),
+            Words(
+                "run the doctor as that gateway's user or root, with its GATEWAY_STATE_DIR or GATEWAY_CONFIG; in a "
+                "container: docker compose exec",
+                "den doctor als Benutzer jenes Gateways oder root aufrufen, mit dessen GATEWAY_STATE_DIR oder "
+                "GATEWAY_CONFIG; im Container: docker compose exec",
+            ),
+            port=port,
+        )
+    if listener is Listener.OTHER:
         return fail(
             Layer.GATEWAY,
             Words("another program listens on port {port}", "ein anderes Programm lauscht auf Port {port}"),
             Words(
-                "find it with `ss -ltnp` and end it, or set GATEWAY_PORT; a gateway with another state directory is "
-                "found by GATEWAY_STATE_DIR",
-                "mit `ss -ltnp` finden und beenden, oder GATEWAY_PORT setzen; ein Gateway mit anderem "
-                "Zustandsverzeichnis findet man mit GATEWAY_STATE_DIR",
+                "find it with `ss -ltnp` and end it, or set GATEWAY_PORT",
+                "mit `ss -ltnp` finden und beenden, oder GATEWAY_PORT setzen",
             ),
             port=port,
         )
@@ -60,15 +83,22 @@ def gateway(settings: Settings, *, runs: bool, listens: bool) -> Finding:
     )
 
 
-async def listens(settings: Settings) -> bool:
-    """Does anybody listen on the port?"""
+async def listener(settings: Settings) -> Listener:
+    """Who answers on the port?"""
     try:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(settings.local_address.strip("[]"), settings.port)
     except (OSError, TimeoutError):
-        return False
+        return Listener.NOBODY
     writer.close()
-    return True
+    health = f"https://{settings.local_address}:{settings.port}/healthz"
+    timeout = aiohttp.ClientTimeout(total=_PATIENCE)
+    try:
+        # Nothing secret is sent: whoever it is may tell.
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(health, ssl=False) as answer:
+            return Listener.GATEWAY if answer.headers.get("Server") == "tse-gateway" else Listener.OTHER
+    except (aiohttp.ClientError, TimeoutError):
+        return Listener.OTHER
 
 
 def certificate(settings: Settings, *, served: bytes | None) -> Finding:

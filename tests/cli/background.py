@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from typer.testing import CliRunner
 
 from gateway import app
-from gateway.cli import app as commands
+from gateway.cli.commands import app as commands
 from gateway.errors import GatewayError
 from gateway.settings import Settings, load
 from tests.support import receipt, set_up

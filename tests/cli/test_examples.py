@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from gateway.cli import app
+from gateway.cli.commands import app
 from tests.cli.background import Running, call, running, settings_of
 from tests.needs import FUSE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from gateway import __version__, app
-from gateway.cli import app as commands
+from gateway.cli.commands import app as commands
 from gateway.settings import load
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.faults import FAULTS, listed_faults

@@ -271,11 +271,31 @@ async def test_looking_makes_no_tse(tmp_path: Path, host: FakeHost) -> None:
 
 
 async def test_the_port_is_taken(tmp_path: Path, host: FakeHost) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        found = await examined(nothing_runs(tmp_path, port=other.getsockname()[1]), host)
+    async with other_program() as port:
+        found = await examined(nothing_runs(tmp_path, port=port), host)
         told = next(finding.told("en") for finding in found if finding.layer is Layer.GATEWAY)
     assert unwell(found) == {Layer.USB, Layer.GATEWAY}
     assert "another program" in told
+
+
+@asynccontextmanager
+async def other_program() -> AsyncIterator[int]:
+    """It speaks no TLS, and says so."""
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-something\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_gateway_with_other_settings_has_the_port(tmp_path: Path, host: FakeHost) -> None:
+    async with gateway(settings_of(tmp_path / "other")) as (_, settings):
+        found = await examined(nothing_runs(tmp_path, port=settings.port), host)
+    told = next(finding.told("en") for finding in found if finding.layer is Layer.GATEWAY)
+    assert unwell(found) == {Layer.USB, Layer.GATEWAY}
+    assert "not with these settings" in told
 
 
 async def test_its_certificate_has_expired(tmp_path: Path, host: FakeHost) -> None:

@@ -1,0 +1,47 @@
+"""All commands, as one program."""
+
+import typer
+
+from gateway.cli import (
+    archive,
+    clients,
+    doctor,
+    export,
+    outages,
+    pins,
+    qr,
+    serve,
+    setup,
+    simulator,
+    support,
+    swap,
+    tse,
+    verify,
+)
+
+app = typer.Typer(
+    name="tse-gateway",
+    help="Serve USB TSEs to the network by the LAN-TSE protocol, and look after them.",
+    epilog="Exit status: 0 done, 1 failed or refused, 2 wrong usage; verify, doctor: 0 in order, 1 warnings, 2 errors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},  # an example is a line to copy
+)
+for subject in (
+    serve,
+    tse,
+    setup,
+    clients,
+    pins,
+    export,
+    archive,
+    verify,
+    qr,
+    outages,
+    swap,
+    doctor,
+    support,
+    simulator,
+):
+    subject.add_to(app)

@@ -1,0 +1,102 @@
+"""What a person at a terminal gets, and what must not be on the command line."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from gateway.cli.base import Cli
+from gateway.cli.commands import app
+from tests.cli.background import Running
+from tests.needs import TERMINAL
+
+_SECRET_WORDS = ("pin", "puk", "seed", "token", "password")
+
+
+def options(command: Any) -> Iterator[str]:
+    """Every option and argument of all commands."""
+    for child in getattr(command, "commands", {}).values():
+        yield from options(child)
+    for parameter in command.params:
+        yield from parameter.opts
+
+
+def test_no_secret_can_be_given_on_the_command_line() -> None:
+    found = [name for name in options(typer.main.get_command(app)) if any(word in name for word in _SECRET_WORDS)]
+    assert len(found) > 20
+    assert all(name.endswith("-file") for name in found)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_are_told_how_to_complete(shell: str) -> None:
+    completion = {"_TSE_GATEWAY_COMPLETE": f"source_{shell}", "SHELL": shell}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.argv[0] = 'tse-gateway'; from gateway.cli import main; main()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | completion,
+    )
+    assert "tse-gateway" in done.stdout.replace("_", "-").lower(), done.stderr
+
+
+def at_a_terminal(line: str, shop: Running, typed: str = "", **environment: str) -> str:
+    """Everything that a terminal shows while a command runs there."""
+    ours, theirs = pty.openpty()
+    settings = {"TERM": "xterm-256color", "COLUMNS": "160", **shop.environment, **environment}
+    plain = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway", *line.split()],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=plain | settings | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+            shown += piece
+            if typed and shown.rstrip().endswith(b":"):
+                os.write(ours, typed.encode())
+                typed = ""
+        process.wait(20)
+    os.close(ours)
+    return shown.decode()
+
+
+@TERMINAL
+def test_a_pin_is_asked_for_and_not_shown(shop: Running) -> None:
+    shown = at_a_terminal("clients list", shop, typed="12345\n")
+    assert "Admin PIN" in shown
+    assert "POS-1" in shown
+    assert "12345" not in shown
+
+
+@TERMINAL
+def test_colours_on_a_terminal_and_nowhere_else(shop: Running) -> None:
+    assert "\x1b[3" in at_a_terminal("doctor", shop)
+    assert "\x1b[3" not in at_a_terminal("doctor", shop, NO_COLOR="1")
+    assert "\x1b" not in shop.call("doctor").out
+
+
+@TERMINAL
+def test_an_export_shows_how_far_it_is(shop: Running) -> None:
+    shown = at_a_terminal("export -o all.tar", shop)
+    assert "all.tar" in shown
+    assert "━" in shown  # the bar
+
+
+def test_what_strangers_wrote_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Cli().table(["name"], [("\x1b[2J evil",)])
+    assert "\x1b" not in capsys.readouterr().out
