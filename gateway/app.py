@@ -91,7 +91,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             api_services(settings, registry, metrics, watch.outages, care.clock, archivist=archivist)
         )
         routes = api_v1.routes(services)
-        gathering = _shown(settings, token, metrics, registry=registry, outages=watch.outages, troubles=troubles)
+        gathering = _shown(
+            settings, token, metrics, registry=registry, outages=watch.outages, troubles=troubles, archivist=archivist
+        )
         shown = await stack.enter_async_context(gathering)
 
         def refused(serial: str, error: GatewayError) -> None:
@@ -196,6 +198,7 @@ async def _shown(
     registry: Registry,
     outages: OutageLog,
     troubles: Troubles,
+    archivist: Archivist,
 ) -> AsyncIterator[Callable[[int], Snapshot] | None]:
     """What the status page shows, if there is one."""
     if not settings.status_page:
@@ -204,7 +207,9 @@ async def _shown(
     pace = Pace(metrics)
     keeping = asyncio.create_task(pace.keep(), name="pace")
     try:
-        gatherer = Gatherer(settings, token, registry=registry, outages=outages, pace=pace, troubles=troubles)
+        gatherer = Gatherer(
+            settings, token, registry=registry, outages=outages, pace=pace, troubles=troubles, archivist=archivist
+        )
         yield gatherer.snapshot
     finally:
         keeping.cancel()

@@ -28,6 +28,7 @@ class Event(StrEnum):
     TLS_REFUSED = "tls_refused", "ERROR", "A new certificate cannot be used; the old one stays."
     CLOCK_FIT = "clock_fit", "INFO", "TSEs may be given the time of this host."
     CLOCK_UNFIT = "clock_unfit", "WARNING", "TSEs are given no time: nobody keeps this host's clock right."
+    MIGRATED = "migrated", "INFO", "The state directory was brought to the format of this version."
     DISK_TROUBLE = (
         "disk_trouble",
         "WARNING",
@@ -69,6 +70,9 @@ class Event(StrEnum):
     )
     SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
     LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent or gone, so its lock was taken back."
+    ARCHIVED = "archived", "INFO", "What a TSE signed since is verified and kept; `counter` is the last signature."
+    ARCHIVE_FAILED = "archive_failed", "WARNING", "The archive of a TSE is not up to date; the next run goes on."
+    ARCHIVE_DAMAGED = "archive_damaged", "ERROR", "The verifier or a hash found an error in an archive."
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
     LOGIN = "login", "INFO", "An administrator logged in at the status page; `peer` is the address."
     LOGIN_REFUSED = "login_refused", "WARNING", "A wrong API token; the second and later ones of a minute are not told."

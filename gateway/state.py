@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gateway import __version__
 from gateway.errors import ConfigurationError
+from gateway.events import Event, event
 from gateway.files import read_private, write_private
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,8 @@ def _bring_forward(directory: Path, migrations: Mapping[int, Migration], current
                 "nothing is lost, and the next start goes on with it"
             ) from None
         _mark(directory, number + 1)
-        log.info("state directory %s brought from format %d to %d", directory, number, number + 1)
+        migrated = event(Event.MIGRATED, format=number + 1)
+        log.info("state directory %s brought from format %d to %d", directory, number, number + 1, extra=migrated)
 
 
 def _mark(directory: Path, number: int) -> None:

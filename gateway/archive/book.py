@@ -13,6 +13,7 @@ from gateway.archive.run import Outcome, Terms, Work
 from gateway.archive.shelf import Index, Shelf, State, Trouble
 from gateway.archive.status import ArchiveRun, run_of
 from gateway.errors import GatewayError
+from gateway.events import Event, event
 from gateway.fleet.device import Device
 from gateway.metrics import Metrics
 
@@ -99,9 +100,12 @@ class Book:
         failed = outcome.verdict is Verdict.ERROR
         self._metrics.upkeep.archived(serial, "ok" if trouble is None else trouble.code)
         if trouble is not None:
-            log.log(logging.ERROR if failed else logging.WARNING, "archive of TSE %s: %s", serial, trouble.detail)
+            level, which = (logging.ERROR, Event.ARCHIVE_DAMAGED) if failed else (logging.WARNING, Event.ARCHIVE_FAILED)
+            log.log(level, "archive of TSE %s: %s", serial, trouble.detail, extra=event(which, serial))
         elif outcome.added:
-            log.info("archive of TSE %s: complete up to signature %s", serial, outcome.index.last_counter)
+            last = outcome.index.last_counter
+            told = event(Event.ARCHIVED, serial, counter=last, segments=len(outcome.added))
+            log.info("archive of TSE %s: complete up to signature %s", serial, last, extra=told)
         self.state = before.model_copy(
             update={
                 "last_success": now if trouble is None else before.last_success,

@@ -23,6 +23,7 @@ from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveNotWritten, unwritable
 from gateway.archive.manifest import Manifest, Model, digest, is_name
 from gateway.errors import ConfigurationError
+from gateway.events import Event, event
 from gateway.files import read_private, sync_directory, write_private
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Shelf:
         try:
             write_private(self.directory / _STATE, state.model_dump_json(indent=1).encode() + b"\n")
         except ConfigurationError as error:
-            log.warning("not remembered over a restart: %s", error)
+            log.warning("not remembered over a restart: %s", error, extra=event(Event.DISK_TROUBLE, self.serial))
 
     # ---- manifests -------------------------------------------------------------
 

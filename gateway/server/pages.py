@@ -4,14 +4,13 @@ Everybody sees whether TSEs sign, and what to do if not. Whoever shows the API t
 the page and what can be read under /api/v1, and nothing that changes anything.
 """
 
-import hashlib
 import logging
+import secrets
 import time
 from collections.abc import Callable
 
 from aiohttp import hdrs, web
 
-from gateway import __version__
 from gateway.errors import BadRequest, Unauthorized
 from gateway.events import Event, event
 from gateway.server import problems
@@ -44,7 +43,7 @@ class Pages:
         self._streams = Streams()
         self._files = answers.files()
         self._made: dict[tuple[str, bool], tuple[float, Rendered]] = {}
-        self._version = _version(self._files)
+        self._version = secrets.token_hex(6)  # another one after each start, so that open pages are loaded anew
 
     def install(self, app: web.Application) -> None:
         """Its routes, and its end."""
@@ -166,8 +165,3 @@ async def _form(request: web.Request) -> dict[str, str]:
 def _port(request: web.Request) -> int:
     name = request.transport.get_extra_info("sockname") if request.transport is not None else None
     return int(name[1]) if isinstance(name, tuple) else 0
-
-
-def _version(files: dict[str, answers.File]) -> str:
-    tags = "".join(file.tag for _, file in sorted(files.items()))
-    return hashlib.sha256(f"{__version__}{tags}".encode()).hexdigest()[:12]

@@ -4,10 +4,12 @@ import json
 import logging
 import re
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway.archive.status import ArchiveSummary, Progress
 from gateway.errors import DeviceGone
 from gateway.fleet.outages import Outage
 from gateway.fleet.pace import Pace
@@ -44,6 +46,25 @@ INFO = TseInfo(
     certificate_expires=int(NOW) + 3 * 31_557_600,
 )
 GOOD = Tse("AB" * 32, "", info=INFO, place="usb", pace=(0,) * 59 + (7,))
+SOME_DAY = datetime(2026, 11, 25, tzinfo=UTC)
+ARCHIVE = ArchiveSummary(
+    serial="AB" * 32,
+    attached=True,
+    running=None,
+    first_seen=SOME_DAY,
+    last_success=SOME_DAY,
+    last_attempt=SOME_DAY,
+    last_seconds=1.0,
+    last_error=None,
+    verdict="ok",
+    verify_failures=0,
+    complete_up_to_counter=7,
+    complete_up_to_time=SOME_DAY,
+    messages=7,
+    bytes=4096,
+    series=1,
+    segment_count=1,
+)
 DE, EN = LANGUAGES["de"], LANGUAGES["en"]
 
 
@@ -151,6 +172,27 @@ def test_a_worn_memory_and_wrong_pins_are_told() -> None:
     )
     assert notices(tse, EN, NOW) == [EN.flash_worn, "Admin PIN: 2 tries left, then it is blocked."]
     assert "Ready, needs attention" in text_of(shown(tse))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"verdict": "none", "last_success": None, "segment_count": 0}, "Archive: still empty"),
+        ({}, "Archive: verified, as of"),
+        ({"running": Progress(began=SOME_DAY, done_bytes=1, total_bytes=4)}, "Archive: being written (25\u00a0%)"),
+        ({"verdict": "error"}, "An error was found in the archive"),
+    ],
+)
+def test_how_far_the_archive_is(change: dict[str, object], said: str) -> None:
+    text = text_of(shown(replace(GOOD, archive=ARCHIVE.model_copy(update=change))))
+    assert said in text
+    assert ("Archive (TAR)" in text) == ("segment_count" not in change)
+
+
+def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
+    snapshot = shown(Tse("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
+    html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
+    assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
 
 
 def test_a_tse_that_was_pulled_shows_no_due_dates() -> None:

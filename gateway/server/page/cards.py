@@ -49,10 +49,12 @@ def sentence(text: str) -> str:
 def card(tse: Tse, words: Words, now: float, *, full: bool) -> Element:
     """`full` is for the administrator."""
     parts = [_head(tse, words, noted=full and bool(notices(tse, words, now))), _why(tse, words)]
-    if full and tse.info is not None:
-        parts += [_notices(notices(tse, words, now)), *_told(tse, tse.info, words, now)]
+    if full:
+        parts.append(_notices(notices(tse, words, now)))
+        parts += [] if tse.info is None else _told(tse, tse.info, words, now)
+        parts.append(_links(tse, words))
     else:
-        parts.append(_waiting(tse, words) if tse.info is not None else None)
+        parts.append(_waiting(tse, words))
     return el("article", *parts, class_=f"card tse {tse.level}", id=f"tse-{tse.serial[:8]}")
 
 
@@ -92,13 +94,12 @@ def _notices(found: Sequence[str]) -> Element | None:
 def _told(tse: Tse, info: TseInfo, words: Words, now: float) -> list[Element | None]:
     if tse.reason == FRESH:  # nothing runs out yet
         return [_details(tse, info, words, now)]
+    over = tse.level is Level.BAD  # then what it told last of these is over, too
+    runs = el("div", None if over else _dials(tse, info, words, now), _fills(info, words), class_="runs")
     return [
-        None if tse.level is Level.BAD else _dials(tse, info, words, now),  # what it told last is over, most likely
-        _fills(info, words),
-        _chart(tse, words) if tse.pace else None,
+        el("div", runs, _chart(tse, words) if tse.pace else None, class_="measures"),
         _waiting(tse, words) if tse.reason else _busy(tse, words),
         _details(tse, info, words, now),
-        _links(tse, words),
     ]
 
 
@@ -166,7 +167,20 @@ def _busy(tse: Tse, words: Words) -> Element:
         holder = words.lock_by.format(tse.lock.peer) if tse.lock.peer else words.lock_by_gateway
         text = f"{words.lock_held.format(words.length(tse.lock.seconds))} {holder}"
     lock = el("span", shapes.glyph("unlocked" if tse.lock is None else "locked"), text)
-    return el("p", lock, _queue(tse, words), class_="busy")
+    return el("p", lock, _queue(tse, words), _archive(tse, words), class_="busy")
+
+
+def _archive(tse: Tse, words: Words) -> Element | None:
+    known = tse.archive
+    if known is None or known.verdict == "error":
+        return None
+    state: list[Element | str] = [words.archive_none]
+    if known.running is not None:
+        total = known.running.total_bytes
+        state = [words.archive_running.format(words.percent(known.running.done_bytes / total if total else 0.0))]
+    elif known.last_success is not None:
+        state = _filled(words.archive_until, moment(words, known.last_success.timestamp()))
+    return el("span", shapes.glyph("archive"), f"{words.archive}: ", *state)
 
 
 def _waiting(tse: Tse, words: Words) -> Element | None:
@@ -204,15 +218,20 @@ def copyable(text: str, words: Words) -> Element:
     return el("span", el("code", text), " ", button, class_="copyable")
 
 
-def _links(tse: Tse, words: Words) -> Element:
-    base = f"/api/v1/tses/{tse.serial}"
-    links = (
-        (words.export, f"{base}/export"),
-        (words.dsfinvk, f"{base}/dsfinvk"),
-        (words.elster, f"{base}/elster"),
-        (words.certificates, f"{base}/certificates"),
-    )
-    return el("p", *(el("a", text, href=path) for text, path in links), class_="links")
+def _links(tse: Tse, words: Words) -> Element | None:
+    base, links = f"/api/v1/tses/{tse.serial}", []
+    if tse.level is not Level.BAD and tse.reason != FRESH:
+        links += [
+            (words.export, f"{base}/export"),
+            (words.dsfinvk, f"{base}/dsfinvk"),
+            (words.elster, f"{base}/elster"),
+            (words.certificates, f"{base}/certificates"),
+        ]
+    if tse.archive is not None and tse.archive.segment_count:
+        links.append((words.archive_export, f"{base}/archive/export"))
+    if tse.archive is not None:
+        links.append((words.archive_state, f"{base}/archive"))
+    return el("p", *(el("a", text, href=path) for text, path in links), class_="links") if links else None
 
 
 def _iso(at: float) -> str:

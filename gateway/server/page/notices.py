@@ -18,9 +18,10 @@ _FEW_TRIES = 3
 
 def notices(tse: Tse, words: Words, now: float) -> list[str]:
     """In words; none if all is well, or if nobody knows."""
+    found = [words.archive_bad] if tse.archive is not None and tse.archive.verdict == "error" else []
     if tse.info is None:
-        return []
-    found = [*_of_info(tse.info, tse.age, words, now), *_of_health(tse.health, words)]
+        return found
+    found += [*_of_info(tse.info, tse.age, words, now), *_of_health(tse.health, words)]
     names = {0: "puk", 1: "admin", 2: "time_admin"}
     tries = [(user, left) for user, left in sorted(tse.pin_tries.items()) if user in names and left < _FEW_TRIES]
     return found + [words.pin_tries.format(words.pin_names[names[user]], left) for user, left in tries]

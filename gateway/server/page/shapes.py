@@ -22,6 +22,7 @@ _SIGNS = {
 _GLYPHS = {
     "locked": "M5 9.5h10v7.500H5zM7 9.500V6a3 3 0 0 1 6 0v3.500",
     "unlocked": "M5 9.5h10v7.500H5zM7 9.500V6a3 3 0 0 1 5.800-1",
+    "archive": "M3.500 4h13v4h-13zM4.500 8h11v8.500h-11zM8 11h4",
     "till": "M3.500 11h13v6h-13zM5.500 11V8h9v3M12 8V3.500h3.500M7 14h6",
 }
 _BAR, _GAP, _HEIGHT = 8, 2, 56
@@ -34,7 +35,7 @@ def shape(level: Level) -> Element:
     return el("svg", *parts, class_="shape", viewBox="0 0 24 24", aria_hidden="true", focusable="false")
 
 
-def glyph(name: Literal["locked", "unlocked", "till"]) -> Element:
+def glyph(name: Literal["locked", "unlocked", "till", "archive"]) -> Element:
     """A small picture beside words that say the same."""
     line = el("path", d=_GLYPHS[name])
     return el("svg", line, class_=f"glyph {name}", viewBox="0 0 20 20", aria_hidden="true", focusable="false")
@@ -54,7 +55,7 @@ def dial(left: float, level: Level) -> Element:
 def bar(used: float, level: Level) -> Element:
     """How full something is, from 0 to 1; beside words that say the same."""
     full = 100 * min(max(used, 0.0), 1.0)
-    width = max(full, 1.5) if used > 0 else 0.0  # a little is not nothing
+    width = max(full, 0.6) if used > 0 else 0.0  # a little is not nothing
     parts = (
         el("rect", class_="track", width="100%", height="8", rx="4"),
         el("rect", class_="fill", width=f"{width:.1f}%", height="8", rx="4"),

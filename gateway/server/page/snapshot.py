@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.archive.archivist import Archivist
+from gateway.archive.status import ArchiveSummary
 from gateway.fleet.device import Device
 from gateway.fleet.outages import Outage, OutageLog
 from gateway.fleet.pace import Pace
@@ -57,6 +59,7 @@ class Tse:
     health: HealthReply | None = None
     pin_tries: dict[int, int] = field(default_factory=dict)
     pace: tuple[int, ...] = ()
+    archive: ArchiveSummary | None = None
 
     @property
     def level(self) -> Level:
@@ -111,6 +114,7 @@ class Gatherer:
         outages: OutageLog,
         pace: Pace,
         troubles: Troubles,
+        archivist: Archivist,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -118,6 +122,7 @@ class Gatherer:
         self._outages = outages
         self._pace = pace
         self._troubles = troubles
+        self._archivist = archivist
         self._token = token
         self._now = now
         self._tls: tuple[float, float | None] = (float("-inf"), None)
@@ -129,10 +134,14 @@ class Gatherer:
         present = {device.serial for device in devices}
         absent = [outage for serial, outage in sorted(log.open.items()) if serial not in present]
         open_now = sorted(log.open.values(), key=lambda outage: -outage.began)
+        archives = {book.shelf.serial: self._archivist.summary(book) for book in self._archivist.books()}
         lately = [outage for outage in (*log.past, *open_now) if (outage.ended or now) > now - _YEAR]
         return Snapshot(
             now=now,
-            tses=[*map(self._tse, devices), *(Tse(outage.serial, ABSENT, outage.began) for outage in absent)],
+            tses=[
+                *(self._tse(device, archives.get(device.serial)) for device in devices),
+                *(Tse(gone.serial, ABSENT, gone.began, archive=archives.get(gone.serial)) for gone in absent),
+            ],
             outages=[*open_now, *reversed(log.past)][:_OUTAGES_SHOWN],
             outage_count=len(lately),
             outage_seconds=sum(outage.seconds(now) for outage in lately),
@@ -151,7 +160,7 @@ class Gatherer:
             self._tls = (now, tls.expiry(self._settings))
         return self._tls[1]
 
-    def _tse(self, device: Device) -> Tse:
+    def _tse(self, device: Device, archive: ArchiveSummary | None) -> Tse:
         outage = self._outages.open.get(device.serial)
         return Tse(
             serial=device.serial,
@@ -165,6 +174,7 @@ class Gatherer:
             health=device.witness.health,
             pin_tries=device.notes.note.tries,
             pace=self._pace.of(device.serial),
+            archive=archive,
         )
 
 

@@ -76,6 +76,13 @@ class Words:
     certificates: str
     dsfinvk: str
     elster: str
+    archive: str
+    archive_none: str
+    archive_until: str
+    archive_running: str
+    archive_bad: str
+    archive_export: str
+    archive_state: str
     api: str
     help: str
     help_intro: str
