@@ -82,7 +82,7 @@ class _Json(JsonFormatter):
         super().__init__(["timestamp", "levelname", "name", "message"], rename_fields=names)
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
-        return {key: _masked(value) for key, value in log_data.items()}
+        return {key: masked(value) for key, value in log_data.items()}
 
     def format(self, record: logging.LogRecord) -> str:
         record.timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -104,15 +104,16 @@ class _Text(logging.Formatter):
         return super().formatMessage(record) + (f" ({where})" if where else "")
 
 
-def _masked(value: object) -> object:
+def masked(value: object) -> object:
+    """Plain data with every registered secret masked in keys and values; a number with one in it becomes text."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):
-        return {redacted(str(key)): _masked(item) for key, item in value.items()}
+        return {redacted(str(key)): masked(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(item) for item in value]
+        return [masked(item) for item in value]
     text = value if isinstance(value, str) else str(value)
-    masked = redacted(text)
-    if isinstance(value, int | float) and masked == text and json.dumps(value) == text:
+    shown = redacted(text)
+    if isinstance(value, int | float) and shown == text and json.dumps(value) == text:
         return value
-    return masked
+    return shown

@@ -1,6 +1,7 @@
 """The support bundle holds what helps, and no secret, wherever that may have got to."""
 
 import base64
+import io
 import json
 import stat
 import zipfile
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from gateway.doctor.bundle import packed
+from gateway.log import register_secret
 from gateway.settings import UpstreamSettings
 from tests.cli.background import Running, call, make_ready, running, settings_of
 
@@ -45,7 +48,7 @@ def test_it_holds_what_helps_and_no_secret(tmp_path: Path, careless_log: Path) -
     with running(settings) as gateway:
         gateway.do(make_ready)
         said = gateway.call(f"support-bundle -o {tmp_path}/support.zip --log {careless_log} --json", **given)
-        serial, port = gateway.serial, gateway.gateway.port
+        serial = gateway.serial
     assert said.status == 0, said.err
     file = tmp_path / "support.zip"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -57,12 +60,18 @@ def test_it_holds_what_helps_and_no_secret(tmp_path: Path, careless_log: Path) -
         assert base64.b64encode(f"lantse:{TOKEN}".encode()).decode() not in text, name
     assert "it began" in parts["log.txt"]
     assert "it went on" in parts["log.txt"]
-    assert json.loads(parts[f"tse-{serial[:16]}/info.json"])["serial"] == serial
+    assert json.loads(parts[f"tse-{serial[:16]}/info.json"])["lifecycle"] == "initialized"
     assert "BEGIN CERTIFICATE" in parts[f"tse-{serial[:16]}/certificates.pem"]
     assert {finding["layer"] for finding in json.loads(parts["doctor.json"])} >= {"usb", "pins", "clock"}
-    assert any(row["name"] == "port" and row["value"] == str(port) for row in json.loads(parts["settings.json"]))
+    assert {row["name"]: row["value"] for row in json.loads(parts["settings.json"])}["api_token"] == "***"
     assert "tse_" in parts["metrics.txt"]
     assert "simulator-1" in parts["state.txt"]
+
+
+def test_json_stays_json_when_a_number_holds_the_digits_of_a_pin() -> None:
+    register_secret("73737")
+    with zipfile.ZipFile(io.BytesIO(packed({"a.json": '{"bytes": 1737379, "73737": ["73737"]}'}))) as archive:
+        assert json.loads(archive.read("a.json")) == {"bytes": "1***9", "***": ["***"]}
 
 
 def test_it_is_made_where_nothing_works(tmp_path: Path) -> None:
