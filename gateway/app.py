@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway import __version__, sources, state
 from gateway.archive.archivist import Archivist
 from gateway.archive.deletion import Deletion
+from gateway.archive.measures import ArchiveMeasures
 from gateway.archive.nightly import Nightly
 from gateway.archive.run import Terms
 from gateway.clock import Clock
@@ -87,6 +88,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         watch = await stack.enter_async_context(_watch(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         archivist = await stack.enter_async_context(archives(settings, registry, metrics, nightly=settings.archive))
+        if settings.archive:  # else nobody misses them
+            metrics.registry.register(ArchiveMeasures(archivist, watch.outages))
         services = await stack.enter_async_context(
             api_services(settings, registry, metrics, watch.outages, care.clock, archivist=archivist)
         )

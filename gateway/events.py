@@ -71,7 +71,7 @@ class Event(StrEnum):
     SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
     LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent or gone, so its lock was taken back."
     ARCHIVED = "archived", "INFO", "What a TSE signed since is verified and kept; `counter` is the last signature."
-    ARCHIVE_FAILED = "archive_failed", "WARNING", "The archive of a TSE is not up to date; the next run goes on."
+    ARCHIVE_FAILED = "archive_failed", "WARNING", "A run of an archive failed, `reason` is why; the next goes on."
     ARCHIVE_DAMAGED = "archive_damaged", "ERROR", "The verifier or a hash found an error in an archive."
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
     LOGIN = "login", "INFO", "An administrator logged in at the status page; `peer` is the address."

@@ -72,7 +72,7 @@ class Book:
         if quick:
             outcome = Outcome(self.index, (), state.next_check, state.changed)
         else:
-            outcome = await run.review(self.shelf, state.next_check, state.newest)
+            outcome = await run.review(self.shelf, state)
             self.index = outcome.index
         try:
             steps = run.extend(device, self.shelf, self._terms, outcome, work, patient=not quick)
@@ -99,13 +99,7 @@ class Book:
         serial, before, now = self.shelf.serial, await self.seen(), self._terms.now()
         failed = outcome.verdict is Verdict.ERROR
         self._metrics.upkeep.archived(serial, "ok" if trouble is None else trouble.code)
-        if trouble is not None:
-            level, which = (logging.ERROR, Event.ARCHIVE_DAMAGED) if failed else (logging.WARNING, Event.ARCHIVE_FAILED)
-            log.log(level, "archive of TSE %s: %s", serial, trouble.detail, extra=event(which, serial))
-        elif outcome.added:
-            last = outcome.index.last_counter
-            told = event(Event.ARCHIVED, serial, counter=last, segments=len(outcome.added))
-            log.info("archive of TSE %s: complete up to signature %s", serial, last, extra=told)
+        _tell(serial, outcome, trouble)
         self.state = before.model_copy(
             update={
                 "last_success": now if trouble is None else before.last_success,
@@ -125,9 +119,24 @@ class Book:
             await asyncio.to_thread(self.shelf.keep, state)
 
 
+def _tell(serial: str, outcome: Outcome, trouble: Trouble | None) -> None:
+    if outcome.verdict is Verdict.ERROR:
+        found = _found(outcome).detail
+        log.error("archive of TSE %s: %s", serial, found, extra=event(Event.ARCHIVE_DAMAGED, serial))
+    if trouble is not None and trouble.code != VERIFY_FAILED:
+        why = event(Event.ARCHIVE_FAILED, serial, reason=trouble.code)
+        log.warning("archive of TSE %s broke off: %s", serial, trouble.detail, extra=why)
+    if outcome.added:
+        counter = outcome.index.last_counter
+        done = event(Event.ARCHIVED, serial, counter=counter, segments=len(outcome.added))
+        log.info("archive of TSE %s goes up to signature %s", serial, counter, extra=done)
+
+
 def _trouble(outcome: Outcome) -> Trouble | None:
-    if outcome.verdict is not Verdict.ERROR:
-        return None
+    return _found(outcome) if outcome.verdict is Verdict.ERROR else None
+
+
+def _found(outcome: Outcome) -> Trouble:
     errors = [found for found in outcome.findings if found.severity == "error"]
     first = errors[0].places[0]
     text = f"{errors[0].text} ({errors[0].code}: {first.place} {first.detail})"

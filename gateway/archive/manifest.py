@@ -7,6 +7,7 @@ Each manifest holds the hash of the one before, over series too: none can be cha
 
 import hashlib
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
@@ -96,6 +97,12 @@ class Manifest(Model):
     def encode(self) -> bytes:
         """As the file that is kept."""
         return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """`OK` if there are none."""
+    order = list(Verdict)
+    return max(verdicts, key=order.index, default=Verdict.OK)
 
 
 def name_of(series: int, number: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from gateway.archive import checking
 from gateway.archive.checking import Checked
 from gateway.archive.copying import Piece, Plan, pieces
 from gateway.archive.errors import ArchiveNotWritten
-from gateway.archive.manifest import Finding, Manifest, Verdict, digest, name_of
-from gateway.archive.shelf import Index, Shelf
+from gateway.archive.manifest import Finding, Manifest, Verdict, digest, name_of, worst_of
+from gateway.archive.shelf import Index, Shelf, State
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, mark_of, still_holds
@@ -80,15 +80,9 @@ class Outcome:
         return worst_of(manifest.verdict for manifest in self.added)
 
 
-def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
-    """`OK` if there are none."""
-    order = list(Verdict)
-    return max(verdicts, key=order.index, default=Verdict.OK)
-
-
-async def review(shelf: Shelf, next_check: int, newest: str | None) -> Outcome:
+async def review(shelf: Shelf, before: State) -> Outcome:
     """What the archive holds now; the sizes of all segments are looked at, and some of them are read."""
-    return await asyncio.to_thread(_review, shelf, next_check, newest)
+    return await asyncio.to_thread(_review, shelf, before)
 
 
 async def extend(
@@ -184,20 +178,21 @@ class _Keeping:
         )
 
 
-def _review(shelf: Shelf, next_check: int, newest: str | None) -> Outcome:
-    index = shelf.index(newest)
+def _review(shelf: Shelf, before: State) -> Outcome:
+    """Segments take turns at being read; those that were found changed are read until they are right again."""
+    index = shelf.index(before.newest)
     changed = dict(index.broken)
     count = len(index.manifests)
-    quota = max(_CHECKED_AT_LEAST, sum(manifest.size for manifest in index.manifests) // _NIGHTS)
-    at = next_check % count if count else 0
-    for position, manifest in enumerate((*index.manifests[at:], *index.manifests[:at])):
+    quota = max(_CHECKED_AT_LEAST, index.size // _NIGHTS)
+    at = next_check = before.next_check % count if count else 0
+    for manifest in (*index.manifests[at:], *index.manifests[:at]):
         whole = quota > 0
-        fault = checking.fault_of(shelf, manifest, whole=whole)
+        fault = checking.fault_of(shelf, manifest, whole=whole or manifest.file in before.changed)
         if fault:
             changed[manifest.file] = fault
         if whole:
             quota -= manifest.size
-            next_check = at + position + 1
+            next_check += 1
     return Outcome(index, (), next_check, changed)
 
 

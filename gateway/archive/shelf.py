@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveNotWritten, unwritable
-from gateway.archive.manifest import Manifest, Model, digest, is_name
+from gateway.archive.manifest import Manifest, Model, Verdict, digest, is_name, worst_of
 from gateway.errors import ConfigurationError
 from gateway.events import Event, event
 from gateway.files import read_private, sync_directory, write_private
@@ -57,7 +58,7 @@ class State(Model):
         return self.last_success or self.first_seen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Index:
     """The manifests in their order, the numbers that names have used up, and what is wrong with the chain."""
 
@@ -69,6 +70,26 @@ class Index:
     @property
     def last(self) -> Manifest | None:
         return self.manifests[-1] if self.manifests else None
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of all segments."""
+        return sum(manifest.size for manifest in self.manifests)
+
+    @cached_property
+    def messages(self) -> int:
+        """In all segments."""
+        return sum(manifest.messages for manifest in self.manifests)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """On all segments."""
+        return worst_of(manifest.verdict for manifest in self.manifests)
+
+    @property
+    def last_time(self) -> datetime | None:
+        """Of the newest segment with messages."""
+        return next((found.last_time for found in reversed(self.manifests) if found.last_time is not None), None)
 
     @property
     def last_counter(self) -> int | None:

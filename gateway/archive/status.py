@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.archive.checking import changed_finding
 from gateway.archive.manifest import Finding, FindingPlace, Manifest, Model, Verdict
-from gateway.archive.run import Outcome, Work, worst_of
+from gateway.archive.run import Outcome, Work
 from gateway.archive.shelf import Index, State, Trouble
 
 _MOST_PLACES = 100
@@ -78,13 +78,11 @@ def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "war
         return "error"
     if not index.manifests:
         return "none"
-    return worst_of(manifest.verdict for manifest in index.manifests).value
+    return index.verdict.value
 
 
 def summary_of(serial: str, index: Index, state: State | None, work: Work | None, *, attached: bool) -> ArchiveSummary:
     """In short."""
-    manifests = index.manifests
-    times = (manifest.last_time for manifest in reversed(manifests) if manifest.last_time is not None)
     return ArchiveSummary(
         serial=serial,
         attached=attached,
@@ -97,11 +95,11 @@ def summary_of(serial: str, index: Index, state: State | None, work: Work | None
         verdict=overall(index, {} if state is None else state.changed),
         verify_failures=0 if state is None else state.verify_failures,
         complete_up_to_counter=index.last_counter,
-        complete_up_to_time=next(times, None),
-        messages=sum(manifest.messages for manifest in manifests),
-        bytes=sum(manifest.size for manifest in manifests),
-        series=manifests[-1].series if manifests else 0,
-        segment_count=len(manifests),
+        complete_up_to_time=index.last_time,
+        messages=index.messages,
+        bytes=index.size,
+        series=0 if index.last is None else index.last.series,
+        segment_count=len(index.manifests),
     )
 
 

@@ -42,6 +42,10 @@ def certificate(days: float) -> Series:
     return tse("tse_certificate_expiry_timestamp_seconds", steady(days * DAY))
 
 
+def archived(hours: float) -> Series:
+    return tse("tse_gateway_archive_age_seconds", steady(hours * 3600))
+
+
 def tls(days: float) -> Series:
     return gateway("tse_gateway_tls_certificate_expiry_timestamp_seconds", steady(days * DAY))
 
@@ -220,6 +224,14 @@ CASES = (
         tse("tse_store_used_bytes", "0+10x800") | tse("tse_store_capacity_bytes", steady(200_000)),
         "400h",
         "1h",
+    ),
+    Case("ArchiveTooOld", archived(27), archived(25)),
+    Case("ArchiveTooOld", archived(27), tse("tse_gateway_archive_age_seconds", "97200x10 60+60x100")),
+    Case("ArchiveTooOld7d", archived(169), archived(160)),
+    Case(
+        "ArchiveVerifyFailed",
+        tse("tse_gateway_archive_verify_failures_total", "0x60 1x40"),
+        tse("tse_gateway_archive_verify_failures_total", steady(3)),
     ),
     Case(
         "TseFlashWear",

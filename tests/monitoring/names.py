@@ -5,6 +5,9 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
+from gateway.archive.archivist import Archivist
+from gateway.archive.measures import ArchiveMeasures
+from gateway.archive.run import Terms
 from gateway.fleet.measures import Measures
 from gateway.fleet.outages import OutageLog
 from gateway.fleet.registry import Registry
@@ -26,7 +29,10 @@ def families(directory: Path) -> list[Metric]:
     """What a gateway exports, those families included that have no sample yet."""
     metrics = Metrics()
     exposition.register(metrics.registry, Settings(state_dir=directory))
-    metrics.registry.register(Measures(Registry(metrics), OutageLog(directory)))
+    registry, outages = Registry(metrics), OutageLog(directory)
+    metrics.registry.register(Measures(registry, outages))
+    archivist = Archivist(registry, metrics, directory / "archive", Terms())
+    metrics.registry.register(ArchiveMeasures(archivist, outages))
     return list(metrics.registry.collect())
 
 

@@ -10,6 +10,9 @@ from compose.monitoring.source import events
 from compose.monitoring.source.fleet import fleet
 from compose.monitoring.source.page import PAGE, with_table
 from compose.monitoring.source.site import site
+from gateway.archive.archivist import Archivist
+from gateway.archive.measures import ArchiveMeasures
+from gateway.archive.run import Terms
 from gateway.fleet.measures import Measures
 from gateway.fleet.outages import OutageLog
 from gateway.fleet.registry import Registry
@@ -33,7 +36,10 @@ def page() -> str:
     with TemporaryDirectory() as directory:
         settings = Settings(state_dir=Path(directory))
         exposition.register(metrics.registry, settings)
-        metrics.registry.register(Measures(Registry(metrics), OutageLog(settings.state_dir)))
+        registry, outages = Registry(metrics), OutageLog(settings.state_dir)
+        metrics.registry.register(Measures(registry, outages))
+        archivist = Archivist(registry, metrics, settings.state_dir / "archive", Terms())
+        metrics.registry.register(ArchiveMeasures(archivist, outages))
         return with_table(PAGE.read_text(encoding="utf-8"), metrics.registry.collect())
 
 
