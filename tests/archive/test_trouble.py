@@ -1,0 +1,262 @@
+"""What goes wrong around an archive is told, costs nothing that was kept, and is over when its cause is."""
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.archive.draft import Draft
+from gateway.archive.errors import ArchiveDamaged, ArchiveNotWritten
+from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.shelf import Shelf
+from gateway.errors import DeviceError
+from gateway.tse.commands import SelfTest
+from tests.archive.conftest import Shop
+from tests.archive.test_kill import names_in
+from tests.server.shop import until
+from tests.support import CLIENT
+
+
+async def test_a_tse_that_is_unplugged_during_a_run_ends_it_and_the_next_goes_on(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.restart(segment_bytes=20_000)
+    await shop.sell(40)
+    commit = Shelf.commit
+
+    def unplugging(shelf: Shelf, draft: Draft, manifest: Manifest) -> None:
+        commit(shelf, draft, manifest)
+        if manifest.number == 2:
+            shop.tse.faults.set("unplugged")
+
+    monkeypatch.setattr(Shelf, "commit", unplugging)
+    with pytest.raises(DeviceError):
+        await shop.run()
+    status = await shop.status()
+    assert len(status.segments) == 2
+    assert status.last_success is None
+    assert status.last_error is not None
+    assert status.last_error.code == "device_gone"
+    assert await shop.rebuilt()
+    assert not (shop.folder / ".draft.tar").exists()
+    shop.tse.faults.clear()  # which is a power cycle
+    await until(lambda: not shop.device.failed.is_set())
+    await shop.device.command(SelfTest(CLIENT).encode())
+    done = await shop.run()
+    assert done.added[0] == "0001-000003.tar"
+    assert await shop.rebuilt() == await shop.export()
+    assert (await shop.status()).last_error is None
+
+
+@dataclass
+class Disk:
+    """Has room until `fill`, and again from `enlarge` on."""
+
+    directory: Path
+    fill: Callable[[], None]
+    enlarge: Callable[[], None]
+
+
+@contextmanager
+def mounted(directory: Path) -> Iterator[Disk]:
+    def mount(options: str) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(directory)]
+        subprocess.run(command, check=True, capture_output=True, timeout=10)
+
+    mount("size=16m")
+    try:
+        yield Disk(directory, lambda: mount("remount,size=300k"), lambda: mount("remount,size=16m"))
+    finally:
+        subprocess.run(["umount", str(directory)], check=True, timeout=10)
+
+
+@contextmanager
+def limited(directory: Path) -> Iterator[Disk]:
+    """Where nothing may be mounted: no file of this process may grow larger."""
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    try:
+        yield Disk(directory, lambda: limit(200_000), lambda: limit(before[0]))
+    finally:
+        limit(before[0])
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def may_mount(directory: Path) -> bool:
+    if os.geteuid():
+        return False
+    try:
+        with mounted(directory):
+            return True
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+@contextmanager
+def small_disk(directory: Path) -> Iterator[Disk]:
+    directory.mkdir()
+    with (mounted if may_mount(directory) else limited)(directory) as disk:
+        yield disk
+
+
+async def test_a_full_disk_costs_nothing_that_was_kept_and_the_next_run_goes_on(shop: Shop, tmp_path: Path) -> None:
+    shop.directory = tmp_path / "disk"
+    with small_disk(shop.directory) as disk:
+        shop.restart()
+        await shop.sell(10, data=b"x" * 10_000)
+        await shop.run()
+        kept = await shop.rebuilt()
+        await shop.sell(30, data=b"x" * 10_000)
+        disk.fill()
+        with pytest.raises(ArchiveNotWritten, match=r"make room|too large|No space left"):
+            await shop.run()
+        status = await shop.status()
+        assert status.last_error is not None
+        assert status.last_error.code == "archive_not_written"
+        assert [segment.file for segment in status.segments] == ["0001-000001.tar"]
+        assert names_in(shop.folder) - {".state.json.new"} == {
+            "0001-000001.tar",
+            "0001-000001.json",
+            "state.json",
+        }
+        assert await shop.rebuilt() == kept
+        disk.enlarge()
+        done = await shop.run()
+        assert done.verdict is Verdict.OK
+        assert await shop.rebuilt() == await shop.export()
+
+
+async def test_the_archive_leaves_room_for_everything_else(shop: Shop) -> None:
+    await shop.run()
+    shop.restart(least_free=2**60)
+    await shop.archivist.open()
+    await shop.sell(1)
+    with pytest.raises(ArchiveNotWritten, match="MiB are free"):
+        await shop.run()
+    assert len(await shop.segments()) == 1
+
+
+async def test_a_manifest_that_does_not_reach_the_disk_takes_its_segment_with_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.run()
+    await shop.sell(1)
+    (shop.folder / ".0001-000002.json.new").mkdir()
+    with pytest.raises(ArchiveNotWritten):
+        await shop.run()
+    assert not (shop.folder / "0001-000002.tar").exists()
+    (shop.folder / ".0001-000002.json.new").rmdir()
+    assert (await shop.run()).added == ["0001-000002.tar"]
+
+
+def flip(path: Path, at: int = 2000) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+async def three_nights(shop: Shop) -> None:
+    for _ in range(3):
+        await shop.sell(1)
+        await shop.run()
+
+
+async def test_a_segment_that_was_changed_is_found_by_the_next_run_until_it_is_right_again(shop: Shop) -> None:
+    await three_nights(shop)
+    path = shop.folder / "0001-000002.tar"
+    flip(path)
+    for failures in (1, 2):
+        done = await shop.run()
+        assert done.verdict is Verdict.ERROR
+        assert [(found.code, found.places[0].place) for found in done.findings] == [
+            ("archive.changed", "0001-000002.tar")
+        ]
+        status = await shop.status()
+        assert (status.verdict, status.verify_failures, status.findings) == ("error", failures, done.findings)
+    flip(path)
+    assert (await shop.run()).verdict is Verdict.OK
+    assert (await shop.status()).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda folder: (folder / "0001-000001.tar").unlink(), "0001-000001.tar"),
+        (lambda folder: os.truncate(folder / "0001-000002.tar", 1000), "0001-000002.tar"),
+        (lambda folder: (folder / "0001-000002.json").unlink(), "0001-000003.json"),
+        (lambda folder: (folder / "0001-000002.json").write_text("{}"), "0001-000002.json"),
+        (lambda folder: flip(folder / "0001-000001.json", 100), "0001-000001.json"),
+        (lambda folder: (folder / "0001-000003.json").unlink(), "newest manifest"),
+    ],
+)
+async def test_what_is_missing_or_changed_is_told(shop: Shop, harm: Callable[[Path], object], told: str) -> None:
+    await three_nights(shop)
+    harm(shop.folder)
+    done = await shop.run()
+    assert done.verdict is Verdict.ERROR
+    assert told in [place.place for found in done.findings for place in found.places]
+
+
+async def test_a_store_with_a_missing_piece_is_not_rebuilt(shop: Shop) -> None:
+    await three_nights(shop)
+    (shop.folder / "0001-000002.json").unlink()
+    await shop.restart().open()
+    with pytest.raises(ArchiveDamaged, match=r"before 0001-000003.tar"):
+        await shop.rebuilt()
+    await shop.restart().open()
+    (shop.folder / "0001-000003.tar").unlink()
+    volume = await shop.archivist.file(shop.serial, "0001-000003.tar")
+    with pytest.raises(ArchiveDamaged):
+        [piece async for piece in volume.read(0, volume.size)]
+
+
+async def test_a_lost_manifest_never_lets_its_segment_be_overwritten(shop: Shop) -> None:
+    await three_nights(shop)
+    (shop.folder / "0001-000003.json").unlink()
+    orphan = (shop.folder / "0001-000003.tar").read_bytes()
+    await shop.restart().open()
+    await shop.sell(1)
+    done = await shop.run()
+    assert done.added == ["0001-000004.tar"]
+    assert (shop.folder / "0001-000003.tar").read_bytes() == orphan
+    assert await shop.rebuilt() == await shop.export()
+
+
+async def test_tills_sell_while_a_run_goes_on(shop: Shop) -> None:
+    await shop.sell(20, data=b"x" * 50_000)
+    running = asyncio.create_task(shop.run())
+    await until(lambda: shop.archivist.books() != [] and shop.archivist.books()[0].work is not None)
+    await shop.sell(1)
+    assert not running.done()  # a megabyte takes many turns, of which the till had some
+    done = await running
+    assert done.verdict is Verdict.OK
+    await shop.run()
+    assert await shop.rebuilt() == await shop.export()
+
+
+async def test_a_run_goes_on_though_nobody_waits_for_it_and_ends_with_the_gateway(shop: Shop) -> None:
+    await shop.sell(5)
+    asking = asyncio.create_task(shop.run())
+    await until(lambda: shop.archivist.books() != [] and shop.archivist.books()[0].work is not None)
+    asking.cancel()
+    await until(lambda: shop.archivist.books()[0].work is None)
+    assert await shop.rebuilt() == await shop.export()
+    await shop.sell(5)
+    last = asyncio.create_task(shop.run())
+    await until(lambda: shop.archivist.books()[0].work is not None)
+    await shop.archivist.close()
+    with pytest.raises(asyncio.CancelledError):
+        await last
+    await shop.restart().open()
+    await shop.run()
+    assert await shop.rebuilt() == await shop.export()
