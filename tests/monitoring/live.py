@@ -231,6 +231,7 @@ def settings_in(directory: Path, port: int, simulators: int) -> Settings:
         directory,
         site="live",
         simulators=simulators,
+        discover=False,
         metrics_listen="tls",
         metrics_port=port,
         metrics_token=SecretStr(TOKEN),

@@ -105,7 +105,7 @@ async def test_a_gateway_with_a_tse_that_signs_is_ready(tmp_path: Path) -> None:
 
 
 async def test_a_gateway_without_a_tse_is_alive_and_not_ready(tmp_path: Path) -> None:
-    async with monitored(tmp_path, simulators=0) as gateway:
+    async with monitored(tmp_path, simulators=0, discover=False) as gateway:
         assert (await ask(gateway, "/healthz", port=gateway.port))[0] == 200
         status, text = await ask(gateway, "/readyz", port=gateway.port)
         assert (status, json.loads(text)) == (503, {"ready": False, "reason": "no TSE was found", "tses": []})
@@ -151,7 +151,7 @@ async def test_a_tse_that_is_away_when_the_gateway_starts_again_is_down(tmp_path
         await device.read_info()
         value = gateway.metrics.registry.get_sample_value
         await until(lambda: value("tse_outage_active", {"serial": serial}) is not None)
-    async with monitored(tmp_path, metrics_listen="plain", simulators=0) as gateway:
+    async with monitored(tmp_path, metrics_listen="plain", simulators=0, discover=False) as gateway:
         text = (await ask(gateway, "/metrics"))[1]
         assert f'tse_up{{serial="{serial}"}} 0.0\n' in text
         assert f'tse_not_ready{{reason="absent",serial="{serial}"}} 1.0\n' in text
