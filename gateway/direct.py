@@ -11,7 +11,7 @@ from aiohttp import web
 
 from gateway import app, client, sources, state
 from gateway.client import Api
-from gateway.driver.discovery import Sighting
+from gateway.driver.discovery import Discovery, Sighting
 from gateway.driver.probe import Verdict
 from gateway.errors import ConfigurationError
 from gateway.fleet.outages import OutageLog
@@ -51,9 +51,9 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         care = Care(directory=kept / "tses", self_test=False, set_time=False)
         registry = Registry(metrics, app.rules(settings), care)
         stack.push_async_callback(registry.close)
-        discovery = await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
+        await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         if not registry.devices() and not without_tse:
-            raise NoTse(_why(discovery.seen()))
+            raise NoTse(_why(await _seen(settings)))
         archivist = await stack.enter_async_context(
             app.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
         )
@@ -100,6 +100,12 @@ def _not_ours(settings: Settings) -> str:
     """Why archives are not written from here; an archive in a directory that goes away would be none."""
     directory = settings.archive_dir or settings.state_dir
     return "" if _is_ours(directory) else f"{directory} is not yours: run this as the user of the gateway"
+
+
+async def _seen(settings: Settings) -> Sequence[Sighting]:
+    """What is there now, troubles at once: nobody waits for it to settle."""
+    async with Discovery(named=settings.devices, everywhere=settings.discovers, settling=0) as discovery:
+        return await discovery.scan()
 
 
 def _why(seen: Sequence[Sighting]) -> str:

@@ -138,7 +138,8 @@ async def examine(host: Host) -> list[Finding]:
         missing = list(_troubles(looked, host.served, Verdict.ABSENT))
         below = [unknown(layer, _BELOW) for layer in (Layer.BLOCK, Layer.CONTENT)]
         return [fail(Layer.USB, *_USB_NONE), *(missing or below[:1]), below[1]]
-    return [ok(Layer.USB, _USB_SEEN, count=plugged), *_stored(looked, host.served)]
+    seen = ok(Layer.USB, _USB_SEEN, count=plugged) if plugged else ok(Layer.USB, _USB_NOT_NEEDED, why=_names(looked))
+    return [seen, *_stored(looked, host.served)]
 
 
 def _stored(looked: Sequence[Looked], served: Collection[str]) -> Iterator[Finding]:
