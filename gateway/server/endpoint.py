@@ -143,6 +143,6 @@ def _key_of(endpoint: Endpoint[P, B], request: web.Request) -> str | None:
 def _places(error: ValidationError) -> list[Place]:
     """Where and what, without the given values: these may be PINs."""
     return [
-        Place(at="/".join(map(str, item["loc"])), message=item["msg"])
+        Place(at="/".join(map(str, item["loc"])), message=item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_context=False, include_url=False)
     ]

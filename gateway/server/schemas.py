@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.archive.manifest import FILE_PATTERN
@@ -151,7 +151,16 @@ def _unix(text: str | None, *, last: bool) -> float | None:
 
 
 _MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
-_Text = Annotated[str | None, Field(pattern=_MOMENT, examples=["2026-11-24", "2026-11-24T08:15:00Z"])]
+
+
+def _existing(text: str | None) -> str | None:
+    _unix(text, last=True)
+    return text
+
+
+_Text = Annotated[
+    str | None, Field(pattern=_MOMENT, examples=["2026-11-24", "2026-11-24T08:15:00Z"]), AfterValidator(_existing)
+]
 
 
 class OutageFilter(_Params):
@@ -167,11 +176,6 @@ class OutageFilter(_Params):
     from_: _Text = Field(None, alias="from", description="a day or a moment (ISO 8601); local time unless it says more")
     to: _Text = Field(None, description="likewise; a day is included to its end")
     lang: Annotated[Language | None, Field(description="instead of Accept-Language")] = None
-
-    @check_model(mode="after")
-    def _both_exist(self) -> Self:
-        _ = self.since, self.until
-        return self
 
     @property
     def since(self) -> float | None:

@@ -1,0 +1,22 @@
+"""A gateway with a simulated TSE that is set up and has sold; prints its URL, its token and the serial, and waits."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from tests.server.api import RECEIPT, api_of, make_ready
+from tests.server.shop import TOKEN, serve, settings_for
+
+
+async def open_shop(directory: Path) -> None:
+    """Until Ctrl-C or a signal."""
+    async with serve(settings_for(directory)) as served, api_of(served) as api:
+        await make_ready(served)
+        await api.post("/sign", RECEIPT)
+        print(served.url, TOKEN, served.serial, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="shop-") as directory:
+        asyncio.run(open_shop(Path(directory)))
