@@ -39,10 +39,11 @@ class Requests:
         for kind in _REPEATS:
             self._replayed.labels(serial, kind)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """One answered request; `route` is the pattern of the path, never the path."""
+    def answered(self, route: str, status: int, seconds: float | None) -> None:
+        """One answered request; `route` is the pattern of the path, never the path. None: it lasted as was wished."""
         self._answered.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds, exemplar())
+        if seconds is not None:
+            self._seconds.labels(route).observe(seconds, exemplar())
 
     def refused(self, serial: str, error: GatewayError) -> None:
         """A request ended with `error`; `serial` is empty unless the TSE is known to be ours."""

@@ -65,7 +65,7 @@ def _observed(metrics: Metrics) -> Middleware:
             answer.headers[REQUEST_ID] = request_id
             answer.headers[hdrs.SERVER] = "tse-gateway"  # nobody needs to know which libraries
             seconds = time.perf_counter() - began
-            metrics.requests.answered(route, answer.status, seconds)
+            metrics.requests.answered(route, answer.status, None if _is_stream(answer) else seconds)
             _tell(request, route, answer.status, seconds)
         return answer
 
@@ -154,6 +154,10 @@ def _tell(request: web.Request, route: str, status: int, seconds: float) -> None
         1000 * seconds,
         extra={"peer": request.remote, "status": status, "seconds": round(seconds, 6)},
     )
+
+
+def _is_stream(answer: web.StreamResponse) -> bool:
+    return answer.content_type == "text/event-stream"  # open as long as somebody looks
 
 
 def _request_id(request: web.Request) -> str:

@@ -29,7 +29,7 @@ PATH, FOLDER = "/", "/page/"
 COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=/ and without Domain
 _LANGUAGE = "tse-gateway-language"
 _LONGEST_FORM = 2048
-_FRESH = 0.4  # seconds; pages that look at the same moment share what was made
+_FRESH = 0.5  # seconds; pages that look at the same moment share what was made
 _A_YEAR = 365 * 86_400
 
 

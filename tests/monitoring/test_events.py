@@ -1,6 +1,7 @@
 """What is written down about events is what the gateway logs."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,13 @@ from compose.monitoring.source import events
 from gateway.events import Event
 
 
-def told() -> Iterator[tuple[str, str]]:
+@functools.cache
+def told() -> frozenset[tuple[str, str]]:
     """Name and level of each event that the code logs; the level is empty where it depends."""
+    return frozenset(_told())
+
+
+def _told() -> Iterator[tuple[str, str]]:
     for path in Path("gateway").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         called = "Event" if "from gateway.events import" in text else "events.Event"  # the TSE's commands have one, too

@@ -19,11 +19,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, async_playwright, expect
 
 from gateway.app import Gateway, running
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
+from gateway.server.page import stream
 from gateway.tse.commands import Login, SelfTest, SetTime, User
 from tests.server.shop import TOKEN, settings_for
 from tests.support import CLIENT, TIME_ADMIN_PIN, receipt, set_up
@@ -60,8 +61,9 @@ class Visit:
         task.add_done_callback(self._tasks.discard)
 
     async def _weigh(self, request: Request) -> None:
-        sizes = await request.sizes()
-        self.weight += sizes["responseBodySize"] + sizes["responseHeadersSize"]
+        with contextlib.suppress(Error):  # the window was closed meanwhile
+            sizes = await request.sizes()
+            self.weight += sizes["responseBodySize"] + sizes["responseHeadersSize"]
 
     async def says(self, headline: str) -> None:
         """The big words on top."""
@@ -197,6 +199,25 @@ async def without_scripts(proof: Proof) -> None:
         await expect(seen.page.locator("button.js").first).not_to_be_visible()
 
 
+async def one_too_many(proof: Proof) -> None:
+    """A page that is not kept up to date is no lost one: it loads itself anew now and then."""
+    most, stream._MOST_OF_ONE = stream._MOST_OF_ONE, 0
+    try:
+        async with proof.visit(**DESKTOP) as seen:
+            await seen.page.clock.install()
+            await seen.page.reload()
+            await seen.page.wait_for_function("document.documentElement.dataset.link === 'none'")
+            await expect(seen.page.locator(".lost, .live")).to_have_count(2)
+            for hidden in (".lost", ".live"):
+                await expect(seen.page.locator(hidden)).not_to_be_visible()
+            stream._MOST_OF_ONE = most
+            await seen.page.clock.fast_forward(31_000)
+            await seen.page.wait_for_function("document.documentElement.dataset.link === 'live'")
+            seen.expect_silence(but_for="status of 503")
+    finally:
+        stream._MOST_OF_ONE = most
+
+
 @asynccontextmanager
 async def selling(gateway: Gateway, tses: int) -> AsyncIterator[None]:
     """A till rings all the time."""
@@ -236,6 +257,7 @@ async def prove(browser: Browser, directory: Path, keep: Path | None) -> None:
         async with selling(gateway, 1):
             await a_day_at_the_shop(proof, gateway)
             await without_scripts(proof)
+            await one_too_many(proof)
     async with AsyncExitStack() as stack:
         async with running(settings_for(directory / "three", **{**given, "simulators": 3})) as gateway:
             await _set_up(gateway, 2)

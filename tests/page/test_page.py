@@ -187,7 +187,7 @@ async def test_an_open_page_is_loaded_anew_when_it_is_another_one(served: Served
 
 
 async def test_open_pages_are_few_and_do_not_delay_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.server.page.stream._MOST", 2)
+    monkeypatch.setattr("gateway.server.page.stream._MOST_OF_ONE", 2)
     async with AsyncExitStack() as stack:
         async with serve(settings_for(tmp_path)) as served:
             browser = await stack.enter_async_context(browser_of(served))

@@ -92,8 +92,9 @@ def text_of(snapshot: Snapshot, words: Words = EN, *, full: bool = True) -> str:
     ],
 )
 def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: Level, headline: str) -> None:
-    rendered = render(shown(*(replace(GOOD, reason=reason) for reason in reasons)), EN, full=False)
-    assert rendered.level == level
+    snapshot = shown(*(replace(GOOD, reason=reason) for reason in reasons))
+    rendered = render(snapshot, EN, full=False)
+    assert snapshot.level == level
     assert rendered.title.startswith(f"{headline} ·")
     assert f"<h1>{headline}</h1>" in as_html(rendered.parts["state"])
 

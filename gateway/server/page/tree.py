@@ -3,15 +3,15 @@
 Text is text in both, so nothing that a client or a TSE told can become markup.
 """
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
+from typing import NamedTuple
 
 _VOID = frozenset({"input", "link", "meta"})
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element; neighbouring texts are one text, as in a browser."""
 
     tag: str
@@ -21,8 +21,10 @@ class Element:
 
 def el(tag: str, *children: Element | str | None, **attributes: str | bool | None) -> Element:
     """An element. `class_` is spelled class, `data_x` data-x; True is an attribute without value, None is none."""
-    spelled = {_spelled(name): value for name, value in attributes.items() if value is not None and value is not False}
-    plain = {name: "" if value is True else str(value) for name, value in spelled.items()}
+    plain = {}
+    for name, value in attributes.items():
+        if value is not None and value is not False:
+            plain[_spelled(name)] = "" if value is True else str(value)
     return Element(tag, plain, _merged(children))
 
 
@@ -43,6 +45,7 @@ def as_plain(node: Element | str) -> object:
     return [node.tag, dict(node.attributes), [as_plain(child) for child in node.children]]
 
 
+@functools.cache
 def _spelled(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 

@@ -1,7 +1,9 @@
 """The page as a tree: the parts that change while somebody looks, and the document around them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from gateway import __version__
 from gateway.fleet.outages import Outage
@@ -11,7 +13,7 @@ from gateway.server.page.cards import card, copyable, day, moment, sentence, sho
 from gateway.server.page.english import ENGLISH
 from gateway.server.page.german import GERMAN
 from gateway.server.page.snapshot import Level, Snapshot, Tse
-from gateway.server.page.tree import Element, as_html, el
+from gateway.server.page.tree import Element, as_html, as_plain, el
 from gateway.server.page.troubles import Trouble
 from gateway.server.page.words import Words
 
@@ -19,13 +21,17 @@ LANGUAGES: Mapping[str, Words] = {"de": GERMAN, "en": ENGLISH}
 _NAME = "TSE-Gateway"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rendered:
     """`title` is that of the window; `parts` by their id."""
 
     title: str
-    level: Level
     parts: Mapping[str, Element]
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """The parts as JSON, made once for all who look."""
+        return {name: json.dumps(as_plain(part)) for name, part in self.parts.items()}
 
 
 def render(shown: Snapshot, words: Words, *, full: bool) -> Rendered:
@@ -39,7 +45,7 @@ def render(shown: Snapshot, words: Words, *, full: bool) -> Rendered:
     if full:
         parts += [_outages(shown, words), _troubles(shown, words)]
     site = f" · {shown.site}" if shown.site else ""
-    return Rendered(f"{headline} · {_NAME}{site}", shown.level, {part.attributes["id"]: part for part in parts})
+    return Rendered(f"{headline} · {_NAME}{site}", {part.attributes["id"]: part for part in parts})
 
 
 def document(rendered: Rendered, shown: Snapshot, words: Words, page: "Page") -> str:

@@ -4,6 +4,7 @@ import { localizeTimes, patch } from "./patch.js";
 
 const SILENCE = 25_000; // the server says something every ten seconds
 const AGAIN = 5_000;
+const RELOAD = 30_000;
 const COPIED = 1_500;
 
 const root = document.documentElement;
@@ -19,11 +20,28 @@ function listen() {
   });
   stream.addEventListener("alive", heard);
   stream.addEventListener("reload", () => location.replace("/"));
-  stream.addEventListener("error", () => {
-    root.dataset.link = "lost";
-    if (stream.readyState === EventSource.CLOSED) restartIn(AGAIN); // else the browser tries again by itself
-  });
+  stream.addEventListener("error", failed);
   restartIn(SILENCE);
+}
+
+async function failed() {
+  const refused = stream.readyState === EventSource.CLOSED; // else the browser tries again by itself
+  if (refused && (await isAlive())) {
+    root.dataset.link = "none"; // too many pages are open: this one is loaded anew now and then
+    clearTimeout(watchdog);
+    setTimeout(() => location.reload(), RELOAD);
+    return;
+  }
+  root.dataset.link = "lost";
+  if (refused) restartIn(AGAIN);
+}
+
+async function isAlive() {
+  try {
+    return (await fetch("/healthz", { cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
 }
 
 function heard() {
