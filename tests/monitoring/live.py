@@ -2,17 +2,19 @@
 
 Needs Debian's package prometheus; takes three minutes. Three simulated TSEs are set up, sell, become slow, hang, are
 pulled and plugged in, fail their self test, expire, are held for too long; wrong PINs and tokens are sent; at last the
-gateway stops and comes back without its TSEs. The rules are those of compose/monitoring; only what they wait for is
-shorter. Each query of both dashboards is put to that Prometheus, too, and what it gives is printed.
+gateway stops and comes back without its TSEs and with an archive that is a day old. The rules are those of
+compose/monitoring; only what they wait for is shorter. Each query of both dashboards is put to that Prometheus, too,
+and what it gives is printed.
 """
 
 import asyncio
 import contextlib
+import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -205,6 +207,24 @@ async def guess(server: Prometheus, shop: Shop) -> None:
     print(f"{len(exemplars)} exemplars lead to log lines, for one to request {exemplars[0]['request_id']}")
 
 
+async def archive(server: Prometheus, shop: Shop) -> None:
+    """What one TSE signed is archived, as it is each night."""
+    address = f"https://127.0.0.1:{shop.gateway.port}/api/v1/tses/{shop.held.serial}/archive/run"
+    allowed = {"Authorization": f"Bearer {shop.gateway.token.value}"}
+    async with server.session.post(address, ssl=False, headers=allowed) as answer:
+        assert answer.status == 200, await answer.text()
+    of_it = f'serial="{shop.held.serial}"'
+    await server.until(f"tse_gateway_archive_last_success_timestamp_seconds{{{of_it}}} > 0")
+    await server.is_silent("ArchiveTooOld", of_it)
+
+
+def as_if_archived_at(moment: datetime, archive_of_tse: Path) -> None:
+    """Nothing was archived since, as when the disk of the archive is full each night."""
+    kept = archive_of_tse / "state.json"
+    state = json.loads(kept.read_text(encoding="utf-8"))
+    kept.write_text(json.dumps(state | {"last_success": moment.isoformat()}), encoding="utf-8")
+
+
 async def bring_about(server: Prometheus, shop: Shop) -> None:
     """One trouble after the other, while one TSE is held all the time."""
     await server.fires("SimulatorInProduction")
@@ -253,13 +273,19 @@ async def main() -> None:
             rules = hurried(RULES.read_text(encoding="utf-8"))
             async with watching(directory / "prometheus", rules, port=port, ca=ca, token=TOKEN) as server:
                 await bring_about(server, shop)
+                await archive(server, shop)
                 await ask_dashboards(server)
                 await first_run.aclose()
                 await server.fires("GatewayMissing")
+                as_if_archived_at(
+                    datetime.now(UTC) - timedelta(hours=27), settings.state_dir / "archive" / shop.held.serial
+                )
                 async with running(settings_in(directory, port, 0)):
                     await server.ends("GatewayMissing")
                     await server.fires("TseDown", f'serial="{shop.held.serial}"')  # nobody plugged it in since
                     await server.is_silent("GatewayNoTse")
+                    await server.fires("ArchiveTooOld", f'serial="{shop.held.serial}"')
+                    await server.is_silent("ArchiveTooOld7d")
                 fired = sorted({alert for alert, what, _ in server.told if what == "fires"})
                 print(f"\n{len(fired)} alerts fired: {', '.join(fired)}")
 

@@ -125,6 +125,7 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "s",
                 many(60, 3600),
             ),
+            ("Archive", of(f"tse_gateway_archive_age_seconds{{{_AT}}}"), "s", many(26 * 3600, 7 * _DAY)),
             ("Tills", of(f"tse_registered_clients{{{_AT}}}"), "none", GOOD),
             ("", of(f"tse_info{{{_AT}}}", "serial, software_version, place"), "none", GOOD),
         )

@@ -179,6 +179,24 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
         )
         .with_panel(
             number(
+                "Archive",
+                "Time since it held everything that the TSE signed; it is brought up to date each night",
+                f"tse_gateway_archive_age_seconds{{{_TSE}}}",
+                "s",
+                many(26 * 3600, 7 * _DAY),
+                _SHORT,
+            )
+        )
+        .with_panel(
+            answer(
+                "Archive verified",
+                "Did the verifier find no error in what is archived?",
+                f"tse_gateway_archive_verified{{{_TSE}}}",
+                _SHORT,
+            )
+        )
+        .with_panel(
+            number(
                 "Next self test",
                 "Time until it is due; without it nothing is signed",
                 f"tse_self_test_due_seconds{{{_TSE}}}",
