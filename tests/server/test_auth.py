@@ -75,10 +75,10 @@ async def test_a_wrong_token_is_answered_late_and_the_right_one_at_once() -> Non
     keeper, _ = gatekeeper(delay=0.2)
     began = time.perf_counter()
     await guess(keeper, 1)
-    middle = time.perf_counter()
-    await keeper.admit(RIGHT, FOREIGN)
-    assert middle - began >= 0.2
-    assert time.perf_counter() - middle < 0.1
+    assert time.perf_counter() - began >= 0.2
+    keeper._delay = 30
+    async with asyncio.timeout(10):
+        await keeper.admit(RIGHT, FOREIGN)
 
 
 async def test_tills_never_wait_for_somebody_who_guesses_at_their_own_address() -> None:
@@ -86,7 +86,7 @@ async def test_tills_never_wait_for_somebody_who_guesses_at_their_own_address() 
     await keeper.admit(RIGHT, SHARED)
     guesses = [asyncio.create_task(keeper.admit(WRONG, SHARED)) for _ in range(200)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await keeper.admit(RIGHT, SHARED)
         await keeper.admit(RIGHT, "192.0.2.2")
     for task in guesses:
@@ -114,7 +114,7 @@ async def test_after_a_quiet_minute_tries_are_judged_at_once_again() -> None:
     await guess(keeper, 10)
     clock.now += 61
     keeper._delay = 30
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await keeper.admit(RIGHT, FOREIGN)
 
 
@@ -128,7 +128,7 @@ async def test_a_whole_ipv6_network_counts_as_one_address() -> None:
 
 async def test_requests_without_a_token_are_no_guesses() -> None:
     keeper, _ = gatekeeper(delay=30)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         for _ in range(100):
             with pytest.raises(Unauthorized):
                 await keeper.admit(None, FOREIGN)
