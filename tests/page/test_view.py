@@ -171,7 +171,7 @@ def test_a_worn_memory_and_wrong_pins_are_told() -> None:
         health=HealthReply(spare_blocks_percent=50, uncorrectable_ecc_errors=1, erase_count=1, endurance=100),
         pin_tries={1: 2, 0: 3},
     )
-    assert notices(tse, EN, NOW) == [EN.flash_worn, "Admin PIN: 2 tries left, then it is blocked."]
+    assert notices(tse, EN, NOW) == [EN.flash_worn, "Admin PIN: tries until it is blocked: 2."]
     assert "Ready, needs attention" in text_of(shown(tse))
 
 
@@ -194,6 +194,13 @@ def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
     snapshot = shown(Tse("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
     html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
     assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
+
+
+def test_a_tse_out_of_service_shows_what_is_kept_of_it_and_nothing_that_runs_out() -> None:
+    text = text_of(shown(replace(GOOD, reason="decommissioned")))
+    assert "12,345 of 20,000,000 used" in text
+    for gone in ("Self test", "Set the time", "per minute"):
+        assert gone not in text
 
 
 def test_a_tse_that_was_pulled_shows_no_due_dates() -> None:

@@ -94,10 +94,11 @@ def _notices(found: Sequence[str]) -> Element | None:
 def _told(tse: Tse, info: TseInfo, words: Words, now: float) -> list[Element | None]:
     if tse.reason == FRESH:  # nothing runs out yet
         return [_details(tse, info, words, now)]
-    over = tse.level is Level.BAD  # then what it told last of these is over, too
+    ended = tse.level is Level.IDLE
+    over = ended or tse.level is Level.BAD  # then what it told last of these is over, too
     runs = el("div", None if over else _dials(tse, info, words, now), _fills(info, words), class_="runs")
     return [
-        el("div", runs, _chart(tse, words) if tse.pace else None, class_="measures"),
+        el("div", runs, None if ended or not tse.pace else _chart(tse, words), class_="measures"),
         _waiting(tse, words) if tse.reason else _busy(tse, words),
         _details(tse, info, words, now),
     ]
@@ -196,7 +197,7 @@ def _queue(tse: Tse, words: Words) -> Element:
 
 def _details(tse: Tse, info: TseInfo, words: Words, now: float) -> Element:
     rows: list[tuple[str, Element | str]] = [
-        (words.serial, el("span", copyable(tse.serial, words), class_="serial")),
+        (words.serial, el("span", copyable(tse.serial, words.serial, words), class_="serial")),
         (words.description, info.description or "-"),
         (words.software, f"{info.software} ({info.form_factor})"),
         (words.place, tse.place),
@@ -210,11 +211,10 @@ def _details(tse: Tse, info: TseInfo, words: Words, now: float) -> Element:
     return el("details", el("summary", words.details), el("dl", *listed, class_="rows"), el("p", left))
 
 
-def copyable(text: str, words: Words) -> Element:
-    """A text and the button that copies it."""
-    button = el(
-        "button", words.copy, type="button", class_="js", data_copy=text, data_done=words.copied, aria_live="polite"
-    )
+def copyable(text: str, name: str, words: Words) -> Element:
+    """A text and the button that copies it; `name` tells one button from the next to whoever hears them."""
+    about = el("span", f" ({name})", class_="heard")
+    button = el("button", words.copy, about, type="button", class_="js", data_copy=text, data_done=words.copied)
     return el("span", el("code", text), " ", button, class_="copyable")
 
 

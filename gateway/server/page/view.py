@@ -65,6 +65,7 @@ def document(rendered: Rendered, shown: Snapshot, words: Words, page: "Page") ->
             parts.get("troubles"),
         ),
         _foot(shown, words, full=page.full),
+        el("p", id="said", class_="heard", role="status"),
     )
     return _whole(rendered.title, words, el("body", *body), version=page.version)
 
@@ -138,10 +139,10 @@ def _tses(shown: Snapshot, words: Words, *, full: bool) -> Element:
 def _connection(shown: Snapshot, words: Words, *, full: bool) -> Element:
     token: Element = el("span", words.token_hidden, class_="quiet")
     if full:
-        token = el("details", el("summary", words.token_show), copyable(shown.token, words))
+        token = el("details", el("summary", words.token_show), copyable(shown.token, words.token, words))
     rows = (
-        (words.address, copyable(shown.address, words)),
-        (words.port, copyable(str(shown.port), words)),
+        (words.address, copyable(shown.address, words.address, words)),
+        (words.port, copyable(str(shown.port), words.port, words)),
         (words.token, token),
     )
     listed = el("dl", *(el("div", el("dt", name), el("dd", value)) for name, value in rows), class_="rows")
@@ -231,8 +232,8 @@ def _top(shown: Snapshot, words: Words, page: Page) -> Element:
 
 
 def _foot(shown: Snapshot, words: Words, *, full: bool) -> Element:
-    told: list[Element] = [el("span", words.version.format(__version__))]
-    if shown.tls_expires is not None:
+    told: list[Element] = [el("span", words.version.format(__version__ if full else "").strip())]
+    if full and shown.tls_expires is not None:
         told.append(el("span", words.tls_until.split("{}")[0], day(words, shown.tls_expires)))
     links = [el("a", words.help, href="/page/help")]
     if full:

@@ -67,10 +67,12 @@ function show({ title, parts }) {
 
 async function copy(button) {
   await navigator.clipboard.writeText(button.dataset.copy);
-  const before = button.textContent;
+  const word = button.firstChild;
+  const before = word.data;
   if (before === button.dataset.done) return;
-  button.textContent = button.dataset.done;
-  setTimeout(() => (button.textContent = before), COPIED);
+  word.data = button.dataset.done;
+  document.getElementById("said").textContent = button.textContent;
+  setTimeout(() => (word.data = before), COPIED);
 }
 
 document.addEventListener("click", (event) => {
