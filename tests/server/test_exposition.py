@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from gateway.app import Gateway, running
-from gateway.errors import DeviceTimeout
+from gateway.driver.worker import Worker
+from gateway.errors import DeviceGone, DeviceTimeout
 from gateway.fleet.outages import LOG
 from gateway.server import tls
-from gateway.server.exposition import configuration_hash
+from gateway.server.exposition import GatewayMeasures, configuration_hash
 from gateway.tse.commands import DeregisterClient
 from tests.server.shop import BASE, TOKEN, settings_for, until
 from tests.support import receipt, set_up
@@ -62,16 +64,16 @@ async def test_the_tls_port_wants_its_own_token_which_opens_nothing_else(tmp_pat
     async with monitored(tmp_path, metrics_listen="tls", metrics_token=SecretStr(METRICS_TOKEN)) as gateway:
         assert (await ask(gateway, "/metrics", Authorization=f"Bearer {METRICS_TOKEN}"))[0] == 200
         assert (await ask(gateway, "/healthz"))[0] == 200
-        refused, *_ = await asyncio.gather(
-            *(ask(gateway, "/metrics", Authorization=value) for value in (f"Bearer {TOKEN}", "Basic x", "Bearer"))
+        refused, *others, elsewhere = await asyncio.gather(
+            *(ask(gateway, "/metrics", Authorization=value) for value in (f"Bearer {TOKEN}", "Basic x", "Bearer")),
+            ask(gateway, "/metrics"),
+            ask(gateway, "/api/v1/tses", port=gateway.port, Authorization=f"Bearer {METRICS_TOKEN}"),
         )
         assert refused[0] == 401
         assert json.loads(refused[1])["error_name"] == "unauthorized"
-        elsewhere = await ask(gateway, "/api/v1/tses", port=gateway.port, Authorization=f"Bearer {METRICS_TOKEN}")
-        assert elsewhere[0] == 401
+        assert {status for status, _ in (*others, elsewhere)} == {401}
         failures = gateway.metrics.registry.get_sample_value
         assert failures("tse_gateway_auth_failures_total", {"reason": "wrong"}) == 4
-        assert (await ask(gateway, "/metrics"))[0] == 401
         assert failures("tse_gateway_auth_failures_total", {"reason": "missing"}) == 1
 
 
@@ -127,20 +129,34 @@ async def test_health_and_metrics_do_not_wait_for_a_tse_that_hangs(tmp_path: Pat
 
 
 async def test_a_thread_that_the_kernel_does_not_give_back_shows(tmp_path: Path) -> None:
-    async with monitored(tmp_path, command_timeout=0.1) as gateway:
+    measures, released, worker = GatewayMeasures(settings_for(tmp_path)), threading.Event(), Worker("tse")
+
+    def hung() -> float:
+        return (
+            next(family for family in measures.collect() if family.name == "tse_gateway_hung_threads").samples[0].value
+        )
+
+    before = hung()
+    with pytest.raises(DeviceTimeout):
+        await worker.run(released.wait, timeout=0.01)
+    assert hung() == before + 1
+    released.set()
+    worker.stop()
+    await until(lambda: hung() == before)
+
+
+async def test_why_a_tse_was_lost_and_opened_again_is_counted(tmp_path: Path) -> None:
+    async with monitored(tmp_path) as gateway:
         device, tse = gateway.registry.devices()[0], gateway.simulators[0]
         value = gateway.metrics.registry.get_sample_value
-        assert value("tse_gateway_hung_threads") == 0
-        tse.faults.set("hung")
-        with pytest.raises(DeviceTimeout):
+        tse.faults.set("unplugged")
+        with pytest.raises(DeviceGone):
             await device.read_info()
-        assert value("tse_gateway_hung_threads") >= 1
         assert value("tse_up", {"serial": device.serial}) == 0
         tse.faults.clear()
-        await until(lambda: value("tse_gateway_hung_threads") == 0)
         await until(lambda: value("tse_up", {"serial": device.serial}) == 1)
-        assert value("tse_lost_total", {"serial": device.serial, "reason": "device_timeout"}) == 1
-        assert value("tse_opened_total", {"serial": device.serial, "reason": "device_timeout"}) == 1
+        labels = {"serial": device.serial, "reason": "device_gone"}
+        assert (value("tse_lost_total", labels), value("tse_opened_total", labels)) == (1, 1)
 
 
 async def test_a_tse_that_is_away_when_the_gateway_starts_again_is_down(tmp_path: Path) -> None:
