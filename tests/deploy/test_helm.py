@@ -155,6 +155,14 @@ def test_prometheus_finds_the_port_of_the_metrics(tmp_path: Path) -> None:
     assert service["metadata"]["labels"][monitor["jobLabel"]] == "tse-gateway"
     rules = yaml.safe_load((CHART / "files/rules.yaml").read_text(encoding="utf-8"))
     assert one(found, "PrometheusRule")["spec"] == rules
+    elsewhere = values(CHART / "examples/monitored.yaml")
+    elsewhere["metrics"]["prometheusRule"]["runbook"] = "https://wiki.example/tse"
+    links = [
+        rule["annotations"]["runbook_url"]
+        for group in one(objects(elsewhere), "PrometheusRule")["spec"]["groups"]
+        for rule in group["rules"]
+    ]
+    assert all(link.startswith("https://wiki.example/tse#") for link in links)
     boards = [it for it in found if it["metadata"]["labels"].get("grafana_dashboard") == "1"]
     shown = {name: json.loads(text) for it in boards for name, text in it["data"].items()}
     files = CHART.glob("files/dashboards/*.json")
