@@ -13,16 +13,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from gateway.tse.commands import Event, Login, SelfTest, SetTime, User
+from gateway.tse.commands import (
+    CloseImport,
+    Event,
+    ImportOpened,
+    Login,
+    OpenImport,
+    SelfTest,
+    SetTime,
+    TransactionReply,
+    User,
+)
 from gateway.tse.info import TseInfo
 from tests.deploy.compose_files import hardening, mounts, service
 from tests.lan_client import LanClient, LanError
 from tests.support import CLIENT, TIME_ADMIN_PIN, export, set_up
 
 NAME = "tse-gateway-test"
+MOST = 70_000_000  # bytes on top of the base
 _SERVES = re.compile(r"serves on port \d+")
 _LOOK = """
 import ctypes, json, os
@@ -68,8 +79,7 @@ async def main() -> None:
         await serving(2)
         assert podman("exec", NAME, "cat", "api_token").strip() == token, "the token was lost"
         await carry_on(LanClient(port, token), number, signed)
-    told("image", size(given.image))
-    told("its base", size(given.base))
+    tell_sizes(given.image, given.base)
 
 
 @contextmanager
@@ -155,23 +165,39 @@ async def sell(till: LanClient, receipts: int) -> int:
 
 
 async def stop_in_the_middle(till: LanClient) -> int:
-    """SIGTERM between start and finish of a transaction, while the till goes on asking; its number."""
-    number = 0
-    stopping: asyncio.Task[str] | None = None
-    with suppress(LanError):  # the one that the till notices
+    """SIGTERM while a till signs the start of a transaction: it comes to the end of that; the number.
+
+    The one error that it notices is that of its next lock.
+    """
+    await till.select()
+    async with till.locked():
+        opened = await till.send_command(OpenImport(Event.START, CLIENT, 0, 0, b"").encode())
+        assert ImportOpened.decode(opened)
+        began = time.monotonic()
+        stopping = asyncio.create_task(asyncio.to_thread(podman, "stop", "-t", "30", NAME))
+        while json.loads(await ready(till))["reason"] != "the gateway stops":
+            await till.read_info()
+        started = TransactionReply.decode(await till.send_command(CloseImport().encode()))
+    try:
         async with till.locked():
-            number = (await till.sign(Event.START, CLIENT, 0, b"", b"")).transaction_number
-            began = time.monotonic()
-            stopping = asyncio.create_task(asyncio.to_thread(podman, "stop", "-t", "30", NAME))
-            while True:
-                await till.read_info()
-    assert stopping is not None, "the till could not even start"
+            raise AssertionError("a gateway that stops lent its TSE")
+    except LanError as noticed:
+        told("the till in the middle", f"finished its step, then noticed error {noticed.number}")
     await stopping
     told("SIGTERM with a till in the middle", f"ended after {time.monotonic() - began:.2f} s")
     status = podman("inspect", "-f", "{{.State.ExitCode}}", NAME).strip()
     assert status == "0", f"ended with status {status}"
     await till.close()
-    return number
+    return started.transaction_number
+
+
+async def ready(till: LanClient) -> str:
+    """The answer of /readyz, on a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", till.port, ssl=till.tls)
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer.partition(b"\r\n\r\n")[2].decode()
 
 
 async def carry_on(till: LanClient, number: int, before: int) -> None:
@@ -199,8 +225,15 @@ def memory() -> str:
     return f"{found['VmRSS']} MiB (most: {found['VmHWM']} MiB)"
 
 
-def size(image: str) -> str:
-    return f"{int(podman('image', 'inspect', '-f', '{{.Size}}', image)) / 1e6:.0f} MB"
+def tell_sizes(image: str, base: str) -> None:
+    """Of the image, of its base, and of each layer on it."""
+    sizes = {name: int(podman("image", "inspect", "-f", "{{.Size}}", name)) for name in (image, base)}
+    told("image, on top of its base", f"{sizes[image] / 1e6:.0f} MB, {(sizes[image] - sizes[base]) / 1e6:.0f} MB")
+    layers = podman("history", "--no-trunc", "--format", "{{.Size}}\t{{.CreatedBy}}", image).splitlines()
+    for size, _, made_by in (line.partition("\t") for line in layers):
+        if not size.startswith("0 "):
+            told("  layer", f"{size}: {made_by.replace('/bin/sh -c #(nop) ', '')[:60]}")
+    assert sizes[image] - sizes[base] < MOST, f"the image is {sizes[image] - sizes[base]} bytes larger than its base"
 
 
 def podman(*arguments: str) -> str:

@@ -14,6 +14,7 @@ from gateway.stopping import ALL
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
 from tests.deploy.compose_files import COMPOSE, FILES, hardening, mounts, service  # noqa: E402
+from tests.deploy.guide import GUIDE, blocks, commands_of  # noqa: E402
 
 _SETTING = re.compile(r"^#?([A-Z][A-Z_]*)=(.*)$")
 # The parser of compose-spec fills in no variables.
@@ -182,6 +183,19 @@ def test_the_readme_names_files_that_there_are(folder: str) -> None:
     missing = [path for path in used if not (COMPOSE.parent / path).exists() and not path.startswith(tuple(made))]
     assert missing == []
     assert len(linked) > 1
+
+
+def test_the_guide_is_followed_by_a_test() -> None:
+    """`python -m tests.deploy.guide` does it; here only that there is something to follow."""
+    commands = [
+        command
+        for way in ("bare", "bare-backup", "bare-restore")
+        for block in blocks(way)
+        for command in commands_of(block)
+    ]
+    assert sum("systemctl" in command for command in commands) >= 5
+    assert any("tse-gateway setup" in command for command in commands)
+    assert all(GUIDE.read_text(encoding="utf-8").count(command) >= 1 for command in commands)
 
 
 def _settings(text: str, *, with_commented: bool) -> dict[str, str]:

@@ -4,6 +4,7 @@ Rendering needs helm-python-sdk and kubernetes-validate (see README.md); what ca
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway import __version__
-from gateway.settings import Settings, load
+from gateway.settings import Settings, known_names, load
 from gateway.stopping import ALL
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
@@ -23,6 +24,11 @@ _VERSIONS = ("1.29", "1.35")
 _SCHEMALESS = {"ServiceMonitor", "PrometheusRule", "Certificate", "ExternalSecret"}
 _EXAMPLE = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 _SECRET = "98765"
+
+SET_BY_THE_CHART = {
+    *("port", "state_dir", "site", "address", "api_token", "time_admin_pin", "tls_certificate", "tls_key"),
+    *("simulators", "simulator_profile", "upstreams", "metrics_listen", "metrics_port", "metrics_token"),
+}
 
 Object = dict[str, Any]
 
@@ -142,6 +148,38 @@ def test_probes_ask_whether_the_gateway_is_alive(path: Path) -> None:
     assert ports["lan-tse"] == 4433
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "lan-tse", "scheme": "HTTPS"}
+
+
+def test_every_setting_of_the_gateway_has_a_place_in_the_values(tmp_path: Path) -> None:
+    elsewhere = {"archive_dir": "/var/lib/tse-gateway/archive", "self_test_client": "POS-1", "discover": False}
+    given = {}
+    for name, field in Settings.model_fields.items():
+        default = elsewhere.get(name, field.get_default(call_default_factory=True))
+        if name not in SET_BY_THE_CHART and default is not None:
+            plain = isinstance(default, bool | int | float)
+            given[name] = default if plain else [*map(str, default)] if isinstance(default, tuple) else str(default)
+    settings = _settings(objects({"mode": "simulator", "settings": given}), tmp_path)
+    told = {name for name, source in settings._sources.items() if "gateway.toml" in source}
+    assert set(given) <= told
+    assert set(Settings.model_fields) == set(given) | SET_BY_THE_CHART
+
+
+@pytest.mark.parametrize("name", sorted(known_names()))
+def test_settings_that_the_chart_sets_itself_are_refused(name: str) -> None:
+    helm = pytest.importorskip("helm_python", reason="needs helm-python-sdk, see tests/deploy/README.md")
+    if name in SET_BY_THE_CHART or name.removesuffix("_file") in SET_BY_THE_CHART:
+        with pytest.raises(helm.HelmError, match=rf"settings\.{name} is set by the chart"):
+            rendered({"settings": {name: "x"}})
+
+
+def test_the_terraform_example_sets_values_that_there_are() -> None:
+    readme = (CHART / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```hcl\n(.*?)```", readme, re.DOTALL)
+    (release,) = re.findall(r'resource "helm_release" "tse" {\n(.*?)^}', example, re.DOTALL | re.MULTILINE)
+    (name,) = re.findall(r'^    name  = "([\w.]+)"', release, re.MULTILINE)
+    assert name in set(_paths(values(CHART / "values.yaml")))
+    assert release.count("[") == release.count("]")
+    assert "helm/tse-gateway" in release
 
 
 def test_prometheus_finds_the_port_of_the_metrics(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def project_archive(target: Path) -> None:
     with tarfile.open(target, "w") as archive:
         for source, place in places.items():
             archive.add(ROOT / source, place, filter=_as_root)
-        for name in ("init", "agent.py", "serve-gateway"):
+        for name in ("init", "agent.py", "serve-gateway", "serve-container"):
             archive.add(GUEST / name, f"opt/guest/{name}", filter=_as_root)
 
 

@@ -83,11 +83,15 @@ class _Channel:
 
 
 class Machine:
-    """`with Machine() as vm:` boots; `https` is the port on 127.0.0.1 that leads to the guest's 4433."""
+    """`with Machine() as vm:` boots; `https` is the port on 127.0.0.1 that leads to the guest's 4433.
 
-    def __init__(self, *, memory: int = 512) -> None:
+    `bundle` is a file that the guest sees as disk /dev/vdc.
+    """
+
+    def __init__(self, *, memory: int = 512, bundle: Path | None = None) -> None:
         self._image = image()
         self._memory = memory
+        self._bundle = bundle
         self._directory = tempfile.TemporaryDirectory(prefix="tse-vm.")
         self._home = Path(self._directory.name)
         self._numbers = itertools.count(1)
@@ -166,6 +170,7 @@ class Machine:
             *("-kernel", f"{picture}/vmlinuz", "-initrd", f"{picture}/initrd", "-append", _KERNEL_ARGUMENTS),
             *_drive("root", picture / "root.sqfs"),
             *_drive("project", home / "project.tar"),
+            *(_drive("bundle", self._bundle) if self._bundle is not None else []),
             *("-netdev", f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{self.https}-:4433"),
             *("-device", "virtio-net-pci,netdev=net,romfile="),
             *("-chardev", f"socket,id=agent,path={home}/agent,server=on,wait=off", "-device", "virtio-serial-pci"),

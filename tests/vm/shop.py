@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,10 +38,11 @@ class Line:
 class Shop:
     """`sticks` by serial; `token` opens the gateway; the `photographs` are on a stick that is no TSE."""
 
-    def __init__(self, machine: Machine, way: Way, tses: list[SimulatedTse]) -> None:
+    def __init__(self, machine: Machine, way: Way, tses: list[SimulatedTse], *, contained: bool = False) -> None:
         kind: Callable[..., Stick] = UsbIpStick if way == "usbip" else QemuStick
         self.machine = machine
         self.way = way
+        self._contained = contained
         self.tses = {tse.serial.hex().upper(): tse for tse in tses}
         self.sticks = {serial: kind(machine, f"tse-{serial[:8]}", Powered(tse)) for serial, tse in self.tses.items()}
         self.photographs = Foreign()
@@ -52,13 +54,13 @@ class Shop:
     def open(self) -> None:
         """Start the gateway, put the TSEs in, and wait until both are served."""
         environment = {
-            "GATEWAY_STATE_DIR": "/data",
+            "GATEWAY_STATE_DIR": "/var/lib/tse-gateway" if self._contained else "/data",
             "GATEWAY_API_TOKEN": self.token,
             "GATEWAY_ADDRESS": "shop",
             "GATEWAY_LOG_FORMAT": "json",
         }
         words = " ".join(f"{name}={value}" for name, value in environment.items())
-        self.machine.start(f"exec /opt/guest/serve-gateway {words}")
+        self.machine.start(f"exec /opt/guest/serve-{'container' if self._contained else 'gateway'} {words}")
         for stick in self.sticks.values():
             stick.plug()
         for serial in self.sticks:
@@ -104,6 +106,21 @@ class Shop:
         """As the kernel does when memory runs out."""
         self.machine.run("kill -9 $(cat /run/gateway.pid)")
 
+    def inside(self, code: str, user: str = "10001:10001") -> str:
+        """What Python in the container prints."""
+        runc = f"/bundle/runc --root /run/runc exec -u {user} gateway"
+        return self.machine.run(f"{runc} python -c {shlex.quote(code)}")
+
+    def stop_gateway(self) -> tuple[float, int]:
+        """SIGTERM to the container; seconds until it has ended, and its exit status."""
+        ended = "[ $(cat /run/gateway.ends | wc -l) -gt $ends ] && exit 0; sleep 0.05"
+        self.machine.run(
+            "touch /run/gateway.ends; ends=$(cat /run/gateway.ends | wc -l); date +%s.%N >/run/gateway.stop; "
+            f"/bundle/runc --root /run/runc kill gateway TERM; for i in $(seq 600); do {ended}; done; exit 1"
+        )
+        asked, moment, status = self.machine.run("cat /run/gateway.stop; tail -n 1 /run/gateway.ends").split()
+        return float(moment) - float(asked), int(status)
+
     def starts(self) -> list[float]:
         """When the gateway was started; Unix seconds of the guest's clock."""
         return [float(moment) for moment in self.machine.run("cat /run/gateway.starts").split()]
@@ -125,12 +142,12 @@ class Shop:
 
 
 @contextlib.contextmanager
-def opened(way: Way, directory: Path) -> Iterator[Shop]:
-    """A shop that is ready to sell; two TSEs, set up, in `directory`."""
+def opened(way: Way, directory: Path, bundle: Path | None = None) -> Iterator[Shop]:
+    """A shop that is ready to sell; two TSEs, set up, in `directory`; with a `bundle` the gateway is its container."""
     tses = [_tse(directory / name) for name in ("first", "second")]
     try:
-        with Machine() as machine:
-            shop = Shop(machine, way, tses)
+        with Machine(memory=512 if bundle is None else 768, bundle=bundle) as machine:
+            shop = Shop(machine, way, tses, contained=bundle is not None)
             try:
                 shop.open()
                 yield shop
