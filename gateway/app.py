@@ -103,10 +103,12 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             watch.refused(serial, error)
             troubles.refused(serial, error)
 
-        web = application.build(settings, lan, registry, metrics, token, refused=refused, api=routes, snapshot=shown)
+        web = application.build(
+            settings, lan, registry, metrics, token, refused=refused, api=routes, snapshot=shown, outages=watch.outages
+        )
         port = await stack.enter_async_context(application.serving(web, settings, context))
         stack.callback(registry.refuse_waiting)
-        monitoring = exposition.monitoring(settings, context, metrics, registry, token)
+        monitoring = exposition.monitoring(settings, context, metrics, registry, token, outages=watch.outages)
         metrics_port = await stack.enter_async_context(monitoring)
         announcer = asyncio.create_task(_announce(registry, settings, token, port))
         stack.callback(announcer.cancel)

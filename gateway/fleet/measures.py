@@ -98,7 +98,7 @@ class Measures(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families, also those without a TSE yet."""
         devices = self._registry.devices()
-        yield from _states(devices, sorted(self._outages.known - {device.serial for device in devices}))
+        yield from _states(devices, self._outages.missing(device.serial for device in devices))
         for name, text, of_info in _OF_INFO:
             yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in devices))
         yield _gauge(

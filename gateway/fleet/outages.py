@@ -97,6 +97,10 @@ class OutageLog:
             self.known.add(serial)
             self._note(now, "seen", serial=serial)
 
+    def missing(self, present: Iterable[str]) -> list[str]:
+        """Who should be there, too."""
+        return sorted(self.known.difference(present))
+
     def retire(self, serial: str, now: float) -> bool:
         """The TSE is in nobody's service: it is not missed when it is gone. Was it, until now?"""
         if serial not in self.known:

@@ -27,6 +27,7 @@ LACKS = {
 }
 REASONS = FAILURES | LACKS
 ABSENT = "absent"  # seen by an earlier run of the gateway, and not there since this one began
+TEXTS = REASONS | {ABSENT: "the TSE is missing since the gateway was started"}
 # No outage: a TSE that nobody has set up, or one that waits for what tills do when they open.
 _NO_OUTAGE = frozenset({"not_set_up", "decommissioned", "no_self_test", "no_time", "stopped"})
 OUTAGES = REASONS.keys() - _NO_OUTAGE | {ABSENT}

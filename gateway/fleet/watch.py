@@ -65,7 +65,7 @@ class Watch:
     def look(self) -> None:
         """Take note of what began or ended."""
         now, devices = self._now(), {device.serial: device for device in self._registry.devices()}
-        for serial in self.outages.known - devices.keys():
+        for serial in self.outages.missing(devices):
             if serial not in self.outages.open:
                 missing = event(Event.MISSING, serial)
                 log.warning("TSE %s is not there, which it was before the gateway was stopped", serial, extra=missing)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.errors import ConfigurationError
 from gateway.events import Event, event
+from gateway.fleet.outages import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
@@ -41,13 +42,15 @@ def build(
     refused: Refused = middleware.nobody_counts,
     api: Iterable[web.RouteDef] = (),
     snapshot: Callable[[int], Snapshot] | None = None,
+    outages: OutageLog | None = None,
     auth_delay: float = 1.0,
 ) -> web.Application:
     """All that is served on the one port.
 
-    `api` are the routes of the JSON API, `refused` hears of each error, `snapshot` is what the status page shows.
+    `api` are the routes of the JSON API, `refused` hears of each error, `snapshot` is what the status page shows,
+    `outages` knows which TSEs are missing.
     """
-    protocol, status = LanProtocol(lan), Status(metrics, registry)
+    protocol, status = LanProtocol(lan), Status(metrics, registry, outages)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
     pages = None if snapshot is None else Pages(snapshot, gatekeeper)
     lets_in = middleware.nobody_enters if pages is None else pages.lets_in

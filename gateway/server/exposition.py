@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from gateway.clock import kernel_state
 from gateway.driver.worker import HUNG
 from gateway.errors import GatewayError, Unauthorized
+from gateway.fleet.outages import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.log import register_secret
 from gateway.metrics import Metrics
@@ -82,7 +83,13 @@ def configuration_hash(settings: Settings) -> str:
 
 @asynccontextmanager
 async def monitoring(
-    settings: Settings, context: ssl.SSLContext, metrics: Metrics, registry: Registry, token: Token
+    settings: Settings,
+    context: ssl.SSLContext,
+    metrics: Metrics,
+    registry: Registry,
+    token: Token,
+    *,
+    outages: OutageLog,
 ) -> AsyncIterator[int | None]:
     """Serve /metrics, /healthz and /readyz on a port of their own; gives the port, None when there is none.
 
@@ -93,7 +100,7 @@ async def monitoring(
         return
     plain = settings.metrics_listen == "plain"
     app = web.Application(middlewares=[] if plain else [_guarded(_token(settings, token), metrics)])
-    app.add_routes(Status(metrics, registry).routes(with_metrics=True))
+    app.add_routes(Status(metrics, registry, outages).routes(with_metrics=True))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.fleet.outages import CRASHED, STOPPED
-from gateway.fleet.readiness import ABSENT, REASONS
+from gateway.fleet.readiness import ABSENT, TEXTS
 from gateway.server.language import Language
 
 _GERMAN = {
@@ -30,8 +30,7 @@ _GERMAN = {
     CRASHED: "das Gateway lief nicht (Absturz oder Stromausfall)",
 }
 _ENGLISH = {
-    **REASONS,
-    ABSENT: "the TSE is missing since the gateway was started",
+    **TEXTS,
     STOPPED: "the gateway was stopped",
     CRASHED: "the gateway did not run (crash or power cut)",
 }

@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from gateway.fleet.readiness import REASONS, lack
+from gateway.fleet.outages import OutageLog
+from gateway.fleet.readiness import ABSENT, TEXTS, lack
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
 from gateway.server import answers
@@ -16,9 +17,10 @@ _COMPRESSED_ELSEWHERE = 4096  # bytes; a longer body is compressed in a thread o
 class Status:
     """Handlers that never touch a TSE, so that looking often costs no till any time."""
 
-    def __init__(self, metrics: Metrics, registry: Registry) -> None:
+    def __init__(self, metrics: Metrics, registry: Registry, outages: OutageLog | None = None) -> None:
         self._metrics = metrics
         self._registry = registry
+        self._outages = outages
 
     def routes(self, *, with_metrics: bool) -> list[web.RouteDef]:
         """All of them; what only tells of health is open to everybody."""
@@ -31,7 +33,10 @@ class Status:
 
     async def ready(self, _: web.Request) -> web.Response:
         """Can a TSE sign now? If not, 503 and why; restarting the gateway would not help."""
-        tses = [{"serial": device.serial, **_state(lack(device))} for device in self._registry.devices()]
+        lacks = {device.serial: lack(device) for device in self._registry.devices()}
+        if self._outages is not None:
+            lacks |= dict.fromkeys(self._outages.missing(lacks), ABSENT)
+        tses = [{"serial": serial, **_state(reason)} for serial, reason in lacks.items()]
         ready = not self._registry.draining and any(tse["ready"] for tse in tses)
         reason = "the gateway stops" if self._registry.draining else "" if tses else "no TSE was found"
         answer = answers.ok_json({"ready": ready, "reason": reason, "tses": tses})
@@ -51,4 +56,4 @@ class Status:
 
 
 def _state(reason: str) -> dict[str, object]:
-    return {"ready": not reason, "code": reason, "reason": REASONS.get(reason, "")}
+    return {"ready": not reason, "code": reason, "reason": TEXTS.get(reason, "")}

@@ -94,6 +94,18 @@ async def test_open_metrics_leads_from_a_slow_request_to_its_log_lines(tmp_path:
         assert {"request_id": "till-7"} in [exemplar.labels for exemplar in found if exemplar]
 
 
+async def test_open_metrics_leads_from_a_slow_command_to_the_request_that_sent_it(tmp_path: Path) -> None:
+    async with monitored(tmp_path, metrics_listen="plain") as gateway:
+        device = gateway.registry.devices()[0]
+        await set_up(device.command, gateway.simulators[0].serial)
+        headers = {"X-Request-ID": "till-8", "Authorization": f"Bearer {TOKEN}"}
+        assert (await ask(gateway, f"/api/v1/tses/{device.serial}/health", port=gateway.port, **headers))[0] == 200
+        _, text = await ask(gateway, "/metrics", Accept="application/openmetrics-text")
+        for name in ("tse_command_duration_seconds", "tse_gateway_lock_wait_seconds", "tse_queue_wait_seconds"):
+            lines = [line for line in text.splitlines() if line.startswith(f"{name}_bucket") and "till-8" in line]
+            assert lines, name
+
+
 async def test_a_gateway_with_a_tse_that_signs_is_ready(tmp_path: Path) -> None:
     async with monitored(tmp_path) as gateway:
         device = gateway.registry.devices()[0]
@@ -172,6 +184,9 @@ async def test_a_tse_that_is_away_when_the_gateway_starts_again_is_down(tmp_path
         assert f'tse_up{{serial="{serial}"}} 0.0\n' in text
         assert f'tse_not_ready{{reason="absent",serial="{serial}"}} 1.0\n' in text
         assert "tse_gateway_tses 0.0\n" in text
+        _, ready = await ask(gateway, "/readyz")
+        (told,) = json.loads(ready)["tses"]
+        assert (told["serial"], told["ready"], told["code"]) == (serial, False, "absent")
 
 
 async def test_each_till_has_series_of_its_own_if_that_is_wanted(tmp_path: Path) -> None:
