@@ -24,6 +24,7 @@ from gateway.fleet.opening import Opening, T
 from gateway.fleet.passage import Call, Passage
 from gateway.fleet.witness import Witness
 from gateway.metrics import Metrics
+from gateway.tse.commands import DeleteStoredData, FactoryReset
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.unfinished import UNDO, Work
@@ -34,6 +35,7 @@ _LOOK_AGAIN = 0.1  # seconds between looks at broken connections, only while som
 
 
 UNPLUGGED = "unplugged"
+_EMPTY_THE_STORE = {bytes([command.opcode]) for command in (DeleteStoredData, FactoryReset)}
 
 
 def new_session() -> int:
@@ -87,7 +89,19 @@ class Device:
             LockRefused: others held it all the time.
             DeviceGone: the TSE failed (at once, or while waiting).
         """
-        ticket = self._lock.join(holder, self._clock())
+        return await self._lent(self._lock.join(holder, self._clock()), wait)
+
+    async def regain(self, session: int, holder: Holder, wait: float) -> None:
+        """Get the lock back if the lease of `session` stepped aside; else nothing is to be done.
+
+        Raises:
+            LockRefused: others held it for `wait` seconds.
+        """
+        if self._lock.is_aside(session):
+            with self.entered(session, holder, reading=True) as lease:
+                await self._lent(self._lock.join(holder, self._clock(), lease), wait)
+
+    async def _lent(self, ticket: Ticket, wait: float) -> Lease:
         try:
             with self._metrics.locks.waiting(self.serial):
                 async with asyncio.timeout(wait):
@@ -117,8 +131,8 @@ class Device:
         self._clear_up(lease)
 
     @contextmanager
-    def entered(self, session: int, holder: Holder) -> Iterator[Lease]:
-        """A request of the holder is being done; its lease cannot lapse meanwhile.
+    def entered(self, session: int, holder: Holder, *, reading: bool = False) -> Iterator[Lease]:
+        """A request of the holder is being done; its lease cannot lapse meanwhile. `reading` changes nothing.
 
         Raises:
             DeviceGone: the TSE failed and is not back yet.
@@ -126,7 +140,7 @@ class Device:
         """
         if self.failed.is_set():
             raise DeviceGone(self.reason)
-        lease = self._lock.enter(session, holder, self._clock())
+        lease = self._lock.enter(session, holder, self._clock(), reading=reading)
         try:
             yield lease
         finally:
@@ -199,6 +213,8 @@ class Device:
         tells what became of it; if it did not sign, or cannot tell soon, the error stands.
         """
         call = Call(command, lease, self._clock())
+        if command[:1] in _EMPTY_THE_STORE:
+            self._ended(self._lock.end_aside())
         try:
             return await self.run(lambda driver: self._passage.through(driver, call))
         except (DeviceError, ProtocolError):
@@ -210,7 +226,7 @@ class Device:
     @property
     def idle(self) -> bool:
         """Nobody holds it or waits for it, and nothing runs."""
-        return not (self._lock.lease or self._lock.waiting or self._tasks or self._opening.busy)
+        return not (self._lock.held or self._lock.waiting or self._tasks or self._opening.busy)
 
     @property
     def quiet_for(self) -> float:
@@ -329,10 +345,12 @@ class Device:
     def _end(self, reason: str, code: str) -> None:
         self._opening.end(reason, code)
         self._metrics.tses.lost(self.serial, code)
-        lease = self._lock.revoke()
-        if lease is not None:
-            self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
+        self._ended(self._lock.revoke())
         self._wake()
+
+    def _ended(self, leases: list[Lease]) -> None:
+        for lease in leases:
+            self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
 
     def _learn(self, sector: bytes) -> None:
         try:

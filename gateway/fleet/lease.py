@@ -4,6 +4,10 @@ A lock request joins a queue, first come first served. The holder of the lease m
 silent for `idle` seconds. A holder whose connection broke has `orphaned` seconds to come
 back on a new one; if it never used its session, the answer to its lock request was most
 likely lost and it is asking again already, so it gets only `unused` seconds.
+
+Whoever does nothing but read the store, as for an export, steps aside as soon as others wait: it
+reads on, in turn with them, and sees the store as long as it was when it was told its length. When
+it wants to do more, it gets the lock back first. So an export of minutes keeps no till from selling.
 """
 
 from collections import deque
@@ -13,9 +17,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.errors import InvalidSession
+from gateway.tse.sectors import SECTOR
 from gateway.tse.unfinished import Work
 
 UNUSED_GRACE = 0.5
+_READS = 2  # of the store in a row, before somebody is taken for a reader
 _ENDED_KEPT = 4096  # sessions
 
 
@@ -37,11 +43,12 @@ class Lapse(StrEnum):
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A place in the queue; `late` came when the lock was lent to nobody new any more."""
+    """A place in the queue; `late` came when the lock was lent to nobody new any more. `back` stepped aside before."""
 
     holder: Holder
     since: float
     late: bool = False
+    back: "Lease | None" = None
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -56,6 +63,25 @@ class Lease:
     running: int = 0
     broken_since: float | None = None
     unfinished: set[Work] = field(default_factory=set)
+    length: int | None = None  # of the store in blocks, as the holder was told and as it was never changed since
+    reads: int = 0
+    acted: bool = False
+    stepped_aside: bool = False
+
+    def acts(self) -> None:
+        """It does more than reading from now on."""
+        self.acted, self.length = True, None
+
+    @property
+    def only_reads(self) -> bool:
+        """May others do something meanwhile?"""
+        return not self.acted and self.length is not None and self.reads >= _READS and not self.unfinished
+
+    def as_it_was(self, block: int, data: bytes) -> bytes:
+        """Blocks from `block` on, without what others have appended since the holder was told the length."""
+        if not self.stepped_aside or self.length is None:
+            return data
+        return data[: max(0, self.length - block) * SECTOR].ljust(len(data), b"\0")
 
 
 class LockQueue:
@@ -68,6 +94,7 @@ class LockQueue:
         self._waiting: deque[Ticket] = deque()
         self._ended: deque[int] = deque(maxlen=_ENDED_KEPT)
         self._closed = False
+        self._aside: dict[int, Lease] = {}
         self.lease: Lease | None = None
 
     @property
@@ -76,19 +103,31 @@ class LockQueue:
         return len(self._waiting)
 
     @property
+    def held(self) -> bool:
+        """Does anybody have a lease, even if it stepped aside?"""
+        return self.lease is not None or bool(self._aside)
+
+    @property
     def wanted(self) -> bool:
         """Does anybody hold the lock, or wait who will still get it?"""
-        return self.lease is not None or any(not it.late and it.holder.alive for it in self._waiting)
+        return self.held or any(not it.late and it.holder.alive for it in self._waiting)
 
     def close(self) -> None:
         """Lend to nobody who joins from now on."""
         self._closed = True
 
-    def join(self, holder: Holder, now: float) -> Ticket:
-        """Take the last place in the queue."""
-        ticket = Ticket(holder, now, self._closed)
-        self._waiting.append(ticket)
+    def join(self, holder: Holder, now: float, back: Lease | None = None) -> Ticket:
+        """Take the last place in the queue; the first, to get `back` a lease that stepped aside."""
+        ticket = Ticket(holder, now, self._closed and back is None, back)
+        if back is None:
+            self._waiting.append(ticket)
+        else:
+            self._waiting.appendleft(ticket)
         return ticket
+
+    def is_aside(self, session: int) -> bool:
+        """Has its lease stepped aside?"""
+        return session in self._aside
 
     def leave(self, ticket: Ticket) -> None:
         """Give the place up; harmless when it is gone already."""
@@ -97,21 +136,32 @@ class LockQueue:
 
     def grant(self, ticket: Ticket, now: float) -> Lease | None:
         """The lease, if the lock is free and everybody alive before this ticket was served."""
+        if ticket.back is not None and ticket.back is self.lease:  # a request that was sent twice got it back
+            return self.lease
         while self._waiting and not self._waiting[0].holder.alive:
             self._waiting.popleft()
-        if self.lease is not None or ticket.late or not self._waiting or self._waiting[0] is not ticket:
+        if ticket.late or not self._waiting or self._waiting[0] is not ticket:
+            return None
+        if self.lease is not None and self.lease.only_reads:
+            self.lease.stepped_aside = True
+            self._aside[self.lease.session] = self.lease
+            self.lease = None
+        if self.lease is not None:
             return None
         self._waiting.popleft()
-        self.lease = Lease(self._new_session(), ticket.holder, now, now)
+        self.lease = Lease(self._new_session(), ticket.holder, now, now) if ticket.back is None else ticket.back
+        self._aside.pop(self.lease.session, None)
         return self.lease
 
-    def enter(self, session: int, holder: Holder, now: float) -> Lease:
+    def enter(self, session: int, holder: Holder, now: float, *, reading: bool = False) -> Lease:
         """The holder begins a request, perhaps on a new connection; `exit` must follow.
 
         Raises:
-            InvalidSession: nobody, or somebody else, holds the lock.
+            InvalidSession: nobody, or somebody else, holds the lock. Who stepped aside holds it for `reading` only.
         """
         lease = self._lease_of(session)
+        if not reading and lease is not self.lease:
+            raise InvalidSession("the lock has stepped aside: get it back first")
         lease.holder, lease.touched, lease.used, lease.broken_since = holder, now, True, None
         lease.running += 1
         return lease
@@ -133,14 +183,21 @@ class LockQueue:
         """Was this the session of a lease that has ended, in whatever way?"""
         return session in self._ended
 
-    def revoke(self) -> Lease | None:
-        """End the lease, whoever has it: the TSE behind it is gone."""
-        return None if self.lease is None else self._end(self.lease)
+    def revoke(self) -> list[Lease]:
+        """End the lease, whoever has it, and those that stepped aside: the TSE behind them is gone."""
+        return [*([] if self.lease is None else [self._end(self.lease)]), *self.end_aside()]
+
+    def end_aside(self) -> list[Lease]:
+        """End those that stepped aside: what they read will not be there any more."""
+        return [self._end(lease) for lease in list(self._aside.values())]
 
     def lapse(self, now: float) -> tuple[Lease, Lapse] | None:
         """End a lease whose time is over, and tell why."""
-        lease = self.lease
-        if lease is None or lease.running:
+        leases = [*([] if self.lease is None else [self.lease]), *self._aside.values()]
+        return next(filter(None, (self._lapsed(lease, now) for lease in leases)), None)
+
+    def _lapsed(self, lease: Lease, now: float) -> tuple[Lease, Lapse] | None:
+        if lease.running:
             return None
         if lease.holder.alive:
             lease.broken_since = None
@@ -152,7 +209,8 @@ class LockQueue:
         return self._end(lease), reason
 
     def _end(self, lease: Lease) -> Lease:
-        self.lease = None
+        if self._aside.pop(lease.session, None) is None:
+            self.lease = None
         self._ended.append(lease.session)
         return lease
 
@@ -165,6 +223,8 @@ class LockQueue:
         return None
 
     def _lease_of(self, session: int) -> Lease:
-        if self.lease is None or self.lease.session != session:
+        if self.lease is not None and self.lease.session == session:
+            return self.lease
+        if session not in self._aside:
             raise InvalidSession("the session is unknown or its lock has lapsed: lock the TSE again")
-        return self.lease
+        return self._aside[session]

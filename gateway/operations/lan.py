@@ -26,6 +26,7 @@ from gateway.fleet.lease import Lease
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart
+from gateway.tse.info import TseInfo
 from gateway.tse.results import Result, explain
 from gateway.tse.sectors import MAX_COMMAND, SECTOR
 
@@ -95,15 +96,19 @@ class LanTse:
     async def read_info(self, serial: str, session: int, connection: Connection) -> bytes:
         """The 512 bytes of the info sector."""
         device = self._registry.find(serial)
-        with device.entered(session, connection):
-            return await device.read_info()
+        with device.entered(session, connection, reading=True) as lease:
+            sector = await device.read_info()
+            lease.length = None if lease.acted else TseInfo.decode(sector).used_blocks or None  # 0: not told
+            return sector
 
     async def read_store(self, serial: str, session: int, block: int, count: int, connection: Connection) -> bytes:
         """`count` blocks of the store from `block`."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
-        with device.entered(session, connection):
-            return await device.read_store(block, count)
+        with device.entered(session, connection, reading=True) as lease:
+            data = await device.read_store(block, count)
+            lease.reads += 1
+            return lease.as_it_was(block, data)
 
     async def send_command(self, serial: str, session: int, command: bytes, connection: Connection) -> bytes:
         """The data of the response to `command`; carried out once, however often it is sent."""
@@ -147,7 +152,9 @@ class LanTse:
             self._metrics.requests.replayed(device.serial, "resent")
             ended.connection = connection
             return await asyncio.shield(ended.answer)
+        await device.regain(session, connection, self._lock_wait)
         with device.entered(session, connection) as lease:
+            lease.acts()
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:
                 self._metrics.requests.replayed(device.serial, "resent")

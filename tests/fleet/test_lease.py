@@ -8,6 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from gateway.errors import InvalidSession
 from gateway.fleet.lease import UNUSED_GRACE, Lapse, Lease, LockQueue, Ticket
+from gateway.tse.unfinished import Work
 
 
 class Till:
@@ -127,10 +128,86 @@ def test_a_connection_that_lives_again_starts_its_grace_afresh() -> None:
 def test_a_revoked_lease_is_gone() -> None:
     lock = lock_queue()
     lease = hold(lock, Till())
-    assert lock.revoke() is lease
-    assert lock.revoke() is None
+    assert lock.revoke() == [lease]
+    assert lock.revoke() == []
     with pytest.raises(InvalidSession):
         lock.release(lease.session)
+
+
+def reading(lock: LockQueue, till: Till) -> Lease:
+    """The lease of somebody who exports a store of ten blocks."""
+    lease = hold(lock, till)
+    lease.length, lease.reads = 10, 2
+    return lease
+
+
+def test_a_reader_steps_aside_reads_on_and_gets_the_lock_back_before_others() -> None:
+    lock, reader = lock_queue(), Till()
+    lease = reading(lock, reader)
+    seller = hold(lock, Till(), 1)
+    next_one = lock.join(Till(), 2)
+    assert lock.enter(lease.session, reader, 3, reading=True) is lease
+    lock.exit(lease, 3)
+    with pytest.raises(InvalidSession):
+        lock.enter(lease.session, reader, 3)
+    back = lock.join(reader, 4, lease)
+    assert lock.grant(back, 5) is None
+    lock.release(seller.session)
+    assert lock.grant(next_one, 6) is None
+    assert lock.grant(back, 6) is lease is lock.lease
+    lease.acts()
+    assert lock.grant(next_one, 7) is None  # who does more than reading is not passed any more
+    lock.release(lease.session)
+    assert lock.grant(next_one, 8) is lock.lease
+
+
+def test_a_reader_sees_the_store_as_long_as_it_was() -> None:
+    lock = lock_queue()
+    lease = reading(lock, Till())
+    assert lease.as_it_was(9, b"x" * 1024) == b"x" * 1024  # nobody has appended anything
+    hold(lock, Till(), 1)
+    assert lease.as_it_was(9, b"x" * 1024) == b"x" * 512 + bytes(512)
+    assert lease.as_it_was(11, b"x" * 512) == bytes(512)
+    lease.acts()
+    assert lease.as_it_was(9, b"x" * 1024) == b"x" * 1024
+
+
+def test_who_has_done_more_than_reading_holds_the_lock_for_itself() -> None:
+    for change in ("acted", "unfinished", "length", "reads"):
+        lock = lock_queue()
+        lease = reading(lock, Till())
+        match change:
+            case "acted":
+                lease.acts()
+            case "unfinished":
+                lease.unfinished.add(Work.IMPORT)
+            case "length":
+                lease.length = None
+            case _:
+                lease.reads = 1
+        assert lock.grant(lock.join(Till(), 1), 1) is None
+
+
+def test_a_reader_that_stepped_aside_lapses_and_is_revoked_like_others() -> None:
+    lock, reader = lock_queue(), Till()
+    lease = reading(lock, reader)
+    seller = hold(lock, Till(), 1)
+    reader.alive = False
+    assert lock.lapse(2) is None
+    assert lock.lapse(2 + UNUSED_GRACE) == (lease, Lapse.ORPHANED)
+    assert lock.lease is seller
+    again = reading_behind(lock, seller)
+    assert {item.session for item in lock.revoke()} == {again.session, seller.session}
+    assert not lock.held
+
+
+def reading_behind(lock: LockQueue, seller: Lease) -> Lease:
+    """Somebody who reads and has stepped aside for `seller`, who comes again."""
+    lock.release(seller.session)
+    lease = reading(lock, Till())
+    back = lock.join(seller.holder, 5, seller)
+    assert lock.grant(back, 5) is seller
+    return lease
 
 
 class LockMachine(RuleBasedStateMachine):

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.tse.commands import Event
-from tests.lan_client import LanClient
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, User
+from gateway.tse.info import TseInfo
+from gateway.tse.results import Result
+from tests.lan_client import LanClient, LanError
 from tests.server.api import RECEIPT, Api, api_of, make_ready
 from tests.server.shop import TOKEN, Served, serve, settings_for, until
-from tests.support import CLIENT, export, receipt
+from tests.support import ADMIN_PIN, CLIENT, export, receipt
 
 
 @pytest.fixture
@@ -79,3 +81,75 @@ async def test_while_an_export_runs_tills_sell(api: Api) -> None:
         begin = await answer.content.readexactly(512)
         assert (await api.post("/sign", RECEIPT)).status == 200
         assert begin + await answer.read() == whole
+
+
+async def test_while_a_client_of_the_lan_exports_under_its_lock_tills_of_both_kinds_sell(
+    api: Api, lan: LanClient
+) -> None:
+    """As the vendor's library exports: under one lock, by a length that it was told at the beginning."""
+    device = api.served.registry.devices()[0]
+    for _ in range(40):
+        await receipt(device.command, device, data=b"x" * 3000)
+    before = await export(device)
+    other = LanClient(api.served.port, TOKEN)
+    await other.select()
+    exported = b""
+    async with lan.locked():
+        await lan.read_info()
+        blocks = TseInfo.decode(await lan.read_info()).used_blocks + 2
+        for number, first in enumerate(range(0, blocks, 32)):
+            exported += await lan.read_store(first, min(32, blocks - first))
+            if number == 2:
+                assert (await api.post("/sign", RECEIPT)).status == 200
+            if number == 3:
+                async with other.locked():
+                    started = await other.sign(Event.START, CLIENT, 0, b"", b"")
+                    exported += await lan.read_store(first + 32, 32)
+                    await other.sign(Event.FINISH, CLIENT, started.transaction_number, b"", b"x")
+                exported = exported[: -32 * 512]
+        await lan.send_command(AcknowledgeExport(blocks * 512).encode())
+    await other.close()
+    assert exported == before
+    async with lan.locked():
+        await lan.send_command(Login(User.ADMIN, ADMIN_PIN).encode())
+        with pytest.raises(LanError) as refused:  # what was sold meanwhile is not exported yet
+            await lan.send_command(DeleteStoredData().encode())
+        assert refused.value.number in {Result.UNACKNOWLEDGED_DATA, Result.TSE_HAS_OPEN_TRANSACTIONS}
+
+
+async def test_a_reader_that_wants_to_sign_waits_until_the_till_before_it_is_done(api: Api, lan: LanClient) -> None:
+    other = LanClient(api.served.port, TOKEN)
+    await other.select()
+    async with lan.locked():
+        await lan.read_info()
+        for block in range(2):
+            await lan.read_store(block, 1)
+        async with other.locked():
+            signing = asyncio.create_task(lan.sign(Event.START, CLIENT, 0, b"", b""))
+            first = await other.sign(Event.START, CLIENT, 0, b"", b"")
+            assert not signing.done()
+        assert (await signing).transaction_number == first.transaction_number + 1
+    await other.close()
+
+
+async def test_who_reads_what_is_deleted_is_told(api: Api, lan: LanClient) -> None:
+    device = api.served.registry.devices()[0]
+    async with lan.locked():
+        await lan.read_info()
+        for block in range(2):
+            await lan.read_store(block, 1)
+        other = LanClient(api.served.port, TOKEN)
+        await other.select()
+        async with other.locked():
+            await other.send_command(Login(User.ADMIN, ADMIN_PIN).encode())
+            await other.send_command(AcknowledgeExport((await _used(other)) * 512 + 1024).encode())
+            await other.send_command(DeleteStoredData().encode())
+        with pytest.raises(LanError) as over:
+            await lan.read_store(2, 1)
+        assert over.value.number == 22
+    await other.close()
+    assert device.lease is None
+
+
+async def _used(lan: LanClient) -> int:
+    return TseInfo.decode(await lan.read_info()).used_blocks

@@ -1,0 +1,47 @@
+"""A simulated TSE with as many signed messages as fill its store up to a size; the messages are few and long."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.driver.block import BlockDriver
+from gateway.simulator.core import Core
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.socket import Socket
+from gateway.simulator.state import State
+from gateway.tse.logmessage import Draft
+from gateway.tse.sectors import SECTOR
+from tests.support import CLIENT, NOW, set_up
+
+_LONG = 1 << 20  # bytes of process data; a chunk of an export is a sixteenth of it
+
+
+async def filled(directory: Path, size: int) -> str:
+    """Make a TSE in `directory` whose store has at least `size` bytes; its serial."""
+    tse = SimulatedTse.create(directory, durable=False)
+    driver = BlockDriver(Socket(tse))
+    await set_up(driver.send_command, tse.serial)
+    core = tse._core
+    state = core.state
+    while state.used_blocks * SECTOR < size:
+        state = _receipt(core, state)
+    core.commit(state)
+    await driver.close()
+    tse.close()
+    return tse.serial.hex().upper()
+
+
+def _receipt(core: Core, state: State) -> State:
+    number = state.transaction_number + 1
+    for operation, data in (("StartTransaction", b""), ("FinishTransaction", number.to_bytes(4, "big") * (_LONG // 4))):
+        draft = Draft.transaction(
+            operation=operation,
+            client_id=CLIENT,
+            process_data=data,
+            process_type=b"SonstigerVorgang",
+            number=number,
+            serial=core.key.serial,
+            counter=state.signature_counter + 1,
+            unix_time=NOW,
+        )
+        state = core.with_log(state, draft.sealed(core.key.sign(draft.to_be_signed)), NOW)
+    return replace(state, transaction_number=number)
