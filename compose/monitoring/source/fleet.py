@@ -29,6 +29,8 @@ def fleet() -> dashboard.Dashboard:
 
 
 def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
+    down = f'tse_up{{{_AT}}} == 0 unless on (instance, serial) tse_state{{state="initialized"}} == 0'
+    lacking = f'tse_not_ready{{{_AT}, reason!~"not_set_up|decommissioned"}} == 1'
     soon = f"count(tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time() < 90 * {_DAY}) or vector(0)"
     return (
         made.with_row(dashboard.Row("Now"))
@@ -46,13 +48,13 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
         )
         .with_panel(number("TSEs", "That the gateways know", f"count(tse_up{{{_AT}}}) or vector(0)", "none", GOOD))
         .with_panel(
-            number("TSEs down", "Unplugged or not answering", f"count(tse_up{{{_AT}}} == 0) or vector(0)", "none", NO)
+            number("TSEs down", "In service, but unplugged or not answering", f"count({down}) or vector(0)", "none", NO)
         )
         .with_panel(
             number(
                 "TSEs that cannot sign",
-                "For whatever reason",
-                f"count(tse_ready{{{_AT}}} == 0) or vector(0)",
+                "In service, for whatever reason",
+                f"count({lacking}) or vector(0)",
                 "none",
                 NO,
             )
@@ -71,8 +73,8 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
         .with_panel(
             listing(
                 "Who cannot sign, and why",
-                "Empty when all can",
-                f"tse_not_ready{{{_AT}}} == 1",
+                "TSEs in service; empty when all can",
+                lacking,
                 "Value",
                 span=8,
             )

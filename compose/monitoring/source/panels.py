@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
+    DashboardLinkType,
     DataSourceRef,
     DataTransformerConfig,
     DynamicConfigValue,
@@ -52,6 +53,14 @@ def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
         .time("now-24h", "now")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
+        .link(
+            dashboard.DashboardLink("TSE dashboards")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags(["tse"])
+            .as_dropdown(False)
+            .include_vars(True)
+            .keep_time(True)
+        )
         .readonly()
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
         .with_variable(variable("site", "Site", "label_values(tse_gateway_build_info, site)"))
@@ -141,7 +150,7 @@ def curve(
 
 
 def overview(
-    title: str, text: str, *columns: tuple[str, str, str, Steps], by: str = "serial", height: int = 9
+    title: str, text: str, *columns: tuple[str, str, str, Steps], by: str = "serial", height: int = 14
 ) -> table.Panel:
     """A row for each value of `by`; a column is its title, query, unit, thresholds; one without title adds labels."""
     panel = table.Panel().title(title).description(text).datasource(SOURCE).height(height).span(24)

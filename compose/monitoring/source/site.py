@@ -38,7 +38,9 @@ def _signing(made: dashboard.Dashboard) -> dashboard.Dashboard:
         made.with_row(dashboard.Row("Can tills sign?"))
         .with_panel(alerts(_OF))
         .with_panel(answer("Can sign", "Each TSE: would a signature work now?", f"tse_ready{{{_TSE}}}", _SHORT, span=6))
-        .with_panel(answer("Attached", "Each TSE: is it there and answering?", f"tse_up{{{_TSE}}}", _SHORT, span=6))
+        .with_panel(
+            answer("Answers", "Each TSE: is it plugged in, and does it answer?", f"tse_up{{{_TSE}}}", _SHORT, span=6)
+        )
         .with_panel(
             listing(
                 "Why not",
