@@ -4,13 +4,13 @@
 What merely is (a TSE's state, how full it is) stands in `gateway.fleet.measures` and `gateway.server.exposition`.
 """
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client import disable_created_metrics
 
 from gateway.metrics.clients import Clients
 from gateway.metrics.host import Host
 from gateway.metrics.locks import Locks
 from gateway.metrics.requests import Requests
-from gateway.metrics.scrape import Scrape
+from gateway.metrics.scrape import Scrape, SeriesRegistry
 from gateway.metrics.series import Series
 from gateway.metrics.signatures import Signatures
 from gateway.metrics.tses import Tses
@@ -20,8 +20,8 @@ from gateway.metrics.upkeep import Upkeep
 class Metrics:
     """The series of one gateway by subject, in a registry of their own; `clients` are counted one by one if wanted."""
 
-    def __init__(self, registry: CollectorRegistry | None = None, *, site: str = "", clients: bool = False) -> None:
-        self.registry = registry if registry is not None else CollectorRegistry()
+    def __init__(self, *, site: str = "", clients: bool = False) -> None:
+        self.registry = SeriesRegistry()
         self._site = site
         # Without this each counter would bring one gauge more, which no dashboard reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]

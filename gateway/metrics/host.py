@@ -12,9 +12,12 @@ class Host:
         self._clock_fit = make.gauge("tse_gateway_clock_fit", "1 if TSEs may be given our time", "source")
         self._clock_offset = make.gauge("tse_gateway_clock_offset_seconds", "What our clock lacks; NaN if unknown")
         self._clock_offset.set(float("nan"))
+        self._source: str | None = None
 
     def clock(self, fit: bool, source: str, offset: float | None) -> None:
         """Whether TSEs may be given our time; `offset` in seconds, if it is known."""
-        self._clock_fit.clear()
         self._clock_fit.labels(source).set(fit)
+        if self._source not in {None, source}:
+            self._clock_fit.remove(self._source)
+        self._source = source
         self._clock_offset.set(float("nan") if offset is None else offset)
