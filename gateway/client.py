@@ -84,18 +84,25 @@ class Api:
                     raise await _refusal(answer)
                 yield answer
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})") from None
+            raise self._broken_off(error) from None
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> Any:
         """What /readyz says, whatever its status is."""
-        async with self._session.get("/readyz") as answer:
-            found: dict[str, Any] = await answer.json(content_type=None)
-            return found
+        return json.loads(await self._text("/readyz"))
 
     async def metrics(self) -> str:
         """What Prometheus would read."""
-        async with self._session.get("/metrics") as answer:
-            return await answer.text() if answer.ok else ""
+        return await self._text("/metrics")
+
+    async def _text(self, path: str) -> str:
+        try:
+            async with self._session.get(path) as answer:
+                return await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._broken_off(error) from None
+
+    def _broken_off(self, error: Exception) -> NoGateway:
+        return NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})")
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:
@@ -104,7 +111,7 @@ class Api:
                     raise await _refusal(answer)
                 return await answer.json() if answer.content_type == "application/json" else await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})") from None
+            raise self._broken_off(error) from None
 
 
 @asynccontextmanager

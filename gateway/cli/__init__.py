@@ -4,6 +4,7 @@ Exit status: 0 done, 1 it failed or was refused (one line on standard error says
 `doctor` tell by it how bad it is: 0 in order, 1 warnings, 2 errors.
 """
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ _PROBES = {("healthcheck",): "/healthz", ("healthcheck", "--ready"): "/readyz"}
 
 def main() -> None:
     """Entry point: what went wrong on purpose is one line and exit status 1, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no arrows must not end a command
     try:
         if not _probed(sys.argv[1:], os.environ):
             from gateway.cli.commands import app

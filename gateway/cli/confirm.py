@@ -20,9 +20,17 @@ _STOPPED = Words("nothing was done", "es wurde nichts getan")
 
 
 async def confirmed(
-    cli: "Cli", api: "Api", base: str, action: str, body: dict[str, Any], *, title: Words, yes: bool = False
+    cli: "Cli",
+    api: "Api",
+    base: str,
+    action: str,
+    body: dict[str, Any],
+    *,
+    title: Words,
+    seconds: float,
+    yes: bool = False,
 ) -> Any:
-    """Do `action` (also the end of its path, with hyphens) after its consequence was confirmed.
+    """Do `action` (also the end of its path, with hyphens), which takes about `seconds`, once it was confirmed.
 
     Raises:
         ConfigurationError: it was not; nothing was done.
@@ -36,5 +44,5 @@ async def confirmed(
             raise ConfigurationError(cli.words(_STOPPED))
         # What was asked for may have waited too long for a person to read it.
         asked = await api.post(f"{base}/confirmations", {"action": action})
-    with waiting(cli.words(title)):
+    async with waiting(cli.words(title), seconds):
         return await api.post(f"{base}/{action.replace('_', '-')}", {**body, "confirmation": asked["token"]})

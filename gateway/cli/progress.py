@@ -1,7 +1,8 @@
 """What a person sees while something takes its time; nothing when standard error is no terminal."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -17,13 +18,26 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+_TICK = 0.2
 
-@contextmanager
-def waiting(title: str) -> Iterator[None]:
-    """For what does not tell how far it is."""
-    with _bar(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
-        bar.add_task(title, total=None)
-        yield
+
+@asynccontextmanager
+async def waiting(title: str, seconds: float) -> AsyncIterator[None]:
+    """For what does not tell how far it is, and takes about so long."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with _bar(*columns, TextColumn("/"), TimeRemainingColumn()) as bar:
+        task = bar.add_task(title, total=seconds)
+        ticking = asyncio.create_task(_tick(bar, task))
+        try:
+            yield
+        finally:
+            ticking.cancel()
+
+
+async def _tick(bar: Progress, task: TaskID) -> None:
+    while True:
+        await asyncio.sleep(_TICK)
+        bar.advance(task, _TICK)
 
 
 class Bar:

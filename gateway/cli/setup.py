@@ -62,6 +62,7 @@ Danach: dem Gateway die TimeAdmin-PIN geben (GATEWAY_TIME_ADMIN_PIN_FILE), damit
 und die TSE dem Finanzamt melden: tse-gateway info --elster""",
 )
 _LATER = Words("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
+_SECONDS = 120.0  # two self tests
 Seed = Annotated[Path | None, secret_file("the credential seed", "TSE_CREDENTIAL_SEED_FILE")]
 
 
@@ -99,7 +100,7 @@ def setup(
             "client_ids": clients or [typer.prompt(cli.words(_CLIENT), err=True)],
             "trust_system_clock": anyway,
         }
-        await confirmed(cli, api, base, "setup", body, title=_WORKING, yes=yes)
+        await confirmed(cli, api, base, "setup", body, title=_WORKING, seconds=_SECONDS, yes=yes)
         return known
 
     known = cli.ask_tse(tse, work)

@@ -42,6 +42,7 @@ _OTHER = Words(
     "this directory is of the swap of TSE {serial}: use another --directory",
     "dieses Verzeichnis gehört zum Wechsel der TSE {serial}: ein anderes mit --directory nennen",
 )
+_SECONDS = 5.0
 Result = dict[str, Any]
 
 
@@ -130,7 +131,7 @@ class Swap:
         if (await self.api.get(self.old))["lifecycle"] == "decommissioned":
             return {}
         body = {"admin_pin": self.pin(new=False)}
-        await confirmed(self.cli, self.api, self.old, "decommission", body, title=_ENDING)
+        await confirmed(self.cli, self.api, self.old, "decommission", body, title=_ENDING, seconds=_SECONDS)
         return {}
 
     async def export_after(self) -> Result:

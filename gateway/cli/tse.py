@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gateway.client import Api
 
 _PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
+_SELF_TEST_SECONDS = 60.0  # as the vendor says: up to
 _NONE = Words("no TSE", "keine TSE")
 _HEADS = (
     Words("serial", "Seriennummer"),
@@ -105,7 +106,7 @@ def self_test(
     name = client or typer.prompt(cli.words(_CLIENT), err=True)
 
     async def work(api: "Api", base: str) -> Any:
-        with waiting(cli.words(_TESTING)):
+        async with waiting(cli.words(_TESTING), _SELF_TEST_SECONDS):
             await api.post(f"{base}/self-test", {"client_id": name})
         return await api.get(base)
 

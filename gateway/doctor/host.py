@@ -102,6 +102,7 @@ _TROUBLES = {
     ),
 }
 _CONTENT = {Verdict.DAMAGED}
+_ORDINARY = {Verdict.FOREIGN, Verdict.NO_MEDIUM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Looked:
 async def examine(host: Host) -> list[Finding]:
     """The three lowest layers."""
     looked = await _looked(host)
-    if host.elsewhere and not looked:
+    if host.elsewhere and all(item.look.verdict in _ORDINARY for item in looked):
         return [ok(layer, _USB_NOT_NEEDED, why=host.elsewhere) for layer in (Layer.USB, Layer.BLOCK, Layer.CONTENT)]
     plugged = max(_mass_storage(host.roots), sum(item.place.pluggable for item in looked))
     named = [item for item in looked if item.place.named and item.look.verdict is not Verdict.ABSENT]
@@ -148,6 +149,8 @@ def _stored(looked: Sequence[Looked], served: Collection[str]) -> Iterator[Findi
         yield unknown(Layer.CONTENT, _BELOW)
         return
     good = [item for item in looked if item.look.verdict is Verdict.TSE or item.look.serial in served]
+    if good:  # then a disk of which nobody says that it is one is none: a backup disk, the slots of a card reader
+        looked = [item for item in looked if item in good or item.place.named or item.look.serial]
     broken = [item for item in looked if item.look.verdict in _CONTENT]
     ordinary = [item for item in looked if item.look.verdict is Verdict.FOREIGN]
     troubles = list(_troubles(looked, served, *(_TROUBLES.keys() - _CONTENT)))

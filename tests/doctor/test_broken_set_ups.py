@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from gateway import app, client
 from gateway.client import Refused
@@ -22,7 +23,7 @@ from gateway.clock import Kernel
 from gateway.doctor import examination
 from gateway.doctor.examination import Machine
 from gateway.doctor.findings import Finding, Layer, Verdict, exit_status
-from gateway.settings import Settings
+from gateway.settings import Settings, UpstreamSettings
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.faults import set_fault
@@ -160,9 +161,17 @@ def an_ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
+async def test_where_no_usb_is_needed_other_disks_do_not_matter(tmp_path: Path, host: FakeHost) -> None:
+    host.plug("sda", FOREIGN_DISK, removable="1")
+    upstream = UpstreamSettings(url="https://127.0.0.1:1", token=SecretStr("x"), fingerprint="ab" * 32)
+    settings = nothing_runs(tmp_path).model_copy(update={"upstreams": (upstream,), "simulators": 0})
+    assert unwell(await examined(settings, host)) == {Layer.GATEWAY}
+
+
 async def test_a_tse_that_is_well_beside_a_disk_that_is_none(tmp_path: Path, host: FakeHost) -> None:
     host.plug("sda", tse_disk(), removable="1")
     host.plug("sdb", FOREIGN_DISK, number="8:16", bus=f"{USB}.2", removable="1")
+    host.plug("sdc", b"", number="8:32", bus=f"{USB}.3", removable="1", size="0")  # an empty slot
     found = await examined(nothing_runs(tmp_path), host)
     assert unwell(found) == {Layer.GATEWAY}
     assert serial_of(1)[:8] in next(finding.told("en") for finding in found if finding.layer is Layer.CONTENT)
