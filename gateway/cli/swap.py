@@ -67,7 +67,7 @@ def swap(
             if checklist.done(step.name):
                 cli.say(_DONE_BEFORE, title=cli.words(step.title))
                 continue
-            if step.for_living and dead:
+            if step.dead not in {None, dead}:
                 continue
             cli.say(_NEXT, title=cli.words(step.title))
             if not (yes or typer.confirm(cli.words(_DO_IT), err=True)):

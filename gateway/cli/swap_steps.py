@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +172,15 @@ class Swap:
         """What the report of its beginning asks."""
         return await self._keep(f"{self.new}/elster", "elster-new.json")
 
+    async def retire(self) -> Result:
+        """No alert tells any more that the dead one is missing."""
+        try:
+            await self.api.post(f"{self.old}/retire", {})
+        except Refused as refused:
+            if refused.http_status != HTTPStatus.NOT_FOUND:  # nobody misses it
+                raise
+        return {}
+
     # ---- below: how ---------------------------------------------------------
 
     async def _export(self, path: str, name: str) -> Result:
@@ -196,12 +206,12 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One line of the list; `for_living`: left out for a TSE that does not work any more."""
+    """One line of the list; some are for an old TSE that works, or for a dead one, only."""
 
     name: str
     title: Words
     do: Callable[[Swap], Awaitable[Result]]
-    for_living: bool = False
+    dead: bool | None = None
 
 
 STEPS = (
@@ -219,19 +229,19 @@ STEPS = (
         "deregister",
         Words("deregister all clients from the old TSE", "alle Kassen von der alten TSE abmelden"),
         Swap.deregister,
-        for_living=True,
+        dead=False,
     ),
     Step(
         "decommission",
         Words("take the old TSE out of service, for good", "die alte TSE endgültig außer Betrieb nehmen"),
         Swap.decommission,
-        for_living=True,
+        dead=False,
     ),
     Step(
         "export_after",
         Words("export the old TSE a last time and verify it", "die alte TSE ein letztes Mal exportieren und prüfen"),
         Swap.export_after,
-        for_living=True,
+        dead=False,
     ),
     Step(
         "find_new",
@@ -247,5 +257,11 @@ STEPS = (
         "elster_new",
         Words("write down the new TSE's data for ELSTER", "die Angaben der neuen TSE für ELSTER festhalten"),
         Swap.elster_new,
+    ),
+    Step(
+        "retire",
+        Words("miss the old TSE no longer", "die alte TSE nicht mehr vermissen"),
+        Swap.retire,
+        dead=True,
     ),
 )

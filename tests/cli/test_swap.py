@@ -87,7 +87,10 @@ def test_a_dead_tse_is_replaced_by_what_its_archive_holds(two: Running) -> None:
     assert done.status == 0, done.err
     assert verify_files(["tse-swap/old.tar"], complete=True) == 0
     assert json.loads(Path("tse-swap/elster-old.json").read_text())["tse_serial"] == two.serial
-    assert "decommission" not in json.loads(Path("tse-swap/swap.json").read_text())["steps"]
+    steps = json.loads(Path("tse-swap/swap.json").read_text())["steps"]
+    assert "decommission" not in steps
+    assert "retire" in steps
+    assert [tse["serial"] for tse in json.loads(two.call("devices --json").out)] == [fresh(two)]
 
 
 async def _die(gateway: Gateway) -> None:

@@ -51,28 +51,39 @@ def at_a_terminal(line: str, shop: Running, typed: str = "", **environment: str)
     ours, theirs = pty.openpty()
     settings = {"TERM": "xterm-256color", "COLUMNS": "160", **shop.environment, **environment}
     plain = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR"}}
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "gateway", *line.split()],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env=plain | settings | {"PYTHONPATH": str(Path(__file__).parents[2])},
         start_new_session=True,
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:  # the other end is closed
-                break
-            shown += piece
-            if typed and shown.rstrip().endswith(b":"):
-                os.write(ours, typed.encode())
-                typed = ""
-        process.wait(20)
-    os.close(ours)
+    )
+    os.close(theirs)
+    try:
+        shown = b"".join(answered(ours, typed.encode()))
+        assert process.wait(20) in {0, 1, 2}
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
     return shown.decode()
+
+
+def answered(terminal: int, typed: bytes) -> Iterator[bytes]:
+    """What comes until the other end is closed; `typed` is the answer to the first question."""
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # the other end is closed
+            return
+        yield piece
+        shown += piece
+        # The space comes once the terminal shows nothing any more; what is typed before is thrown away.
+        if typed and shown.endswith(b": "):
+            os.write(terminal, typed)
+            typed = b""
 
 
 @TERMINAL
