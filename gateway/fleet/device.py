@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN = 0.1  # seconds between looks at broken connections, only while somebody waits
 
 
+_COURTESY = 1.0  # seconds; a receipt takes about half of that
 UNPLUGGED = "unplugged"
 _EMPTY_THE_STORE = {bytes([command.opcode]) for command in (DeleteStoredData, FactoryReset)}
 
@@ -201,6 +202,16 @@ class Device:
     async def read_store(self, block: int, count: int) -> bytes:
         """`count` blocks of the store."""
         return await self.run(lambda driver: driver.read_store(block, count))
+
+    async def let_finish(self, mine: Lease | None = None) -> None:
+        """Wait until whoever else holds the lock has finished a sale, but only a moment: for readers in no hurry."""
+        present = self._lock.lease
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COURTESY):
+                while present is not None and self._lock.lease is present is not mine:
+                    if not present.under_way(self._clock()):
+                        return
+                    await self._woken()
 
     async def write_store(self, block: int, data: bytes) -> None:
         """Whole blocks of process data."""

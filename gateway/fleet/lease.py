@@ -21,6 +21,7 @@ from gateway.tse.sectors import SECTOR
 from gateway.tse.unfinished import Work
 
 UNUSED_GRACE = 0.5
+_BREATH = 0.2  # seconds between two requests that belong together
 _READS = 2  # of the store in a row, before somebody is taken for a reader
 _ENDED_KEPT = 4096  # sessions
 
@@ -76,6 +77,10 @@ class Lease:
     def only_reads(self) -> bool:
         """May others do something meanwhile?"""
         return not self.acted and self.length is not None and self.reads >= _READS and not self.unfinished
+
+    def under_way(self, now: float) -> bool:
+        """Is the holder in the middle of something that others should let it finish?"""
+        return not self.only_reads and (self.running > 0 or now - self.touched < _BREATH)
 
     def as_it_was(self, block: int, data: bytes) -> bytes:
         """Blocks from `block` on, without what others have appended since the holder was told the length."""

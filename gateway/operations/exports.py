@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
-from gateway.operations.store import CHUNK_BLOCKS, Entry, Readable, Store, open_store, parsed, used_blocks
+from gateway.operations.store import CHUNK_BLOCKS, Courteous, Entry, Readable, Store, open_store, parsed, used_blocks
 from gateway.tse.archive import END
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
@@ -110,11 +110,11 @@ def full_size(mark: Mark) -> int:
 
 async def full(device: Device, mark: Mark, start: int, end: int) -> AsyncIterator[bytes]:
     """Bytes `start` to `end` (behind the last) of the full export up to `mark`."""
-    position = start
+    position, source = start, Courteous(device)
     while position < min(end, mark.used * SECTOR):
         block = position // SECTOR
         count = min(CHUNK_BLOCKS, mark.used - block)
-        chunk = await device.read_store(block, count)
+        chunk = await source.read_store(block, count)
         offset = position - block * SECTOR
         piece = chunk[offset : offset + end - position]
         yield piece
@@ -129,7 +129,8 @@ async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
     Raises:
         NothingToExport: nothing matches.
     """
-    store = await open_store(device)
+    source = Courteous(device)
+    store = Store(source, (await open_store(device)).used)
     leading: list[Entry] = []
     found = False
     async for entry in store.entries():
@@ -140,7 +141,7 @@ async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
             continue
         if not found:
             found = True
-            async for piece in Store(device, store.used).blocks(0, leading[-1].end):
+            async for piece in Store(source, store.used).blocks(0, leading[-1].end):
                 yield piece
         async for piece in store.blocks(entry.block, entry.end - entry.block):
             yield piece

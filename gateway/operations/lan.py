@@ -25,6 +25,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.lease import Lease
 from gateway.fleet.registry import Registry
 from gateway.metrics import Metrics
+from gateway.operations.store import Courteous
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result, explain
@@ -106,7 +107,8 @@ class LanTse:
         device = self._registry.find(serial)
         _check_range(device, block, count)
         with device.entered(session, connection, reading=True) as lease:
-            data = await device.read_store(block, count)
+            source = Courteous(device, lease) if lease.stepped_aside else device
+            data = await source.read_store(block, count)
             lease.reads += 1
             return lease.as_it_was(block, data)
 

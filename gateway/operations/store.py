@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
+from gateway.fleet.lease import Lease
 from gateway.tse.archive import blocks_of
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
@@ -62,6 +63,22 @@ class Readable(Protocol):
     """What blocks are read from: a `Device`, or somebody who asks one at a slower pace."""
 
     async def read_store(self, block: int, count: int) -> bytes: ...
+
+
+class Courteous:
+    """A TSE whose store is read when the sale under way is done, so that a sale waits for one chunk at most.
+
+    `mine` is the lease of the reader, if it has one.
+    """
+
+    def __init__(self, device: Device, mine: Lease | None = None) -> None:
+        self._device = device
+        self._mine = mine
+
+    async def read_store(self, block: int, count: int) -> bytes:
+        """`count` blocks of the store."""
+        await self._device.let_finish(self._mine)
+        return await self._device.read_store(block, count)
 
 
 class Store:

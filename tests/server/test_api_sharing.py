@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.fleet.wear import Wear
+from gateway.operations.store import Courteous
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, User
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
@@ -153,3 +155,32 @@ async def test_who_reads_what_is_deleted_is_told(api: Api, lan: LanClient) -> No
 
 async def _used(lan: LanClient) -> int:
     return TseInfo.decode(await lan.read_info()).used_blocks
+
+
+async def test_a_chunk_of_an_export_waits_for_the_sale_under_way(api: Api) -> None:
+    device = api.served.registry.devices()[0]
+    source, till = Courteous(device), Wear(api.served.registry)
+    lease = await device.acquire(till, 1)
+    with device.entered(lease.session, till):
+        chunk = asyncio.create_task(source.read_store(0, 1))
+        await device.read_info()  # has its turn; the chunk asked first
+        assert not chunk.done()
+    device.release(lease.session)
+    assert len(await chunk) == 512
+
+
+async def test_it_does_not_wait_for_who_only_holds_the_lock_or_for_itself(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = api.served.registry.devices()[0]
+    till = Wear(api.served.registry)
+    lease = await device.acquire(till, 1)
+    lease.touched -= 60
+    async with asyncio.timeout(0.5):
+        await Courteous(device).read_store(0, 1)
+        with device.entered(lease.session, till):
+            await Courteous(device, lease).read_store(0, 1)
+    monkeypatch.setattr("gateway.fleet.device._COURTESY", 0.01)
+    with device.entered(lease.session, till):  # something that takes long: the export goes on all the same
+        assert len(await Courteous(device).read_store(0, 1)) == 512
+    device.release(lease.session)
