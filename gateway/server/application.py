@@ -52,7 +52,7 @@ def build(
     """
     protocol, status = LanProtocol(lan), Status(metrics, registry, outages)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
-    pages = None if snapshot is None else Pages(snapshot, gatekeeper)
+    pages = None if snapshot is None else Pages(snapshot, gatekeeper, registry.changed)
     lets_in = middleware.nobody_enters if pages is None else pages.lets_in
     app = web.Application(
         middlewares=middleware.around(metrics, gatekeeper, refused, lets_in), client_max_size=settings.max_body_bytes

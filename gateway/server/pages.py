@@ -4,6 +4,7 @@ Everybody sees whether TSEs sign, and what to do if not. Whoever shows the API t
 the page and what can be read under /api/v1, and nothing that changes anything.
 """
 
+import asyncio
 import logging
 import secrets
 import time
@@ -29,18 +30,17 @@ PATH, FOLDER = "/", "/page/"
 COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=/ and without Domain
 _LANGUAGE = "tse-gateway-language"
 _LONGEST_FORM = 2048
-_FRESH = 0.5  # seconds; pages that look at the same moment share what was made
 _A_YEAR = 365 * 86_400
 
 
 class Pages:
-    """`snapshot` is given the port that tills use."""
+    """`snapshot` is given the port that tills use; `news` is set when a TSE came or went."""
 
-    def __init__(self, snapshot: Callable[[int], Snapshot], gatekeeper: Gatekeeper) -> None:
+    def __init__(self, snapshot: Callable[[int], Snapshot], gatekeeper: Gatekeeper, news: asyncio.Event) -> None:
         self._snapshot = snapshot
         self._gatekeeper = gatekeeper
         self._visitors = Visitors()
-        self._streams = Streams()
+        self._streams = Streams(news)
         self._files = answers.files()
         self._made: dict[tuple[str, bool], tuple[float, Rendered]] = {}
         self._version = secrets.token_hex(6)  # another one after each start, so that open pages are loaded anew
@@ -89,11 +89,11 @@ class Pages:
         """What changes, as long as the page stays the same one."""
         words, asked = _words(request), request.query.get("version", "")
 
-        def render() -> Rendered | None:
+        def render(oldest: float) -> Rendered | None:
             full = self._is_known(request)
             if asked != self._version + "+" * full:
                 return None
-            return self._rendered(request, words, full=full)
+            return self._rendered(request, words, oldest, full=full)
 
         return await self._streams.serve(request, render)
 
@@ -131,12 +131,11 @@ class Pages:
     def _is_known(self, request: web.Request) -> bool:
         return self._visitors.knows(request.cookies.get(COOKIE))
 
-    def _rendered(self, request: web.Request, words: Words, *, full: bool) -> Rendered:
-        key, now = (words.language, full), time.monotonic()
-        made = self._made.get(key)
-        if made is None or now - made[0] > _FRESH:
+    def _rendered(self, request: web.Request, words: Words, oldest: float, *, full: bool) -> Rendered:
+        made = self._made.get((words.language, full))
+        if made is None or made[0] < oldest:
             rendered = view.render(self._snapshot(_port(request)), words, full=full)
-            made = self._made[key] = (now, rendered)
+            made = self._made[words.language, full] = (time.monotonic(), rendered)
         return made[1]
 
 

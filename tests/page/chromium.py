@@ -69,6 +69,10 @@ class Visit:
         """The big words on top."""
         await expect(self.page.locator("#state h1")).to_have_text(headline, timeout=PATIENCE)
 
+    async def is_linked(self, how: str) -> None:
+        """To the gateway: live, lost, or none."""
+        await expect(self.page.locator("html")).to_have_attribute("data-link", how, timeout=PATIENCE)
+
     async def log_in(self, token: str) -> None:
         await self.page.fill("#token", token)
         await self.page.click("#login button")
@@ -114,7 +118,7 @@ async def a_day_at_the_shop(proof: Proof, gateway: Gateway) -> None:
     async with proof.visit(**DESKTOP, permissions=["clipboard-read", "clipboard-write"]) as seen:
         page = seen.page
         await seen.says("Signiert")
-        await page.wait_for_function("document.documentElement.dataset.link === 'live'")
+        await seen.is_linked("live")
         await asyncio.sleep(0.5)  # what a first visit loads has been loaded
         print(f"{'weight of a first visit':24} {seen.weight} bytes")
         assert seen.weight < LIGHT
@@ -129,6 +133,7 @@ async def a_day_at_the_shop(proof: Proof, gateway: Gateway) -> None:
         print(f"{'unplugged is shown after':24} {seconds:.2f} s")
         assert seconds < AT_ONCE
         assert await page.evaluate("window.sameDocument")
+        await expect(page.locator("#icon")).to_have_attribute("href", "/page/bad.svg")
         await seen.look("de-unplugged")
 
         await seen.log_in("guessed")
@@ -206,13 +211,13 @@ async def one_too_many(proof: Proof) -> None:
         async with proof.visit(**DESKTOP) as seen:
             await seen.page.clock.install()
             await seen.page.reload()
-            await seen.page.wait_for_function("document.documentElement.dataset.link === 'none'")
+            await seen.is_linked("none")
             await expect(seen.page.locator(".lost, .live")).to_have_count(2)
             for hidden in (".lost", ".live"):
                 await expect(seen.page.locator(hidden)).not_to_be_visible()
             stream._MOST_OF_ONE = most
             await seen.page.clock.fast_forward(31_000)
-            await seen.page.wait_for_function("document.documentElement.dataset.link === 'live'")
+            await seen.is_linked("live")
             seen.expect_silence(but_for="status of 503")
     finally:
         stream._MOST_OF_ONE = most

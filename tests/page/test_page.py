@@ -161,7 +161,7 @@ async def test_an_open_page_learns_soon_that_the_tse_is_gone_and_back(served: Se
     await make_ready(served)
     async with browser_of(served) as browser, browser.events() as events:
         first = await events.parts_with("The TSE is ready.")
-        assert first["title"].startswith("Signing")
+        assert (first["title"].partition(" · ")[0], first["level"]) == ("Signing", "good")
         assert set(first["parts"]) == {"state", "tses", "connection"}
         served.tse.faults.set("unplugged")
         await until(served.registry.devices()[0].failed.is_set)

@@ -94,7 +94,7 @@ def text_of(snapshot: Snapshot, words: Words = EN, *, full: bool = True) -> str:
 def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: Level, headline: str) -> None:
     snapshot = shown(*(replace(GOOD, reason=reason) for reason in reasons))
     rendered = render(snapshot, EN, full=False)
-    assert snapshot.level == level
+    assert snapshot.level == rendered.level == level
     assert rendered.title.startswith(f"{headline} ·")
     assert f"<h1>{headline}</h1>" in as_html(rendered.parts["state"])
 
@@ -171,7 +171,11 @@ def test_a_worn_memory_and_wrong_pins_are_told() -> None:
         health=HealthReply(spare_blocks_percent=50, uncorrectable_ecc_errors=1, erase_count=1, endurance=100),
         pin_tries={1: 2, 0: 3},
     )
-    assert notices(tse, EN, NOW) == [EN.flash_worn, "Admin PIN: tries until it is blocked: 2."]
+    assert notices(replace(tse, held_back=True), EN, NOW) == [
+        EN.flash_worn,
+        EN.held_back,
+        "Admin PIN: tries until it is blocked: 2.",
+    ]
     assert "Ready, needs attention" in text_of(shown(tse))
 
 

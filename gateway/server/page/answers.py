@@ -6,6 +6,9 @@ from importlib import resources
 
 from aiohttp import hdrs, web
 
+from gateway.server.page import shapes
+from gateway.server.page.snapshot import Level
+
 # Nothing but files of our own, no script or style within the document, no other site around it.
 SECURITY = {
     "Content-Security-Policy": (
@@ -35,7 +38,9 @@ class File:
 def files() -> dict[str, File]:
     """All files beside the document, by name."""
     folder = resources.files("gateway.server.page") / "static"
-    return {item.name: _file(item.name, item.read_bytes()) for item in folder.iterdir() if item.is_file()}
+    found = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
+    icons = {f"{level}.svg": shapes.icon(level).encode() for level in Level}
+    return {name: _file(name, content) for name, content in (found | icons).items()}
 
 
 def of_file(file: File, request: web.Request) -> web.Response:

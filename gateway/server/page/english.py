@@ -111,6 +111,7 @@ ENGLISH = Words(
     store_filling="{} of the store is used: export, archive, then delete.",
     clients_many="Only {} more tills can be registered.",
     flash_worn="The flash memory is worn: export now and replace the TSE.",
+    held_back="The gateway does self test and time no more by itself: its TimeAdmin PIN is probably wrong. The log has the reason.",
     pin_tries="{}: tries until it is blocked: {}.",
     pin_names={"puk": "PUK", "admin": "Admin PIN", "time_admin": "TimeAdmin PIN"},
     decimal=".",

@@ -111,6 +111,7 @@ GERMAN = Words(
     store_filling="Der Speicher ist zu {} voll: exportieren, archivieren, dann löschen.",
     clients_many="Nur noch {} weitere Kassen können angemeldet werden.",
     flash_worn="Der Flash-Speicher ist verschlissen: jetzt exportieren und die TSE ersetzen.",
+    held_back="Das Gateway macht Selbsttest und Uhrzeit nicht mehr selbst: seine TimeAdmin-PIN stimmt wohl nicht. Der Grund steht im Log.",
     pin_tries="{}: Versuche bis zur Sperre: {}.",
     pin_names={"puk": "PUK", "admin": "Admin-PIN", "time_admin": "TimeAdmin-PIN"},
     decimal=",",

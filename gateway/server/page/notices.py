@@ -22,6 +22,7 @@ def notices(tse: Tse, words: Words, now: float) -> list[str]:
     if tse.info is None:
         return found
     found += [*_of_info(tse.info, tse.age, words, now), *_of_health(tse.health, words)]
+    found += [words.held_back] if tse.held_back else []
     names = {0: "puk", 1: "admin", 2: "time_admin"}
     tries = [(user, left) for user, left in sorted(tse.pin_tries.items()) if user in names and left < _FEW_TRIES]
     return found + [words.pin_tries.format(words.pin_names[names[user]], left) for user, left in tries]

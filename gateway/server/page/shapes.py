@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from gateway.server.page.snapshot import Level
-from gateway.server.page.tree import Element, el
+from gateway.server.page.tree import Element, as_html, el
 
 # A shape tells the level to whoever does not see its colour.
 _OUTLINES = {
@@ -19,6 +19,7 @@ _SIGNS = {
     Level.BAD: "m8.5 8.5 7 7m0-7-7 7",
     Level.IDLE: "M8 12h8",
 }
+_ICON_COLOURS = {Level.GOOD: "#1b7a4e", Level.CARE: "#c77700", Level.BAD: "#b3261e", Level.IDLE: "#5d6662"}
 _GLYPHS = {
     "locked": "M5 9.5h10v7.500H5zM7 9.500V6a3 3 0 0 1 6 0v3.500",
     "unlocked": "M5 9.5h10v7.500H5zM7 9.500V6a3 3 0 0 1 5.800-1",
@@ -33,6 +34,14 @@ def shape(level: Level) -> Element:
     """Beside words that say the same."""
     parts = (el("path", d=_OUTLINES[level], class_="outline"), el("path", d=_SIGNS[level], class_="sign"))
     return el("svg", *parts, class_="shape", viewBox="0 0 24 24", aria_hidden="true", focusable="false")
+
+
+def icon(level: Level) -> str:
+    """The shape as a file of its own, for the browser's tab."""
+    line = {"stroke_width": "2.4", "stroke_linecap": "round", "stroke_linejoin": "round"}
+    sign = el("path", d=_SIGNS[level], fill="none", stroke="#fff", **line)
+    outline = el("path", d=_OUTLINES[level], fill=_ICON_COLOURS[level])
+    return as_html(el("svg", outline, sign, xmlns="http://www.w3.org/2000/svg", viewBox="0 0 24 24"))
 
 
 def glyph(name: Literal["locked", "unlocked", "till", "archive"]) -> Element:

@@ -60,6 +60,7 @@ class Tse:
     pin_tries: dict[int, int] = field(default_factory=dict)
     pace: tuple[int, ...] = ()
     archive: ArchiveSummary | None = None
+    held_back: bool = False  # the gateway has a PIN for the TSE and does not dare to use it
 
     @property
     def level(self) -> Level:
@@ -175,6 +176,8 @@ class Gatherer:
             pin_tries=device.notes.note.tries,
             pace=self._pace.of(device.serial),
             archive=archive,
+            # While it logs in there is a note, too, should it not come to the end of it.
+            held_back=device.guard.has_pin and bool(device.notes.note.no_login) and device.lease is None,
         )
 
 

@@ -1,12 +1,13 @@
 """Live updates by server-sent events: what changed on the page, and now and then that the gateway is still there.
 
-event: parts      {"title": ..., "parts": {id: tree}}    those that differ from what was sent before
+event: parts      {"title": ..., "level": ..., "parts": {id: tree}}    those that differ from what was sent before
 event: alive      nothing has changed for a while
 event: reload     the open page is not the one that this visitor would get now
 """
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -16,7 +17,10 @@ from aiohttp import hdrs, web
 from gateway.errors import GatewayError
 from gateway.server.page.view import Rendered
 
-_LOOK = 0.9  # seconds; a TSE that fails is to be seen within two
+Render = Callable[[float], Rendered | None]  # not older than this moment (time.monotonic); None: load the page anew
+
+_LOOK = 0.9  # seconds
+_SETTLE = 0.1  # after news: what belongs together is shown together
 _ALIVE = 10.0
 _SLOW = 15.0  # a browser that takes nothing for so long is let go
 _MOST, _MOST_OF_ONE = 24, 12  # pages; of one address, which may be a terminal server
@@ -30,9 +34,10 @@ class TooManyViewers(GatewayError):
 
 
 class Streams:
-    """The open pages of all browsers."""
+    """The open pages of all browsers; `news` is set when a TSE came or went."""
 
-    def __init__(self) -> None:
+    def __init__(self, news: asyncio.Event) -> None:
+        self._news = news
         self._open: Counter[str] = Counter()
         self._end = asyncio.Event()
 
@@ -40,8 +45,8 @@ class Streams:
         """The gateway stops, and does not wait for those who look."""
         self._end.set()
 
-    async def serve(self, request: web.Request, render: Callable[[], Rendered | None]) -> web.StreamResponse:
-        """Until the browser or the gateway has enough; `render` gives None when the page must be loaded anew.
+    async def serve(self, request: web.Request, render: Render) -> web.StreamResponse:
+        """Until the browser or the gateway has enough.
 
         Raises:
             TooManyViewers: there are enough already.
@@ -63,16 +68,16 @@ class Streams:
             self._open += Counter()  # forgets who has none
         return answer
 
-    async def _send_changes(self, answer: web.StreamResponse, render: Callable[[], Rendered | None]) -> None:
+    async def _send_changes(self, answer: web.StreamResponse, render: Render) -> None:
         sent: Mapping[str, str] = {}
-        told = asyncio.get_running_loop().time()
+        oldest = told = time.monotonic()
         await _write(answer, "retry: 2000\n\n")
         while not self._end.is_set():
-            rendered = render()
+            rendered = render(oldest)
             if rendered is None:
                 await _write(answer, "event: reload\ndata:\n\n")
                 return
-            now = asyncio.get_running_loop().time()
+            now = time.monotonic()
             changed = {name: text for name, text in rendered.texts.items() if sent.get(name) != text}
             if changed:
                 await _write(answer, f"event: parts\ndata: {_message(rendered, changed)}\n\n")
@@ -80,19 +85,28 @@ class Streams:
             elif now - told >= _ALIVE:
                 await _write(answer, "event: alive\ndata:\n\n")
                 told = now
-            await self._pause()
+            oldest = await self._next_look()
 
-    async def _pause(self) -> None:
+    async def _next_look(self) -> float:
+        """Wait; gives how old at most that may be which is looked at then."""
+        # All look at the same moments, so that they share what is made for one of them.
+        pause = _LOOK - time.monotonic() % _LOOK
+        waiting = [asyncio.create_task(event.wait()) for event in (self._end, self._news)]
         try:
-            async with asyncio.timeout(_LOOK):
-                await self._end.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        now = time.monotonic()
+        if not waiting[1].done():
+            return now - _LOOK / 2
+        await asyncio.sleep(_SETTLE)
+        return now
 
 
 def _message(rendered: Rendered, changed: dict[str, str]) -> str:
     parts = ",".join(f"{json.dumps(name)}:{text}" for name, text in changed.items())
-    return f'{{"title":{json.dumps(rendered.title)},"parts":{{{parts}}}}}'
+    return f'{{"title":{json.dumps(rendered.title)},"level":"{rendered.level}","parts":{{{parts}}}}}'
 
 
 async def _write(answer: web.StreamResponse, text: str) -> None:

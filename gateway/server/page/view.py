@@ -26,6 +26,7 @@ class Rendered:
     """`title` is that of the window; `parts` by their id."""
 
     title: str
+    level: Level
     parts: Mapping[str, Element]
 
     @cached_property
@@ -45,7 +46,7 @@ def render(shown: Snapshot, words: Words, *, full: bool) -> Rendered:
     if full:
         parts += [_outages(shown, words), _troubles(shown, words)]
     site = f" · {shown.site}" if shown.site else ""
-    return Rendered(f"{headline} · {_NAME}{site}", {part.attributes["id"]: part for part in parts})
+    return Rendered(f"{headline} · {_NAME}{site}", shown.level, {part.attributes["id"]: part for part in parts})
 
 
 def document(rendered: Rendered, shown: Snapshot, words: Words, page: "Page") -> str:
@@ -67,7 +68,7 @@ def document(rendered: Rendered, shown: Snapshot, words: Words, page: "Page") ->
         _foot(shown, words, full=page.full),
         el("p", id="said", class_="heard", role="status"),
     )
-    return _whole(rendered.title, words, el("body", *body), version=page.version)
+    return _whole(rendered.title, words, el("body", *body), rendered.level, version=page.version)
 
 
 def help_page(words: Words) -> str:
@@ -83,7 +84,7 @@ def help_page(words: Words) -> str:
         el("dl", *entries, class_="help card"),
         el("p", el("a", words.back, href="/")),
     )
-    return _whole(f"{words.help} · {_NAME}", words, el("body", body))
+    return _whole(f"{words.help} · {_NAME}", words, el("body", body), Level.IDLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,13 @@ class Page:
     refused: bool = False
 
 
-def _whole(title: str, words: Words, body: Element, version: str = "") -> str:
+def _whole(title: str, words: Words, body: Element, level: Level, version: str = "") -> str:
     head = (
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", title),
-        el("link", rel="icon", href="/page/icon.svg", type="image/svg+xml"),
+        el("link", id="icon", rel="icon", href=f"/page/{level}.svg", type="image/svg+xml"),
         el("link", rel="stylesheet", href="/page/style.css"),
         el("script", src="/page/page.js", type="module") if version else None,
         el("noscript", el("meta", http_equiv="refresh", content="30")) if version else None,

@@ -119,6 +119,7 @@ class Words:
     store_filling: str
     clients_many: str
     flash_worn: str
+    held_back: str
     pin_tries: str
     pin_names: Mapping[str, str]
     decimal: str

@@ -57,8 +57,10 @@ function restartIn(milliseconds) {
   }, milliseconds);
 }
 
-function show({ title, parts }) {
+function show({ title, level, parts }) {
   document.title = title;
+  const icon = document.getElementById("icon");
+  if (!icon.href.endsWith(`/${level}.svg`)) icon.href = `/page/${level}.svg`;
   for (const [id, tree] of Object.entries(parts)) {
     const element = document.getElementById(id);
     if (element) patch(element, tree);
