@@ -108,6 +108,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         )
         port = await stack.enter_async_context(application.serving(web, settings, context))
         stack.callback(registry.refuse_waiting)
+        stack.push_async_callback(archivist.close)  # or who waits for a run would hold the stop up
         monitoring = exposition.monitoring(settings, context, metrics, registry, token, outages=watch.outages)
         metrics_port = await stack.enter_async_context(monitoring)
         announcer = asyncio.create_task(_announce(registry, settings, token, port))
@@ -167,7 +168,6 @@ async def archives(
     directory = settings.archive_dir or settings.state_dir / "archive"
     terms = Terms(least_free=settings.archive_min_free_mib * 2**20, trust=settings.archive_trust, refusal=refusal)
     archivist = Archivist(registry, metrics, directory, terms)
-    await archivist.open()
     plan = Nightly(archivist, registry, Night(settings.archive_at, settings.self_test_jitter))
     keeping = asyncio.create_task(plan.keep(), name="archive") if nightly else None
     try:

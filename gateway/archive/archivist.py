@@ -7,9 +7,9 @@ from pathlib import Path
 
 from gateway.archive.book import Book
 from gateway.archive.errors import NothingArchived
-from gateway.archive.manifest import digest, is_name
+from gateway.archive.manifest import is_name
 from gateway.archive.rebuild import Volume, one_file, rebuilt
-from gateway.archive.run import Terms, Work
+from gateway.archive.run import Stopped, Terms, Work
 from gateway.archive.shelf import Shelf, shelves
 from gateway.archive.status import ArchiveRun, ArchiveStatus, ArchiveSummary, status_of, summary_of
 from gateway.errors import UnknownDevice
@@ -33,7 +33,7 @@ class Archivist:
     # ---- what there is -------------------------------------------------------
 
     async def open(self) -> None:
-        """Read what is on the disk."""
+        """Read what is on the disk, unless it was."""
         for shelf in await asyncio.to_thread(shelves, self._directory):
             await self._book(shelf.serial)
 
@@ -60,7 +60,8 @@ class Archivist:
             UnknownDevice: neither a TSE nor an archive has this serial.
         """
         book = await self._find(serial)
-        return status_of(self.summary(book), book.index, book.state)
+        manifests = await asyncio.to_thread(book.shelf.manifests)
+        return status_of(self.summary(book), book.index, book.state, manifests)
 
     async def file(self, serial: str, name: str) -> Volume:
         """One segment or manifest.
@@ -70,14 +71,9 @@ class Archivist:
             NothingArchived: there is none with this name.
         """
         book = await self._find(serial)
-        stem, _, ending = name.partition(".")
-        found = next((one for one in book.index.manifests if one.file == f"{stem}.tar"), None)
-        if found is None or not is_name(name):
+        if not is_name(name) or book.index.segment(name) is None:
             raise NothingArchived(f"the archive has no file {name[:64]!r}")
-        if ending == "tar":
-            return one_file(book.shelf, name, found.size, found.sha256)
-        content = found.encode()
-        return one_file(book.shelf, name, len(content), digest(content))
+        return await asyncio.to_thread(one_file, book.shelf, name)
 
     async def rebuilt(self, serial: str, series: int | None) -> Volume:
         """The store of a series, by default of the newest, as a full export.
@@ -98,12 +94,18 @@ class Archivist:
         Raises:
             UnknownDevice: there is no such TSE.
             ArchiveBusy: a run is under way.
+            Stopped: the gateway ends.
         """
         device = self._registry.find(serial)
         task = asyncio.create_task(self._run(device), name=f"archive {device.serial}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._done)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise Stopped("the gateway stops; the next run goes on") from None
+            raise
 
     @asynccontextmanager
     async def taken(self, device: Device) -> AsyncIterator[tuple[Book, Work]]:
@@ -121,6 +123,11 @@ class Archivist:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _done(self, task: "asyncio.Task[ArchiveRun]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # it is written down; whoever hung up does not fetch it
+
     async def _run(self, device: Device) -> ArchiveRun:
         async with self.taken(device) as (book, work):
             return await book.run(device, work)
@@ -129,10 +136,10 @@ class Archivist:
         device = self._device(serial)
         if device is not None:
             return await self.book(device)
-        found = self._books.get(serial.upper())
-        if found is None:
+        shelf = self._shelf(serial)
+        if not await asyncio.to_thread(shelf.directory.is_dir):
             raise UnknownDevice(f"neither a TSE nor an archive has the serial {serial[:64]!r}")
-        return found
+        return await self._book(shelf.serial)
 
     async def _book(self, serial: str) -> Book:
         async with self._opening:

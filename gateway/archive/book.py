@@ -8,9 +8,10 @@ from contextlib import aclosing, contextmanager
 
 from gateway.archive import checking, run
 from gateway.archive.errors import ArchiveBusy
+from gateway.archive.index import Index
 from gateway.archive.manifest import Verdict
 from gateway.archive.run import Outcome, Terms, Work
-from gateway.archive.shelf import Index, Shelf, State, Trouble
+from gateway.archive.shelf import Shelf, State, Trouble
 from gateway.archive.status import ArchiveRun, run_of
 from gateway.errors import GatewayError
 from gateway.events import Event, event

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from gateway.archive.errors import ArchiveDamaged
-from gateway.archive.manifest import Finding, FindingPlace, Manifest, Verdict
+from gateway.archive.index import Segment
+from gateway.archive.manifest import Finding, FindingPlace, Verdict
 from gateway.archive.shelf import Shelf
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import Code, FileReport, Findings, Severity, Span
@@ -83,14 +84,14 @@ def fingerprints(trust: Certificates | None) -> list[str] | None:
     return None if trust is None else sorted({_fingerprint(certificate) for certificate in trust})
 
 
-def fault_of(shelf: Shelf, manifest: Manifest, *, whole: bool) -> str:
+def fault_of(shelf: Shelf, segment: Segment, *, whole: bool) -> str:
     """What is wrong with a segment that was written earlier; empty if nothing is. `whole`: read it, too."""
-    path = shelf.path(manifest.file)
+    path = shelf.path(segment.file)
     try:
         size = path.stat().st_size
-        if size != manifest.size:
-            return f"has {size} bytes, not {manifest.size}"
-        if whole and _sha256(path) != manifest.sha256:
+        if size != segment.size:
+            return f"has {size} bytes, not {segment.size}"
+        if whole and sha256_of(path) != segment.sha256:
             return "its SHA-256 is another one"
     except FileNotFoundError:
         return "is missing"
@@ -99,16 +100,16 @@ def fault_of(shelf: Shelf, manifest: Manifest, *, whole: bool) -> str:
     return ""
 
 
-def demand_intact(shelf: Shelf, manifests: Iterable[Manifest]) -> None:
+def demand_intact(shelf: Shelf, segments: Iterable[Segment]) -> None:
     """Read all of them.
 
     Raises:
         ArchiveDamaged: one is not as it was written.
     """
-    for manifest in manifests:
-        fault = fault_of(shelf, manifest, whole=True)
+    for segment in segments:
+        fault = fault_of(shelf, segment, whole=True)
         if fault:
-            raise ArchiveDamaged(f"{manifest.file} {fault}: put it back from your backup")
+            raise ArchiveDamaged(f"{segment.file} {fault}: put it back from your backup")
 
 
 def _check_counters(span: Span, last_counter: int | None, findings: Findings) -> None:
@@ -122,6 +123,7 @@ def _fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a whole file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

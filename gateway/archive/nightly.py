@@ -54,6 +54,7 @@ class Nightly:
 
     async def keep(self) -> None:
         """For ever."""
+        await self.archivist.open()
         while True:
             await self.look()
             await asyncio.sleep(_LOOK)

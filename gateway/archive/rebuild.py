@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.archive.checking import sha256_of
 from gateway.archive.errors import ArchiveDamaged, NothingArchived
-from gateway.archive.manifest import Manifest, digest
+from gateway.archive.index import Segment
+from gateway.archive.manifest import digest
 from gateway.archive.shelf import Shelf
 from gateway.tse.archive import END
 from gateway.tse.sectors import SECTOR
@@ -56,12 +58,20 @@ class Volume:
             at += part.size
 
 
-def one_file(shelf: Shelf, name: str, size: int, tag: str) -> Volume:
-    """A segment or manifest as it lies there."""
-    return Volume((Slice(shelf.path(name), 0, size),), tag)
+def one_file(shelf: Shelf, name: str) -> Volume:
+    """A segment or manifest as it lies there; blocks, since it is read for its hash.
+
+    Raises:
+        ArchiveDamaged: it is missing.
+    """
+    path = shelf.path(name)
+    try:
+        return Volume((Slice(path, 0, path.stat().st_size),), sha256_of(path))
+    except OSError as error:
+        raise ArchiveDamaged(f"{name} cannot be read: {error.strerror}") from None
 
 
-def rebuilt(shelf: Shelf, series: Sequence[Manifest]) -> Volume:
+def rebuilt(shelf: Shelf, series: Sequence[Segment]) -> Volume:
     """The store of one series.
 
     Raises:
@@ -74,14 +84,14 @@ def rebuilt(shelf: Shelf, series: Sequence[Manifest]) -> Volume:
     # info.csv may have been written anew by a firmware update: the newest is what an export would hold.
     slices = [Slice(shelf.path(newest.file), 0, newest.leading_bytes)]
     end = newest.leading_bytes // SECTOR
-    for manifest in series:
-        if manifest.first_block != end:
-            raise ArchiveDamaged(f"a segment before {manifest.file} is missing: put it back from your backup")
-        body = manifest.size - manifest.leading_bytes - len(END)
-        slices.append(Slice(shelf.path(manifest.file), manifest.leading_bytes, body))
-        end = manifest.mark.used
+    for segment in series:
+        if segment.first_block != end:
+            raise ArchiveDamaged(f"a segment before {segment.file} is missing: put it back from your backup")
+        body = segment.size - segment.leading_bytes - len(END)
+        slices.append(Slice(shelf.path(segment.file), segment.leading_bytes, body))
+        end = segment.end_block
     slices.append(Slice(shelf.path(newest.file), newest.size - len(END), len(END)))
-    return Volume(tuple(slices), digest("".join(manifest.sha256 for manifest in series).encode()))
+    return Volume(tuple(slices), digest("".join(segment.sha256 for segment in series).encode()))
 
 
 def _read(path: Path, at: int, size: int) -> bytes:

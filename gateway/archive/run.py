@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from gateway import __version__
@@ -13,8 +14,9 @@ from gateway.archive import checking
 from gateway.archive.checking import Checked
 from gateway.archive.copying import Piece, Plan, pieces
 from gateway.archive.errors import ArchiveNotWritten
-from gateway.archive.manifest import Finding, Manifest, Verdict, digest, name_of, worst_of
-from gateway.archive.shelf import Index, Shelf, State
+from gateway.archive.index import Index
+from gateway.archive.manifest import Finding, Manifest, Verdict, name_of, worst_of
+from gateway.archive.shelf import Shelf, State
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, mark_of, still_holds
@@ -30,6 +32,7 @@ class Stopped(GatewayError):
     """The gateway stops; the next run goes on."""
 
     code = "stopped"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,7 @@ class _Keeping:
         number = index.next_number(series)
         manifest = self._manifest(series, number, piece, checked, index.newest)
         self.shelf.commit(piece.draft, manifest)
-        newer = Index(
-            (*index.manifests, manifest),
-            index.used | {(series, number)},
-            digest(manifest.encode()),
-            index.broken,
-        )
-        return replace(before, index=newer, added=(*before.added, manifest))
+        return replace(before, index=index.plus(manifest), added=(*before.added, manifest))
 
     def _manifest(self, series: int, number: int, piece: Piece, checked: Checked, previous: str | None) -> Manifest:
         verdict, span = checked.report.verdict, checked.span
@@ -182,16 +179,16 @@ def _review(shelf: Shelf, before: State) -> Outcome:
     """Segments take turns at being read; those that were found changed are read until they are right again."""
     index = shelf.index(before.newest)
     changed = dict(index.broken)
-    count = len(index.manifests)
+    count = len(index.segments)
     quota = max(_CHECKED_AT_LEAST, index.size // _NIGHTS)
     at = next_check = before.next_check % count if count else 0
-    for manifest in (*index.manifests[at:], *index.manifests[:at]):
+    for segment in (*index.segments[at:], *index.segments[:at]):
         whole = quota > 0
-        fault = checking.fault_of(shelf, manifest, whole=whole or manifest.file in before.changed)
+        fault = checking.fault_of(shelf, segment, whole=whole or segment.file in before.changed)
         if fault:
-            changed[manifest.file] = fault
+            changed[segment.file] = fault
         if whole:
-            quota -= manifest.size
+            quota -= segment.size
             next_check += 1
     return Outcome(index, (), next_check, changed)
 

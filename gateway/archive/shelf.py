@@ -11,18 +11,17 @@ it holds comes once more with the next one.
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveNotWritten, unwritable
-from gateway.archive.manifest import Manifest, Model, Verdict, digest, is_name, worst_of
+from gateway.archive.index import Index, Segment
+from gateway.archive.manifest import Manifest, Model, digest, is_name
 from gateway.errors import ConfigurationError
 from gateway.events import Event, event
 from gateway.files import read_private, sync_directory, write_private
@@ -58,52 +57,6 @@ class State(Model):
         return self.last_success or self.first_seen
 
 
-@dataclass(frozen=True)
-class Index:
-    """The manifests in their order, the numbers that names have used up, and what is wrong with the chain."""
-
-    manifests: tuple[Manifest, ...] = ()
-    used: frozenset[tuple[int, int]] = frozenset()
-    newest: str | None = None
-    broken: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def last(self) -> Manifest | None:
-        return self.manifests[-1] if self.manifests else None
-
-    @cached_property
-    def size(self) -> int:
-        """Bytes of all segments."""
-        return sum(manifest.size for manifest in self.manifests)
-
-    @cached_property
-    def messages(self) -> int:
-        """In all segments."""
-        return sum(manifest.messages for manifest in self.manifests)
-
-    @cached_property
-    def verdict(self) -> Verdict:
-        """On all segments."""
-        return worst_of(manifest.verdict for manifest in self.manifests)
-
-    @property
-    def last_time(self) -> datetime | None:
-        """Of the newest segment with messages."""
-        return next((found.last_time for found in reversed(self.manifests) if found.last_time is not None), None)
-
-    @property
-    def last_counter(self) -> int | None:
-        """Up to which signature counter everything is there."""
-        return next((found.last_counter for found in reversed(self.manifests) if found.last_counter is not None), None)
-
-    def of_series(self, series: int) -> list[Manifest]:
-        return [found for found in self.manifests if found.series == series]
-
-    def next_number(self, series: int) -> int:
-        """Never one that a file has, whatever became of its manifest."""
-        return max((number for used, number in self.used if used == series), default=0) + 1
-
-
 class Shelf:
     """The files of one TSE below `directory`."""
 
@@ -136,26 +89,32 @@ class Shelf:
     # ---- manifests -------------------------------------------------------------
 
     def index(self, newest: str | None = None) -> Index:
-        """All manifests; what is missing or changed among them is told, that named `newest` included."""
+        """All segments; what is missing or changed among their manifests is told, that named `newest` included."""
         names = sorted(path.name for path in self._listed() if is_name(path.name))
-        found: list[Manifest] = []
+        segments: list[Segment] = []
         broken: list[tuple[str, str]] = []
-        known, previous = set[str](), None
+        last, previous, known = None, None, set[str]()
         for name in (name for name in names if name.endswith(".json")):
             manifest, content_digest, fault = self._manifest(name)
             if manifest is not None:
                 fault = "" if manifest.previous == previous else "the manifest before it is missing or changed"
-                found.append(manifest)
+                segments.append(Segment.of(manifest))
+                last = manifest
             if fault:
                 broken.append((name, fault))
             previous = content_digest
             known.add(content_digest)
         if newest is not None and newest not in known:
             broken.append(("newest manifest", f"SHA-256 {newest}: missing or changed"))
-        used = frozenset((int(name[:4]), int(name[5:11])) for name in names)
-        return Index(tuple(found), used, previous, tuple(broken))
+        highest = {int(name[:4]): int(name[5:11]) for name in names}  # they are sorted
+        return Index(tuple(segments), last, previous, highest, tuple(broken))
 
-    def _listed(self) -> Iterable[Path]:
+    def manifests(self) -> list[Manifest]:
+        """All that can be read, in their order."""
+        names = sorted(path.name for path in self._listed() if is_name(path.name) and path.suffix == ".json")
+        return [manifest for manifest, _, _ in map(self._manifest, names) if manifest is not None]
+
+    def _listed(self) -> list[Path]:
         with suppress(FileNotFoundError):
             return list(self.directory.iterdir())
         return []

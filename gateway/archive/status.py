@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.archive.checking import changed_finding
+from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import Finding, FindingPlace, Manifest, Model, Verdict
 from gateway.archive.run import Outcome, Work
-from gateway.archive.shelf import Index, State, Trouble
+from gateway.archive.shelf import State, Trouble
 
 _MOST_PLACES = 100
 
@@ -76,7 +77,7 @@ def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "war
     """The verdict on an archive."""
     if changed:
         return "error"
-    if not index.manifests:
+    if not index.segments:
         return "none"
     return index.verdict.value
 
@@ -99,17 +100,17 @@ def summary_of(serial: str, index: Index, state: State | None, work: Work | None
         messages=index.messages,
         bytes=index.size,
         series=0 if index.last is None else index.last.series,
-        segment_count=len(index.manifests),
+        segment_count=len(index.segments),
     )
 
 
-def status_of(summary: ArchiveSummary, index: Index, state: State | None) -> ArchiveStatus:
+def status_of(summary: ArchiveSummary, index: Index, state: State | None, manifests: list[Manifest]) -> ArchiveStatus:
     """Everything."""
     changed = {} if state is None else state.changed
     return ArchiveStatus(
         **dict(summary),
-        findings=changed_finding(changed.items()) + _merged(index.manifests),
-        segments=list(index.manifests),
+        findings=changed_finding(changed.items()) + _merged(index.segments),
+        segments=manifests,
     )
 
 
@@ -133,15 +134,13 @@ def run_of(serial: str, work: Work, seconds: float, outcome: Outcome) -> Archive
     )
 
 
-def _merged(manifests: Iterable[Manifest]) -> list[Finding]:
+def _merged(segments: Iterable[Segment]) -> list[Finding]:
     """Findings of many segments, one for each code; their places name the segment, too."""
     found: dict[str, Finding] = {}
-    for manifest in manifests:
-        for finding in manifest.findings:
-            if finding.severity == "note":
-                continue
+    for segment in segments:
+        for finding in segment.findings:
             known = found.get(finding.code)
-            places = [FindingPlace(place=f"{manifest.file}: {it.place}", detail=it.detail) for it in finding.places]
+            places = [FindingPlace(place=f"{segment.file}: {it.place}", detail=it.detail) for it in finding.places]
             if known is not None:
                 places = [*known.places, *places][:_MOST_PLACES]
             count = finding.count + (0 if known is None else known.count)

@@ -15,6 +15,7 @@ from gateway.server.schemas import ArchiveFile, ArchiveSeries, NoBody, NoParams,
 async def list_archives(call: Call[NoParams, NoBody]) -> ArchiveList:
     """Of all TSEs that were ever seen."""
     archivist = call.services.archivist
+    await archivist.open()
     return ArchiveList(archives=[archivist.summary(book) for book in archivist.books()])
 
 

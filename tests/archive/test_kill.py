@@ -42,7 +42,7 @@ async def kept(serial: str, directory: Path) -> bytes:
     """The rebuilt store; all files are looked at."""
     index = Shelf(directory, serial).index()
     assert index.broken == ()
-    demand_intact(Shelf(directory, serial), index.manifests)
+    demand_intact(Shelf(directory, serial), index.segments)
     archivist = Archivist(Registry(Metrics()), Metrics(), directory, Terms())
     await archivist.open()
     volume = await archivist.rebuilt(serial, None)

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway import __version__
 from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.run import Stopped
 from gateway.archive.shelf import Shelf
-from gateway.errors import DeviceError
+from gateway.errors import ConfigurationError, DeviceError
+from gateway.operations import masterdata
 from gateway.tse.commands import SelfTest
 from tests.archive.conftest import Shop
 from tests.archive.test_kill import names_in
@@ -215,9 +220,8 @@ async def test_a_store_with_a_missing_piece_is_not_rebuilt(shop: Shop) -> None:
         await shop.rebuilt()
     await shop.restart().open()
     (shop.folder / "0001-000003.tar").unlink()
-    volume = await shop.archivist.file(shop.serial, "0001-000003.tar")
     with pytest.raises(ArchiveDamaged):
-        [piece async for piece in volume.read(0, volume.size)]
+        await shop.archivist.file(shop.serial, "0001-000003.tar")
 
 
 async def test_a_lost_manifest_never_lets_its_segment_be_overwritten(shop: Shop) -> None:
@@ -255,8 +259,43 @@ async def test_a_run_goes_on_though_nobody_waits_for_it_and_ends_with_the_gatewa
     last = asyncio.create_task(shop.run())
     await until(lambda: shop.archivist.books()[0].work is not None)
     await shop.archivist.close()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(Stopped):
         await last
     await shop.restart().open()
     await shop.run()
     assert await shop.rebuilt() == await shop.export()
+
+
+async def test_a_piece_that_vanishes_while_it_is_read_is_told(shop: Shop) -> None:
+    await three_nights(shop)
+    volume = await shop.archivist.rebuilt(shop.serial, None)
+    os.truncate(shop.folder / "0001-000002.tar", 100)
+    with pytest.raises(ArchiveDamaged, match="cut off"):
+        [piece async for piece in volume.read(0, volume.size)]
+    (shop.folder / "0001-000002.tar").unlink()
+    with pytest.raises(ArchiveDamaged, match="cannot be read"):
+        [piece async for piece in volume.read(0, volume.size)]
+
+
+async def test_messages_of_another_tse_are_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop.device, "serial", "AB" * 32)
+    monkeypatch.setitem(shop.registry._devices, "AB" * 32, shop.device)
+    done = await shop.archivist.run("AB" * 32)
+    assert done.verdict is Verdict.ERROR
+    assert [found.code for found in done.findings] == ["archive.foreign"]
+
+
+async def test_the_trust_that_segments_were_verified_with_is_written_down(shop: Shop, tmp_path: Path) -> None:
+    (*_, root) = (await masterdata.chain_of(shop.device)).issuers
+    trusted = tmp_path / "root.pem"
+    trusted.write_bytes(root.public_bytes(Encoding.PEM))
+    shop.restart(trust=[trusted])
+    assert (await shop.run()).verdict is Verdict.OK
+    (segment,) = await shop.segments()
+    assert segment.trust == [root.fingerprint(SHA256()).hex()]
+    assert segment.verifier == __version__
+    assert "chain.unanchored" not in [found.code for found in segment.findings]
+    trusted.unlink()
+    with pytest.raises(ConfigurationError):
+        await shop.run()
+    assert (await shop.status()).last_error
