@@ -32,11 +32,13 @@ RUN site=$(/opt/tse-gateway/bin/python -c 'import sysconfig; print(sysconfig.get
     && /opt/tse-gateway/bin/tse-gateway version
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tse-gateway" \
       org.opencontainers.image.description="Serves Swissbit USB TSEs to the network by the LAN-TSE protocol" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # 10001 is also the group of TSEs on the host, see udev/README.md.

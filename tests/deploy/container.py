@@ -79,6 +79,11 @@ async def main() -> None:
         await serving(2)
         assert podman("exec", NAME, "cat", "api_token").strip() == token, "the token was lost"
         await carry_on(LanClient(port, token), number, signed)
+        lose_and_restore(given.image)
+        podman("start", NAME)
+        await serving(3)
+        assert podman("exec", NAME, "cat", "api_token").strip() == token, "the backup has another token"
+        told("backup", "all of the state lost and restored, with its owners and modes")
     tell_sizes(given.image, given.base)
 
 
@@ -215,6 +220,33 @@ async def carry_on(till: LanClient, number: int, before: int) -> None:
     assert f"No-{number}_Finish".encode() in store
     await till.close()
     told("after the restart", "same token, same TSE; the open transaction was finished and is in the store")
+
+
+def lose_and_restore(image: str) -> None:
+    """As compose/README.md says; the container is stopped."""
+    volume = ("run", "--rm", "-i", "--user", "0", "--entrypoint", "tar", "-v", f"{NAME}:/state", image, "-C", "/state")
+    every = ("run", "--rm", "--user", "0", "--entrypoint", "find", "-v", f"{NAME}:/state", image, "/state", "-printf")
+    podman("stop", "-t", "30", NAME)
+    before = podman(*every, "%P %m %U %G %s\\n")
+    backup = subprocess.run(["podman", *volume, "-cz", "."], capture_output=True, check=True).stdout
+    podman(
+        "run",
+        "--rm",
+        "--user",
+        "0",
+        "--entrypoint",
+        "find",
+        "-v",
+        f"{NAME}:/state",
+        image,
+        "/state",
+        "-mindepth",
+        "1",
+        "-delete",
+    )
+    assert podman(*every, "%P %m").startswith(" 700")
+    subprocess.run(["podman", *volume, "-xzp"], input=backup, check=True)
+    assert sorted(podman(*every, "%P %m %U %G %s\\n").splitlines()) == sorted(before.splitlines())
 
 
 def memory() -> str:

@@ -2,7 +2,7 @@
 
 Every command comes from the text, in its order: the blocks marked `<!-- guide: bare ... -->` run in a bash of the user
 `admin`, who has sudo. What a person would do beside them is done here and nothing more: the editor is answered with two
-changed lines, and the questions of `setup` are typed in. As root; apt install mmdebstrap.
+changed lines, and the questions of `setup` are typed in. As root; apt install mmdebstrap. Port 4433 must be free.
 
 The Debian is a chroot: udevd runs in it, and the package `systemctl` starts the unit in the place of systemd (its
 sandbox is not proved here; tests/deploy/test_compose.py has systemd check it).
@@ -12,14 +12,18 @@ import argparse
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.deploy.terminal import Terminal
+from tests.time_server import answer_to
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "compose/README.md"
@@ -31,6 +35,7 @@ set -e
 mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /dev
 mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/zero c 1 5 && mknod -m 666 /dev/tty c 5 0
 mknod -m 666 /dev/random c 1 8 && mknod -m 666 /dev/urandom c 1 9 && ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin && ln -s fd/1 /dev/stdout && ln -s fd/2 /dev/stderr
 mkdir -p /dev/pts /dev/shm /run/lock && mount -t devpts -o newinstance,ptmxmode=666 devpts /dev/pts
 ln -s pts/ptmx /dev/ptmx
 apt-get update -qq
@@ -39,13 +44,14 @@ exec su -l admin
 """
 _EDITOR = """#!/bin/sh
 sed -i 's/^GATEWAY_SITE=.*/GATEWAY_SITE=Guide/; s/^GATEWAY_ADDRESS=.*/GATEWAY_ADDRESS=127.0.0.1/' "$1"
-printf 'GATEWAY_BIND=127.0.0.1\\nGATEWAY_NTP_SERVERS=none\\n' >>"$1"
+printf 'GATEWAY_BIND=127.0.0.1\\nGATEWAY_NTP_SERVERS=127.0.0.1:%d\\n' >>"$1"
 """
-_ANSWERS = {  # question -> what a person types
-    r"credential seed[^:]*: ?$": "",
-    r"PUK[^:]*: ?$": "123456",
-    r"new Admin PIN[^:]*: ?$": "12345",
-    r"new TimeAdmin PIN[^:]*: ?$": "98765",
+# Question and what a person types. The space behind the colon comes when the terminal listens.
+_ANSWERS = {
+    r"credential seed .*: $": "",
+    r"new Admin PUK[^:]*: $": "123456",
+    r"new Admin PIN[^:]*: $": "12345",
+    r"new TimeAdmin PIN[^:]*: $": "98765",
 }
 _SERIAL = re.compile(r"\b([0-9A-F]{64})\b")
 
@@ -55,10 +61,10 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.deploy.guide", description="compose/README.md, followed")
     asked.add_argument("--suite", default="trixie", help="of Debian (default trixie)")
     suite = asked.parse_args().suite
-    with tempfile.TemporaryDirectory(prefix="tse-guide.") as place:
+    with tempfile.TemporaryDirectory(prefix="tse-guide.") as place, _time_server() as time_port:
         root = Path(place)
         subprocess.run(["tar", "-x", "-C", root, "-f", _debian(suite)], check=True)
-        _furnish(root)
+        _furnish(root, time_port)
         began = time.monotonic()
         # What runs in it ends with it, whatever becomes of this program.
         confined = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "chroot", str(root), "bash", "-c", _BOOT]
@@ -144,13 +150,29 @@ def _debian(suite: str) -> Path:
     return kept
 
 
-def _furnish(root: Path) -> None:
+@contextmanager
+def _time_server() -> Iterator[int]:
+    """The port of a time server on this machine, for machines that reach no other."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            with suppress(OSError):  # closed
+                while True:
+                    packet, peer = server.recvfrom(512)
+                    server.sendto(answer_to(packet, received=time.time(), sent=time.time()), peer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def _furnish(root: Path, time_port: int) -> None:
     """A user with sudo and a clone, an editor that knows what to write, and this machine's way to its mirrors."""
     subprocess.run(["chroot", root, "useradd", "-m", "-s", "/bin/bash", "admin"], check=True)
     (root / "etc/sudoers.d/admin").write_text(
         'Defaults env_keep += "PIP_CERT SSL_CERT_FILE"\nadmin ALL=(ALL) NOPASSWD: ALL\n'
     )
-    (root / "usr/local/bin/nano").write_text(_EDITOR)
+    (root / "usr/local/bin/nano").write_text(_EDITOR % time_port)
     (root / "usr/local/bin/nano").chmod(0o755)
     clone = root / "home/admin/tse-gateway"
     listed = subprocess.run(

@@ -60,16 +60,18 @@ class Terminal:
         print(f"$ {command}", flush=True)
         self._said = ""
         self._type(f"{command}; printf 'tse-guide %s done\\n' $?")
-        answered = 0
+        answered, typed = 0, None
         while not (ended := _ENDED.search(self._said)):
             self._listen()
             asked = self._said[answered:]
-            typed = next((text for question, text in answers.items() if re.search(question, asked)), None)
-            if typed is None and serial is not None and re.search(r"last four digits[^:]*: ?$", asked):
-                typed = serial.findall(self._said)[-1][-4:]
-            if typed is not None:
-                answered = len(self._said)
-                self._type(typed)
+            known = next((text for question, text in answers.items() if re.search(question, asked)), None)
+            if re.search(r"once more[^:]*: $", asked):
+                known = typed
+            if serial is not None and re.search(r"last four digits[^:]*: $", asked):
+                known = serial.findall(self._said)[-1][-4:]
+            if known is not None:
+                answered, typed = len(self._said), known
+                self._type(known)
         said = self._said[: ended.start()]
         assert status is None or int(ended[1]) == status, f"{command}\nended with status {ended[1]}:\n{said}"
         return said
