@@ -1,7 +1,6 @@
 """What the page says of each state, without a gateway."""
 
 import json
-import logging
 import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -10,17 +9,13 @@ from pathlib import Path
 import pytest
 
 from gateway.archive.status import ArchiveSummary, Progress
-from gateway.errors import DeviceGone
 from gateway.fleet.outages import Outage
-from gateway.fleet.pace import Pace
 from gateway.fleet.readiness import ABSENT, REASONS
-from gateway.metrics import Metrics
 from gateway.server.page.notices import notices
 from gateway.server.page.snapshot import Level, Snapshot, Tse
 from gateway.server.page.tree import as_html, as_plain, el
-from gateway.server.page.troubles import Trouble, Troubles
+from gateway.server.page.troubles import Trouble
 from gateway.server.page.view import LANGUAGES, Page, document, help_page, render
-from gateway.server.page.visitors import LIFETIME, Visitors
 from gateway.server.page.words import Words
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo
@@ -200,6 +195,10 @@ def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
     assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
 
 
+def test_a_certificate_field_that_holds_nonsense_breaks_no_page() -> None:
+    assert "Certificate until" in text_of(shown(replace(GOOD, info=replace(INFO, certificate_expires=2**64 - 1))))
+
+
 def test_a_tse_out_of_service_shows_what_is_kept_of_it_and_nothing_that_runs_out() -> None:
     text = text_of(shown(replace(GOOD, reason="decommissioned")))
     assert "12,345 of 20,000,000 used" in text
@@ -235,57 +234,3 @@ def test_numbers_as_the_reader_writes_them() -> None:
     assert (DE.number(1_234_567), EN.number(1_234_567)) == ("1.234.567", "1,234,567")
     assert (DE.percent(0.0123), DE.percent(0.5)) == ("1,2\u00a0%", "50\u00a0%")
     assert (DE.size(7_700_000_000), EN.size(512), EN.size(123_456)) == ("7,7\u00a0GB", "512\u00a0B", "123\u00a0kB")
-
-
-def test_the_pace_is_counted_by_the_minute() -> None:
-    metrics, now = Metrics(), [NOW - NOW % 60]
-    pace = Pace(metrics, now=lambda: now[0])
-    for made in (3, 0, 2):
-        for _ in range(made):
-            metrics.signatures.sold("A")
-        assert pace.of("A")[-1] == made
-        now[0] += 60
-        pace.look()
-    assert pace.of("A")[-4:] == (3, 0, 2, 0)
-    now[0] += 600
-    assert pace.of("A")[-13:] == (0, 2, *[0] * 11)
-    now[0] += 100 * 60
-    assert pace.of("A") == (0,) * 60
-    assert pace.of("B") == (0,) * 60
-
-
-def test_visitors_are_few_and_forgotten_in_time() -> None:
-    now = [0.0]
-    visitors = Visitors(clock=lambda: now[0])
-    first = visitors.admit()
-    assert visitors.knows(first)
-    assert not visitors.knows(None)
-    assert not visitors.knows("x")
-    last = [visitors.admit() for _ in range(64)][-1]
-    assert not visitors.knows(first)
-    now[0] = LIFETIME
-    assert not visitors.knows(last)
-    again = visitors.admit()
-    visitors.dismiss(again)
-    assert not visitors.knows(again)
-
-
-def test_troubles_are_the_warnings_of_the_log_and_what_was_refused() -> None:
-    now = [1.0]
-    troubles = Troubles(now=lambda: now[0])
-    log = logging.getLogger("gateway.somewhere")
-    with troubles.listening():
-        log.info("not told")
-        log.warning("low %d", 1, extra={"serial": "AB" * 32})
-        now[0] = 2.0
-        log.error("broken")
-        log.warning("GET /x: 503", extra={"status": 503})
-        troubles.refused("AB" * 32, DeviceGone("gone"))
-        troubles.refused("AB" * 32, DeviceGone("gone"))
-        troubles.refused("", DeviceGone("not ours"))
-    log.error("after the end")
-    assert [(trouble.text, trouble.count, trouble.serious, trouble.at) for trouble in troubles.latest()] == [
-        ("gone", 2, False, 2.0),
-        ("broken", 1, True, 2.0),
-        ("low 1", 1, False, 1.0),
-    ]

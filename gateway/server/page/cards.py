@@ -1,7 +1,6 @@
 """One TSE on the page: what everybody may see, and what the administrator sees."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from gateway.server.outage_words import reason_text
 from gateway.server.page import shapes
@@ -13,6 +12,7 @@ from gateway.server.page.notices import (
     STORE_FILLING,
     notices,
 )
+from gateway.server.page.pieces import copyable, day, filled, moment, sentence, short
 from gateway.server.page.snapshot import Level, Tse
 from gateway.server.page.tree import Element, el
 from gateway.server.page.words import Words
@@ -26,31 +26,11 @@ FRESH = "not_set_up"
 _MOST_GLYPHS = 12
 
 
-def short(serial: str) -> str:
-    """As people compare it with a receipt: the first eight digits."""
-    return f"{serial[:4]} {serial[4:8]}"
-
-
-def moment(words: Words, at: float) -> Element:
-    """Date and time; a script spells them in the time zone of whoever looks."""
-    return el("time", words.at(at), datetime=_iso(at), data_form="moment")
-
-
-def day(words: Words, at: float) -> Element:
-    """A date."""
-    return el("time", words.day(at), datetime=_iso(at), data_form="day")
-
-
-def sentence(text: str) -> str:
-    """A clause as a sentence of its own."""
-    return text[:1].upper() + text[1:]
-
-
 def card(tse: Tse, words: Words, now: float, *, full: bool) -> Element:
     """`full` is for the administrator."""
-    parts = [_head(tse, words, noted=full and bool(notices(tse, words, now))), _why(tse, words)]
+    noted = notices(tse, words, now) if full else []
+    parts = [_head(tse, words, noted=bool(noted)), _why(tse, words), _notices(noted)]
     if full:
-        parts.append(_notices(notices(tse, words, now)))
         parts += [] if tse.info is None else _told(tse, tse.info, words, now)
         parts.append(_links(tse, words))
     else:
@@ -76,15 +56,9 @@ def _why(tse: Tse, words: Words) -> Element | None:
         return None
     since = tse.since
     told = el("p", el("strong", sentence(reason_text(tse.reason, words.language)), "."), class_="reason")
-    when = None if since is None else el("p", *_filled(words.since, moment(words, since)), class_="since")
+    when = None if since is None else el("p", *filled(words.since, moment(words, since)), class_="since")
     remedy = el("p", el("b", words.what_to_do), " ", words.remedies.get(tse.reason, ""))
     return el("div", told, when, remedy, class_="why")
-
-
-def _filled(text: str, *values: Element | str) -> list[Element | str]:
-    """A text whose gaps are filled with elements."""
-    first, *others = text.split("{}")
-    return [first, *(piece for value, other in zip(values, others, strict=True) for piece in (value, other))]
 
 
 def _notices(found: Sequence[str]) -> Element | None:
@@ -180,7 +154,7 @@ def _archive(tse: Tse, words: Words) -> Element | None:
         total = known.running.total_bytes
         state = [words.archive_running.format(words.percent(known.running.done_bytes / total if total else 0.0))]
     elif known.last_success is not None:
-        state = _filled(words.archive_until, moment(words, known.last_success.timestamp()))
+        state = filled(words.archive_until, moment(words, known.last_success.timestamp()))
     return el("span", shapes.glyph("archive"), f"{words.archive}: ", *state)
 
 
@@ -211,13 +185,6 @@ def _details(tse: Tse, info: TseInfo, words: Words, now: float) -> Element:
     return el("details", el("summary", words.details), el("dl", *listed, class_="rows"), el("p", left))
 
 
-def copyable(text: str, name: str, words: Words) -> Element:
-    """A text and the button that copies it; `name` tells one button from the next to whoever hears them."""
-    about = el("span", f" ({name})", class_="heard")
-    button = el("button", words.copy, about, type="button", class_="js", data_copy=text, data_done=words.copied)
-    return el("span", el("code", text), " ", button, class_="copyable")
-
-
 def _links(tse: Tse, words: Words) -> Element | None:
     base, links = f"/api/v1/tses/{tse.serial}", []
     if tse.level is not Level.BAD and tse.reason != FRESH:
@@ -232,7 +199,3 @@ def _links(tse: Tse, words: Words) -> Element | None:
     if tse.archive is not None:
         links.append((words.archive_state, f"{base}/archive"))
     return el("p", *(el("a", text, href=path) for text, path in links), class_="links") if links else None
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

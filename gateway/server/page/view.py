@@ -9,9 +9,10 @@ from gateway import __version__
 from gateway.fleet.outages import Outage
 from gateway.server.outage_words import reason_text
 from gateway.server.page import shapes
-from gateway.server.page.cards import card, copyable, day, moment, sentence, short
+from gateway.server.page.cards import card
 from gateway.server.page.english import ENGLISH
 from gateway.server.page.german import GERMAN
+from gateway.server.page.pieces import copyable, day, moment, sentence, short
 from gateway.server.page.snapshot import Level, Snapshot, Tse
 from gateway.server.page.tree import Element, as_html, as_plain, el
 from gateway.server.page.troubles import Trouble
