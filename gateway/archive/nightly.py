@@ -15,7 +15,7 @@ from gateway.fleet.schedule import Night
 
 log = logging.getLogger(__name__)
 
-_LOOK = 30.0
+_LOOK = 5.0
 _QUIET = 30.0  # seconds without a command: by day the archive waits for that
 _NIGHT, _DAY = timedelta(hours=2), timedelta(days=1)
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0

@@ -28,7 +28,7 @@ from gateway.files import read_private, sync_directory, write_private
 
 log = logging.getLogger(__name__)
 
-_STATE, _DRAFT = "state.json", ".draft.tar"
+_STATE, _DRAFT, _LEFT = "state.json", ".draft.tar", ".[0-9]*.json.new"
 
 
 class Trouble(Model):
@@ -144,7 +144,8 @@ class Shelf:
         path = self.directory / _DRAFT
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)  # left by a crash
+            for left in [path, *self.directory.glob(_LEFT)]:  # by a crash
+                left.unlink(missing_ok=True)
             draft = Draft(path, lambda size: self._make_sure_of(size, least_free))
         except OSError as error:
             raise unwritable(path, error) from None

@@ -52,9 +52,9 @@ async def kept(serial: str, directory: Path) -> bytes:
 @pytest.fixture
 async def nights(shop: Shop) -> tuple[Recorded, Path]:
     """An archive of the first night, and the TSE after the second day."""
-    await shop.sell(2)
+    await shop.sell(1)
     await shop.run()
-    await shop.sell(8)
+    await shop.sell(4)
     return await recorded(shop.device), shop.directory
 
 

@@ -2,19 +2,23 @@
 
 import itertools
 import tarfile
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.archive.errors import ArchiveBusy, NothingArchived
-from gateway.archive.manifest import Verdict
+from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.shelf import State
 from gateway.errors import UnknownDevice
-from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, Logout, User
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, Logout, SelfTest, User
 from gateway.tse.layout import store_file
 from gateway.verify.files import Options, verify_file
 from gateway.verify.texts import worst
 from tests.archive.conftest import Shop
-from tests.support import ADMIN_PIN
+from tests.server.shop import serve, settings_for, until
+from tests.support import ADMIN_PIN, CLIENT, set_up, step
 
 
 async def test_over_several_nights_the_archive_becomes_the_whole_store(shop: Shop, tmp_path: Path) -> None:
@@ -46,6 +50,16 @@ async def test_each_segment_is_an_export_that_can_be_read_alone(shop: Shop) -> N
         report = verify_file(str(shop.folder / segment.file))
         assert report.verdict.valid == segment.messages == len(names) - 2
         assert worst(report.findings) in (None, 1)
+
+
+async def test_a_transaction_that_is_open_over_night_is_in_order(shop: Shop) -> None:
+    send = shop.device.command
+    opened = await step(send, shop.device, Event.START)
+    await shop.sell(3)
+    assert (await shop.run()).verdict is Verdict.OK
+    await step(send, shop.device, Event.FINISH, number=opened.transaction_number)
+    await shop.sell(2)
+    assert (await shop.run()).verdict is Verdict.OK
 
 
 async def test_where_nothing_was_signed_no_segment_is_added_and_that_is_a_success(shop: Shop) -> None:
@@ -155,3 +169,22 @@ async def test_what_there_is_not_cannot_be_had(shop: Shop) -> None:
         await shop.archivist.rebuilt(shop.serial, None)
     with pytest.raises(NothingArchived):
         await shop.archivist.file(shop.serial, "0001-000001.tar")
+
+
+async def test_a_gateway_writes_archives_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.archive.nightly._LOOK", 0.02)
+    started = datetime.now(UTC).astimezone() - timedelta(minutes=1)
+    settings = settings_for(tmp_path, archive_at=started.time(), self_test_jitter=0)
+    async with serve(settings) as served:
+        device = served.registry.devices()[0]
+        await set_up(device.command, served.tse.serial, now=int(time.time()))
+        state = settings.state_dir / "archive" / served.serial / "state.json"
+        await until(state.exists)
+    yesterday = State(first_seen=started - timedelta(days=1))
+    state.write_text(yesterday.model_dump_json())
+    async with serve(settings) as served:
+        await served.registry.devices()[0].command(SelfTest(CLIENT).encode())
+        await until((state.parent / "0001-000001.json").exists)
+    assert Manifest.model_validate_json((state.parent / "0001-000001.json").read_bytes()).verdict is Verdict.OK
+    kept = State.model_validate_json(state.read_bytes())
+    assert kept.first_seen == yesterday.first_seen

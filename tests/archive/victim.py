@@ -19,7 +19,7 @@ from gateway.metrics import Metrics
 from tests.archive.recorded import Recorded
 
 _STEPS = ("open", "fsync", "rename", "replace", "unlink")
-SEGMENT_BYTES = 14_000
+SEGMENT_BYTES = 7_000
 
 
 class Killer:

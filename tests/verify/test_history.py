@@ -103,6 +103,17 @@ def test_the_rest_of_a_transaction_in_a_part_is_noted(check: Check) -> None:
     assert report.findings.count(Code.COUNTER_PARTIAL) == 1
 
 
+def test_the_end_of_an_old_transaction_leaves_no_number_out(check: Check) -> None:
+    tse = Tse()
+    tse.step(1)
+    for number in range(2, 9):
+        tse.receipt(number)
+    part = [tse.step(1, "Finish"), *tse.receipt(9), *tse.receipt(10)]
+    report = check(tse.export(part))
+    assert report.findings.count(Code.TRANSACTION_NUMBER) == 0
+    assert report.findings.count(Code.TRANSACTION_CUT) == 1
+
+
 def test_a_transaction_of_two_clients_is_found(check: Check) -> None:
     tse = Tse()
     report = check(tse.export([tse.step(1), tse.step(1, "Finish", client=b"POS-2")]))
