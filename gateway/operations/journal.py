@@ -16,12 +16,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
 from gateway.errors import GatewayError
 from gateway.events import Event, event
+from gateway.files import sync_directory
 from gateway.operations.receipt import Signed
 
 log = logging.getLogger(__name__)
@@ -68,10 +70,15 @@ class Journal:
         self._now = now
         self._records: dict[str, Record] = {}
         self._lines = 0
+        self._torn = False
+        self._unreadable = ""
         self._writing = asyncio.Lock()
-        self._load()
-        self._forget_old()
-        self._rewrite(list(self._records.values()))
+        try:
+            self._load()
+            self._forget_old()
+            self._rewrite(list(self._records.values()))
+        except JournalFailed as error:  # no reason to keep tills from selling that use no key
+            log.error("%s: nothing is signed under a key", error, extra=event(Event.DISK_TROUBLE))  # noqa: TRY400
 
     def find(self, key: str) -> Record | None:
         """What is known of `key`."""
@@ -117,6 +124,8 @@ class Journal:
             log.warning("%s; after a restart the TSE will be asked instead", error, extra=event(Event.DISK_TROUBLE))
 
     async def _append(self, record: Record, *, durable: bool) -> None:
+        if self._unreadable:
+            raise JournalFailed(self._unreadable)
         line = _line(record)
         async with self._writing:
             self._forget_old()
@@ -131,26 +140,35 @@ class Journal:
     def _write(self, line: bytes, anew: list[Record] | None, *, durable: bool) -> None:
         if anew is not None:
             self._rewrite(anew)
-        with self._path.open("r+b", buffering=0) as file:
+        line = b"\n" + line if self._torn else line
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             try:
-                written = file.write(line)
+                if file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 (as a write of nothing would)
                 if durable:
                     os.fdatasync(file.fileno())
             except OSError:
-                file.truncate(end)  # half a line would spoil the next one
+                torn, self._torn = self._torn, True  # half a line would spoil the next one
+                with suppress(OSError):
+                    file.truncate(end)
+                    self._torn = torn
                 raise
-            if written != len(line):
-                file.truncate(end)
-                raise OSError(errno.ENOSPC, "no space left on the disk")
+        self._torn = False
+        if not end:  # it is new
+            sync_directory(self._path.parent)
 
     def _load(self) -> None:
         try:
-            lines = self._path.read_bytes().splitlines()
+            content = self._path.read_bytes()
         except FileNotFoundError:
             return
         except OSError as error:
-            raise JournalFailed(f"the journal {self._path} cannot be read: {error.strerror}") from None
+            self._unreadable = f"the journal {self._path} cannot be read: {error.strerror}"
+            raise JournalFailed(self._unreadable) from None
+        lines, self._torn = content.splitlines(), bool(content) and not content.endswith(b"\n")
+        self._lines = len(lines)
         for number, line in enumerate(lines, start=1):
             try:
                 record = _record(line)
@@ -171,14 +189,10 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self._path.parent)
         except OSError as error:
             raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
-        self._lines = len(records)
+        self._lines, self._torn = len(records), False
 
     def _forget_old(self) -> None:
         since = self._now() - KEPT_SECONDS

@@ -1,5 +1,6 @@
 """One row of the JSON API's table: routing, validation and the OpenAPI document all read it."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from gateway.server.schemas import NoBody
 KEY_HEADER = "Idempotency-Key"
 KEY_PATTERN = r"^[!-~]{1,128}$"
 _KEY = re.compile(KEY_PATTERN)
+_BIG = 256 * 1024  # bytes from which reading JSON takes longer than changing to a thread
 _PLACEHOLDER = re.compile(r"{(\w+)}")
 
 P = TypeVar("P", bound=BaseModel)
@@ -122,8 +124,11 @@ async def _body(endpoint: Endpoint[P, B], request: web.Request) -> B:
         return endpoint.body()
     if request.content_type != JSON:
         raise web.HTTPUnsupportedMediaType
+    body = await request.read()
     try:
-        return endpoint.body.model_validate_json(await request.read())
+        if len(body) > _BIG:
+            return await asyncio.to_thread(endpoint.body.model_validate_json, body)
+        return endpoint.body.model_validate_json(body)
     except ValidationError as error:
         places = _places(error)
         if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":

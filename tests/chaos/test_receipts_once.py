@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from gateway.driver.block import BlockDriver
 from gateway.simulator.device import SimulatedTse
@@ -24,7 +25,7 @@ from gateway.tse.logmessage import LogMessage
 from tests.process import Process, gateway
 from tests.support import TIME_ADMIN_PIN, export, set_up
 
-RECEIPTS = int(os.environ.get("RECEIPTS_ONCE", "40"))
+RECEIPTS = int(os.environ.get("RECEIPTS_ONCE", "16"))
 SEED = int(os.environ.get("RECEIPTS_ONCE_SEED", "1"))
 TILLS = 4
 LIFE = (0.01, 0.3 if RECEIPTS <= 100 else 1.2)  # seconds from ready to killed
@@ -41,6 +42,7 @@ class Street:
         self.trouble: Counter[str] = Counter()
 
 
+@pytest.mark.timeout(200 + 5 * RECEIPTS)  # each of its gateways takes seconds to start where others work, too
 async def test_each_receipt_is_signed_once_however_often_the_gateway_is_killed(tmp_path: Path) -> None:
     street = Street()
     serial = await _made_ready(tmp_path / "simulator-1")

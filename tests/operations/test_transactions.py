@@ -243,9 +243,44 @@ async def test_after_stored_data_were_deleted_an_unknown_end_stays_unknown_and_n
 
 async def test_a_full_disk_refuses_before_anything_is_signed(shop: Shop, tmp_path: Path) -> None:
     shop.journal_path.unlink()
-    with pytest.raises(JournalFailed):
+    shop.journal_path.symlink_to("/dev/full")
+    with pytest.raises(JournalFailed, match="No space left"):
         await shop.transactions.sign(wish(shop), "k")
     assert await steps(shop) == []
+    shop.journal_path.unlink()  # there is room again
+    assert (await shop.transactions.sign(wish(shop), "k")).signed.number == 1
+    shop.restart()
+    assert (await shop.transactions.sign(wish(shop), "k")).replayed
+
+
+async def test_a_gateway_whose_disk_is_full_at_its_start_serves_those_without_a_key(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.transactions.sign(wish(shop), "a")
+    whole = shop.journal_path.read_bytes()
+    shop.journal_path.write_bytes(whole + b'{"half of a li')
+
+    def full(*_: object) -> None:
+        raise JournalFailed("no space left on the disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "_rewrite", full)
+        shop.restart()
+    assert (await shop.transactions.sign(wish(shop), "a")).replayed
+    await shop.transactions.sign(wish(shop), "b")  # the line must not be glued to the half one
+    shop.restart()
+    assert (await shop.transactions.sign(wish(shop), "b")).replayed
+
+
+async def test_a_journal_that_cannot_be_read_is_left_as_it_is_and_nothing_is_signed_under_a_key(shop: Shop) -> None:
+    shop.journal_path.unlink()
+    shop.journal_path.mkdir()
+    shop.restart()
+    assert (await shop.transactions.sign(wish(shop))).signed.number == 1
+    with pytest.raises(JournalFailed, match="cannot be read"):
+        await shop.transactions.sign(wish(shop), "k")
+    assert shop.journal_path.is_dir()
+    assert await steps(shop) == ["Start", "Finish"]
 
 
 async def test_half_a_line_at_the_end_of_the_journal_is_left_out(shop: Shop) -> None:
