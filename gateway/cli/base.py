@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import json
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -200,6 +201,8 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**given: Any) -> None:
         shared = {name: given.pop(name) for name in _OPTIONS}
+        # What the services of a command log is for the log of a gateway: the user is told by the command itself.
+        logging.getLogger("gateway").addHandler(logging.NullHandler())
         shared["language"] = language_of({"LANG": shared["language"]} if shared["language"] else os.environ)
         function(Cli(**shared), **given)
 

@@ -1,5 +1,6 @@
 """PINs, PUKs and seeds: from a file, or from the terminal without echo; never from the command line."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,10 @@ NEW_ADMIN_PIN = Words("new Admin PIN (5 characters)", "neue Admin-PIN (5 Zeichen
 NEW_TIME_ADMIN_PIN = Words("new TimeAdmin PIN (5 characters)", "neue TimeAdmin-PIN (5 Zeichen)")
 NEW_PUK = Words("new Admin PUK (6 characters)", "neue Admin-PUK (6 Zeichen)")
 _AGAIN = Words("once more, please", "bitte noch einmal")
+_NO_TERMINAL = Words(
+    "there is no terminal to ask for the {name}: name its file by an option or by the environment (see --help)",
+    "kein Terminal zum Fragen nach: {name}. Die Datei damit als Option oder in der Umgebung nennen (siehe --help)",
+)
 _LENGTH = Words("{name} has {length} characters, no spaces", "{name} hat {length} Zeichen, keine Leerzeichen")
 
 
@@ -69,6 +74,8 @@ class Secrets:
         return value
 
     def _prompted(self, name: Words, *, again: bool, default: str | None = None) -> str:
+        if not sys.stdin.isatty():
+            return self._piped(name, default)
         return str(
             typer.prompt(
                 self._words(name),
@@ -79,6 +86,13 @@ class Secrets:
                 err=True,
             )
         )
+
+    def _piped(self, name: Words, default: str | None) -> str:
+        """A line of what another program writes; nobody mistypes there, so once is enough."""
+        line = sys.stdin.readline()
+        if not line:
+            raise ConfigurationError(self._words(_NO_TERMINAL, name=self._words(name).split(" (")[0]))
+        return line.rstrip("\r\n") or default or ""
 
     @staticmethod
     def _read(file: Path) -> str:

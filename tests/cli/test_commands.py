@@ -49,13 +49,18 @@ def test_a_wrong_pin_costs_one_try_and_says_how_many_are_left(shop: Running) -> 
     assert "11111" not in said.out + said.err
 
 
+def test_who_cannot_be_asked_is_told_of_files(shop: Running) -> None:
+    said = shop.call("clients list")
+    assert (said.status, "--help" in said.err) == (1, True)
+
+
 def test_a_pin_of_the_wrong_length_costs_no_try(shop: Running) -> None:
     assert "5 characters" in shop.call("clients list", typed="1234\n").err
     assert shop.call("clients list", typed="12345\n").status == 0
 
 
 def test_pins_change_and_are_unblocked(shop: Running) -> None:
-    assert shop.call("pin change --old-pin-file admin_pin", typed="54321\n54321\n").status == 0
+    assert shop.call("pin change --old-pin-file admin_pin", typed="54321\n").status == 0
     assert shop.call("clients list --admin-pin-file new_pin").status == 0
     assert shop.call("pin unblock --puk-file puk --new-pin-file admin_pin").status == 0
     assert shop.call("clients list --admin-pin-file admin_pin").status == 0
@@ -156,9 +161,9 @@ def test_without_a_gateway_the_tse_is_asked_directly(tmp_path: Path, monkeypatch
     assert "123456" not in done.out + done.err
 
 
-def test_setup_on_a_terminal_asks_for_everything(tmp_path: Path) -> None:
+def test_setup_asks_for_everything_that_no_file_holds(tmp_path: Path) -> None:
     with running(settings_of(tmp_path)) as gateway:
-        lines = ["", "123456", "123456", "12345", "12345", "98765", "98765", "POS-1", gateway.serial[-4:]]
+        lines = ["", "123456", "12345", "98765", "POS-1", gateway.serial[-4:]]
         said = gateway.call("setup", typed="".join(f"{line}\n" for line in lines))
         assert said.status == 0, said.err
         for value in ("127.0.0.1", str(gateway.gateway.port), gateway.gateway.token.value):

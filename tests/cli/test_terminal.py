@@ -46,7 +46,7 @@ def test_shells_are_told_how_to_complete(shell: str) -> None:
     assert "tse-gateway" in done.stdout.replace("_", "-").lower(), done.stderr
 
 
-def at_a_terminal(line: str, shop: Running, typed: str = "", **environment: str) -> str:
+def at_a_terminal(line: str, shop: Running, *typed: str, **environment: str) -> str:
     """Everything that a terminal shows while a command runs there."""
     ours, theirs = pty.openpty()
     settings = {"TERM": "xterm-256color", "COLUMNS": "160", **shop.environment, **environment}
@@ -61,7 +61,7 @@ def at_a_terminal(line: str, shop: Running, typed: str = "", **environment: str)
     )
     os.close(theirs)
     try:
-        shown = b"".join(answered(ours, typed.encode()))
+        shown = b"".join(answered(ours, list(typed)))
         assert process.wait(20) in {0, 1, 2}
     finally:
         process.kill()
@@ -70,8 +70,8 @@ def at_a_terminal(line: str, shop: Running, typed: str = "", **environment: str)
     return shown.decode()
 
 
-def answered(terminal: int, typed: bytes) -> Iterator[bytes]:
-    """What comes until the other end is closed; `typed` is the answer to the first question."""
+def answered(terminal: int, typed: list[str]) -> Iterator[bytes]:
+    """What comes until the other end is closed; `typed` are the answers to its questions."""
     shown = b""
     while True:
         try:
@@ -82,16 +82,24 @@ def answered(terminal: int, typed: bytes) -> Iterator[bytes]:
         shown += piece
         # The space comes once the terminal shows nothing any more; what is typed before is thrown away.
         if typed and shown.endswith(b": "):
-            os.write(terminal, typed)
-            typed = b""
+            os.write(terminal, typed.pop(0).encode())
+            shown = b""
 
 
 @TERMINAL
 def test_a_pin_is_asked_for_and_not_shown(shop: Running) -> None:
-    shown = at_a_terminal("clients list", shop, typed="12345\n")
+    shown = at_a_terminal("clients list", shop, "12345\n")
     assert "Admin PIN" in shown
     assert "POS-1" in shown
     assert "12345" not in shown
+
+
+@TERMINAL
+def test_a_new_pin_is_typed_twice(shop: Running) -> None:
+    shown = at_a_terminal("pin change --old-pin-file admin_pin", shop, "54321\n", "54322\n", "54321\n", "54321\n")
+    assert shown.count("new Admin PIN") == 2
+    assert shop.call("clients list --admin-pin-file new_pin").status == 0
+    assert "5432" not in shown
 
 
 @TERMINAL
