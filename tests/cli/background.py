@@ -5,7 +5,7 @@ import shlex
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,6 +144,16 @@ async def make_ready(gateway: app.Gateway, number: int = 0) -> None:
     await set_up(device.command, gateway.simulators[number].serial, now=int(time.time()))
     await receipt(device.command, device)
     await device.read_info()
+
+
+async def pull(gateway: app.Gateway, number: int = 0) -> None:
+    """A TSE is pulled, and somebody asks it."""
+    tse = gateway.simulators[number]
+    device = gateway.registry.find(tse.serial.hex())
+    tse.faults.set("unplugged")
+    with suppress(GatewayError):
+        await device.read_info()
+    await device.failed.wait()
 
 
 def write_secrets(directory: Path) -> None:

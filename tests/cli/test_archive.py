@@ -6,9 +6,10 @@ import json
 import time
 from pathlib import Path
 
-from gateway.app import Gateway
+import pytest
+
 from gateway.verify.command import verify_files
-from tests.cli.background import Running, call
+from tests.cli.background import Running, call, make_ready, pull, running, settings_of
 
 
 def test_an_archive_is_brought_up_to_date_shown_and_taken_out(shop: Running) -> None:
@@ -24,18 +25,20 @@ def test_an_archive_is_brought_up_to_date_shown_and_taken_out(shop: Running) -> 
     assert "0 neue Nachrichten" in shop.call("archive run --language de").out
 
 
-def test_an_archive_outlives_its_tse_and_its_gateway(shop: Running) -> None:
-    assert shop.call("archive run").status == 0
-    nobody = {"GATEWAY_STATE_DIR": str(shop.gateway.settings.state_dir), "GATEWAY_PORT": "1", "GATEWAY_SIMULATORS": "0"}
-    Path(shop.environment["GATEWAY_STATE_DIR"], "gateway.sock").unlink()
-    assert json.loads(call("archive status --json", nobody).out)[0]["messages"] == 4
-    assert call("archive export -o later.tar", nobody).status == 0
+def test_an_archive_outlives_its_tse_and_its_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running(settings_of(tmp_path / "state")) as gateway:
+        gateway.do(make_ready)
+        assert gateway.call("archive run").status == 0
+    nothing = {"GATEWAY_STATE_DIR": "state", "GATEWAY_PORT": "1"}
+    assert json.loads(call("archive status --json", nothing).out)[0]["messages"] == 4
+    assert call("archive export -o later.tar", nothing).status == 0
     assert verify_files(["later.tar"], complete=True) == 0
 
 
 def test_outages_for_people_programs_and_excel(shop: Running) -> None:
     assert "no outage" in shop.call("outages --language en").out
-    shop.do(_interrupted)
+    shop.do(pull)
     deadline = time.monotonic() + 20
     while not (known := json.loads(shop.call("outages --json").out)["outages"]):
         assert time.monotonic() < deadline
@@ -44,9 +47,3 @@ def test_outages_for_people_programs_and_excel(shop: Running) -> None:
     rows = list(csv.reader(io.StringIO(shop.call("outages --csv --language de").out.lstrip("\ufeff")), delimiter=";"))
     assert shop.serial in rows[1]
     assert json.loads(shop.call("outages --to 2020-01-01 --json").out)["outages"] == []
-
-
-async def _interrupted(gateway: Gateway) -> None:
-    """The TSE is pulled, and the gateway sees it."""
-    gateway.simulators[0].faults.set("unplugged")
-    await gateway.registry.devices()[0].failed.wait()

@@ -8,7 +8,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.clock import kernel_state
 from gateway.verify.command import verify_files
-from tests.cli.background import Running, call, make_ready, running, settings_of, write_secrets
+from tests.cli.background import Running, call, make_ready, pull, running, settings_of, write_secrets
 from tests.server.shop import until
 
 
@@ -196,7 +196,7 @@ def test_a_tse_that_is_gone_for_good_is_no_longer_missed(shop: Running) -> None:
     assert "works" in refused.err
 
     async def lost(gateway: Gateway) -> None:
-        gateway.simulators[0].faults.set("unplugged")
+        await pull(gateway)
         active = "tse_outage_active", {"serial": shop.serial}
         await until(lambda: gateway.metrics.registry.get_sample_value(*active) == 1)
 

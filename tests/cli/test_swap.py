@@ -9,7 +9,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.tse.commands import Event
 from gateway.verify.command import verify_files
-from tests.cli.background import Running, make_ready, running, settings_of, write_secrets
+from tests.cli.background import Running, make_ready, pull, running, settings_of, write_secrets
 from tests.cli.test_examples import example_of
 from tests.support import step
 
@@ -81,7 +81,7 @@ async def _begin_to_sell(gateway: Gateway) -> None:
 
 def test_a_dead_tse_is_replaced_by_what_its_archive_holds(two: Running) -> None:
     assert two.call(f"archive run {two.serial}").status == 0
-    two.do(_die)
+    two.do(pull)
     assert two.call(f"setup {fresh(two)} --client POS-1 {NEW_SECRETS}", f"{fresh(two)[-4:]}\n").status == 0
     done = two.call(f"swap {two.serial} --dead --yes", **PINS)
     assert done.status == 0, done.err
@@ -91,9 +91,3 @@ def test_a_dead_tse_is_replaced_by_what_its_archive_holds(two: Running) -> None:
     assert "decommission" not in steps
     assert "retire" in steps
     assert [tse["serial"] for tse in json.loads(two.call("devices --json").out)] == [fresh(two)]
-
-
-async def _die(gateway: Gateway) -> None:
-    gateway.simulators[0].faults.set("unplugged")
-    old = next(item for item in gateway.registry.devices() if item.info.serial == gateway.simulators[0].serial)
-    await old.failed.wait()

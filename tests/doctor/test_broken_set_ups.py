@@ -28,7 +28,7 @@ from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.faults import set_fault
 from gateway.tse import layout
-from tests.cli.background import make_ready, right_time, settings_of
+from tests.cli.background import call, environment_of, make_ready, right_time, settings_of
 from tests.fake_host import FOREIGN_DISK, USB, FakeHost, serial_of, tse_disk
 from tests.needs import NAMESPACES
 from tests.server.test_tls import own_pair
@@ -371,10 +371,6 @@ async def test_the_clock_is_not_synchronised(tmp_path: Path, host: FakeHost) -> 
 # ---- from a terminal -----------------------------------------------------------
 
 
-async def command(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return await process([sys.executable, "-m", "gateway", *arguments], settings)
-
-
 async def process(arguments: list[str], settings: Settings) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {
         "GATEWAY_STATE_DIR": str(settings.state_dir),
@@ -390,12 +386,12 @@ async def process(arguments: list[str], settings: Settings) -> "subprocess.Compl
 
 async def test_the_command_tells_layers_remedies_and_status(tmp_path: Path) -> None:
     async with gateway(settings_of(tmp_path / "state"), ready=False) as (_, settings):
-        people = await command(settings, "doctor", "--language", "de")
-        program = await command(settings, "doctor", "--json")
-    assert people.returncode == program.returncode == 2
-    assert "noch nicht eingerichtet" in people.stdout
-    assert "→" in people.stdout
-    assert "\x1b" not in people.stdout
-    found = json.loads(program.stdout)["findings"]
+        environment = environment_of(settings, settings.port)
+        people = await asyncio.to_thread(call, "doctor --language de", environment)
+        program = await asyncio.to_thread(call, "doctor --json", environment)
+    assert people.status == program.status == 2
+    assert "noch nicht eingerichtet" in people.out
+    assert "→" in people.out
+    found = json.loads(program.out)["findings"]
     assert [finding["layer"] for finding in found] == [layer.value for layer in Layer]
     assert all(finding["remedy"] for finding in found if finding["verdict"] in {"warn", "fail"})
