@@ -88,9 +88,12 @@ def follow(shell: Terminal) -> None:
     assert "TSE ready" in said or "ready" in said, "no TSE was shown"
     assert re.search(r'"signature": *"[A-Za-z0-9+/=]{100,}"', said), "no signature was answered"
     assert "V0;" in said, "no receipt code was shown"
+    # With the TimeAdmin PIN the gateway makes the TSE ready by itself after a restart, as the guide says.
+    shell.run("timeout 120 sh -c 'until tse-gateway healthcheck --ready >/dev/null 2>&1; do sleep 0.5; done'")
     before = _known(shell)
     run(shell, *blocks("bare-backup"))
     shell.run("sudo systemctl stop tse-gateway; sudo rm -rf /var/lib/tse-gateway /etc/tse-gateway")
+    shell.run("sudo systemd-tmpfiles --create")  # of step 2, on the new machine
     run(shell, *blocks("bare-restore"))
     assert _known(shell) == before, "token, certificate, TSE or receipt are others after the restore"
     print(shell.run("sudo systemctl stop tse-gateway; sudo tail -n 3 /var/log/journal/tse-gateway.service.log", None))
