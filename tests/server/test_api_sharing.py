@@ -184,3 +184,32 @@ async def test_it_does_not_wait_for_who_only_holds_the_lock_or_for_itself(
     with device.entered(lease.session, till):  # something that takes long: the export goes on all the same
         assert len(await Courteous(device).read_store(0, 1)) == 512
     device.release(lease.session)
+
+
+async def test_while_the_tse_is_away_everybody_is_told_at_once_and_nothing_is_signed_later(
+    api: Api, lan: LanClient
+) -> None:
+    device = api.served.registry.devices()[0]
+    await api.post("/sign", RECEIPT)
+    signed = api.served.tse._core.state.signature_counter
+    api.served.tse.faults.set("unplugged")
+    async with asyncio.timeout(10):
+        for path, body in (
+            ("/sign", RECEIPT),
+            ("/transactions/1/update", RECEIPT),
+            ("/self-test", {"client_id": "POS-1"}),
+        ):
+            refused = await api.post(path, body, key="k" if path == "/sign" else None)
+            assert (refused.status, refused.json["code"]) == (503, "device_gone")
+            assert refused.json["detail"]
+        for path in ("/export", "/health", "/certificates"):
+            assert (await api.get(path)).status == 503
+        with pytest.raises(LanError) as gone:
+            async with lan.locked():
+                pytest.fail("nobody gets the lock of a TSE that is away")
+        assert gone.value.number == 3
+        assert (await api.get()).json["state"] == "failed"
+    api.served.tse.faults.clear()
+    await until(lambda: not device.failed.is_set())
+    await device.read_info()
+    assert api.served.tse._core.state.signature_counter == signed

@@ -1,4 +1,4 @@
-"""An export through the LAN protocol, judged by programs that know nothing of this project: tarfile and openssl."""
+"""Exports through both protocols, judged by programs that know nothing of this project: tarfile and openssl."""
 
 import asyncio
 import io
@@ -6,6 +6,7 @@ import re
 import subprocess
 import tarfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from gateway.tse.commands import AcknowledgeExport, Event
 from gateway.tse.sectors import SECTOR
 from tests.lan_client import LanClient
 from tests.needs import OPENSSL
+from tests.server.api import RECEIPT, api_of
+from tests.server.shop import serve, settings_for
 from tests.support import CLIENT, set_up
 
 _PIECE = 128  # blocks; what the vendor's library asks for
@@ -24,8 +27,46 @@ _NAME = re.compile(r"Unixt_(\d+)_Sig-(\d+)_Log-(Tra_No-\d+_(Start|Update|Finish)
 pytestmark = OPENSSL
 
 
-async def test_openssl_alone_verifies_an_export_of_the_lan_protocol(tmp_path: Path) -> None:
-    tar = await exported(tmp_path)
+async def exported(tmp_path: Path) -> bytes:
+    settings = load({}, state_dir=tmp_path / "state", simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
+    async with app.running(settings) as gateway:
+        client = LanClient(gateway.port, gateway.token.value)
+        await client.select()
+        async with client.locked():
+            await set_up(client.send_command, bytes.fromhex(client.serial), now=int(time.time()) + 60)
+        for number in range(10):
+            async with client.locked():
+                started = await client.sign(Event.START, CLIENT, 0, b"", b"")
+                data = b"x" * (number * 300)
+                for event in (Event.UPDATE, Event.FINISH):
+                    await client.sign(event, CLIENT, started.transaction_number, data, b"Kassenbeleg-V1")
+        async with client.locked():
+            size = int.from_bytes((await client.read_info())[0x18:0x1C], "big") + 2
+            pieces = [await client.read_store(at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)]
+            await client.send_command(AcknowledgeExport(size * SECTOR).encode())
+        await client.close()
+    return b"".join(pieces)
+
+
+async def exported_by_api(tmp_path: Path) -> bytes:
+    """Receipts made and exported by the JSON API, none of them by the LAN protocol."""
+    async with serve(settings_for(tmp_path)) as served, api_of(served) as api:
+        await set_up(
+            served.registry.devices()[0].command, served.tse.serial, now=int(time.time()) + 60
+        )  # its certificate is valid from its creation
+        for number in range(10):
+            body = {**RECEIPT, "process_data": RECEIPT["process_data"] * number}
+            started = await api.post("/transactions", {"client_id": "POS-1"})
+            path = f"/transactions/{started.json['transaction_number']}"
+            assert (await api.post(f"{path}/update", body)).status == 200
+            assert (await api.post(f"{path}/finish", body, key=f"k{number}")).status == 200
+            assert (await api.post("/sign", RECEIPT, key=f"s{number}")).status == 200
+        return (await api.get("/export")).body
+
+
+@pytest.mark.parametrize("made", [exported, exported_by_api])
+async def test_openssl_alone_verifies_an_export(made: Callable[[Path], Awaitable[bytes]], tmp_path: Path) -> None:
+    tar = await made(tmp_path)
     assert tar.endswith(bytes(2 * SECTOR))
     with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as archive:
         names = archive.getnames()
@@ -53,27 +94,6 @@ def unpack(archive: tarfile.TarFile, directory: Path) -> None:
         file = archive.extractfile(name)
         assert file is not None
         (directory / name).write_bytes(file.read())
-
-
-async def exported(tmp_path: Path) -> bytes:
-    settings = load({}, state_dir=tmp_path / "state", simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
-    async with app.running(settings) as gateway:
-        client = LanClient(gateway.port, gateway.token.value)
-        await client.select()
-        async with client.locked():
-            await set_up(client.send_command, bytes.fromhex(client.serial), now=int(time.time()) + 60)
-        for number in range(10):
-            async with client.locked():
-                started = await client.sign(Event.START, CLIENT, 0, b"", b"")
-                data = b"x" * (number * 300)
-                for event in (Event.UPDATE, Event.FINISH):
-                    await client.sign(event, CLIENT, started.transaction_number, data, b"Kassenbeleg-V1")
-        async with client.locked():
-            size = int.from_bytes((await client.read_info())[0x18:0x1C], "big") + 2
-            pieces = [await client.read_store(at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)]
-            await client.send_command(AcknowledgeExport(size * SECTOR).encode())
-        await client.close()
-    return b"".join(pieces)
 
 
 def chain(pem: Path, work: Path) -> list[str]:
