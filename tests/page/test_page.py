@@ -201,6 +201,24 @@ async def test_open_pages_are_few_and_do_not_delay_the_end(tmp_path: Path, monke
             assert await stream.next() == ("", None)
 
 
+async def test_a_page_without_news_hears_that_the_gateway_is_there_and_leaves_its_place_when_it_is_closed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.server.page.stream._ALIVE", 0.0)
+    monkeypatch.setattr("gateway.server.page.stream._MOST_OF_ONE", 1)
+    async with browser_of(served) as browser, browser.events() as events:
+        while (told := (await events.next())[0]) == "parts":
+            continue
+        assert told == "alive"
+    async with browser_of(served) as browser, asyncio.timeout(10):
+        (version,) = (await browser.page()).attributes("data-version")
+        while True:
+            async with browser.session.get(f"{served.url}/page/events?version={version}") as answer:
+                if answer.status == 200:
+                    break
+            await asyncio.sleep(0.05)
+
+
 async def test_looking_asks_no_tse_and_waits_for_none(served: Served) -> None:
     await make_ready(served)
     device = served.registry.devices()[0]

@@ -59,7 +59,7 @@ class Streams:
         self._open[peer] += 1
         try:
             await answer.prepare(request)
-            await self._send_changes(answer, render)
+            await self._send_changes(answer, render, lambda: _is_there(request))
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -68,11 +68,11 @@ class Streams:
             self._open += Counter()  # forgets who has none
         return answer
 
-    async def _send_changes(self, answer: web.StreamResponse, render: Render) -> None:
+    async def _send_changes(self, answer: web.StreamResponse, render: Render, is_there: Callable[[], bool]) -> None:
         sent: Mapping[str, str] = {}
         oldest = told = time.monotonic()
         await _write(answer, "retry: 2000\n\n")
-        while not self._end.is_set():
+        while is_there() and not self._end.is_set():
             rendered = render(oldest)
             if rendered is None:
                 await _write(answer, "event: reload\ndata:\n\n")
@@ -102,6 +102,11 @@ class Streams:
             return now - _LOOK / 2
         await asyncio.sleep(_SETTLE)
         return now
+
+
+def _is_there(request: web.Request) -> bool:
+    """A window that was closed leaves its place at once, not with the next news."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _message(rendered: Rendered, changed: dict[str, str]) -> str:
