@@ -78,7 +78,7 @@ class Journal:
             self._forget_old()
             self._rewrite(list(self._records.values()))
         except JournalFailed as error:  # no reason to keep tills from selling that use no key
-            log.error("%s: nothing is signed under a key", error, extra=event(Event.DISK_TROUBLE))  # noqa: TRY400
+            log.warning("%s: nothing is signed under a key", error, extra=event(Event.DISK_TROUBLE))
 
     def find(self, key: str) -> Record | None:
         """What is known of `key`."""
