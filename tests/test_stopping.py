@@ -92,7 +92,7 @@ async def test_tills_in_the_middle_and_in_the_queue_finish_and_later_ones_notice
 
 
 async def test_a_till_that_never_gives_back_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    async with gateway(tmp_path, "--simulator", "1", GATEWAY_STOP_TIMEOUT="0.4") as running:
+    async with gateway(tmp_path, "--simulator", "1", GATEWAY_STOP_TIMEOUT="4") as running:
         await running.until_it_serves()
         till = await running.client()
         await _holding(till)
