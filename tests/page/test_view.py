@@ -160,6 +160,12 @@ def test_what_runs_out_is_told_before_it_does(change: dict[str, int], said: str)
     assert [text.replace("\u00a0", " ")[: len(said)] for text in found] == [said] * bool(said)
 
 
+def test_an_archive_that_was_not_written_for_more_than_a_day_is_told() -> None:
+    assert notices(replace(GOOD, archive_age=25 * 3600.0), EN, NOW) == []
+    (told,) = notices(replace(GOOD, archive_age=27 * 3600.0), EN, NOW)
+    assert "not been complete for 1 day 3 h" in told.replace("\u00a0", " ")
+
+
 def test_a_worn_memory_and_wrong_pins_are_told() -> None:
     tse = replace(
         GOOD,

@@ -12,6 +12,7 @@ CERTIFICATE_SOON = 180 * 86_400.0
 FEW_SIGNATURES = 0.10
 STORE_FILLING = 0.80
 MANY_CLIENTS = 0.90
+ARCHIVE_OLD = 26 * 3600.0
 _FEW_ERASES = 10  # per cent
 _FEW_TRIES = 3
 
@@ -19,6 +20,8 @@ _FEW_TRIES = 3
 def notices(tse: Tse, words: Words, now: float) -> list[str]:
     """In words; none if all is well, or if nobody knows."""
     found = [words.archive_bad] if tse.archive is not None and tse.archive.verdict == "error" else []
+    if tse.archive_age is not None and tse.archive_age > ARCHIVE_OLD:
+        found.append(words.archive_old.format(words.length(tse.archive_age)))
     if tse.info is None:
         return found
     found += [*_of_info(tse.info, tse.age, words, now), *_of_health(tse.health, words)]

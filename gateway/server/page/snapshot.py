@@ -60,6 +60,7 @@ class Tse:
     pin_tries: dict[int, int] = field(default_factory=dict)
     pace: tuple[int, ...] = ()
     archive: ArchiveSummary | None = None
+    archive_age: float | None = None  # seconds since it last held everything, if it is written each night
     held_back: bool = False  # the gateway has a PIN for the TSE and does not dare to use it
 
     @property
@@ -176,9 +177,17 @@ class Gatherer:
             pin_tries=device.notes.note.tries,
             pace=self._pace.of(device.serial),
             archive=archive,
+            archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
             # While it logs in there is a note, too, should it not come to the end of it.
             held_back=device.guard.has_pin and bool(device.notes.note.no_login) and device.lease is None,
         )
+
+
+def _age(archive: ArchiveSummary | None, now: float) -> float | None:
+    if archive is None or archive.running is not None:
+        return None
+    since = archive.last_success or archive.first_seen
+    return None if since is None else now - since.timestamp()
 
 
 def _lock(device: Device) -> Lock | None:

@@ -81,6 +81,7 @@ class Words:
     archive_until: str
     archive_running: str
     archive_bad: str
+    archive_old: str
     archive_export: str
     archive_state: str
     api: str
