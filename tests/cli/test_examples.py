@@ -14,10 +14,9 @@ import typer
 
 from gateway.cli.commands import app
 from tests.cli.background import Running, call, running, settings_of
-from tests.needs import FUSE
 
 _EXAMPLE = re.compile(r"^\s*Example: (.*?)\n\s*\n", re.MULTILINE | re.DOTALL)
-_RUNS_ON = {"serve", "simulator mount"}  # tested below, by themselves
+_RUNS_ON = {"serve", "simulator mount"}  # below, and in test_programs
 _ASKS = {"setup", "swap", "retire"}  # the others have tests of their own
 _VERDICTS = {"verify": {0, 1}, "doctor": {0, 1, 2}}  # their exit status tells how bad it is
 
@@ -105,17 +104,4 @@ def test_the_example_of_serve(tmp_path: Path) -> None:
         while "serves on port" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
-
-
-@FUSE
-def test_the_example_of_mount(tmp_path: Path) -> None:
-    line, _ = example_of("simulator mount")
-    (tmp_path / "mnt").mkdir()
-    with started(line, tmp_path) as process:
-        assert process.stdout is not None
-        assert "simulated TSE" in process.stdout.readline()
-        while not (tmp_path / "mnt" / "TSE_INFO.DAT").exists():
-            assert process.poll() is None
-        subprocess.run(["fusermount3", "-u", str(tmp_path / "mnt")], check=True)
         assert process.wait(20) == 0

@@ -13,6 +13,7 @@ from gateway.cli.commands import app as commands
 from gateway.settings import load
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.faults import FAULTS, listed_faults
+from tests.cli.test_examples import example_of, started
 from tests.lan_client import LanClient
 from tests.needs import FUSE
 
@@ -100,17 +101,15 @@ def test_an_unknown_fault_names_those_there_are(tmp_path: Path) -> None:
 
 
 @FUSE
-def test_mount_until_it_is_unmounted(tmp_path: Path) -> None:
-    place = tmp_path / "mnt"
-    with subprocess.Popen(
-        [sys.executable, "-u", "-m", "gateway", "simulator", "mount", str(place)], stdout=subprocess.PIPE, text=True
-    ) as mounting:
+def test_the_example_of_mount_lasts_until_it_is_unmounted(tmp_path: Path) -> None:
+    line, _ = example_of("simulator mount")
+    info = tmp_path / "mnt" / "TSE_INFO.DAT"
+    with started(line, tmp_path) as mounting:
         assert mounting.stdout is not None
         serial = mounting.stdout.readline().split()[2]
-        info = place / "TSE_INFO.DAT"
         while not info.exists():
             assert mounting.poll() is None
         assert info.read_bytes()[0x100:0x120].hex().upper() == serial
-        subprocess.run(["fusermount3", "-u", str(place)], check=True)
+        subprocess.run(["fusermount3", "-u", str(info.parent)], check=True)
         assert mounting.wait(20) == 0
-    assert (tmp_path / "mnt.tse").is_dir()
+    assert (tmp_path / "tse").is_dir()
