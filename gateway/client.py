@@ -14,10 +14,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from gateway.driver.upstream import trust_of
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.log import register_secret
-from gateway.server import auth, tls
 from gateway.server.local import socket_path
 from gateway.settings import Settings
 
@@ -142,6 +140,8 @@ async def over_tls(settings: Settings) -> AsyncIterator[Api]:
         NoGateway: what answers there is none, or not that of these settings.
         Refused: it does not know our token.
     """
+    from gateway.server import auth, tls  # most commands go by the socket, and need none of this
+
     place = f"{settings.local_address}:{settings.port}"
     try:
         token, context = auth.load_token(settings), tls.client_context(settings)
@@ -158,6 +158,8 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
     Raises:
         NoGateway: it does not answer, or is another one than it should be.
     """
+    from gateway.driver.upstream import trust_of
+
     url = URL(target.url)
     if url.scheme != "https" or not url.host:
         raise ConfigurationError("--url must be https://HOST:PORT")

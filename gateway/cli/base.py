@@ -203,7 +203,9 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
         shared = {name: given.pop(name) for name in _OPTIONS}
         # What the services of a command log is for the log of a gateway: the user is told by the command itself.
         logging.getLogger("gateway").addHandler(logging.NullHandler())
-        shared["language"] = language_of({"LANG": shared["language"]} if shared["language"] else os.environ)
+        if shared["language"] not in {"", "de", "en"}:
+            raise typer.BadParameter("--language is de or en")
+        shared["language"] = shared["language"] or language_of(os.environ)
         function(Cli(**shared), **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -79,10 +79,12 @@ def as_data(finding: "Finding", language: str) -> dict[str, str]:
 def _show(cli: Cli, found: "Sequence[Finding]") -> None:
     from rich.text import Text
 
+    from gateway.doctor.findings import LAYERS
+
     rows = []
     for finding in found:
         advice = finding.advice(cli.language)
         told = Text(finding.told(cli.language) + (f"\n→ {advice}" if advice else ""))
         verdict = Text(cli.words(_VERDICTS[finding.verdict]), style=_STYLES[finding.verdict])
-        rows.append((finding.layer.value, finding.serial[:8], verdict, told))
+        rows.append((cli.words(LAYERS[finding.layer]), finding.serial[:8], verdict, told))
     cli.table(_HEADS, rows)

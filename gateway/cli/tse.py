@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
 _SELF_TEST_SECONDS = 60.0  # as the vendor says: up to
+_WIDE = 150  # columns that a whole serial and the rest take
 _NONE = Words("no TSE", "keine TSE")
 _HEADS = (
     Words("serial", "Seriennummer"),
@@ -55,7 +56,8 @@ def devices(cli: Cli) -> None:
     if cli.as_json:
         cli.print_json(found)
     elif found:
-        cli.table(_HEADS, [_row(cli, tse) for tse in found])
+        narrow = cli.console().width < _WIDE
+        cli.table(_HEADS, [_row(cli, tse, narrow=narrow) for tse in found])
     else:
         cli.say(_NONE)
 
@@ -150,9 +152,9 @@ def _pin(cli: Cli, file: Path | None, *, admin: bool) -> str:
     return Secrets(cli.words).known(name, file, secrets.PIN_LENGTH)
 
 
-def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
+def _row(cli: Cli, tse: dict[str, Any], *, narrow: bool) -> tuple[object, ...]:
     return (
-        tse["serial"],
+        f"{tse['serial'][:16]}…" if narrow else tse["serial"],
         tse["place"],
         tse["reason"] or tse["state"],
         tse["lifecycle"],

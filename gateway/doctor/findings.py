@@ -36,6 +36,23 @@ class Layer(StrEnum):
     CLOCK = "clock"
 
 
+LAYERS = {
+    Layer.USB: Words("USB", "USB"),
+    Layer.BLOCK: Words("block device", "Blockgerät"),
+    Layer.CONTENT: Words("content", "Inhalt"),
+    Layer.INFO: Words("info", "Zustand"),
+    Layer.SELF_TEST: Words("self test", "Selbsttest"),
+    Layer.TIME: Words("time", "Zeit"),
+    Layer.PINS: Words("PINs", "PINs"),
+    Layer.CLIENTS: Words("clients", "Kassen"),
+    Layer.CERTIFICATE: Words("certificate", "Zertifikat"),
+    Layer.STORE: Words("store", "Speicher"),
+    Layer.GATEWAY: Words("gateway", "Gateway"),
+    Layer.TLS: Words("TLS", "TLS"),
+    Layer.TOKEN: Words("token", "Token"),
+    Layer.DISK: Words("disk", "Platte"),
+    Layer.CLOCK: Words("clock", "Uhr"),
+}
 _STATUS = {Verdict.OK: 0, Verdict.UNKNOWN: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 
 

@@ -29,6 +29,14 @@ _SOON = timedelta(days=21)
 _FAR_OFF = 2.0  # seconds between the clock and the time servers
 _OTHERS = 0o077
 
+_NOBODY_IS_ASKED = Words(
+    "the kernel does not say that its clock is right, and no time server is set",
+    "der Kern sagt nicht, dass seine Uhr stimmt, und kein Zeitserver ist genannt",
+)
+_NOBODY_ANSWERS = Words(
+    "the kernel does not say that its clock is right, and the time servers give no good answer",
+    "der Kern sagt nicht, dass seine Uhr stimmt, und die Zeitserver geben keine gute Antwort",
+)
 _NOT_STARTED = Words("the gateway has not run yet", "das Gateway lief noch nicht")
 
 
@@ -248,15 +256,16 @@ async def clock(settings: Settings, kernel: Callable[[], Kernel] | None = None) 
         "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
     )
     if not verdict.fit:
-        text = Words("nobody vouches for the clock: {reason}", "niemand bürgt für die Uhr: {reason}")
-        return fail(Layer.CLOCK, text, remedy, reason=verdict.reason)
+        return fail(Layer.CLOCK, _NOBODY_ANSWERS if servers else _NOBODY_IS_ASKED, remedy)
     offset = verdict.offset or 0.0
-    values = {"offset": f"{offset:+.3f}", "reason": verdict.reason}
+    values = {"offset": f"{offset:+.3f}"}
     if abs(offset) > _FAR_OFF:
         return warn(
             Layer.CLOCK, Words("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
         )
-    return ok(Layer.CLOCK, Words("right: {reason}", "richtig: {reason}"), **values)
+    if verdict.source == "kernel":
+        return ok(Layer.CLOCK, Words("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
+    return ok(Layer.CLOCK, Words("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)
 
 
 async def token_is_accepted(settings: Settings) -> bool | None:

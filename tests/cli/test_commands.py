@@ -7,6 +7,7 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.clock import kernel_state
+from gateway.server import tls
 from gateway.verify.command import verify_files
 from tests.cli.background import Running, call, make_ready, pull, running, settings_of, write_secrets
 from tests.server.shop import until
@@ -183,11 +184,24 @@ def test_a_gateway_elsewhere_by_url_token_and_ca(shop: Running) -> None:
     ca = settings.state_dir / "tls" / "ca.pem"
     target = f"--url https://127.0.0.1:{shop.gateway.port} --token-file {settings.state_dir / 'api_token'}"
     assert shop.serial in call(f"info {target} --ca {ca}", elsewhere).out
+    assert shop.serial in call(f"info {target} --fingerprint {tls.fingerprint(settings)}", elsewhere).out
+    assert call(f"info {target} --fingerprint {'ab' * 32}", elsewhere).status == 1
+    assert "--token-file" in call("info --url https://127.0.0.1:1", elsewhere).err
     unchecked = call(f"info {target}", elsewhere)
     assert unchecked.status == 1  # the token is given to nobody whose certificate nobody vouches for
     Path("wrong").write_text("000000\n")
     wrong = call(f"info --url https://127.0.0.1:{shop.gateway.port} --token-file wrong --ca {ca}", elsewhere)
     assert "refuses the API token" in wrong.err
+
+
+def test_without_its_socket_the_gateway_is_asked_by_its_port_and_token(tmp_path: Path) -> None:
+    with running(settings_of(tmp_path, local_socket=False)) as gateway:
+        assert not (tmp_path / "gateway.sock").exists()
+        assert gateway.serial in gateway.call("info").out
+        stranger = gateway.call("info", GATEWAY_API_TOKEN="another-token")
+        assert "refuses the API token" in stranger.err
+        nowhere = gateway.call("info", GATEWAY_STATE_DIR=str(tmp_path / "nowhere"))
+        assert "is it a gateway of these settings" in nowhere.err
 
 
 def test_a_tse_that_is_gone_for_good_is_no_longer_missed(shop: Running) -> None:
