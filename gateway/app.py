@@ -99,8 +99,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         )
         shown = await stack.enter_async_context(gathering)
 
-        def refused(serial: str, error: GatewayError) -> None:
-            watch.refused(serial, error)
+        def refused(serial: str, error: GatewayError, till: str) -> None:
+            watch.refused(serial, error, till)
             troubles.refused(serial, error)
 
         web = application.build(

@@ -2,7 +2,8 @@
 
 outages.jsonl   one JSON object a line, only ever added to; a line is on the disk before the next is begun
   {"at": "2026-11-23T08:15:02Z", "event": "begin", "serial": "...", "reason": "device_timeout"}
-  {"at": "...", "event": "end", "serial": "...", "reason": "...", "began": "...", "seconds": 61.2, "refused": 4}
+  {"at": "...", "event": "end", "serial": "...", "reason": "...", "began": "...", "seconds": 61.2, "refused": 4,
+   "tills": 2}
   "seen" names a TSE for the first time, "retired" one that is gone for good; "stopped" is an orderly end
 outages.alive   its time of change tells until when the gateway ran, should it end without "stopped"
 
@@ -46,6 +47,7 @@ class Outage:
     began: float
     ended: float | None = None
     refused: int = 0
+    tills: int = 0
 
     def seconds(self, now: float) -> float:
         """Its length so far; never negative, even if somebody set the clock back."""
@@ -74,6 +76,7 @@ class OutageLog:
         self._totals: dict[tuple[str, str], Total] = {}
         self._stopped_at: float | None = None
         self._torn = False
+        self._tills: dict[str, set[str]] = {}  # addresses that the present outages have refused
         self._trouble = ""
         self.known: set[str] = set()
         self.open: dict[str, Outage] = {}
@@ -110,13 +113,14 @@ class OutageLog:
         self._note(now, "retired", serial=serial)
         return True
 
-    def begin(self, serial: str, reason: str, now: float, refused: int = 0) -> None:
+    def begin(self, serial: str, reason: str, now: float, refused: int = 0, tills: Iterable[str] = ()) -> None:
         """The TSE cannot be used from now on; an outage for another reason ends."""
         present = self.open.get(serial)
         if present is not None and present.reason == reason:
             return
         self.end(serial, now)
-        self.open[serial] = Outage(serial, reason, now, refused=refused)
+        known = self._tills[serial] = set(tills)
+        self.open[serial] = Outage(serial, reason, now, refused=refused, tills=len(known))
         self._note(now, "begin", serial=serial, reason=reason)
 
     def end(self, serial: str, now: float) -> None:
@@ -125,12 +129,14 @@ class OutageLog:
         if outage is not None:
             self._close(replace(outage, ended=now))
 
-    def refused(self, serial: str) -> bool:
-        """A request was refused; is that because of an outage?"""
+    def refused(self, serial: str, till: str = "") -> bool:
+        """A request was refused, of a till at some address; is that because of an outage?"""
         outage = self.open.get(serial)
         if outage is None:
             return False
-        self.open[serial] = replace(outage, refused=outage.refused + 1)
+        known = self._tills.setdefault(serial, set())
+        known.update({till} - {""})
+        self.open[serial] = replace(outage, refused=outage.refused + 1, tills=max(outage.tills, len(known)))
         return True
 
     def stopped(self, now: float) -> None:
@@ -215,6 +221,7 @@ class OutageLog:
             began=_text(outage.began),
             seconds=round(outage.seconds(moment), 3),
             refused=outage.refused,
+            tills=outage.tills,
         )
 
     def _remember(self, outage: Outage) -> None:
@@ -265,7 +272,8 @@ def _ended(lines: Iterable[bytes]) -> Iterator[Outage]:
 
 def _outage(end: dict[str, object]) -> Outage:
     began, ended = _moment(end["began"]), _moment(end["at"])
-    return Outage(str(end.get("serial", GATEWAY)), str(end["reason"]), began, ended, int(str(end["refused"])))
+    refused, tills = int(str(end["refused"])), int(str(end.get("tills", 0)))  # older lines do not tell of tills
+    return Outage(str(end.get("serial", GATEWAY)), str(end["reason"]), began, ended, refused, tills)
 
 
 def _objects(lines: Iterable[bytes]) -> Iterable[dict[str, object]]:

@@ -29,14 +29,16 @@ class Watch:
         self.outages = outages
         self._now = now
         self._refused: Counter[str] = Counter()
+        self._tills: dict[str, set[str]] = {}
         self._saved = float("-inf")
         self._lacks: dict[str, str] = {}
 
-    def refused(self, serial: str, error: GatewayError) -> None:
-        """A request for a TSE ended with `error`."""
+    def refused(self, serial: str, error: GatewayError, till: str = "") -> None:
+        """A request for a TSE, from the address of a till, ended with `error`."""
         # The request that a failure hits is told before the outage is seen.
-        if not self.outages.refused(serial) and isinstance(error, DeviceError):
+        if not self.outages.refused(serial, till) and isinstance(error, DeviceError):
             self._refused[serial] += 1
+            self._tills.setdefault(serial, set()).update({till} - {""})
 
     async def keep(self) -> None:
         """For ever; at the end what is known is on the disk."""
@@ -86,7 +88,8 @@ class Watch:
             if known is None or known.reason != reason:
                 began = event(Event.OUTAGE_BEGAN, serial, reason=reason)
                 log.warning("outage of TSE %s begins: %s", serial, REASONS[reason], extra=began)
-            self.outages.begin(serial, reason, now, self._refused.pop(serial, 0))
+            refused, tills = self._refused.pop(serial, 0), self._tills.pop(serial, set())
+            self.outages.begin(serial, reason, now, refused, tills)
         elif reason in _DUE and self._lacks.get(serial) != reason:
             log.info("TSE %s does not sign: %s", serial, REASONS[reason], extra=event(_DUE[reason], serial))
         self._lacks[serial] = reason

@@ -27,6 +27,7 @@ async def list_outages(call: Call[OutageFilter, NoBody]) -> OutageList:
             ended=None if outage.ended is None else datetime.fromtimestamp(outage.ended, UTC),
             seconds=round(outage.seconds(report.made), 3),
             refused_requests=outage.refused,
+            refused_tills=outage.tills,
         )
         for outage in report.outages
     ]

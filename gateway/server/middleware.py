@@ -30,11 +30,11 @@ _DEFECT = "the gateway made an error; its log tells more"
 _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
 
 
-Refused = Callable[[str, GatewayError], None]
+Refused = Callable[[str, GatewayError, str], None]
 LetIn = Callable[[web.Request], bool]
 
 
-def nobody_counts(_serial: str, _error: GatewayError) -> None:
+def nobody_counts(_serial: str, _error: GatewayError, _till: str) -> None:
     """Where nobody wants to know what is refused."""
 
 
@@ -48,7 +48,7 @@ def around(
 ) -> list[Middleware]:
     """The middlewares of the gateway, the outermost first.
 
-    `refused` is told each error and the TSE that it is of; whom `lets_in` likes needs no API token.
+    `refused` is told each error, the TSE that it is of and the client's address; whom `lets_in` likes needs no token.
     """
     return [_observed(metrics), _answered(metrics, refused), _guarded(gatekeeper, lets_in)]
 
@@ -80,7 +80,7 @@ def _answered(metrics: Metrics, refused: Refused) -> Middleware:
         except GatewayError as error:
             serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
             metrics.requests.refused(serial, error)
-            refused(serial, error)
+            refused(serial, error, request.remote or "")
             return _refused(request, error)
         except web.HTTPException as error:
             return _refused_by_library(request, error)

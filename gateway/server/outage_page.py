@@ -39,9 +39,9 @@ HEADERS = {
 _CSV_TIME = "%Y-%m-%d %H:%M:%S"
 _CSV_COLUMNS = {
     "de": "Betriebsstätte;TSE-Seriennummer;Beginn;Ende;Beginn (UTC);Ende (UTC);"
-    "Dauer in Sekunden;Grund;Grund in Worten;Abgewiesene Anfragen",
+    "Dauer in Sekunden;Grund;Grund in Worten;Abgewiesene Anfragen;Abgewiesene Kassen",
     "en": "Site;TSE serial number;Begin;End;Begin (UTC);End (UTC);"
-    "Length in seconds;Reason;Reason in words;Refused requests",
+    "Length in seconds;Reason;Reason in words;Refused requests;Refused tills",
 }
 
 
@@ -92,6 +92,7 @@ def _csv_row(report: Report, outage: Outage, language: Language) -> tuple[object
         outage.reason,
         reason_text(outage.reason, language),
         outage.refused,
+        outage.tills,
     )
 
 
@@ -114,7 +115,7 @@ def _row(report: Report, outage: Outage, language: Language) -> str:
         f'<tr><td class="serial">{escape(outage.serial or words.gateway)}</td>'
         f"<td>{escape(local(outage.began).strftime(words.time))}</td><td>{escape(ended)}</td>"
         f"<td>{escape(length(outage.seconds(report.made)))}</td><td>{escape(reason_text(outage.reason, language))}</td>"
-        f'<td class="number">{outage.refused}</td></tr>'
+        f'<td class="number">{outage.refused}</td><td class="number">{outage.tills}</td></tr>'
     )
 
 

@@ -75,10 +75,11 @@ WORDS: Mapping[Language, Words] = {
         note=(
             "Automatisch aufgezeichnet vom TSE-Gateway {version}. Alle Zeiten sind Ortszeit des Gateways. "
             "Abgewiesene Anfragen: Anfragen von Kassen, die während des Ausfalls mit einem Fehler beantwortet wurden; "
-            "es wurde nichts zum späteren Signieren zurückgestellt. "
+            "abgewiesene Kassen: von wie vielen Netzwerkadressen sie kamen. "
+            "Es wurde nichts zum späteren Signieren zurückgestellt. "
             "Zeiten, in denen das Gateway nicht lief, gelten für alle TSEs; Anfragen konnte es dann nicht zählen."
         ),
-        columns=("TSE-Seriennummer", "Beginn", "Ende", "Dauer", "Grund", "Abgewiesene Anfragen"),
+        columns=("TSE-Seriennummer", "Beginn", "Ende", "Dauer", "Grund", "Abgewiesene Anfragen", "Abgewiesene Kassen"),
         time="%d.%m.%Y %H:%M:%S %Z",
     ),
     "en": Words(
@@ -97,10 +98,11 @@ WORDS: Mapping[Language, Words] = {
         note=(
             "Recorded automatically by TSE gateway {version}. All times are local time of the gateway. "
             "Refused requests: requests of tills that were answered with an error during the outage; "
-            "nothing was kept for later signing. "
+            "refused tills: from how many network addresses they came. "
+            "Nothing was kept for later signing. "
             "Times in which the gateway did not run apply to all TSEs; it could not count requests then."
         ),
-        columns=("TSE serial number", "Begin", "End", "Length", "Reason", "Refused requests"),
+        columns=("TSE serial number", "Begin", "End", "Length", "Reason", "Refused requests", "Refused tills"),
         time="%Y-%m-%d %H:%M:%S %Z",
     ),
 }

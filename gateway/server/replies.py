@@ -205,6 +205,7 @@ class OutageAnswer(_Answer):
     ended: datetime | None = Field(description="null while it lasts")
     seconds: float
     refused_requests: int = Field(description="requests of tills that were refused meanwhile")
+    refused_tills: int = Field(description="from how many addresses they came")
 
 
 class OutageList(_Answer):

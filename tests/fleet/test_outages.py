@@ -170,8 +170,8 @@ async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse:
         await ready.read_info()
     shop.watch.refused(ready.serial, gone.value)  # which the till is told before anybody looks
     shop.look(1)
-    shop.watch.refused(ready.serial, DeviceGone(""))
-    assert shop.log.open[ready.serial] == Outage(ready.serial, "device_gone", T + 1, refused=2)
+    shop.watch.refused(ready.serial, DeviceGone(""), "10.0.0.7")
+    assert shop.log.open[ready.serial] == Outage(ready.serial, "device_gone", T + 1, refused=2, tills=1)
     shop.look(2)
     assert shop.log.open[ready.serial].began == T + 1
 

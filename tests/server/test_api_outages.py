@@ -38,7 +38,7 @@ async def audited(tmp_path: Path) -> AsyncIterator[Api]:
     settings.state_dir.mkdir(parents=True)
     log = OutageLog(settings.state_dir)
     log.seen(OTHER, NEW_YEAR)
-    log.begin(OTHER, "device_timeout", NEW_YEAR, refused=3)
+    log.begin(OTHER, "device_timeout", NEW_YEAR, refused=3, tills=("10.0.0.7", "10.0.0.8"))
     log.end(OTHER, NEW_YEAR + 3723.4)
     log.begin(OTHER, "unplugged", NEW_YEAR + 86_400)
     log.end(OTHER, NEW_YEAR + 86_460)
@@ -61,6 +61,7 @@ async def test_an_outage_is_told_while_it_lasts_and_when_it_is_over(served: Serv
         assert (await api.post("/sign", RECEIPT)).status == 503
         (lasting,) = (await ask(api, "outages")).json["outages"]
         assert (lasting["tse_serial"], lasting["ended"], lasting["refused_requests"]) == (served.serial, None, 2)
+        assert lasting["refused_tills"] == 1
         assert "dauert an" in (await ask(api, "outages.html")).body.decode()
         served.tse.faults.clear()
         await until(lambda: not device.failed.is_set())
@@ -81,6 +82,7 @@ async def test_what_the_file_tells_is_given_and_times_without_gateway_are_outage
         3,
         3723.4,
     )
+    assert old["refused_tills"] == 2
     assert old["began"] == "2026-01-01T00:00:00Z"
     assert (away["tse_serial"], away["reason"]) == (None, "gateway_stopped")
     assert (missing["reason"], missing["ended"]) == ("absent", None)
