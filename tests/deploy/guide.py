@@ -76,13 +76,12 @@ def main() -> None:
                     shell.run("systemctl status tse-gateway; sudo tail -n 20 /var/log/journal/tse-gateway*", None)
                 )
                 raise
-        print(
-            f"\nthe guide works in Debian {suite}: {time.monotonic() - began:.0f} s from a bare box, restore included"
-        )
+        seconds = time.monotonic() - began
+        print(f"\nthe guide works in Debian {suite}: {seconds:.0f} s from a bare box, restore and update included")
 
 
 def follow(shell: Terminal) -> None:
-    """From the bare box to the first receipt; then a backup, a lost disk, and the same gateway again."""
+    """From the bare box to the first receipt; then a backup, a lost disk, the same gateway again, and an update."""
     shell.run("cd tse-gateway && export LANG=C.UTF-8 && serial= && cat /etc/os-release | head -1")
     said = "".join(run(shell, commands) for commands in blocks("bare"))
     assert "TSE ready" in said or "ready" in said, "no TSE was shown"
@@ -96,6 +95,8 @@ def follow(shell: Terminal) -> None:
     shell.run("sudo systemd-tmpfiles --create")  # of step 2, on the new machine
     run(shell, *blocks("bare-restore"))
     assert _known(shell) == before, "token, certificate, TSE or receipt are others after the restore"
+    run(shell, *blocks("bare-update"))
+    assert _known(shell) == before, "token, certificate, TSE or receipt are others after the update"
     print(shell.run("sudo systemctl stop tse-gateway; sudo tail -n 3 /var/log/journal/tse-gateway.service.log", None))
 
 

@@ -189,7 +189,7 @@ def test_the_guide_is_followed_by_a_test() -> None:
     """`python -m tests.deploy.guide` does it; here only that there is something to follow."""
     commands = [
         command
-        for way in ("bare", "bare-backup", "bare-restore")
+        for way in ("bare", "bare-backup", "bare-restore", "bare-update")
         for block in blocks(way)
         for command in commands_of(block)
     ]
