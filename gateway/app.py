@@ -123,6 +123,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT, or `quit` on the terminal."""
+    application.allow_many_connections()
     with Stopping(settings.stop_timeout) as stopping:
         async with running(settings) as gateway:
             tses = len(gateway.registry.devices())

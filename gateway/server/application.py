@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _KEEP_ALIVE = 600.0  # seconds; a till keeps one connection, and a closed one costs it a second try
 _CERTIFICATE_CHECK = 60.0
 _BACKLOG = 1024
+_MOST_FILES = 65_536
 
 
 def build(
@@ -87,6 +89,14 @@ async def serving(app: web.Application, settings: Settings, context: ssl.SSLCont
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
         await runner.cleanup()
+
+
+def allow_many_connections() -> None:
+    """As many open files as the system grants: silent connections of somebody must not keep tills out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -236,3 +237,26 @@ async def refuses_connections(port: int) -> None:
             except ConnectionRefusedError:
                 return
             writer.close()
+
+
+def test_the_gateway_takes_as_many_open_files_as_it_may() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        application.allow_many_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(before[1], 65_536), before[1])
+        application.allow_many_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] == before[1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_clients_that_say_nothing_keep_nobody_out(served: Served, till: Till) -> None:
+    async with AsyncExitStack() as silent:
+        for _ in range(8):
+            await silent.enter_async_context(wired(served))
+        for _ in range(8):  # and some that stop in the middle
+            wire = await silent.enter_async_context(wired(served))
+            await wire.send("POST /api/v1/tses HTTP/1.1\r\nContent-Le")
+        async with asyncio.timeout(10):
+            assert (await till.ask(f"{BASE}/tses")).status == 200
