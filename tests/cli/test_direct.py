@@ -60,6 +60,9 @@ def test_a_fresh_tse_is_set_up_used_and_exported(mounted: Path) -> None:
         finding["layer"]: finding["verdict"] for finding in json.loads(at(mounted, "doctor --json").out)["findings"]
     }
     assert [layer for layer, verdict in found.items() if verdict == "fail" and layer != "clock"] == ["gateway"]
+    refused = at(mounted, "archive run")  # what nobody would find again is no archive
+    assert refused.status != 0
+    assert "not yours" in refused.out + refused.err
     assert not Path("nowhere").exists()
 
 

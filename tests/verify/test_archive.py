@@ -1,8 +1,11 @@
 """What real archives do is tolerated; what is broken is found, and the rest is checked all the same."""
 
 import io
+import os
 import tarfile
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -13,6 +16,8 @@ from hypothesis import strategies as st
 
 from gateway.tse.archive import END, member, members
 from gateway.tse.sectors import SECTOR
+from gateway.verify import archive
+from gateway.verify.files import Options
 from gateway.verify.findings import Code, FileReport, Severity, Verdict
 from gateway.verify.tar import MAX_EXTENSION
 from gateway.verify.texts import MEANINGS
@@ -238,3 +243,21 @@ def _directory(name: str) -> tarfile.TarInfo:
 
 def _worse(report: FileReport) -> dict[Code, int]:
     return {code: found.count for code, found in report.findings.items() if MEANINGS[code].severity > Severity.NOTE}
+
+
+def test_in_the_background_one_process_of_low_priority_does_the_work(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "BACKGROUND_FROM", 1)
+    began: list[int] = []
+
+    def told(processes: int, *arguments: Any) -> ProcessPoolExecutor:
+        made = ProcessPoolExecutor(processes, *arguments)
+        began.append(processes)
+        began.append(made.submit(os.getpriority, os.PRIO_PROCESS, 0).result())
+        return made
+
+    monkeypatch.setattr(archive, "ProcessPoolExecutor", told)
+    report = check(EXPORT, Options(background=True))
+    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert began == [1, 19]
