@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,14 +13,14 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from gateway import peers
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.log import register_secret
+from gateway.peers import NoGateway
 from gateway.server.local import socket_path
 from gateway.settings import Settings
 
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=200)  # a self test takes its time
-_QUICK = 3.0
-_WHOSE = "Run this as the gateway's user or root, and let GATEWAY_STATE_DIR or GATEWAY_CONFIG name what it runs with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +31,6 @@ class Remote:
     token_file: Path
     ca_file: Path | None = None
     fingerprint: str = ""
-
-
-class NoGateway(ConfigurationError):
-    """Nothing answers where the gateway should be."""
-
-    code = "no_gateway"
 
 
 class Refused(GatewayError):
@@ -121,11 +114,11 @@ async def local(settings: Settings) -> AsyncIterator[Api]:
         Refused: what answers there does not know our token.
     """
     path = socket_path(settings)
-    if await asyncio.to_thread(_listens, path, known=settings.api_token is not None):
+    if await asyncio.to_thread(peers.answers, path, known=settings.api_token is not None):
         async with over_socket(path) as api:
             yield api
         return
-    if not await _answers(settings):
+    if not await peers.listens(settings):
         place = f"{settings.local_address}:{settings.port}"
         raise NoGateway(f"no gateway answers at {place}: start it with `tse-gateway serve`")
     async with over_tls(settings) as api:
@@ -146,7 +139,9 @@ async def over_tls(settings: Settings) -> AsyncIterator[Api]:
     try:
         token, context = auth.load_token(settings), tls.client_context(settings)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{place} answers, but is it a gateway of these settings? {error}. {_WHOSE}") from None
+        raise ConfigurationError(
+            f"{place} answers, but is it a gateway of these settings? {error}. {peers.WHOSE}"
+        ) from None
     async with _session(f"https://{place}", context, token.value) as session:
         yield await _proven(Api(session, place))
 
@@ -169,6 +164,8 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
         raise ConfigurationError(f"{target.token_file} cannot be read: {error}") from None
     register_secret(token)
     trust = trust_of(target.ca_file, target.fingerprint) or True  # never unchecked: the token must not leak
+    if isinstance(trust, aiohttp.Fingerprint):
+        trust = await peers.pinned(url, trust.fingerprint)
     async with _session(str(url.origin()), trust, token) as session:
         yield await _proven(Api(session, f"{url.host}:{url.port}"))
 
@@ -182,9 +179,7 @@ async def over_socket(path: Path) -> AsyncIterator[Api]:
 
 
 @asynccontextmanager
-async def _session(
-    base: str, trust: ssl.SSLContext | aiohttp.Fingerprint | bool, token: str
-) -> AsyncIterator[aiohttp.ClientSession]:
+async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(ssl=trust)
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(base, connector=connector, timeout=_PATIENCE, headers=headers) as session:
@@ -202,31 +197,6 @@ async def _proven(api: Api) -> Api:
             ) from None
         raise
     return api
-
-
-async def _answers(settings: Settings) -> bool:
-    host = settings.local_address.strip("[]")
-    try:
-        async with asyncio.timeout(_QUICK):
-            _, writer = await asyncio.open_connection(host, settings.port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
-
-
-def _listens(path: Path, *, known: bool) -> bool:
-    """Is there a process behind this socket? Who may not open it and knows the token can go by the port."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except PermissionError:
-            if known:
-                return False
-            raise ConfigurationError(f"{path} may not be opened. {_WHOSE}") from None
-        except OSError:
-            return False
-    return True
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> Refused:

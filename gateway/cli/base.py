@@ -164,7 +164,7 @@ class Cli:
 
     async def reached(self, stack: AsyncExitStack, *, without_tse: bool = False) -> "Api":
         """A way to the gateway, for as long as `stack` is open."""
-        from gateway import client
+        from gateway import client, peers
 
         if self.url:
             if self.token_file is None:
@@ -174,7 +174,7 @@ class Cli:
         settings = self.settings()
         try:
             return await stack.enter_async_context(client.local(settings))
-        except client.NoGateway:
+        except peers.NoGateway:
             from gateway import direct
 
             self.note(_DIRECT)

@@ -7,14 +7,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway import client, direct
-from gateway.client import Api, NoGateway, Remote
+from gateway import client, direct, peers
+from gateway.client import Api, Remote
 from gateway.clock import Kernel
 from gateway.doctor import device, host, service
 from gateway.doctor.findings import Finding, Layer, ok, unknown
 from gateway.doctor.host import Host
 from gateway.driver.places import Roots
 from gateway.errors import GatewayError
+from gateway.peers import NoGateway
 from gateway.settings import Settings
 from gateway.words import Words
 
@@ -46,7 +47,7 @@ async def here(settings: Settings, machine: Machine | None = None) -> list[Findi
     serials = {str(tse["serial"]) for tse in tses}
     named = () if settings.simulators and not settings.devices else settings.devices
     below = Host(machine.roots, named, settings.discovers, serials, _why_no_usb(settings))
-    served = await service.served_certificate(settings) if runs else None
+    served = await peers.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
     accepted = await service.token_is_accepted(settings) if runs else None
     found = [
         *await host.examine(below),

@@ -1,8 +1,6 @@
 """The gateway as a program of this machine: does it run, its certificate, its token, its disk, its clock."""
 
-import asyncio
 import os
-import ssl
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +12,7 @@ from typing import Any
 import aiohttp
 from cryptography import x509
 
+from gateway import client, peers
 from gateway.clock import Clock, Kernel
 from gateway.doctor.findings import Finding, Layer, fail, ok, unknown, warn
 from gateway.errors import ConfigurationError, GatewayError
@@ -93,12 +92,8 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
 
 async def listener(settings: Settings) -> Listener:
     """Who answers on the port?"""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            _, writer = await asyncio.open_connection(settings.local_address.strip("[]"), settings.port)
-    except (OSError, TimeoutError):
+    if not await peers.listens(settings):
         return Listener.NOBODY
-    writer.close()
     health = f"https://{settings.local_address}:{settings.port}/healthz"
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
@@ -135,21 +130,6 @@ def certificate(settings: Settings, *, served: bytes | None) -> Finding:
     if until - datetime.now(UTC) < _SOON and not own:  # its own it renews by itself
         return warn(Layer.TLS, text, remedy, **values)
     return ok(Layer.TLS, text, **values)
-
-
-async def served_certificate(settings: Settings) -> bytes | None:
-    """What a till would be shown (DER); `None` if there is no TLS to be had."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is looked at, not trusted
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            _, writer = await asyncio.open_connection(settings.local_address.strip("[]"), settings.port, ssl=context)
-    except (OSError, TimeoutError):
-        return None
-    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    writer.close()
-    return bytes(found) if found else None
 
 
 def _expiry(settings: Settings, served: bytes | None) -> datetime | None:
@@ -270,8 +250,6 @@ async def clock(settings: Settings, kernel: Callable[[], Kernel] | None = None) 
 
 async def token_is_accepted(settings: Settings) -> bool | None:
     """Ask the gateway over TLS, once; `None` if it could not be asked."""
-    from gateway import client
-
     try:
         async with client.over_tls(settings):
             return True
