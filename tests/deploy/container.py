@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
+
 from gateway.tse.commands import (
     CloseImport,
     Event,
@@ -59,7 +61,8 @@ async def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("image")
     asked.add_argument("base")
-    asked.add_argument("--receipts", type=int, default=200)
+    asked.add_argument("--receipts", type=int, default=200, help="sold over the LAN protocol (default 200)")
+    asked.add_argument("--more", type=int, default=0, help="sold by REST after them, to see whether memory grows")
     given = asked.parse_args()
     port = _free_port()
     with container(given.image, port):
@@ -74,6 +77,9 @@ async def main() -> None:
         till = LanClient(port, token)
         signed = await sell(till, given.receipts)
         told(f"memory after {given.receipts} receipts", memory())
+        if given.more:
+            signed = await sell_more(till, given.more)
+            told(f"memory after {given.more} more", memory())
         number = await stop_in_the_middle(till)
         podman("start", NAME)
         await serving(2)
@@ -166,6 +172,21 @@ async def sell(till: LanClient, receipts: int) -> int:
         assert ended.signature_counter > counter
         counter = ended.signature_counter
     told(f"{receipts} receipts", f"{(time.monotonic() - began) / receipts * 1000:.1f} ms each")
+    return counter
+
+
+async def sell_more(till: LanClient, receipts: int) -> int:
+    """By REST, a request each, with a key as it should be; the signature counter at the end."""
+    url = f"https://127.0.0.1:{till.port}/api/v1/tses/{till.serial}/sign"
+    wish = {"client_id": CLIENT.decode(), "process_type": "Kassenbeleg-V1", "process_data": "Beleg^1.00"}
+    headers = {"Authorization": aiohttp.encode_basic_auth("lantse", till.token)}
+    counter, began = 0, time.monotonic()
+    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(ssl=till.tls)) as session:
+        for number in range(receipts):
+            async with session.post(url, json=wish, headers={"Idempotency-Key": f"more-{number}"}) as answer:
+                assert answer.status == 200, await answer.text()
+                counter = (await answer.json())["signature_counter"]
+    told(f"{receipts} receipts by REST", f"{(time.monotonic() - began) / receipts * 1000:.1f} ms each")
     return counter
 
 
