@@ -56,7 +56,8 @@ def swap(
 
     Example: tse-gateway swap --directory swap-2026
     """
-    from gateway.cli.swap_steps import STEPS, Swap
+    from gateway.cli.swap_plan import STEPS
+    from gateway.cli.swap_steps import Swap
 
     checklist = Checklist(directory / _FILE)
 

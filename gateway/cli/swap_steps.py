@@ -1,8 +1,6 @@
 """The steps of a swap. Each looks first, does one thing, and tells what came of it."""
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,66 +200,3 @@ class Swap:
             sheet = {"tse_serial": self.checklist.fact("old")}  # it tells no more; its certificate is in the export
         write_private(self.directory / name, json.dumps(sheet, indent=1, ensure_ascii=False).encode() + b"\n")
         return {"file": name}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the list; some are for an old TSE that works, or for a dead one, only."""
-
-    name: str
-    title: Words
-    do: Callable[[Swap], Awaitable[Result]]
-    dead: bool | None = None
-
-
-STEPS = (
-    Step(
-        "export_before",
-        Words("export everything from the old TSE and verify it", "alles aus der alten TSE exportieren und prüfen"),
-        Swap.export_before,
-    ),
-    Step(
-        "elster_old",
-        Words("write down the old TSE's data for ELSTER", "die Angaben der alten TSE für ELSTER festhalten"),
-        Swap.elster_old,
-    ),
-    Step(
-        "deregister",
-        Words("deregister all clients from the old TSE", "alle Kassen von der alten TSE abmelden"),
-        Swap.deregister,
-        dead=False,
-    ),
-    Step(
-        "decommission",
-        Words("take the old TSE out of service, for good", "die alte TSE endgültig außer Betrieb nehmen"),
-        Swap.decommission,
-        dead=False,
-    ),
-    Step(
-        "export_after",
-        Words("export the old TSE a last time and verify it", "die alte TSE ein letztes Mal exportieren und prüfen"),
-        Swap.export_after,
-        dead=False,
-    ),
-    Step(
-        "find_new",
-        Words("the new TSE is plugged in and set up", "die neue TSE steckt und ist eingerichtet"),
-        Swap.find_new,
-    ),
-    Step(
-        "register",
-        Words("register the same clients with the new TSE", "dieselben Kassen an der neuen TSE anmelden"),
-        Swap.register,
-    ),
-    Step(
-        "elster_new",
-        Words("write down the new TSE's data for ELSTER", "die Angaben der neuen TSE für ELSTER festhalten"),
-        Swap.elster_new,
-    ),
-    Step(
-        "retire",
-        Words("miss the old TSE no longer", "die alte TSE nicht mehr vermissen"),
-        Swap.retire,
-        dead=True,
-    ),
-)

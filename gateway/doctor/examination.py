@@ -10,7 +10,7 @@ from typing import Any
 from gateway import client, direct, peers
 from gateway.client import Api, Remote
 from gateway.clock import Kernel
-from gateway.doctor import device, host, service
+from gateway.doctor import device, host, machine, service
 from gateway.doctor.findings import Finding, Layer, ok, unknown
 from gateway.doctor.host import Host
 from gateway.driver.places import Roots
@@ -37,16 +37,16 @@ class Machine:
     kernel: Callable[[], Kernel] | None = None
 
 
-async def here(settings: Settings, machine: Machine | None = None) -> list[Finding]:
+async def here(settings: Settings, beside: Machine | None = None) -> list[Finding]:
     """This machine, from the USB socket to the clock."""
-    machine = machine or Machine()
+    beside = beside or Machine()
     listener = await service.listener(settings)
     async with AsyncExitStack() as stack:
         api, runs = await _reached(settings, stack)
         tses = await _tses(api) if api else []
     serials = {str(tse["serial"]) for tse in tses}
     named = () if settings.simulators and not settings.devices else settings.devices
-    below = Host(machine.roots, named, settings.discovers, serials, _why_no_usb(settings))
+    below = Host(beside.roots, named, settings.discovers, serials, _why_no_usb(settings))
     served = await peers.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
     accepted = await service.token_is_accepted(settings) if runs else None
     found = [
@@ -55,8 +55,8 @@ async def here(settings: Settings, machine: Machine | None = None) -> list[Findi
         service.gateway(settings, listener, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
-        await asyncio.to_thread(service.disk, settings),
-        await service.clock(settings, machine.kernel),
+        await asyncio.to_thread(machine.disk, settings),
+        await machine.clock(settings, beside.kernel),
     ]
     return sorted(found, key=lambda finding: _ORDER[finding.layer])
 

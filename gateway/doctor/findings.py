@@ -53,6 +53,7 @@ LAYERS = {
     Layer.DISK: Words("disk", "Platte"),
     Layer.CLOCK: Words("clock", "Uhr"),
 }
+NOT_STARTED = Words("the gateway has not run yet", "das Gateway lief noch nicht")
 _STATUS = {Verdict.OK: 0, Verdict.UNKNOWN: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 
 

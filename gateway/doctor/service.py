@@ -1,42 +1,23 @@
-"""The gateway as a program of this machine: does it run, its certificate, its token, its disk, its clock."""
+"""The gateway as a program of this machine: does it run, its certificate, its token."""
 
-import os
-import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from stat import S_IMODE
-from typing import Any
 
 import aiohttp
 from cryptography import x509
 
 from gateway import client, peers
-from gateway.clock import Clock, Kernel
-from gateway.doctor.findings import Finding, Layer, fail, ok, unknown, warn
+from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.server import auth, tls
 from gateway.settings import Settings
-from gateway.sntp import Server
 from gateway.words import Words
 
 _PATIENCE = 5.0
-_LITTLE, _TOO_LITTLE = 2**30, 32 * 2**20  # bytes free: an archive grows, a journal must be written
-_TRIAL = 2**16
 _SOON = timedelta(days=21)
-_FAR_OFF = 2.0  # seconds between the clock and the time servers
 _OTHERS = 0o077
-
-_NOBODY_IS_ASKED = Words(
-    "the kernel does not say that its clock is right, and no time server is set",
-    "der Kern sagt nicht, dass seine Uhr stimmt, und kein Zeitserver ist genannt",
-)
-_NOBODY_ANSWERS = Words(
-    "the kernel does not say that its clock is right, and the time servers give no good answer",
-    "der Kern sagt nicht, dass seine Uhr stimmt, und die Zeitserver geben keine gute Antwort",
-)
-_NOT_STARTED = Words("the gateway has not run yet", "das Gateway lief noch nicht")
 
 
 # ---- gateway and TLS --------------------------------------------------------
@@ -118,7 +99,7 @@ def certificate(settings: Settings, *, served: bytes | None) -> Finding:
             return fail(Layer.TLS, Words("{error}", "{error}"), remedy, error=error)
     until = _expiry(settings, served)
     if until is None:
-        return unknown(Layer.TLS, _NOT_STARTED)
+        return unknown(Layer.TLS, NOT_STARTED)
     values = {"until": f"{until:%Y-%m-%d}"}
     if until <= datetime.now(UTC):
         text = Words(
@@ -156,7 +137,7 @@ def token(settings: Settings, *, accepted: bool | None) -> Finding:
         found = auth.load_token(settings)
     except ConfigurationError as error:
         if not _is_there(settings.state_dir):
-            return unknown(Layer.TOKEN, _NOT_STARTED)
+            return unknown(Layer.TOKEN, NOT_STARTED)
         return fail(Layer.TOKEN, Words("{error}", "{error}"), restart, error=error)
     if accepted is False:
         return fail(Layer.TOKEN, wrong, restart)
@@ -179,73 +160,6 @@ def _is_there(directory: Path) -> bool:
         return directory.is_dir()
     except OSError:  # it is hidden from us: more than not being there
         return True
-
-
-# ---- disk -------------------------------------------------------------------
-
-
-def disk(settings: Settings) -> Finding:
-    """Can the state be written, and is there room?"""
-    directory = settings.state_dir
-    try:
-        _try_to_write(directory)
-        state = os.statvfs(directory)
-    except FileNotFoundError:
-        return unknown(Layer.DISK, _NOT_STARTED)
-    except OSError as error:
-        return fail(
-            Layer.DISK,
-            Words("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
-            Words(
-                "free space, mount it writable, and give it to the gateway's user: without it no receipt is signed "
-                "exactly once and no outage is noted",
-                "Platz schaffen, beschreibbar einhängen, dem Benutzer des Gateways geben: sonst wird kein Beleg genau "
-                "einmal signiert und kein Ausfall vermerkt",
-            ),
-            directory=directory,
-            reason=error.strerror,
-        )
-    free = state.f_bavail * state.f_frsize
-    values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
-    text = Words("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
-    remedy = Words("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
-    if free < _TOO_LITTLE:
-        return fail(Layer.DISK, text, remedy, **values)
-    return warn(Layer.DISK, text, remedy, **values) if free < _LITTLE else ok(Layer.DISK, text, **values)
-
-
-def _try_to_write(directory: Path) -> None:
-    with tempfile.TemporaryFile(dir=directory) as trial:
-        trial.write(bytes(_TRIAL))
-        trial.flush()
-        os.fsync(trial.fileno())
-
-
-# ---- clock ------------------------------------------------------------------
-
-
-async def clock(settings: Settings, kernel: Callable[[], Kernel] | None = None) -> Finding:
-    """Is this machine's time fit for a TSE?"""
-    servers = [Server.parse(server) for server in settings.ntp_servers]
-    judge = Clock(servers, kernel=kernel)
-    if not judge.verdict.fit and servers:
-        await judge.measure()
-    verdict = judge.verdict
-    remedy = Words(
-        "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
-        "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
-    )
-    if not verdict.fit:
-        return fail(Layer.CLOCK, _NOBODY_ANSWERS if servers else _NOBODY_IS_ASKED, remedy)
-    offset = verdict.offset or 0.0
-    values = {"offset": f"{offset:+.3f}"}
-    if abs(offset) > _FAR_OFF:
-        return warn(
-            Layer.CLOCK, Words("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
-        )
-    if verdict.source == "kernel":
-        return ok(Layer.CLOCK, Words("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
-    return ok(Layer.CLOCK, Words("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)
 
 
 async def token_is_accepted(settings: Settings) -> bool | None:

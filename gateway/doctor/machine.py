@@ -1,0 +1,87 @@
+"""What the gateway stands on: the disk with its state, and the clock."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.clock import Clock, Kernel
+from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
+from gateway.settings import Settings
+from gateway.sntp import Server
+from gateway.words import Words
+
+_LITTLE, _TOO_LITTLE = 2**30, 32 * 2**20  # bytes free: an archive grows, a journal must be written
+_TRIAL = 2**16
+_FAR_OFF = 2.0  # seconds between the clock and the time servers
+
+_NOBODY_IS_ASKED = Words(
+    "the kernel does not say that its clock is right, and no time server is set",
+    "der Kern sagt nicht, dass seine Uhr stimmt, und kein Zeitserver ist genannt",
+)
+_NOBODY_ANSWERS = Words(
+    "the kernel does not say that its clock is right, and the time servers give no good answer",
+    "der Kern sagt nicht, dass seine Uhr stimmt, und die Zeitserver geben keine gute Antwort",
+)
+
+
+def disk(settings: Settings) -> Finding:
+    """Can the state be written, and is there room?"""
+    directory = settings.state_dir
+    try:
+        _try_to_write(directory)
+        state = os.statvfs(directory)
+    except FileNotFoundError:
+        return unknown(Layer.DISK, NOT_STARTED)
+    except OSError as error:
+        return fail(
+            Layer.DISK,
+            Words("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
+            Words(
+                "free space, mount it writable, and give it to the gateway's user: without it no receipt is signed "
+                "exactly once and no outage is noted",
+                "Platz schaffen, beschreibbar einhängen, dem Benutzer des Gateways geben: sonst wird kein Beleg genau "
+                "einmal signiert und kein Ausfall vermerkt",
+            ),
+            directory=directory,
+            reason=error.strerror,
+        )
+    free = state.f_bavail * state.f_frsize
+    values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
+    text = Words("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
+    remedy = Words("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
+    if free < _TOO_LITTLE:
+        return fail(Layer.DISK, text, remedy, **values)
+    return warn(Layer.DISK, text, remedy, **values) if free < _LITTLE else ok(Layer.DISK, text, **values)
+
+
+def _try_to_write(directory: Path) -> None:
+    with tempfile.TemporaryFile(dir=directory) as trial:
+        trial.write(bytes(_TRIAL))
+        trial.flush()
+        os.fsync(trial.fileno())
+
+
+async def clock(settings: Settings, kernel: Callable[[], Kernel] | None = None) -> Finding:
+    """Is this machine's time fit for a TSE?"""
+    servers = [Server.parse(server) for server in settings.ntp_servers]
+    judge = Clock(servers, kernel=kernel)
+    if not judge.verdict.fit and servers:
+        await judge.measure()
+    verdict = judge.verdict
+    remedy = Words(
+        "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
+        "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
+    )
+    if not verdict.fit:
+        return fail(Layer.CLOCK, _NOBODY_ANSWERS if servers else _NOBODY_IS_ASKED, remedy)
+    offset = verdict.offset or 0.0
+    values = {"offset": f"{offset:+.3f}"}
+    if abs(offset) > _FAR_OFF:
+        return warn(
+            Layer.CLOCK, Words("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
+        )
+    if verdict.source == "kernel":
+        return ok(Layer.CLOCK, Words("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
+    return ok(Layer.CLOCK, Words("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)
