@@ -16,6 +16,8 @@ from tests.recordings.scenarios import (
     results_of,
     script_of,
 )
+from tests.server.shop import until
+from tests.support import export, receipt
 
 SETUP = ("selftest POS-1", "setup SwissbitSwissbit 123456 12345 98765 POS-1")
 MORNING = ("selftest POS-1", "login 1 12345", "login 2 98765", "time 1700000000")
@@ -184,3 +186,23 @@ async def test_pins_and_puk_and_what_the_network_does_not_have(gateway: Gateway,
         assert (await client.call("initialize")).code == 0x10FD
         assert (await client.call("factoryreset")).code == 0x100D
         assert (await client.call("keepalive 2")).code == 0x11
+
+
+async def test_while_one_client_exports_another_one_sells(gateway: Gateway, arm: Peer) -> None:
+    device = gateway.registry.devices()[0]
+    async with arm.connected(url(gateway), TOKEN) as one, arm.connected(url(gateway), TOKEN) as other:
+        await one.run(("select0", *SETUP, *MORNING[1:]))
+        await other.call("select0")
+        for _ in range(4):
+            await receipt(device.command, device, data=bytes(4_000_000))
+        stored = len(await export(device))
+        exporting = asyncio.create_task(one.call("export"))
+        await until(lambda: device.lease is not None)
+        sold = 0
+        while not exporting.done():
+            calls = await other.run(("start POS-1 - 0", "finish POS-1 - 100"))
+            assert [call.code for call in calls] == [0, 0]
+            sold += not exporting.done()
+        exported = await exporting
+    assert (exported.code, exported.facts["bytes"]) == (0, stored)
+    assert sold > 1
