@@ -133,6 +133,7 @@ async def run(settings: Settings) -> None:
             with _quit_on_terminal(asyncio.get_running_loop(), stopping.ask):
                 await stopping.asked.wait()
                 await stopping.drain(gateway.registry)
+        log.info("the gateway has stopped", extra=event(Event.STOPPED))
 
 
 @asynccontextmanager

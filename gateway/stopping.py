@@ -10,6 +10,7 @@ import signal
 import threading
 from typing import Self
 
+from gateway.events import Event, event
 from gateway.fleet.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,8 @@ class Stopping:
 
     async def drain(self, registry: Registry) -> None:
         """Let those finish who have a TSE or wait for one; nobody new gets one."""
-        log.info("the gateway lends no TSE any more, and stops when those lent are given back")
+        draining = event(Event.DRAINING)
+        log.info("the gateway lends no TSE any more, and stops when those lent are given back", extra=draining)
         tasks = [asyncio.create_task(registry.drain()), asyncio.create_task(self._hurry.wait())]
         await asyncio.wait(tasks, timeout=HOLDERS * self._timeout, return_when=asyncio.FIRST_COMPLETED)
         if not tasks[0].done():

@@ -262,6 +262,14 @@ async def test_what_was_refused_stands_on_the_page_once_with_its_count(served: S
     assert "lasts" in text
 
 
+async def test_a_gateway_that_stops_says_so(served: Served) -> None:
+    await make_ready(served)
+    async with browser_of(served) as browser, browser.events() as events:
+        await events.parts_with("The TSE is ready.")
+        await served.registry.drain()
+        await events.parts_with("The gateway stops.")
+
+
 async def test_it_can_be_switched_off(tmp_path: Path) -> None:
     async with serve(settings_for(tmp_path, status_page=False)) as served, browser_of(served) as browser:
         assert (await browser.get())[0].status == 401

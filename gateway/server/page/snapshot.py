@@ -166,7 +166,7 @@ class Gatherer:
         outage = self._outages.open.get(device.serial)
         return Tse(
             serial=device.serial,
-            reason=lack(device),
+            reason="stopped" if self._registry.draining else lack(device),
             since=None if outage is None else outage.began,
             place=device.place,
             info=device.info,
