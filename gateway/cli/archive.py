@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(cli: Cli, tse: TseName = "") -> None:
-    """Show what is archived of each TSE, also of those that are gone; of one TSE with its segments by --json.
+    """Show what is archived of each TSE. Also of those that are gone; of one TSE with its segments by --json.
 
     Exit status: 0 in order, 1 something is missing or wrong.
 
@@ -70,7 +70,7 @@ def status(cli: Cli, tse: TseName = "") -> None:
 
 
 def run(cli: Cli, tse: TseName = "") -> None:
-    """Bring the archive of a TSE up to date now, verified; sales go first.
+    """Bring the archive of a TSE up to date. Verified; sales go first.
 
     Example: tse-gateway archive run
     """
@@ -95,7 +95,7 @@ def export(
     ] = None,
     series: Annotated[int | None, typer.Option(min=1, help="An earlier store, from before data were deleted.")] = None,
 ) -> None:
-    """Write the whole store of a TSE from its archive, without the TSE; resumed if it broke off.
+    """Write a whole store from its archive. Without the TSE; resumed if it broke off.
 
     Example: tse-gateway archive export -o archived.tar
     """

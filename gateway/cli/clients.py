@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False) -> None:
-    """List the registered clients; the TSE wants the Admin PIN for it and makes two signatures.
+    """List the registered clients. The TSE wants the Admin PIN for it and makes two signatures.
 
     Example: tse-gateway clients list --admin-pin-file admin_pin
     """
@@ -42,7 +42,7 @@ def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk
 def register(
     cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False
 ) -> None:
-    """Register a client; once more does no harm.
+    """Register a client. Once more does no harm.
 
     Example: tse-gateway clients register POS-2 --admin-pin-file admin_pin
     """
@@ -54,7 +54,7 @@ def register(
 def deregister(
     cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False
 ) -> None:
-    """Deregister a client; the TSE refuses while it has open transactions.
+    """Deregister a client. The TSE refuses while it has open transactions.
 
     Example: tse-gateway clients deregister POS-2 --admin-pin-file admin_pin
     """

@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(cli: Cli) -> None:
-    """Look at all layers from the USB socket to the clock, with or without a gateway that runs; changes nothing.
+    """Tell what is wrong and what helps. From the USB socket to the clock, also without a gateway; changes nothing.
 
     Exit status: 0 well, 1 warnings, 2 something does not work.
 

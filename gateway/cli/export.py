@@ -48,7 +48,7 @@ def export(
     ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Check the export afterwards.")] = False,
 ) -> None:
-    """Export the log messages of a TSE as TAR: all, a part, or what is new. A full export that broke off is resumed.
+    """Export the log messages of a TSE (TAR). All, a part, or what is new; a full export that broke off is resumed.
 
     Example: tse-gateway export -o tse.tar --verify
     """

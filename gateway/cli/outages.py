@@ -39,7 +39,7 @@ def outages(
     until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
     as_csv: Annotated[bool, typer.Option("--csv", help="For Excel, as the auditor takes it.")] = False,
 ) -> None:
-    """Show when TSEs could not be used: begin, end, reason, requests of tills that were refused.
+    """Show when TSEs could not be used. Begin, end, reason, requests of tills that were refused.
 
     Example: tse-gateway outages --from 2026-01-01 --csv > outages.csv
     """
@@ -63,7 +63,7 @@ def outages(
 
 
 def retire(cli: Cli, tse: Annotated[str, typer.Argument(metavar="TSE", help="Serial, or its beginning.")]) -> None:
-    """Say that a TSE is gone for good, broken or lost: no alert tells any more that it is missing.
+    """Say that a TSE is gone for good. Broken or lost: no alert tells any more that it is missing.
 
     Example: tse-gateway retire 43B6F2
     """

@@ -51,7 +51,7 @@ def change(
     new_pin_file: NewPin = None,
     risk: RiskLockout = False,
 ) -> None:
-    """Change a PIN; the old one must be known.
+    """Change a PIN. The old one must be known.
 
     Example: tse-gateway pin change --old-pin-file admin_pin --new-pin-file new_pin
     """
@@ -68,7 +68,7 @@ def change(
 def change_puk(
     cli: Cli, tse: TseName = "", *, old_puk_file: Puk = None, new_puk_file: NewPuk = None, risk: RiskLockout = False
 ) -> None:
-    """Change the PUK; the old one must be known.
+    """Change the PUK. The old one must be known.
 
     Example: tse-gateway pin puk --old-puk-file puk --new-puk-file new_puk
     """
@@ -90,7 +90,7 @@ def unblock(
     new_pin_file: NewPin = None,
     risk: RiskLockout = False,
 ) -> None:
-    """Set a new PIN by the PUK, when the old one is blocked or lost.
+    """Set a new PIN by the PUK. When the old one is blocked or lost.
 
     Example: tse-gateway pin unblock --puk-file puk --new-pin-file new_pin
     """

@@ -28,7 +28,7 @@ def qr(
     tse: TseName = "",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .svg or .png.")] = None,
 ) -> None:
-    """Show the QR code of one of the last receipts, or of a receipt code that you have.
+    """Show the QR code of a receipt. One of the last ones, or a receipt code that you have.
 
     Example: tse-gateway qr 1 -o receipt.svg
     """

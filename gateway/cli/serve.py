@@ -30,7 +30,7 @@ def serve(
     bind: Annotated[str | None, typer.Option(help="Instead of GATEWAY_BIND.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Instead of GATEWAY_STATE_DIR.")] = None,
 ) -> None:
-    """Run the gateway until SIGTERM, Ctrl-C, or `quit` on the terminal.
+    """Run the gateway. It ends by SIGTERM, Ctrl-C, or `quit` on the terminal.
 
     Example: tse-gateway serve --simulator 1
     """
@@ -46,7 +46,7 @@ def healthcheck(
     config: ConfigFile = None,
     ready: Annotated[bool, typer.Option("--ready", help="Ask whether a TSE can sign now.")] = False,
 ) -> None:
-    """Ask the gateway of this machine whether it is alive; exit status 1 if not.
+    """Ask whether the gateway here is alive. Exit status 1 if not.
 
     Example: tse-gateway healthcheck
     """
@@ -56,7 +56,7 @@ def healthcheck(
 
 
 def show_config(cli: Cli) -> None:
-    """Show every setting with its effective value; secrets stay hidden.
+    """Show every setting and its value. Secrets stay hidden.
 
     Example: GATEWAY_PORT=4434 tse-gateway config
     """

@@ -83,7 +83,7 @@ def setup(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
 ) -> None:
-    """Put a fresh TSE into service: asks for what is missing and names the consequences.
+    """Put a fresh TSE into service. Asks for what is missing and names the consequences.
 
     Example: tse-gateway setup --client POS-1
     """

@@ -11,7 +11,7 @@ Directory = Annotated[Path, typer.Argument(help="Directory of the simulated TSE.
 
 
 def create(directory: Directory, as_json: AsJson = False) -> None:
-    """Make a fresh simulated TSE, as it would leave the factory.
+    """Make a fresh simulated TSE. As it would leave the factory.
 
     Example: tse-gateway simulator create tse
     """
@@ -30,7 +30,7 @@ def mount(
     ] = None,
     profile: Annotated[str, typer.Option(help="instant, or hardware with the times of a real one.")] = "instant",
 ) -> None:
-    """Show a simulated TSE as files, so that other TSE software can use it. Ends with Ctrl-C or umount.
+    """Show a simulated TSE as files. So that other TSE software can use it; ends with Ctrl-C or umount.
 
     Example: tse-gateway simulator mount mnt --tse tse
     """
@@ -54,7 +54,7 @@ def fault(
     clear: Annotated[bool, typer.Option("--clear", help="End this fault, or all.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Break a simulated TSE on purpose, also one that a gateway serves right now.
+    """Break a simulated TSE on purpose. Also one that a gateway serves right now.
 
     Example: tse-gateway simulator fault tse unplugged
     """

@@ -44,7 +44,7 @@ def support_bundle(
     ] = None,
     log: Annotated[Path | None, typer.Option(help="Log of the gateway, if the journal does not hold it.")] = None,
 ) -> None:
-    """Collect what a reseller asks for: versions, states, settings, doctor, log, USB; without secrets.
+    """Collect what a reseller asks for. Versions, states, settings, doctor, log, USB; without secrets.
 
     Example: tse-gateway support-bundle -o support.zip
     """

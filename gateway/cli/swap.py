@@ -52,7 +52,7 @@ def swap(
     admin_pin_file: AdminPin = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before each step.")] = False,
 ) -> None:
-    """Replace a TSE by a new one: final export, deregistration, decommissioning, ELSTER data; goes on where it stopped.
+    """Replace a TSE by a new one. Final export, deregistration, decommissioning, ELSTER data; goes on where it stopped.
 
     Example: tse-gateway swap --directory swap-2026
     """

@@ -71,7 +71,7 @@ def info(
     dsfinvk: Annotated[bool, typer.Option("--dsfinvk", help="Its row of tse.csv (DSFinV-K).")] = False,
     elster: Annotated[bool, typer.Option("--elster", help="What the report to the tax office asks.")] = False,
 ) -> None:
-    """Show what is known of a TSE, or one of its data sheets; everything by --json.
+    """Show what is known of a TSE. Everything by --json, a data sheet by its option.
 
     Example: tse-gateway info --elster
     """
@@ -99,7 +99,7 @@ def self_test(
     *,
     client: Annotated[str, typer.Option(help="A registered client id.", envvar="GATEWAY_SELF_TEST_CLIENT")] = "",
 ) -> None:
-    """Run the self test; the TSE must know the client in whose name it is run.
+    """Run the self test. The TSE must know the client in whose name it is run.
 
     Example: tse-gateway selftest --client POS-1
     """
@@ -127,7 +127,7 @@ def set_time(
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
     risk: RiskLockout = False,
 ) -> None:
-    """Set the time of a TSE to that of the gateway; refused while its clock is not known to be right.
+    """Set a TSE to the time of the gateway. Refused while its clock is not known to be right.
 
     Example: tse-gateway time --pin-file time_admin_pin
     """

@@ -22,7 +22,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     language: Annotated[str | None, typer.Option(help="de or en, instead of the locale's.")] = None,
 ) -> None:
-    """Check exports, log messages and receipt codes of any vendor's TSE: signatures, chains, counters, times.
+    """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.
 
     Exit status: 0 in order or notes only, 1 warnings, 2 errors or not checkable.
 

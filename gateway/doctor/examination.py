@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gateway import client, direct, peers
@@ -55,7 +56,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[Findin
         service.gateway(settings, listener, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
-        await asyncio.to_thread(machine.disk, settings),
+        *[await asyncio.to_thread(machine.disk, directory) for directory in _written(settings)],
         await machine.clock(settings, beside.kernel),
     ]
     return sorted(found, key=lambda finding: _ORDER[finding.layer])
@@ -117,6 +118,13 @@ def _why_no_usb(settings: Settings) -> str:
     if settings.simulators and not settings.devices:
         return "GATEWAY_SIMULATORS"
     return "GATEWAY_UPSTREAMS" if settings.upstreams and not settings.devices else ""
+
+
+def _written(settings: Settings) -> Iterator[Path]:
+    """Where the gateway must be able to write."""
+    yield settings.state_dir
+    if settings.archive_dir is not None:
+        yield settings.archive_dir
 
 
 def _without_new_simulators(settings: Settings) -> Settings:

@@ -26,9 +26,8 @@ _NOBODY_ANSWERS = Words(
 )
 
 
-def disk(settings: Settings) -> Finding:
-    """Can the state be written, and is there room?"""
-    directory = settings.state_dir
+def disk(directory: Path) -> Finding:
+    """Can it be written, and is there room?"""
     try:
         _try_to_write(directory)
         state = os.statvfs(directory)

@@ -343,6 +343,14 @@ async def test_the_state_directory_is_none(tmp_path: Path, host: FakeHost) -> No
     assert Layer.DISK in unwell(await examined(nothing_runs(tmp_path), host))
 
 
+async def test_the_disk_of_the_archive_cannot_be_written_to(tmp_path: Path, host: FakeHost) -> None:
+    async with gateway(settings_of(tmp_path / "state", archive_dir=tmp_path / "archive")) as (_, settings):
+        elsewhere = tmp_path / "no directory"
+        elsewhere.write_text("a file\n")
+        found = await examined(settings.model_copy(update={"archive_dir": elsewhere}), host)
+    assert [finding.verdict for finding in found if finding.layer is Layer.DISK] == [Verdict.OK, Verdict.FAIL]
+
+
 @NAMESPACES
 async def test_the_disk_is_full(tmp_path: Path) -> None:
     state = tmp_path / "state"
