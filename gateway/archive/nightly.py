@@ -12,6 +12,7 @@ from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Registry
 from gateway.fleet.schedule import Night
+from gateway.operations.store import StoreClosed
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,14 @@ def due(complete: datetime, now: datetime, night: timedelta, *, quiet: bool) -> 
 
 @dataclass(slots=True)
 class _Pause:
-    """After a failure."""
+    """After a failure; `closed`: the TSE did not show its store."""
 
     until: float = float("-inf")
     length: float = _FIRST_PAUSE
+    closed: bool = False
 
-    def after_failure(self, now: float) -> None:
-        self.until = now + self.length
+    def after_failure(self, now: float, error: GatewayError) -> None:
+        self.until, self.closed = now + self.length, isinstance(error, StoreClosed)
         self.length = min(2 * self.length, _LONGEST_PAUSE)
 
 
@@ -69,7 +71,10 @@ class Nightly:
 
     def _may(self, device: Device) -> bool:
         pause = self._pauses.get(device.serial)
-        return not device.failed.is_set() and (pause is None or self.monotonic() >= pause.until)
+        if device.failed.is_set() or pause is None:
+            return not device.failed.is_set()
+        opened = pause.closed and device.info.used_blocks > 0  # somebody ran the self test
+        return opened or self.monotonic() >= pause.until
 
     def _due(self, device: Device, complete: datetime) -> bool:
         now = self.local_time()
@@ -81,6 +86,6 @@ class Nightly:
             await self.archivist.run(device.serial)
         except GatewayError as error:
             log.debug("the archive of TSE %s waits: %s", device.serial, error)
-            self._pauses.setdefault(device.serial, _Pause()).after_failure(self.monotonic())
+            self._pauses.setdefault(device.serial, _Pause()).after_failure(self.monotonic(), error)
         else:
             self._pauses.pop(device.serial, None)

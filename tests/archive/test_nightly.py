@@ -6,7 +6,9 @@ import pytest
 
 from gateway.archive.nightly import Nightly, due
 from gateway.fleet.schedule import Night
+from gateway.tse.commands import SelfTest
 from tests.archive.conftest import EVENING, Shop
+from tests.support import CLIENT
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
@@ -87,6 +89,10 @@ async def test_after_a_failure_it_is_tried_again_but_not_at_once(shop: Shop) -> 
             "tse_gateway_archive_runs_total", {"serial": shop.serial, "result": "store_closed"}
         )
         assert failed == attempts
+    await shop.device.command(SelfTest(CLIENT).encode())
+    await shop.device.read_info()
+    await nightly.look()  # what was waited for is there
+    assert (await shop.status()).last_success == shop.now
 
 
 async def test_a_tse_that_is_away_is_not_asked(shop: Shop, nightly: Nightly) -> None:

@@ -174,7 +174,7 @@ async def test_what_there_is_not_cannot_be_had(shop: Shop) -> None:
 async def test_a_gateway_writes_archives_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.archive.nightly._LOOK", 0.02)
     started = datetime.now(UTC).astimezone() - timedelta(minutes=1)
-    settings = settings_for(tmp_path, archive_at=started.time(), self_test_jitter=0)
+    settings = settings_for(tmp_path, archive_at=started.time(), self_test_jitter=0, keep_alive=0.05)
     async with serve(settings) as served:
         device = served.registry.devices()[0]
         await set_up(device.command, served.tse.serial, now=int(time.time()))

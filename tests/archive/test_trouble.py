@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import __version__
+from gateway.archive.copying import Reader
 from gateway.archive.draft import Draft
-from gateway.archive.errors import ArchiveDamaged, ArchiveNotWritten
+from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
 from gateway.archive.run import Stopped
 from gateway.archive.shelf import Shelf
@@ -236,31 +237,64 @@ async def test_a_lost_manifest_never_lets_its_segment_be_overwritten(shop: Shop)
     assert await shop.rebuilt() == await shop.export()
 
 
-async def test_tills_sell_while_a_run_goes_on(shop: Shop) -> None:
-    await shop.sell(20, data=b"x" * 50_000)
+@dataclass
+class Gate:
+    """Where a run waits between two chunks of the store."""
+
+    reached: asyncio.Event
+    opened: asyncio.Event
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    made, read = Gate(asyncio.Event(), asyncio.Event()), Reader.read_store
+
+    async def gated(reader: Reader, block: int, count: int) -> bytes:
+        if block:
+            made.reached.set()
+            await made.opened.wait()
+        return await read(reader, block, count)
+
+    monkeypatch.setattr(Reader, "read_store", gated)
+    return made
+
+
+async def test_tills_sell_while_a_run_goes_on(shop: Shop, gate: Gate) -> None:
+    await shop.sell(3, data=b"x" * 50_000)
     running = asyncio.create_task(shop.run())
-    await until(lambda: shop.archivist.books() != [] and shop.archivist.books()[0].work is not None)
-    await shop.sell(1)
-    assert not running.done()  # a megabyte takes many turns, of which the till had some
-    done = await running
-    assert done.verdict is Verdict.OK
+    await gate.reached.wait()
+    await shop.sell(1)  # nothing is locked between two chunks
+    with pytest.raises(ArchiveBusy):
+        await shop.run()
+    told = (await shop.status()).running
+    assert told is not None
+    assert told.total_bytes > 150_000
+    gate.opened.set()
+    assert (await running).verdict is Verdict.OK
     await shop.run()
     assert await shop.rebuilt() == await shop.export()
 
 
-async def test_a_run_goes_on_though_nobody_waits_for_it_and_ends_with_the_gateway(shop: Shop) -> None:
+async def test_a_run_goes_on_though_nobody_waits_for_it(shop: Shop, gate: Gate) -> None:
     await shop.sell(5)
     asking = asyncio.create_task(shop.run())
-    await until(lambda: shop.archivist.books() != [] and shop.archivist.books()[0].work is not None)
+    await gate.reached.wait()
     asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    gate.opened.set()
     await until(lambda: shop.archivist.books()[0].work is None)
     assert await shop.rebuilt() == await shop.export()
+
+
+async def test_a_run_ends_with_the_gateway_and_the_next_goes_on(shop: Shop, gate: Gate) -> None:
     await shop.sell(5)
-    last = asyncio.create_task(shop.run())
-    await until(lambda: shop.archivist.books()[0].work is not None)
+    asking = asyncio.create_task(shop.run())
+    await gate.reached.wait()
     await shop.archivist.close()
     with pytest.raises(Stopped):
-        await last
+        await asking
+    gate.opened.set()
     await shop.restart().open()
     await shop.run()
     assert await shop.rebuilt() == await shop.export()
@@ -299,3 +333,29 @@ async def test_the_trust_that_segments_were_verified_with_is_written_down(shop: 
     with pytest.raises(ConfigurationError):
         await shop.run()
     assert (await shop.status()).last_error
+
+
+async def test_while_a_till_holds_the_lock_a_run_is_slower_and_goes_on(shop: Shop) -> None:
+    class Till:
+        alive = True
+
+    lease = await shop.device.acquire(Till(), 1)
+    assert (await shop.run()).verdict is Verdict.OK
+    shop.device.release(lease.session)
+    assert await shop.rebuilt() == await shop.export()
+
+
+async def test_a_message_longer_than_what_is_written_at_once_is_kept_whole(shop: Shop) -> None:
+    await shop.sell(1, data=b"x" * 3_000_000)
+    await shop.run()
+    assert await shop.rebuilt() == await shop.export()
+
+
+async def test_without_its_state_an_archive_is_still_known(shop: Shop) -> None:
+    await three_nights(shop)
+    (shop.folder / "state.json").write_text("{")
+    await shop.restart().open()
+    status = await shop.status()
+    assert (len(status.segments), status.verdict, status.last_success) == (3, "ok", None)
+    assert (await shop.run()).added == []
+    assert (await shop.status()).last_success == shop.now
