@@ -20,7 +20,9 @@ from gateway.peers import NoGateway
 from gateway.server.local import socket_path
 from gateway.settings import Settings
 
-_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=200)  # a self test takes its time
+_STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
+_LOOK = aiohttp.ClientTimeout(total=120, sock_connect=10)
+_WORK = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)  # archiving all of a full store
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,11 @@ class Api:
 
     async def get(self, path: str, **params: Any) -> Any:
         """The answer, JSON decoded, or text."""
-        return await self._ask("GET", path, params=params)
+        return await self._ask("GET", path, params=params, timeout=_LOOK)
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The same for what changes something."""
-        return await self._ask("POST", path, json=body)
+        return await self._ask("POST", path, json=body, timeout=_WORK)
 
     @asynccontextmanager
     async def opened(self, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -174,7 +176,7 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
 async def over_socket(path: Path) -> AsyncIterator[Api]:
     """Whoever listens at a Unix socket."""
     connector = aiohttp.UnixConnector(str(path))
-    async with aiohttp.ClientSession("http://localhost", connector=connector, timeout=_PATIENCE) as session:
+    async with aiohttp.ClientSession("http://localhost", connector=connector, timeout=_STREAM) as session:
         yield Api(session, str(path))
 
 
@@ -182,7 +184,7 @@ async def over_socket(path: Path) -> AsyncIterator[Api]:
 async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(ssl=trust)
     headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(base, connector=connector, timeout=_PATIENCE, headers=headers) as session:
+    async with aiohttp.ClientSession(base, connector=connector, timeout=_STREAM, headers=headers) as session:
         yield session
 
 
