@@ -118,6 +118,10 @@ def test_export_by_number_time_and_client(shop: Running) -> None:
     assert shop.call("export --client POS-9 --from-number 1 -o none.tar").status == 1
     assert shop.call("export --from 2020-01-01 --to 2020-01-31 -o old.tar").status == 1
     assert shop.call("export --from yesterday -o old.tar").status == 2
+    assert shop.call("export --from 2037-01-31T08:00 -o old.tar").status == 1
+    assert shop.call("export --new-since never.tar -o old.tar").status == 1
+    assert shop.call("export --new-since never.tar --client POS-1 -o old.tar").status == 2
+    assert shop.call("export -o no-such-directory/all.tar").status == 1
     assert not Path("none.tar").exists()
 
 
@@ -132,6 +136,9 @@ def test_the_qr_code_on_the_terminal_and_in_a_file(shop: Running) -> None:
         assert shop.call(f"qr {signed} -o {name}").status == 0
         assert Path(name).stat().st_size > 300
     assert shop.call(f"qr {signed} -o code.bmp").status == 2
+    assert shop.call("qr rubbish").status == 2
+    assert shop.call("qr 4711").status == 1
+    assert shop.call("qr V0;rest -o no-such-directory/code.svg").status == 1
 
 
 async def _signed(gateway: object) -> int:
