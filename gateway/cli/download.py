@@ -69,6 +69,7 @@ async def fetch(
 async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:
     part, note, etag = _part_of(target), _note_of(target), answer.headers.get("ETag", "")
     try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if etag:
             write_private(note, json.dumps({"etag": etag}).encode())
         await _write(answer, part, done, target.name)

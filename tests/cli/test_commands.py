@@ -121,7 +121,8 @@ def test_export_by_number_time_and_client(shop: Running) -> None:
     assert shop.call("export --from 2037-01-31T08:00 -o old.tar").status == 1
     assert shop.call("export --new-since never.tar -o old.tar").status == 1
     assert shop.call("export --new-since never.tar --client POS-1 -o old.tar").status == 2
-    assert shop.call("export -o no-such-directory/all.tar").status == 1
+    assert shop.call("export --from-number 1 -o new-directory/one.tar").status == 0
+    assert shop.call("export -o one.tar/all.tar").status == 1  # that is a file
     assert not Path("none.tar").exists()
 
 
