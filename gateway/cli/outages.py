@@ -47,7 +47,7 @@ def outages(
     async def work(api: "Api") -> Any:
         limits = {"from": since, "to": until, "lang": cli.language}
         if tse:
-            limits["serial"] = await cli.serial(api, tse)
+            limits["serial"] = cli.chosen(tse, sorted(await _known(api)))
         given = {name: value for name, value in limits.items() if value}
         return await api.get("/outages.csv" if as_csv else "/outages", **given)
 
@@ -80,6 +80,16 @@ def retire(cli: Cli, tse: Annotated[str, typer.Argument(metavar="TSE", help="Ser
         cli.print_json({"serial": serial})
     else:
         cli.say(_RETIRED, serial=serial)
+
+
+async def _known(api: "Api") -> set[str]:
+    """Serials of all TSEs, also of those that are gone."""
+    tses, archives = await api.get("/tses"), (await api.get("/archives"))["archives"]
+    log = (await api.get("/outages"))["outages"]
+    return {
+        *(str(tse["serial"]) for tse in (*tses, *archives)),
+        *(str(outage["tse_serial"]) for outage in log if outage["tse_serial"]),
+    }
 
 
 def _row(cli: Cli, outage: dict[str, Any]) -> tuple[object, ...]:

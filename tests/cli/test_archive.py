@@ -36,14 +36,30 @@ def test_an_archive_outlives_its_tse_and_its_gateway(tmp_path: Path, monkeypatch
     assert verify_files(["later.tar"], complete=True) == 0
 
 
+def outages_after_pulling(gateway: Running) -> list[dict[str, object]]:
+    """Once the gateway has noted that its TSE is gone."""
+    gateway.do(pull)
+    deadline = time.monotonic() + 20
+    while not (known := json.loads(gateway.call("outages --json").out)["outages"]):
+        assert time.monotonic() < deadline
+    return list(known)
+
+
 def test_outages_for_people_programs_and_excel(shop: Running) -> None:
     assert "no outage" in shop.call("outages --language en").out
-    shop.do(pull)
-    deadline = time.monotonic() + 20
-    while not (known := json.loads(shop.call("outages --json").out)["outages"]):
-        assert time.monotonic() < deadline
+    known = outages_after_pulling(shop)
     assert [(outage["tse_serial"], outage["reason"]) for outage in known] == [(shop.serial, "device_gone")]
     assert shop.serial[:16] in shop.call(f"outages {shop.serial[:4]}").out
     rows = list(csv.reader(io.StringIO(shop.call("outages --csv --language de").out.lstrip("\ufeff")), delimiter=";"))
     assert shop.serial in rows[1]
     assert json.loads(shop.call("outages --to 2020-01-01 --json").out)["outages"] == []
+
+
+def test_outages_of_a_tse_that_is_gone(tmp_path: Path) -> None:
+    with running(settings_of(tmp_path / "state")) as gateway:
+        gateway.do(make_ready)
+        outages_after_pulling(gateway)
+        serial = gateway.serial
+    with running(settings_of(tmp_path / "state", simulators=0, devices=(tmp_path / "none",))) as later:
+        known = json.loads(later.call(f"outages {serial[:4]} --json").out)["outages"]
+    assert {outage["tse_serial"] for outage in known} >= {serial}
