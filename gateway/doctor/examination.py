@@ -12,7 +12,7 @@ from gateway import client, direct, peers
 from gateway.client import Api, Remote
 from gateway.clock import Kernel
 from gateway.doctor import device, host, machine, service
-from gateway.doctor.findings import Finding, Layer, ok, unknown
+from gateway.doctor.findings import Finding, Layer, Verdict, fail, ok, unknown
 from gateway.doctor.host import Host
 from gateway.driver.places import Roots
 from gateway.errors import GatewayError
@@ -24,6 +24,13 @@ _ELSEWHERE = Words(
     "on another machine: run the doctor there", "auf einem anderen Rechner: dort tse-gateway doctor aufrufen"
 )
 _NO_TSE = Words("no TSE could be opened", "keine TSE konnte geöffnet werden")
+_NOT_OPENED = (
+    Words("a TSE is there, but it was not opened", "eine TSE ist da, wurde aber nicht geöffnet"),
+    Words(
+        "let GATEWAY_DEVICES name it, or nothing, so that every disk is looked at; the log of the gateway says more",
+        "in GATEWAY_DEVICES diese nennen oder nichts, dann wird jede Disk angesehen; mehr sagt das Log des Gateways",
+    ),
+)
 _REACHED = Words("{place} answers", "{place} antwortet")
 _HEALTH_PATIENCE = 5.0
 _OF_A_TSE = (Layer.INFO, Layer.SELF_TEST, Layer.TIME, Layer.PINS, Layer.CLIENTS, Layer.CERTIFICATE, Layer.STORE)
@@ -47,12 +54,14 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[Findin
         tses = await _tses(api) if api else []
     serials = {str(tse["serial"]) for tse in tses}
     named = () if settings.simulators and not settings.devices else settings.devices
-    below = Host(beside.roots, named, settings.discovers, serials, _why_no_usb(settings))
+    only_simulated = bool(settings.simulators and not settings.devices) and not settings.discovers
+    below = Host(beside.roots, named, not only_simulated, serials, _why_no_usb(settings))
+    stored = await host.examine(below)
     served = await peers.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
     accepted = await service.token_is_accepted(settings) if runs else None
     found = [
-        *await host.examine(below),
-        *_of_tses(tses),
+        *stored,
+        *_of_tses(tses, missed=runs and not below.elsewhere and _holds_tse(stored)),
         service.gateway(settings, listener, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
@@ -108,9 +117,15 @@ async def _health(api: Api, path: str) -> dict[str, Any]:
         return {}
 
 
-def _of_tses(tses: Sequence[dict[str, Any]]) -> list[Finding]:
+def _holds_tse(stored: Sequence[Finding]) -> bool:
+    return any(finding.layer is Layer.CONTENT and finding.verdict is Verdict.OK for finding in stored)
+
+
+def _of_tses(tses: Sequence[dict[str, Any]], *, missed: bool = False) -> list[Finding]:
+    """`missed`: there is one on this machine that the gateway should have opened."""
     if not tses:
-        return [unknown(layer, _NO_TSE) for layer in _OF_A_TSE]
+        others = [unknown(layer, _NO_TSE) for layer in _OF_A_TSE[missed:]]
+        return [fail(Layer.INFO, *_NOT_OPENED), *others] if missed else others
     return [finding for tse in tses for finding in device.examine(tse)]
 
 

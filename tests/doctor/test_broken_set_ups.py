@@ -190,6 +190,14 @@ async def test_a_path_in_the_settings_that_leads_nowhere(tmp_path: Path, host: F
     assert Layer.BLOCK in unwell(found)
 
 
+async def test_a_tse_that_the_settings_leave_out(tmp_path: Path, host: FakeHost) -> None:
+    host.plug("sda", tse_disk(), removable="1")
+    elsewhere = settings_of(tmp_path / "state", simulators=0, devices=(tmp_path / "absent",))
+    async with gateway(elsewhere, ready=False) as (_, settings):
+        found = await examined(settings, host)
+    assert unwell(found) == {Layer.BLOCK, Layer.INFO}  # nothing is where they point, and what is there was not opened
+
+
 # ---- the TSE -------------------------------------------------------------------
 
 
