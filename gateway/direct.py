@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from gateway import app, client, sources, state
+from gateway import client, parts, sources, state
 from gateway.client import Api
 from gateway.driver.discovery import Discovery, Sighting
 from gateway.driver.probe import Verdict
@@ -49,17 +49,17 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         metrics = Metrics()
         simulators = tuple(_simulators(settings, stack))
         care = Care(directory=kept / "tses", self_test=False, set_time=False)
-        registry = Registry(metrics, app.rules(settings), care)
+        registry = Registry(metrics, parts.rules(settings), care)
         stack.push_async_callback(registry.close)
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         if not registry.devices() and not without_tse:
             raise NoTse(_why(await _seen(settings)))
         archivist = await stack.enter_async_context(
-            app.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
+            parts.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
         )
         services = await stack.enter_async_context(
-            app.api_services(
-                scratch, registry, metrics, OutageLog(settings.state_dir), app.clock_of(settings), archivist=archivist
+            parts.api_services(
+                scratch, registry, metrics, OutageLog(settings.state_dir), parts.clock_of(settings), archivist=archivist
             )
         )
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
@@ -83,7 +83,7 @@ async def _listening(web_app: web.Application, directory: Path) -> AsyncIterator
 
 def _simulators(settings: Settings, stack: AsyncExitStack) -> Iterator[SimulatedTse]:
     for number in range(settings.simulators):
-        tse = app.opened_simulator(settings, number + 1)
+        tse = parts.opened_simulator(settings, number + 1)
         stack.callback(tse.close)
         yield tse
 

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from gateway.background import beside
 from gateway.driver.base import BlockTransport, TseDriver
 from gateway.driver.block import BlockDriver, Deadlines
 from gateway.driver.discovery import Discovery
@@ -49,12 +50,9 @@ async def looked_after(
     sources.see("simulator", [_simulated(number, tse, deadlines) for number, tse in enumerate(simulators, start=1)])
     async with Discovery(Roots(), settings.devices, everywhere=settings.discovers) as discovery:
         looked = asyncio.Event()
-        tasks = [asyncio.create_task(_discover(sources, discovery, settings, deadlines, looked), name="discovery")]
-        tasks.extend(
-            asyncio.create_task(_follow(sources, upstream, deadlines), name=upstream.place)
-            for upstream in _upstreams(settings)
-        )
-        try:
+        discovering = _discover(sources, discovery, settings, deadlines, looked)
+        following = {upstream.place: _follow(sources, upstream, deadlines) for upstream in _upstreams(settings)}
+        async with beside(discovery=discovering, **following):
             try:
                 async with asyncio.timeout(_FIRST_LOOK):
                     await looked.wait()
@@ -62,10 +60,6 @@ async def looked_after(
             except TimeoutError:
                 log.warning("not everything was looked at within %g s: TSEs may follow", _FIRST_LOOK)
             yield discovery
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _discover(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from gateway.background import beside
 from gateway.errors import ConfigurationError
 from gateway.events import Event, event
 from gateway.fleet.outages import OutageLog
@@ -80,14 +81,12 @@ async def serving(app: web.Application, settings: Settings, context: ssl.SSLCont
     )
     renewal = Renewal(settings, context)
     await runner.setup()
-    renewing = asyncio.create_task(_renew(renewal))
     try:
-        port = await _listen(runner, settings, context)
-        async with local.listening(runner, settings):
-            yield port
+        async with beside(renewal=_renew(renewal)):
+            port = await _listen(runner, settings, context)
+            async with local.listening(runner, settings):
+                yield port
     finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)
         await runner.cleanup()
 
 
