@@ -51,7 +51,7 @@ class Reader:
     async def read_store(self, block: int, count: int) -> bytes:
         """`count` blocks of the store."""
         for _ in range(self._looks):
-            if self._device.lease is None:
+            if self._device.lock.lease is None:
                 break
             await asyncio.sleep(_LOOK)
         return await self._device.read_store(block, count)

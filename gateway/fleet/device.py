@@ -1,23 +1,22 @@
 """One TSE of the fleet: its queue, its lock, what is known of it, and whether it works.
 
 attached   somebody could open it once         (the registry knows)
-held       a client holds the lock             (`lease`)
+held       a client holds the lock             (`lock`)
 failed     given up, with the reason           (`failed`, `reason`); the registry opens it afresh
 """
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 
 from gateway.driver.base import TseDriver
-from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayError, LockRefused, ProtocolError
+from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
 from gateway.events import Event, event
 from gateway.fleet.credentials import LoginGuard
-from gateway.fleet.lease import Holder, Lease, LockQueue, Ticket
+from gateway.fleet.lease import Lease, LockQueue
+from gateway.fleet.lending import Lending, new_session
 from gateway.fleet.lockout import Lockout
 from gateway.fleet.notes import Notes
 from gateway.fleet.opening import Opening, T
@@ -31,17 +30,9 @@ from gateway.tse.unfinished import UNDO, Work
 
 log = logging.getLogger(__name__)
 
-_LOOK_AGAIN = 0.1  # seconds between looks at broken connections, only while somebody waits
 
-
-_COURTESY = 1.0  # seconds; a receipt takes about half of that
 UNPLUGGED = "unplugged"
 _EMPTY_THE_STORE = {bytes([command.opcode]) for command in (DeleteStoredData, FactoryReset)}
-
-
-def new_session() -> int:
-    """An unguessable session id: a non-zero u64."""
-    return secrets.randbelow(2**64 - 1) + 1
 
 
 class Device:
@@ -73,112 +64,19 @@ class Device:
         self._metrics = metrics
         self._clock = clock
         self._passage = Passage(serial, self.witness, metrics, settle_wait=settle_wait, clock=clock)
-        self._lock = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
-        self._changed = asyncio.Event()
-        self._refusing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self.lock = Lending(
+            serial,
+            LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session),
+            metrics,
+            clock=clock,
+            opening=lambda: self._opening,
+            unsettled=self._tasks,
+            abort=lambda work: self._start(self._undo(UNDO[work])),
+        )
         metrics.adopt(serial)
         metrics.tses.opened(serial)
         self._take(info)
-
-    # ---- the lock: may they -------------------------------------------------
-
-    async def acquire(self, holder: Holder, wait: float) -> Lease:
-        """The lock for `holder`, after at most `wait` seconds in the queue.
-
-        Raises:
-            LockRefused: others held it all the time.
-            DeviceGone: the TSE failed (at once, or while waiting).
-        """
-        return await self._lent(self._lock.join(holder, self._clock()), wait)
-
-    async def regain(self, session: int, holder: Holder, wait: float) -> None:
-        """Get the lock back if the lease of `session` stepped aside; else nothing is to be done.
-
-        Raises:
-            LockRefused: others held it for `wait` seconds.
-        """
-        if self._lock.is_aside(session):
-            with self.entered(session, holder, reading=True) as lease:
-                await self._lent(self._lock.join(holder, self._clock(), lease), wait)
-
-    async def _lent(self, ticket: Ticket, wait: float) -> Lease:
-        try:
-            with self._metrics.locks.waiting(self.serial):
-                async with asyncio.timeout(wait):
-                    lease = await self._granted(ticket)
-        except TimeoutError:
-            self._metrics.locks.refused(self.serial)
-            raise LockRefused(f"another client held the TSE for {wait:g} s: try again") from None
-        finally:
-            self._lock.leave(ticket)
-            self._wake()
-        self._metrics.locks.granted(self.serial, waited=lease.granted - ticket.since)
-        return lease
-
-    def release(self, session: int) -> None:
-        """Give the lock back; what the holder left unfinished is aborted.
-
-        A holder that has lost its lock already gets no error: the vendor's library would take
-        it for the result of the command before, which may have signed.
-
-        Raises:
-            InvalidSession: by anyone who never held the lock.
-        """
-        if self._lock.ended(session):
-            return
-        lease = self._lock.release(session)
-        self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
-        self._clear_up(lease)
-
-    @contextmanager
-    def entered(self, session: int, holder: Holder, *, reading: bool = False) -> Iterator[Lease]:
-        """A request of the holder is being done; its lease cannot lapse meanwhile. `reading` changes nothing.
-
-        Raises:
-            DeviceGone: the TSE failed and is not back yet.
-            InvalidSession: `session` does not hold the lock.
-        """
-        if self.failed.is_set():
-            raise DeviceGone(self.reason)
-        lease = self._lock.enter(session, holder, self._clock(), reading=reading)
-        try:
-            yield lease
-        finally:
-            self._lock.exit(lease, self._clock())
-
-    def has_ended(self, session: int) -> bool:
-        """Did `session` hold the lock once, and does no longer?"""
-        return self._lock.ended(session)
-
-    def sweep(self) -> None:
-        """End a lease whose holder is silent or gone."""
-        lapsed = self._lock.lapse(self._clock())
-        if lapsed is None:
-            return
-        lease, reason = lapsed
-        expired = event(Event.LOCK_EXPIRED, self.serial, reason=reason.value)
-        log.warning("lock of TSE %s taken back: its holder is %s", self.serial, reason, extra=expired)
-        self._metrics.locks.expired(self.serial, reason)
-        self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
-        self._clear_up(lease)
-
-    async def given_back(self) -> None:
-        """Lend the lock to nobody who asks from now on; returns when all who had asked before are done with it."""
-        self._lock.close()
-        while self._lock.wanted and not self.failed.is_set():
-            self.sweep()
-            await self._woken()
-
-    def refuse_waiting(self) -> None:
-        """Nobody who waits for the lock gets it any more, now or later."""
-        self._refusing = True
-        self._wake()
-
-    @property
-    def lease(self) -> Lease | None:
-        """Who holds the lock now."""
-        return self._lock.lease
 
     # ---- the queue: their turn ----------------------------------------------
 
@@ -203,16 +101,6 @@ class Device:
         """`count` blocks of the store."""
         return await self.run(lambda driver: driver.read_store(block, count))
 
-    async def let_finish(self, mine: Lease | None = None) -> None:
-        """Wait until whoever else holds the lock has finished a sale, but only a moment: for readers in no hurry."""
-        present = self._lock.lease
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_COURTESY):
-                while present is not None and self._lock.lease is present is not mine:
-                    if not present.under_way(self._clock()):
-                        return
-                    await self._woken()
-
     async def write_store(self, block: int, data: bytes) -> None:
         """Whole blocks of process data."""
         await self.run(lambda driver: driver.write_store(block, data))
@@ -225,7 +113,7 @@ class Device:
         """
         call = Call(command, lease, self._clock())
         if command[:1] in _EMPTY_THE_STORE:
-            self._ended(self._lock.end_aside())
+            self.lock.end_aside()
         try:
             return await self.run(lambda driver: self._passage.through(driver, call))
         except (DeviceError, ProtocolError):
@@ -237,7 +125,7 @@ class Device:
     @property
     def idle(self) -> bool:
         """Nobody holds it or waits for it, and nothing runs."""
-        return not (self._lock.held or self._lock.waiting or self._tasks or self._opening.busy)
+        return self.lock.free and not (self._tasks or self._opening.busy)
 
     @property
     def quiet_for(self) -> float:
@@ -301,44 +189,11 @@ class Device:
         return self._opening.code
 
     @property
-    def held_seconds(self) -> float | None:
-        """For how long somebody holds the lock; `None` when it is free."""
-        lease = self._lock.lease
-        return None if lease is None else round(self._clock() - lease.granted, 1)
-
-    @property
     def oldest_transaction_seconds(self) -> float:
         """For how long the oldest open transaction is open, as far as seen; 0 if none is."""
         return self._passage.open_transactions.oldest_age
 
-    @property
-    def waiting_clients(self) -> int:
-        """How many wait for the lock."""
-        return self._lock.waiting
-
     # ---- below: how ---------------------------------------------------------
-
-    async def _granted(self, ticket: Ticket) -> Lease:
-        while True:
-            if self.failed.is_set():
-                raise DeviceGone(self.reason)
-            if self._refusing:
-                raise LockRefused("the gateway stops: try again when it is back")
-            self.sweep()
-            if self._tasks:  # what the last holder left unfinished is aborted before the next one comes
-                await asyncio.wait(self._tasks)
-                continue
-            lease = self._lock.grant(ticket, self._clock())
-            if lease is not None:
-                return lease
-            await self._woken()
-
-    async def _woken(self) -> None:
-        """Something changed, or it is time to look at broken connections."""
-        changed = self._changed
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_AGAIN):
-                await changed.wait()
 
     async def _watched(self, opening: Opening, work: Awaitable[T]) -> T:
         try:
@@ -356,12 +211,7 @@ class Device:
     def _end(self, reason: str, code: str) -> None:
         self._opening.end(reason, code)
         self._metrics.tses.lost(self.serial, code)
-        self._ended(self._lock.revoke())
-        self._wake()
-
-    def _ended(self, leases: list[Lease]) -> None:
-        for lease in leases:
-            self._metrics.locks.released(self.serial, held=self._clock() - lease.granted)
+        self.lock.revoke()
 
     def _learn(self, sector: bytes) -> None:
         try:
@@ -382,12 +232,6 @@ class Device:
         except GatewayError as error:
             log.debug("TSE %s did not tell whether it signed: %s", self.serial, error)
 
-    def _clear_up(self, lease: Lease) -> None:
-        for what in sorted(lease.unfinished):
-            log.info("aborting the %s that a client of TSE %s left unfinished", what, self.serial)
-            self._start(self._undo(UNDO[what]))
-        self._wake()
-
     async def _undo(self, command: Command) -> None:
         try:
             await self.command(command.encode())
@@ -400,7 +244,3 @@ class Device:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()

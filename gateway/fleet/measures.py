@@ -104,7 +104,7 @@ class Measures(Collector):
         yield _gauge(
             "tse_gateway_lock_held",
             "1 while a client holds the TSE, which is an open session",
-            ((device.serial, device.lease is not None) for device in devices),
+            ((device.serial, device.lock.lease is not None) for device in devices),
         )
         active = [device for device in devices if device.info.ctss_active]
         for name, text, of_info in _WHILE_ACTIVE:

@@ -82,7 +82,7 @@ class Caretaker:
     async def look(self) -> None:
         """Do what is due; a failure of the TSE shows in `device.failed`."""
         device = self._device
-        device.sweep()
+        device.lock.sweep()
         try:
             if device.info_age >= self._refresh and device.idle and not device.failed.is_set():
                 await device.read_info()
@@ -150,16 +150,16 @@ class Caretaker:
         """Under the lock, see once more what is needed, and do it."""
         device = self._device
         self._wanted_since = None
-        lease = await device.acquire(self, wait)
+        lease = await device.lock.acquire(self, wait)
         try:
-            with device.entered(lease.session, self):
+            with device.lock.entered(lease.session, self):
                 await device.read_info()
                 if self._needs_self_test():
                     await self._do("self_test", duties.self_test(device, self._client_id.encode("latin-1")))
                 if self._needs_time():
                     await self._do("set_time", duties.set_time(device, self._care.clock))
         finally:
-            device.release(lease.session)
+            device.lock.release(lease.session)
 
     async def _do(self, duty: Duty, work: "duties.Work") -> None:
         now, pause = self._care.monotonic, self._pauses[duty]

@@ -44,9 +44,9 @@ class Wear:
             log.debug("TSE %s does not tell how worn it is: %s", device.serial, error)
 
     async def _ask(self, device: Device) -> None:
-        lease = await device.acquire(self, 0.0)
+        lease = await device.lock.acquire(self, 0.0)
         try:
-            with device.entered(lease.session, self):
+            with device.lock.entered(lease.session, self):
                 await device.command(FlashHealth().encode(), lease)
         finally:
-            device.release(lease.session)
+            device.lock.release(lease.session)

@@ -84,20 +84,20 @@ class LanTse:
             LockRefused: others held the lock for as long as a request may wait.
         """
         device = self._registry.find(serial)
-        lease = await device.acquire(connection, self._lock_wait)
+        lease = await device.lock.acquire(connection, self._lock_wait)
         if not connection.alive:
-            device.release(lease.session)
+            device.lock.release(lease.session)
             raise LockRefused("the client hung up while it waited")
         return lease.session
 
     async def unlock(self, serial: str, session: int) -> None:
         """Give the lock back; a re-sent unlock is as good as the first."""
-        self._registry.find(serial).release(session)
+        self._registry.find(serial).lock.release(session)
 
     async def read_info(self, serial: str, session: int, connection: Connection) -> bytes:
         """The 512 bytes of the info sector."""
         device = self._registry.find(serial)
-        with device.entered(session, connection, reading=True) as lease:
+        with device.lock.entered(session, connection, reading=True) as lease:
             sector = await device.read_info()
             lease.length = None if lease.acted else TseInfo.decode(sector).used_blocks or None  # 0: not told
             return sector
@@ -106,7 +106,7 @@ class LanTse:
         """`count` blocks of the store from `block`."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
-        with device.entered(session, connection, reading=True) as lease:
+        with device.lock.entered(session, connection, reading=True) as lease:
             source = Courteous(device, lease) if lease.stepped_aside else device
             data = await source.read_store(block, count)
             lease.reads += 1
@@ -149,13 +149,13 @@ class LanTse:
         *,
         repeats: bool = False,
     ) -> bytes:
-        ended = self._signed.get((device.serial, session)) if device.has_ended(session) else None
+        ended = self._signed.get((device.serial, session)) if device.lock.has_ended(session) else None
         if ended is not None and ended.request == request and ended.connection is not connection:
             self._metrics.requests.replayed(device.serial, "resent")
             ended.connection = connection
             return await asyncio.shield(ended.answer)
-        await device.regain(session, connection, self._lock_wait)
-        with device.entered(session, connection) as lease:
+        await device.lock.regain(session, connection, self._lock_wait)
+        with device.lock.entered(session, connection) as lease:
             lease.acts()
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:

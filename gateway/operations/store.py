@@ -77,7 +77,7 @@ class Courteous:
 
     async def read_store(self, block: int, count: int) -> bytes:
         """`count` blocks of the store."""
-        await self._device.let_finish(self._mine)
+        await self._device.lock.let_finish(self._mine)
         return await self._device.read_store(block, count)
 
 

@@ -59,7 +59,7 @@ class Visit:
 
     def _check(self) -> None:
         # A TSE that failed and was opened afresh may be in other hands: then our next command would hit their work.
-        if self.device.lease is not self.lease:
+        if self.device.lock.lease is not self.lease:
             raise DeviceGone("the TSE failed and was opened afresh meanwhile: ask again")
 
 
@@ -72,10 +72,10 @@ async def visiting(device: Device, wait: float) -> AsyncIterator[Visit]:
         DeviceGone: the TSE failed.
     """
     visitor = _Visitor()
-    lease = await device.acquire(visitor, wait)
+    lease = await device.lock.acquire(visitor, wait)
     try:
-        with device.entered(lease.session, visitor):
+        with device.lock.entered(lease.session, visitor):
             yield Visit(device, lease)
     finally:
         with suppress(InvalidSession):  # the TSE failed meanwhile, which ended the lease
-            device.release(lease.session)
+            device.lock.release(lease.session)

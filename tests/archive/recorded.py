@@ -1,6 +1,6 @@
 """A TSE that only shows its store, as it was when it was recorded: light enough for hundreds of processes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from gateway.fleet.device import Device
@@ -9,13 +9,19 @@ from gateway.tse.sectors import SECTOR
 from tests.support import export
 
 
+class NeverLent:
+    """A lock that nobody has."""
+
+    lease = None
+
+
 @dataclass
 class Recorded:
     """What the archive asks of a device."""
 
     sector: bytes
     store: bytes
-    lease: None = None
+    lock: NeverLent = field(default_factory=NeverLent)
 
     @property
     def info(self) -> TseInfo:

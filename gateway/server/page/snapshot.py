@@ -172,14 +172,14 @@ class Gatherer:
             info=device.info,
             age=device.info_age,
             lock=_lock(device),
-            waiting=device.waiting_clients,
+            waiting=device.lock.waiting_clients,
             health=device.witness.health,
             pin_tries=device.notes.note.tries,
             pace=self._pace.of(device.serial),
             archive=archive,
             archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
             # While it logs in there is a note, too, should it not come to the end of it.
-            held_back=device.guard.has_pin and bool(device.notes.note.no_login) and device.lease is None,
+            held_back=device.guard.has_pin and bool(device.notes.note.no_login) and device.lock.lease is None,
         )
 
 
@@ -191,7 +191,7 @@ def _age(archive: ArchiveSummary | None, now: float) -> float | None:
 
 
 def _lock(device: Device) -> Lock | None:
-    lease, held = device.lease, device.held_seconds
+    lease, held = device.lock.lease, device.lock.held_seconds
     if lease is None or held is None:
         return None
     return Lock(held, lease.holder.peer if isinstance(lease.holder, TcpConnection) else "")
