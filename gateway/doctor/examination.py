@@ -54,7 +54,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[Findin
         tses = await _tses(api) if api else []
     serials = {str(tse["serial"]) for tse in tses}
     only_simulated = bool(settings.simulators) and not (settings.devices or settings.discovers)
-    below = Host(beside.roots, settings.devices, not only_simulated, serials, _why_no_usb(settings))
+    below = Host(beside.roots, settings.devices, not only_simulated, serials, _why_no_usb(settings, tses))
     stored = await host.examine(below)
     served = await peers.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
     accepted = await service.token_is_accepted(settings) if runs else None
@@ -128,10 +128,14 @@ def _of_tses(tses: Sequence[dict[str, Any]], *, missed: bool = False) -> list[Fi
     return [finding for tse in tses for finding in device.examine(tse)]
 
 
-def _why_no_usb(settings: Settings) -> str:
-    if settings.simulators and not settings.devices:
-        return "GATEWAY_SIMULATORS"
-    return "GATEWAY_UPSTREAMS" if settings.upstreams and not settings.devices else ""
+def _why_no_usb(settings: Settings, tses: Sequence[dict[str, Any]]) -> str:
+    """A gateway may have been told on its command line what our settings do not know: then its TSEs tell."""
+    if settings.devices:
+        return ""
+    if settings.simulators or settings.upstreams:
+        return "GATEWAY_SIMULATORS" if settings.simulators else "GATEWAY_UPSTREAMS"
+    places = [str(tse["place"]) for tse in tses]
+    return "" if any(place.startswith("/") for place in places) else ", ".join(places)
 
 
 def _written(settings: Settings) -> Iterator[Path]:

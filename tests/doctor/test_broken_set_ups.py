@@ -102,6 +102,13 @@ async def test_a_shop_in_order(tmp_path: Path, host: FakeHost) -> None:
     assert exit_status(found) == 0
 
 
+async def test_a_gateway_that_was_told_on_its_command_line_to_simulate(tmp_path: Path, host: FakeHost) -> None:
+    async with gateway(settings_of(tmp_path / "state")) as (_, settings):
+        found = await examined(settings.model_copy(update={"simulators": 0}), host)
+    assert unwell(found) == set()
+    assert "simulator-1" in next(finding.told("en") for finding in found if finding.layer is Layer.USB)
+
+
 # ---- the host ------------------------------------------------------------------
 
 

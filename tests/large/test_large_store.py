@@ -102,20 +102,15 @@ def _told(till: Till) -> dict[str, object]:
     return {"sales": len(seconds), "median_ms": statistics.median(milliseconds), "longest_ms": milliseconds[-1]}
 
 
-def _by_curl(running: Process, serial: str) -> list[str]:
-    url = f"https://127.0.0.1:{running.port}/api/v1/tses/{serial}/export"
-    fetch = f"curl -sfk -H 'Authorization: Bearer {running.token}' {url}"
-    count = "import hashlib, sys; d = hashlib.sha256(); n = 0"
-    count += "\nfor p in iter(lambda: sys.stdin.buffer.read(1 << 20), b''): d.update(p); n += len(p)"
-    count += "\nprint(n, d.hexdigest())"
-    return ["bash", "-c", f'set -o pipefail; {fetch} | {sys.executable} -c "{count}"']
+def _by_api(running: Process, serial: str) -> list[str]:
+    return [sys.executable, "-m", "tests.large.api_export", str(running.port), running.token, serial]
 
 
 def _by_lan(running: Process, _: str) -> list[str]:
     return [sys.executable, "-m", "tests.large.lan_export", str(running.port), running.token]
 
 
-_COMMANDS = {"api": _by_curl, "lan": _by_lan}
+_COMMANDS = {"api": _by_api, "lan": _by_lan}
 
 
 def _digest(directory: Path, size: int) -> str:
