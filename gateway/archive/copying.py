@@ -8,15 +8,11 @@ from gateway.archive.draft import Draft
 from gateway.archive.shelf import Shelf
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, leading_blocks, mark_at
-from gateway.operations.store import Entry, Store
+from gateway.operations.store import Courteous, Entry, Store
 from gateway.tse.archive import END
 from gateway.tse.sectors import SECTOR
 
 _AT_ONCE = 1024 * 1024  # bytes collected before a thread is asked to write them
-_LOOK, _LOOKS = (
-    0.05,
-    5,
-)  # seconds between looks at the lock, and how many before the archive takes its turn all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +37,6 @@ class Piece:
     mark: Mark
 
 
-class Reader:
-    """Reads a TSE's store one chunk a turn; `patient`: while a till holds the lock it may go first for a moment."""
-
-    def __init__(self, device: Device, *, patient: bool) -> None:
-        self._device = device
-        self._looks = _LOOKS if patient else 0
-
-    async def read_store(self, block: int, count: int) -> bytes:
-        """`count` blocks of the store."""
-        for _ in range(self._looks):
-            if self._device.lock.lease is None:
-                break
-            await asyncio.sleep(_LOOK)
-        return await self._device.read_store(block, count)
-
-
 async def pieces(
     device: Device, shelf: Shelf, plan: Plan, copied: Callable[[int], None]
 ) -> AsyncGenerator[Piece, None]:
@@ -64,7 +44,7 @@ async def pieces(
 
     `copied` is told the block behind what was read.
     """
-    source = Reader(device, patient=plan.patient)
+    source = Courteous(device) if plan.patient else device
     store = Store(source, plan.until.used)
     leading = await leading_blocks(source, plan.until)
     start = leading if plan.since is None else plan.since.used

@@ -14,6 +14,9 @@ class NeverLent:
 
     lease = None
 
+    async def let_finish(self, mine: None) -> None:
+        """At once."""
+
 
 @dataclass
 class Recorded:

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import __version__
-from gateway.archive.copying import Reader
 from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
@@ -23,6 +22,7 @@ from gateway.archive.run import Stopped
 from gateway.archive.shelf import Shelf
 from gateway.errors import ConfigurationError, DeviceError
 from gateway.operations import masterdata
+from gateway.operations.store import Courteous
 from gateway.tse.commands import SelfTest
 from tests.archive.conftest import Shop
 from tests.archive.test_kill import names_in
@@ -247,15 +247,15 @@ class Gate:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    made, read = Gate(asyncio.Event(), asyncio.Event()), Reader.read_store
+    made, read = Gate(asyncio.Event(), asyncio.Event()), Courteous.read_store
 
-    async def gated(reader: Reader, block: int, count: int) -> bytes:
+    async def gated(reader: Courteous, block: int, count: int) -> bytes:
         if block:
             made.reached.set()
             await made.opened.wait()
         return await read(reader, block, count)
 
-    monkeypatch.setattr(Reader, "read_store", gated)
+    monkeypatch.setattr(Courteous, "read_store", gated)
     return made
 
 
