@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
-from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.info import TseInfo
 from tests.support import set_up
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from gateway.driver.places import Place, Roots
-from gateway.driver.probe import Finding, probe
-from gateway.driver.transport import DirectFile
+from gateway.driver.usb.block_devices import Place, Roots
+from gateway.driver.usb.probe import Finding, probe
+from gateway.driver.usb.transport import DirectFile
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.image import TseImage
 from gateway.tse import layout

@@ -10,21 +10,21 @@ import hmac
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from gateway.archive.archivist import Archivist
-from gateway.archive.book import Book
 from gateway.archive.errors import ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
 from gateway.archive.run import Work
+from gateway.archive.service import Archivist
+from gateway.archive.tse_archive import Book
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
-from gateway.fleet.lockout import Secret
+from gateway.fleet.pins.retry_guard import Secret
 from gateway.fleet.registry import Registry
 from gateway.operations import exports
 from gateway.operations.administration import Administration
 from gateway.operations.confirmations import Irreversible
+from gateway.operations.exclusive import Visit
 from gateway.operations.exports import Mark
 from gateway.operations.store import used_blocks
-from gateway.operations.visit import Visit
 from gateway.tse.archive import END
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, User
 from gateway.tse.sectors import SECTOR

@@ -10,13 +10,13 @@ from http import HTTPStatus
 from pathlib import Path
 
 from gateway import __version__
-from gateway.archive import checking
-from gateway.archive.checking import Checked
-from gateway.archive.copying import Piece, Plan, pieces
+from gateway.archive import check
+from gateway.archive.check import Checked
+from gateway.archive.copy import Piece, Plan, pieces
+from gateway.archive.directory import Shelf, State
 from gateway.archive.errors import ArchiveNotWritten
 from gateway.archive.index import Index
 from gateway.archive.manifest import Finding, Manifest, Verdict, name_of, worst_of
-from gateway.archive.shelf import Shelf, State
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, mark_of, still_holds
@@ -74,7 +74,7 @@ class Outcome:
     def findings(self) -> list[Finding]:
         """All but notes: of the new segments, and of the files of old ones."""
         own = [found for added in self.added for found in added.findings if found.severity != "note"]
-        return own + checking.changed_finding(self.changed.items())
+        return own + check.changed_finding(self.changed.items())
 
     @property
     def verdict(self) -> Verdict:
@@ -140,7 +140,7 @@ class _Keeping:
     def add(self, before: Outcome, series: int, piece: Piece) -> Outcome:
         """Verify a piece and make it count, whatever the verdict: it is what the TSE holds."""
         index = before.index
-        checked = checking.check(piece.draft.path, self.shelf.serial, index.last_counter, self.trust, self.work.go_on)
+        checked = check.check(piece.draft.path, self.shelf.serial, index.last_counter, self.trust, self.work.go_on)
         number = index.next_number(series)
         manifest = self._manifest(series, number, piece, checked, index.newest)
         self.shelf.commit(piece.draft, manifest)
@@ -169,7 +169,7 @@ class _Keeping:
             verdict=checked.verdict,
             findings=checked.findings,
             verifier=__version__,
-            trust=checking.fingerprints(self.trust),
+            trust=check.fingerprints(self.trust),
             archived=self.terms.now(),
             previous=previous,
         )
@@ -184,7 +184,7 @@ def _review(shelf: Shelf, before: State) -> Outcome:
     at = next_check = before.next_check % count if count else 0
     for segment in (*index.segments[at:], *index.segments[:at]):
         whole = quota > 0
-        fault = checking.fault_of(shelf, segment, whole=whole or segment.file in before.changed)
+        fault = check.fault_of(shelf, segment, whole=whole or segment.file in before.changed)
         if fault:
             changed[segment.file] = fault
         if whole:

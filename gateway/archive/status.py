@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.archive.checking import changed_finding
+from gateway.archive.check import changed_finding
+from gateway.archive.directory import State, Trouble
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import Finding, FindingPlace, Manifest, Model, Verdict
 from gateway.archive.run import Outcome, Work
-from gateway.archive.shelf import State, Trouble
 
 _MOST_PLACES = 100
 

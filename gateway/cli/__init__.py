@@ -35,7 +35,7 @@ def _probed(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
     path = _PROBES.get(tuple(arguments))
     if path is None or "_TSE_GATEWAY_COMPLETE" in environment:
         return False
-    from gateway import healthcheck
+    from gateway.client import healthcheck
 
     print(healthcheck.ask(environment, path=path))
     return True

@@ -10,11 +10,11 @@ import typer
 from gateway.cli import moments
 from gateway.cli.base import Cli, TseName, command
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
     from gateway.cli.download import Download
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _LOOK_AGAIN = 0.5  # seconds
 _HEADS = (

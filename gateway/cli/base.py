@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.words import Words, language_of
+from gateway.i18n.text import Words, language_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gateway.client import Api
-    from gateway.settings import Settings
+    from gateway.client.api import Api
+    from gateway.config.settings import Settings
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Cli:
 
     def settings(self, **overrides: object) -> "Settings":
         """Those that `serve` would use."""
-        from gateway import settings
+        from gateway.config import settings
 
         given = {name: value for name, value in overrides.items() if value is not None}
         return settings.load(os.environ, self.config, **given)
@@ -164,21 +164,21 @@ class Cli:
 
     async def reached(self, stack: AsyncExitStack, *, without_tse: bool = False) -> "Api":
         """A way to the gateway, for as long as `stack` is open."""
-        from gateway import client, peers
+        from gateway.client import api, trust
 
         if self.url:
             if self.token_file is None:
                 raise ConfigurationError("--url needs --token-file with the API token of that gateway")
-            target = client.Remote(self.url, self.token_file, self.ca, self.fingerprint)
-            return await stack.enter_async_context(client.remote(target))
+            target = api.Remote(self.url, self.token_file, self.ca, self.fingerprint)
+            return await stack.enter_async_context(api.remote(target))
         settings = self.settings()
         try:
-            return await stack.enter_async_context(client.local(settings))
-        except peers.NoGateway:
-            from gateway import direct
+            return await stack.enter_async_context(api.local(settings))
+        except trust.NoGateway:
+            from gateway.app import standalone
 
             self.note(_DIRECT)
-            return await stack.enter_async_context(direct.serving(settings, without_tse=without_tse))
+            return await stack.enter_async_context(standalone.serving(settings, without_tse=without_tse))
 
     def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
         listed = "".join(f"\n  {serial}" for serial in serials)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import ConfigurationError
-from gateway.files import read_private, write_private
+from gateway.storage.atomic import read_private, write_private
 
 
 class Checklist:

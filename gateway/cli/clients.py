@@ -7,7 +7,7 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.secrets import AdminPin, RiskLockout, Secrets
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 _NONE = Words("no client is registered", "keine Kasse ist angemeldet")
 _REGISTERED = Words("client {name} is registered", "Kasse {name} ist angemeldet")

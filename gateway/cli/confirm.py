@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
     from gateway.cli.base import Cli
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _DIGITS = 4
 _TYPE = Words(

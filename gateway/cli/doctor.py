@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ def doctor(cli: Cli) -> None:
 
 async def examined(cli: Cli) -> "list[Finding]":
     """The gateway that the options name, or that of this machine."""
-    from gateway.client import Remote
+    from gateway.client.api import Remote
     from gateway.doctor import examination
 
     if not cli.url:

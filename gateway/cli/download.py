@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.progress import transfer
-from gateway.client import Refused
+from gateway.client.api import Refused
 from gateway.errors import ConfigurationError
-from gateway.files import write_private
+from gateway.storage.atomic import write_private
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _CURSOR = "TSE-Export-Cursor"
 _PIECE = 2**18

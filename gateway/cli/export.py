@@ -8,11 +8,11 @@ import typer
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.moments import unix_of
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
     from gateway.cli.download import Download
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _WRITTEN = Words("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
 _THERE = Words(

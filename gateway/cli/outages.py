@@ -6,10 +6,10 @@ import typer
 
 from gateway.cli import moments
 from gateway.cli.base import Cli, TseName, command
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _HEADS = (
     "TSE",

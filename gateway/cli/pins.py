@@ -9,7 +9,7 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, Puk, RiskLockout, Secrets, secret_file
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 
 class User(StrEnum):

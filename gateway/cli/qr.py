@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 _KINDS = {".svg": "svg", ".png": "png"}
 _WRITTEN = Words("{file} is written", "{file} ist geschrieben")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import would cost each command time
 
@@ -59,14 +59,14 @@ class Secrets:
 
     def line(self, name: Words, file: Path | None, default: str) -> str:
         """A seed: any text; an empty one on the terminal is `default`."""
-        from gateway.log import register_secret
+        from gateway.telemetry.log import register_secret
 
         found = self._read(file) if file else self._prompted(name, again=False, default=default)
         register_secret(found)
         return found
 
     def _checked(self, name: Words, value: str, length: int) -> str:
-        from gateway.log import register_secret
+        from gateway.telemetry.log import register_secret
 
         if len(value) != length or not all("!" <= letter <= "~" for letter in value):
             raise ConfigurationError(self._words(_LENGTH, name=self._words(name).split(" (")[0], length=length))

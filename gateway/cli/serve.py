@@ -34,8 +34,8 @@ def serve(
 
     Example: tse-gateway serve --simulator 1
     """
-    from gateway import app as gateway_app
-    from gateway import log
+    from gateway.app import gateway as gateway_app
+    from gateway.telemetry import log
 
     settings = Cli(config).settings(simulators=simulators, port=port, bind=bind, state_dir=state_dir)
     log.configure(settings.log_format, settings.log_level)
@@ -50,7 +50,7 @@ def healthcheck(
 
     Example: tse-gateway healthcheck
     """
-    from gateway import healthcheck as check
+    from gateway.client import healthcheck as check
 
     print(check.ask(os.environ, config, path="/readyz" if ready else "/healthz"))
 
@@ -60,7 +60,7 @@ def show_config(cli: Cli) -> None:
 
     Example: GATEWAY_PORT=4434 tse-gateway config
     """
-    from gateway import settings
+    from gateway.config import settings
 
     shown = settings.effective(cli.settings())
     if cli.as_json:
@@ -74,10 +74,10 @@ def openapi() -> None:
 
     Example: tse-gateway openapi > openapi.json
     """
-    from gateway.server import api_v1
-    from gateway.server.openapi import document
+    from gateway.server.api import routes
+    from gateway.server.api.openapi import document
 
-    print(json.dumps(document(api_v1.ENDPOINTS), indent=2))
+    print(json.dumps(document(routes.ENDPOINTS), indent=2))
 
 
 def version(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:

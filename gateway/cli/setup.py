@@ -10,10 +10,10 @@ from gateway.cli.base import Cli, TseName, command
 from gateway.cli.confirm import confirmed
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPin, Puk, Secrets, TimeAdminPin, secret_file
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _WELCOME = Words(
     """
@@ -134,7 +134,7 @@ def _values_for_pos(cli: Cli) -> dict[str, object]:
             "port": url.port,
             "token": Path(cli.token_file).read_text(encoding="utf-8").strip(),
         }
-    from gateway.server import auth
+    from gateway.server.http import auth
 
     settings = cli.settings()
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
     from gateway.doctor.bundle import Parts
@@ -49,7 +49,7 @@ def support_bundle(
     Example: tse-gateway support-bundle -o support.zip
     """
     from gateway.doctor import bundle
-    from gateway.files import write_private
+    from gateway.storage.atomic import write_private
 
     parts = asyncio.run(_collected(cli, log))
     file = output or Path(f"tse-gateway-support-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip")
@@ -65,7 +65,7 @@ async def _collected(cli: Cli, log: Path | None) -> "Parts":
     from gateway import __version__
     from gateway.cli import doctor
     from gateway.doctor import bundle, facts
-    from gateway.driver.places import Roots
+    from gateway.driver.usb.block_devices import Roots
     from gateway.errors import GatewayError
 
     settings, roots, now = cli.settings(), Roots(), datetime.now(UTC)

@@ -9,10 +9,10 @@ from gateway.cli.base import Cli, TseName, command
 from gateway.cli.checklist import Checklist
 from gateway.cli.secrets import AdminPin, secret_file
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _FILE = "swap.json"
 _NOT_NOW = Words(

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.cli.swap_steps import Result, Swap
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 
 @dataclass(frozen=True, slots=True)

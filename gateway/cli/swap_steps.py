@@ -9,10 +9,10 @@ from gateway.cli import download
 from gateway.cli.checklist import Checklist
 from gateway.cli.confirm import confirmed
 from gateway.cli.secrets import PIN_LENGTH, Secrets
-from gateway.client import Api, Refused
+from gateway.client.api import Api, Refused
 from gateway.errors import ConfigurationError
-from gateway.files import write_private
-from gateway.words import Words
+from gateway.i18n.text import Words
+from gateway.storage.atomic import write_private
 
 if TYPE_CHECKING:
     from gateway.cli.base import Cli

@@ -9,10 +9,10 @@ from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPin
 from gateway.errors import ConfigurationError
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 if TYPE_CHECKING:
-    from gateway.client import Api
+    from gateway.client.api import Api
 
 _PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
 _SELF_TEST_SECONDS = 60.0  # as the vendor says: up to
@@ -88,7 +88,7 @@ def info(
     elif wanted:
         cli.table(["", ""], [(name, _shown(value)) for name, value in found.items()])
     else:
-        from gateway.cli.sheet import lines
+        from gateway.cli.formatting import lines
 
         cli.table(["", ""], list(lines(found, cli.language)))
 
@@ -134,7 +134,7 @@ def set_time(
     pin = _pin(cli, pin_file, admin=admin)
     user = "admin" if admin else "time_admin"
     body = {"user": user, "pin": pin, "trust_system_clock": anyway, "risk_lockout": risk}
-    from gateway.client import Refused
+    from gateway.client.api import Refused
 
     try:
         found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))

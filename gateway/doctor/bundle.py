@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from gateway import settings as knobs
-from gateway.client import Api
+from gateway.client.api import Api
+from gateway.config import settings as knobs
+from gateway.config.pins import Pins
+from gateway.config.settings import Settings
 from gateway.errors import GatewayError
-from gateway.log import masked, redacted, register_secret
-from gateway.pins import Pins
-from gateway.server import auth
-from gateway.settings import Settings
+from gateway.server.http import auth
+from gateway.telemetry.log import masked, redacted, register_secret
 
 _OF_A_TSE = ("", "/health", "/certificates", "/elster", "/dsfinvk")
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.doctor.findings import Finding, Layer, fail, ok, unknown, warn
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 Tse = Mapping[str, Any]
 

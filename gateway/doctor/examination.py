@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway import client, direct, peers
-from gateway.client import Api, Remote
-from gateway.clock import Kernel
+from gateway.app import standalone
+from gateway.client import trust
+from gateway.client.api import Api, Remote, local, remote
+from gateway.client.trust import NoGateway
+from gateway.clock.trusted import Kernel
+from gateway.config.settings import Settings
 from gateway.doctor import device, host, machine, service
 from gateway.doctor.findings import Finding, Layer, Verdict, fail, ok, unknown
 from gateway.doctor.host import Host
-from gateway.driver.places import Roots
+from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
-from gateway.peers import NoGateway
-from gateway.settings import Settings
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 _ELSEWHERE = Words(
     "on another machine: run the doctor there", "auf einem anderen Rechner: dort tse-gateway doctor aufrufen"
@@ -56,7 +57,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[Findin
     only_simulated = bool(settings.simulators) and not (settings.devices or settings.discovers)
     below = Host(beside.roots, settings.devices, not only_simulated, serials, _why_no_usb(settings, tses))
     stored = await host.examine(below)
-    served = await peers.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
+    served = await trust.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
     accepted = await service.token_is_accepted(settings) if runs else None
     found = [
         *stored,
@@ -76,7 +77,7 @@ async def there(target: Remote) -> list[Finding]:
     Raises:
         GatewayError: it cannot be reached; the message says why.
     """
-    async with client.remote(target) as api:
+    async with remote(target) as api:
         tses = await _tses(api)
         reached = [ok(layer, _REACHED, place=api.place) for layer in (Layer.GATEWAY, Layer.TLS, Layer.TOKEN)]
     hidden = (Layer.USB, Layer.BLOCK, Layer.CONTENT, Layer.DISK, Layer.CLOCK)
@@ -87,13 +88,13 @@ async def there(target: Remote) -> list[Finding]:
 async def _reached(settings: Settings, stack: AsyncExitStack) -> tuple[Api | None, bool]:
     """A way to the TSEs, and whether it leads through a gateway that runs."""
     try:
-        return await stack.enter_async_context(client.local(settings)), True
+        return await stack.enter_async_context(local(settings)), True
     except NoGateway:
         runs = False
     except GatewayError:
         return None, False
     try:
-        return await stack.enter_async_context(direct.serving(_without_new_simulators(settings))), runs
+        return await stack.enter_async_context(standalone.serving(_without_new_simulators(settings))), runs
     except GatewayError:
         return None, runs
 

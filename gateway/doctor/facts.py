@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from gateway import __version__
-from gateway.driver.places import Roots
+from gateway.driver.usb.block_devices import Roots
 
 _PATIENCE = 20.0
 _MOST_LINES = 3000

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 
 class Verdict(StrEnum):

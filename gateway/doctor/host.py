@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from gateway.doctor.findings import Finding, Layer, fail, ok, unknown
-from gateway.driver.places import Place, Roots, listed
-from gateway.driver.probe import Finding as Look
-from gateway.driver.probe import Verdict, probe
-from gateway.driver.worker import Worker
+from gateway.driver.usb.block_devices import Place, Roots, listed
+from gateway.driver.usb.probe import Finding as Look
+from gateway.driver.usb.probe import Verdict, probe
+from gateway.driver.usb.thread import Worker
 from gateway.errors import DeviceTimeout
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 _PATIENCE = 3.0  # seconds until a disk counts as hanging
 _MASS_STORAGE = b"08"  # class of a USB interface

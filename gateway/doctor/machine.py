@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway.clock import Clock, Kernel
+from gateway.clock.sntp import Server
+from gateway.clock.trusted import Clock, Kernel
+from gateway.config.settings import Settings
 from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
-from gateway.settings import Settings
-from gateway.sntp import Server
-from gateway.words import Words
+from gateway.i18n.text import Words
 
 _LITTLE, _TOO_LITTLE = 2**30, 32 * 2**20  # bytes free: an archive grows, a journal must be written
 _TRIAL = 2**16

@@ -8,12 +8,12 @@ from stat import S_IMODE
 import aiohttp
 from cryptography import x509
 
-from gateway import client, peers
+from gateway.client import api, trust
+from gateway.config.settings import Settings
 from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.server import auth, tls
-from gateway.settings import Settings
-from gateway.words import Words
+from gateway.i18n.text import Words
+from gateway.server.http import auth, tls
 
 _PATIENCE = 5.0
 _SOON = timedelta(days=21)
@@ -73,7 +73,7 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
 
 async def listener(settings: Settings) -> Listener:
     """Who answers on the port?"""
-    if not await peers.listens(settings):
+    if not await trust.listens(settings):
         return Listener.NOBODY
     health = f"https://{settings.local_address}:{settings.port}/healthz"
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
@@ -165,9 +165,9 @@ def _is_there(directory: Path) -> bool:
 async def token_is_accepted(settings: Settings) -> bool | None:
     """Ask the gateway over TLS, once; `None` if it could not be asked."""
     try:
-        async with client.over_tls(settings):
+        async with api.over_tls(settings):
             return True
-    except client.Refused as refused:
+    except api.Refused as refused:
         return False if refused.http_status == 401 else None
     except GatewayError:
         return None

@@ -11,18 +11,18 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 
-from gateway.driver.base import TseDriver
+from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
-from gateway.events import Event, event
-from gateway.fleet.credentials import LoginGuard
-from gateway.fleet.lease import Lease, LockQueue
-from gateway.fleet.lending import Lending, new_session
-from gateway.fleet.lockout import Lockout
-from gateway.fleet.notes import Notes
-from gateway.fleet.opening import Opening, T
-from gateway.fleet.passage import Call, Passage
-from gateway.fleet.witness import Witness
-from gateway.metrics import Metrics
+from gateway.fleet.commands.connection import Opening, T
+from gateway.fleet.commands.observer import Witness
+from gateway.fleet.commands.pipeline import Call, Passage
+from gateway.fleet.lock.lock import Lending, new_session
+from gateway.fleet.lock.queue import Lease, LockQueue
+from gateway.fleet.pins.login_guard import LoginGuard
+from gateway.fleet.pins.memory import Notes
+from gateway.fleet.pins.retry_guard import Lockout
+from gateway.telemetry.events import Event, event
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import DeleteStoredData, FactoryReset
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo

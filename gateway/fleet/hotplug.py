@@ -16,11 +16,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from gateway.driver.base import TseDriver
-from gateway.driver.discovery import Discovery, Sighting
-from gateway.driver.probe import Verdict
-from gateway.events import Event, event
+from gateway.driver.protocols import TseDriver
+from gateway.driver.usb.discovery import Discovery, Sighting
+from gateway.driver.usb.probe import Verdict
 from gateway.fleet.registry import Attachment
+from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
 

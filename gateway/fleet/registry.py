@@ -5,13 +5,13 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-from gateway.driver.base import TseDriver
+from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone, GatewayError, UnknownDevice
-from gateway.events import Event, event
-from gateway.fleet import upkeep
 from gateway.fleet.device import Device
-from gateway.fleet.upkeep import Care
-from gateway.metrics import Metrics
+from gateway.fleet.maintenance import scheduler
+from gateway.fleet.maintenance.scheduler import Care
+from gateway.telemetry.events import Event, event
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.info import TseInfo
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Registry:
             while not self._closing:
                 device = await self._opened(attachment, tried)
                 try:
-                    await upkeep.attend(device, self._care, self._metrics, refresh=self._rules.refresh)
+                    await scheduler.attend(device, self._care, self._metrics, refresh=self._rules.refresh)
                 finally:
                     await device.let_go("the TSE was unplugged")
                     self.changed.set()

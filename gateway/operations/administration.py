@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
-from gateway.clock import Clock, Verdict
+from gateway.clock.trusted import Clock, Verdict
 from gateway.errors import GatewayError
-from gateway.fleet.lockout import Secret
+from gateway.fleet.pins.retry_guard import Secret
 from gateway.fleet.registry import Registry
 from gateway.operations import setup
 from gateway.operations.confirmations import Confirmations, Irreversible
+from gateway.operations.exclusive import Visit, visiting
 from gateway.operations.setup import Setup
-from gateway.operations.visit import Visit, visiting
 from gateway.tse.commands import (
     CLIENTS_PER_LIST,
     TRANSACTIONS_PER_LIST,

@@ -22,9 +22,9 @@ from http import HTTPStatus
 from pathlib import Path
 
 from gateway.errors import GatewayError
-from gateway.events import Event, event
-from gateway.files import sync_directory
 from gateway.operations.receipt import Signed
+from gateway.storage.atomic import sync_directory
+from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,10 @@ from weakref import WeakKeyDictionary
 
 from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, LockRefused
 from gateway.fleet.device import Device
-from gateway.fleet.lease import Lease
+from gateway.fleet.lock.queue import Lease
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
 from gateway.operations.store import Courteous
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result, explain

@@ -10,10 +10,10 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError, ProtocolError
+from gateway.operations.exclusive import Visit
 from gateway.operations.journal import Journal, Record
 from gateway.operations.receipt import Signed
 from gateway.operations.store import Entry, Store, parsed
-from gateway.operations.visit import Visit
 from gateway.operations.wanted import Action, Wanted
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result, explain

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError
-from gateway.operations.visit import Visit
+from gateway.operations.exclusive import Visit
 from gateway.tse.commands import (
     ChangePin,
     ChangePuk,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
-from gateway.fleet.lease import Lease
+from gateway.fleet.lock.queue import Lease
 from gateway.tse.archive import blocks_of
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage

@@ -15,12 +15,12 @@ from typing import Any
 
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
+from gateway.operations.exclusive import Visit, visiting
 from gateway.operations.journal import Journal, Record
 from gateway.operations.receipt import Signed
 from gateway.operations.recovery import resolve
-from gateway.operations.visit import Visit, visiting
 from gateway.operations.wanted import Action, Wanted
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, TransactionReply
 
 log = logging.getLogger(__name__)

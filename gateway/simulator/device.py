@@ -4,7 +4,7 @@
     SimulatedTse.open(directory)             one that was created before; only one process at a time
     SimulatedTse.open_or_create(directory)   whichever fits
 
-By shape it is a `gateway.driver.base.BlockTransport`; several threads may use it at
+By shape it is a `gateway.driver.protocols.BlockTransport`; several threads may use it at
 once. `Core` holds what it is, `handlers` what it does on each command.
 """
 

@@ -4,7 +4,7 @@ from gateway.simulator.device import SimulatedTse
 
 
 class Socket:
-    """One handle to a simulated TSE; by shape a `gateway.driver.base.BlockTransport`."""
+    """One handle to a simulated TSE; by shape a `gateway.driver.protocols.BlockTransport`."""
 
     def __init__(self, tse: SimulatedTse) -> None:
         self.read_info = tse.read_info

@@ -9,20 +9,7 @@ from enum import IntEnum
 from typing import Annotated, Self
 
 from gateway.errors import ProtocolError
-from gateway.tse.fields import (
-    U8,
-    U32,
-    U64,
-    Command,
-    Listed,
-    Lp8,
-    Lp16,
-    Lp64,
-    Padded,
-    Reply,
-    Serial,
-    Unsigned,
-)
+from gateway.tse.fields import U8, U32, U64, Command, Listed, Lp8, Lp16, Lp64, Padded, Reply, Serial, Unsigned
 
 CLIENT_ID_SLOT = 31  # bytes of a client id in a list: 30 and at least one NUL
 CLIENTS_PER_LIST = 16

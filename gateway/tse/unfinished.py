@@ -2,15 +2,7 @@
 
 from enum import StrEnum
 
-from gateway.tse.commands import (
-    AbortExport,
-    AbortImport,
-    CloseImport,
-    NextExportPart,
-    OpenImport,
-    Part,
-    StartExport,
-)
+from gateway.tse.commands import AbortExport, AbortImport, CloseImport, NextExportPart, OpenImport, Part, StartExport
 from gateway.tse.fields import Command
 from gateway.tse.results import Result
 

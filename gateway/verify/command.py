@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import language_of
 from gateway.verify.files import Options, certificates_in, verify_file
 from gateway.verify.findings import FileReport, Severity
 from gateway.verify.report import as_data, print_report
 from gateway.verify.texts import worst
 from gateway.verify.trust import load_trust
-from gateway.words import language_of
 
 CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
 

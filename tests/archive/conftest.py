@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.archive.archivist import Archivist
 from gateway.archive.manifest import Manifest
 from gateway.archive.run import Terms
+from gateway.archive.service import Archivist
 from gateway.archive.status import ArchiveRun, ArchiveStatus
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Attachment, Registry
-from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 from tests.support import export, receipt, set_up
 
 EVENING = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)

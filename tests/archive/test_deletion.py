@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.archive.deletion import Deletion, NotArchived, RestNotKept
+from gateway.archive.directory import Shelf
 from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
-from gateway.archive.shelf import Shelf
-from gateway.clock import Clock
-from gateway.fleet.lockout import Secret
+from gateway.clock.trusted import Clock
+from gateway.fleet.pins.retry_guard import Secret
 from gateway.operations.administration import Administration
 from gateway.operations.confirmations import Irreversible
 from tests.archive.conftest import Shop

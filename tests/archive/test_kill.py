@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.archive.archivist import Archivist
-from gateway.archive.checking import demand_intact
+from gateway.archive.check import demand_intact
+from gateway.archive.directory import Shelf
 from gateway.archive.run import Terms
-from gateway.archive.shelf import Shelf
+from gateway.archive.service import Archivist
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
+from gateway.telemetry.metrics import Metrics
 from tests.archive.conftest import Shop
 from tests.archive.recorded import Recorded, recorded
 from tests.archive.victim import Attempt, attempt_all, run_once

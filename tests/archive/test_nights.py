@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.archive.directory import State
 from gateway.archive.errors import ArchiveBusy, NothingArchived
 from gateway.archive.manifest import Manifest, Verdict
-from gateway.archive.shelf import State
 from gateway.errors import UnknownDevice
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, Logout, SelfTest, User
 from gateway.tse.layout import store_file
@@ -172,7 +172,7 @@ async def test_what_there_is_not_cannot_be_had(shop: Shop) -> None:
 
 
 async def test_a_gateway_writes_archives_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.archive.nightly._LOOK", 0.02)
+    monkeypatch.setattr("gateway.archive.schedule._LOOK", 0.02)
     started = datetime.now(UTC).astimezone() - timedelta(minutes=1)
     settings = settings_for(tmp_path, archive_at=started.time(), self_test_jitter=0, keep_alive=0.05)
     async with serve(settings) as served:

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import __version__
+from gateway.archive.directory import Shelf
 from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
 from gateway.archive.run import Stopped
-from gateway.archive.shelf import Shelf
 from gateway.errors import ConfigurationError, DeviceError
 from gateway.operations import masterdata
 from gateway.operations.store import Courteous

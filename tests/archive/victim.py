@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.archive.book import Book
+from gateway.archive.directory import Shelf
 from gateway.archive.draft import Draft
 from gateway.archive.run import Terms
-from gateway.archive.shelf import Shelf
-from gateway.metrics import Metrics
+from gateway.archive.tse_archive import Book
+from gateway.telemetry.metrics import Metrics
 from tests.archive.recorded import Recorded
 
 _STEPS = ("open", "fsync", "rename", "replace", "unlink")

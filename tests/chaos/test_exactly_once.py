@@ -6,8 +6,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from gateway import app
-from gateway.settings import load
+from gateway.app.gateway import running
+from gateway.config.settings import load
 from gateway.tse import archive
 from gateway.tse.certificates import by_serial, key_of
 from gateway.tse.certificates import load as load_certificates
@@ -79,7 +79,7 @@ class Till:
 
 async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path) -> None:
     settings = load({}, state_dir=tmp_path, simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
-    async with app.running(settings) as gateway:
+    async with running(settings) as gateway:
         device = gateway.registry.devices()[0]
         names = [f"POS-{number}".encode() for number in range(TILLS)]
         await set_up(device.command, gateway.simulators[0].serial, *names)

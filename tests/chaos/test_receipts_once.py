@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
 from gateway.tse import archive

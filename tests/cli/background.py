@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 from typer.testing import CliRunner
 
-from gateway import app
+from gateway.app import gateway as app
+from gateway.app.gateway import Gateway
 from gateway.cli.commands import app as commands
+from gateway.config.settings import Settings, load
 from gateway.errors import GatewayError
-from gateway.settings import Settings, load
+from tests.clock.time_server import answer_to, time_server
 from tests.support import receipt, set_up
-from tests.time_server import answer_to, time_server
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ def call(line: str, environment: dict[str, str], typed: str = "") -> Said:
 class Running:
     """A running gateway."""
 
-    gateway: app.Gateway
+    gateway: Gateway
     loop: asyncio.AbstractEventLoop
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -65,7 +66,7 @@ class Running:
     def call(self, line: str, typed: str = "", **environment: str) -> Said:
         return call(line, self.environment | environment, typed)
 
-    def do(self, work: Callable[[app.Gateway], Awaitable[T]]) -> T:
+    def do(self, work: Callable[[Gateway], Awaitable[T]]) -> T:
         """Something in the gateway's own loop."""
 
         async def done() -> T:
@@ -136,7 +137,7 @@ def environment_of(settings: Settings, port: int) -> dict[str, str]:
     }
 
 
-async def make_ready(gateway: app.Gateway, number: int = 0) -> None:
+async def make_ready(gateway: Gateway, number: int = 0) -> None:
     """Set a TSE up with the PINs of SECRETS, and sign one receipt."""
     device = next(
         device for device in gateway.registry.devices() if device.info.serial == gateway.simulators[number].serial
@@ -146,7 +147,7 @@ async def make_ready(gateway: app.Gateway, number: int = 0) -> None:
     await device.read_info()
 
 
-async def pull(gateway: app.Gateway, number: int = 0) -> None:
+async def pull(gateway: Gateway, number: int = 0) -> None:
     """A TSE is pulled, and somebody asks it."""
     tse = gateway.simulators[number]
     device = gateway.registry.find(tse.serial.hex())

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import Gateway
-from gateway.clock import kernel_state
-from gateway.server import tls
+from gateway.app.gateway import Gateway
+from gateway.clock.trusted import kernel_state
+from gateway.server.http import tls
 from gateway.verify.command import verify_files
 from tests.cli.background import Running, call, make_ready, pull, running, settings_of, write_secrets
 from tests.server.shop import until
@@ -143,7 +143,7 @@ def test_the_qr_code_on_the_terminal_and_in_a_file(shop: Running) -> None:
 
 
 async def _signed(gateway: object) -> int:
-    from gateway.app import Gateway
+    from gateway.app.gateway import Gateway
     from tests.support import receipt
 
     assert isinstance(gateway, Gateway)

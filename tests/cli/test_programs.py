@@ -8,9 +8,10 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from gateway import __version__, app
+from gateway import __version__
+from gateway.app.gateway import running
 from gateway.cli.commands import app as commands
-from gateway.settings import load
+from gateway.config.settings import load
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.faults import FAULTS, listed_faults
 from tests.cli.test_examples import example_of, started
@@ -42,7 +43,7 @@ def test_config_hides_secrets_and_names_the_source(tmp_path: Path) -> None:
 
 async def test_devices_of_the_running_gateway(tmp_path: Path) -> None:
     settings = load({}, state_dir=tmp_path, simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
-    async with app.running(settings) as gateway:
+    async with running(settings) as gateway:
         client = LanClient(gateway.port, gateway.token.value)
         await client.select()
         await client.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import Gateway
+from gateway.app.gateway import Gateway
 from gateway.tse.commands import Event
 from gateway.verify.command import verify_files
 from tests.cli.background import Running, make_ready, pull, running, settings_of, write_secrets

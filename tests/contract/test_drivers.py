@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.base import TseDriver
-from gateway.driver.block import BlockDriver, Deadlines
-from gateway.driver.lan import LanDriver
-from gateway.driver.transport import open_transport
-from gateway.driver.upstream import Upstream
+from gateway.driver.lan.driver import LanDriver
+from gateway.driver.lan.upstream import Upstream
+from gateway.driver.protocols import TseDriver
+from gateway.driver.usb.block import BlockDriver, Deadlines
+from gateway.driver.usb.transport import open_transport
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, ResponseMissing
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.image import TseImage
@@ -49,7 +49,7 @@ from gateway.tse.commands import (
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
 from tests.contract.disk import served as served_disk
-from tests.driver.upstreams import gateway_over
+from tests.driver.lan.upstreams import gateway_over
 from tests.needs import FUSE
 from tests.support import CLIENT, export, receipt, set_up, step
 
@@ -254,7 +254,7 @@ async def test_busy_for_ever(ready: TseDriver, tse: SimulatedTse, open_driver: O
 async def test_a_hung_tse_does_not_hold_up_its_end(
     ready: TseDriver, tse: SimulatedTse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.driver.block._KERNEL_GRACE", 0.0)
+    monkeypatch.setattr("gateway.driver.usb.block._KERNEL_GRACE", 0.0)
     ready._deadlines = Deadlines(command=0.1, slow=0.1)  # type: ignore[attr-defined]
     tse.faults.set("hung")
     with pytest.raises(DeviceTimeout, match=r"hangs|no answer"):

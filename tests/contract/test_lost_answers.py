@@ -1,8 +1,8 @@
 """However a TSE is reached: when the answer to a signature is lost, the fleet finds it again."""
 
 from gateway.fleet.registry import Attachment, Registry, Rules
-from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
+from gateway.telemetry.metrics import Metrics
 from gateway.tse import archive
 from gateway.tse.commands import CloseImport, Event, OpenImport, TransactionReply
 from gateway.tse.info import TseInfo

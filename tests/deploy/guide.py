@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.clock.time_server import answer_to
 from tests.deploy.terminal import Terminal
-from tests.time_server import answer_to
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "compose/README.md"

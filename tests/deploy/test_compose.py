@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import Settings, known_names, load
-from gateway.stopping import ALL
+from gateway.config.settings import STOP_ALL, Settings, known_names, load
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
@@ -52,7 +51,7 @@ def test_every_gateway_is_hardened(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_engine_waits_longer_than_the_gateway_needs_to_stop(name: str) -> None:
-    assert _seconds(service(name)["stop_grace_period"]) > ALL * Settings.model_fields["stop_timeout"].default
+    assert _seconds(service(name)["stop_grace_period"]) > STOP_ALL * Settings.model_fields["stop_timeout"].default
 
 
 @pytest.mark.parametrize("name", ["site.yaml", "site-macvlan.yaml"])
@@ -162,7 +161,7 @@ def test_systemd_thinks_well_of_the_unit() -> None:
 def test_the_unit_waits_longer_than_the_gateway_needs_to_stop() -> None:
     found = re.search(r"^TimeoutStopSec=(\d+)$", _UNIT, re.MULTILINE)
     assert found is not None
-    assert int(found[1]) > ALL * Settings.model_fields["stop_timeout"].default
+    assert int(found[1]) > STOP_ALL * Settings.model_fields["stop_timeout"].default
 
 
 @pytest.mark.parametrize("name", ["systemd/tse-gateway.sysusers", "systemd/tse-gateway.tmpfiles"])

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway import app, healthcheck
+from gateway.app.gateway import running
+from gateway.client import healthcheck
+from gateway.config.settings import load
 from gateway.errors import ConfigurationError, DeviceError
-from gateway.settings import load
 
 
 @pytest.fixture
 async def port(tmp_path: Path) -> AsyncIterator[int]:
     """A gateway without any TSE."""
     settings = load({}, state_dir=tmp_path, port=0, bind="127.0.0.1", address="127.0.0.1", discover=False)
-    async with app.running(settings) as gateway:
+    async with running(settings) as gateway:
         yield gateway.port
 
 
@@ -98,6 +99,7 @@ def test_a_broken_configuration_file_is_told(tmp_path: Path, content: str) -> No
 
 
 def test_it_needs_the_standard_library_only() -> None:
-    loaded = "import sys, gateway.healthcheck; print([m for m in ('typer', 'pydantic', 'aiohttp') if m in sys.modules])"
+    heavy = "[m for m in ('typer', 'pydantic', 'aiohttp') if m in sys.modules]"
+    loaded = f"import sys, gateway.client.healthcheck; print({heavy})"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

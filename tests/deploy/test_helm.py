@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from gateway import __version__
-from gateway.settings import Settings, known_names, load
-from gateway.stopping import ALL
+from gateway.config.settings import STOP_ALL, Settings, known_names, load
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
@@ -108,7 +107,7 @@ def test_the_gateway_starts_with_what_it_is_given(path: Path, tmp_path: Path) ->
     assert settings.discovers == (given["mode"] == "disk" or (given["mode"] == "plugin" and not settings.devices))
     assert settings.site == given.get("site", "")
     assert settings.address == given.get("address", "shop-tse-gateway.tse.svc")
-    assert pod(objects(given))["terminationGracePeriodSeconds"] > ALL * settings.stop_timeout
+    assert pod(objects(given))["terminationGracePeriodSeconds"] > STOP_ALL * settings.stop_timeout
 
 
 @_EXAMPLE

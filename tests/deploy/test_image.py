@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
-from gateway.settings import Settings
+from gateway.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -17,23 +17,25 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from gateway import app, client
-from gateway.client import Refused
-from gateway.clock import Kernel
+from gateway.app import gateway as app
+from gateway.app.gateway import Gateway
+from gateway.client import api as client
+from gateway.client.api import Refused
+from gateway.clock.trusted import Kernel
+from gateway.config.settings import Settings, UpstreamSettings
 from gateway.doctor import examination
 from gateway.doctor.examination import Machine
 from gateway.doctor.findings import Finding, Layer, Verdict, exit_status
-from gateway.settings import Settings, UpstreamSettings
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.faults import set_fault
 from gateway.tse import layout
 from tests.cli.background import call, environment_of, make_ready, right_time, settings_of
+from tests.clock.time_server import time_server
 from tests.fake_host import FOREIGN_DISK, USB, FakeHost, serial_of, tse_disk
 from tests.needs import NAMESPACES
-from tests.server.test_tls import own_pair
+from tests.server.http.test_tls import own_pair
 from tests.support import set_up
-from tests.time_server import time_server
 
 HEALTHY = {Verdict.OK, Verdict.UNKNOWN}
 
@@ -57,7 +59,7 @@ def verdict(found: list[Finding], layer: Layer) -> Verdict:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings, *, ready: bool = True) -> AsyncIterator[tuple[app.Gateway, Settings]]:
+async def gateway(settings: Settings, *, ready: bool = True) -> AsyncIterator[tuple[Gateway, Settings]]:
     """One that runs, and the settings by which it is found."""
     async with app.running(settings) as running:
         if ready:
@@ -65,7 +67,7 @@ async def gateway(settings: Settings, *, ready: bool = True) -> AsyncIterator[tu
         yield running, settings.model_copy(update={"port": running.port})
 
 
-async def post(running: app.Gateway, settings: Settings, verb: str, body: dict[str, object]) -> None:
+async def post(running: Gateway, settings: Settings, verb: str, body: dict[str, object]) -> None:
     """As a command does it."""
     async with client.local(settings) as api:
         await api.post(f"/tses/{running.registry.devices()[0].serial}/{verb}", body)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from gateway.config.settings import UpstreamSettings
 from gateway.doctor.bundle import packed
-from gateway.log import register_secret
-from gateway.settings import UpstreamSettings
+from gateway.telemetry.log import register_secret
 from tests.cli.background import Running, call, make_ready, running, settings_of
 
 TOKEN, PIN, METRICS, UPSTREAM = "token-of-this-shop", "48151", "metrics-token-1623", "upstream-token-4242"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.driver.base import TseDriver
-from gateway.driver.block import BlockDriver
+from gateway.driver.protocols import TseDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.errors import (
     CommandRejected,
     DeviceError,
@@ -18,10 +18,10 @@ from gateway.errors import (
     ResponseMissing,
 )
 from gateway.fleet.device import Device
-from gateway.fleet.summary import summary
-from gateway.metrics import Metrics
+from gateway.server.api.summary import summary
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     AbortImport,

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.base import TseDriver
-from gateway.driver.block import BlockDriver
-from gateway.driver.discovery import Discovery, Sighting
-from gateway.driver.places import Roots
-from gateway.driver.probe import Verdict
-from gateway.driver.transport import open_transport
+from gateway.driver.protocols import TseDriver
+from gateway.driver.usb.block import BlockDriver
+from gateway.driver.usb.block_devices import Roots
+from gateway.driver.usb.discovery import Discovery, Sighting
+from gateway.driver.usb.probe import Verdict
+from gateway.driver.usb.transport import open_transport
 from gateway.fleet.hotplug import BlockEvents, MountChanges, Source, Sources, attachments, sightings
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.mount import mounted
+from gateway.telemetry.metrics import Metrics
 from tests import needs
 from tests.fake_host import FIXED, FOREIGN_DISK, FakeHost, serial_of, tse_disk
 

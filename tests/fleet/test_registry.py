@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.errors import DeviceError, DeviceGone, UnknownDevice
 from gateway.fleet import registry as registry_module
 from gateway.fleet.registry import Attachment, Registry, Rules
-from gateway.fleet.summary import summary
-from gateway.metrics import Metrics
+from gateway.server.api.summary import summary
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 
 
 def attachment(tse: SimulatedTse, place: str = "simulator") -> Attachment:

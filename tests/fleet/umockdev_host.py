@@ -8,9 +8,9 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from gateway.driver.discovery import Discovery
-from gateway.driver.places import Place, Roots
-from gateway.driver.probe import probe
+from gateway.driver.usb.block_devices import Place, Roots
+from gateway.driver.usb.discovery import Discovery
+from gateway.driver.usb.probe import probe
 from gateway.fleet.hotplug import BlockEvents, sightings
 from tests.fake_host import FOREIGN_DISK, tse_disk
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.simulator.core import Core
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket

@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
-from gateway.app import Gateway, running
+from gateway.app.gateway import Gateway, running
+from gateway.config.settings import Settings
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
-from gateway.server import authority
-from gateway.settings import Settings
+from gateway.server.http import certificate_authority
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.profiles import INSTANT, Profile
@@ -269,7 +269,7 @@ async def main() -> None:
         async with contextlib.AsyncExitStack() as first_run:
             gateway = await first_run.enter_async_context(running(settings))
             await (shop := Shop(gateway)).set_up()
-            ca = authority.ca_path(settings.state_dir / "tls")
+            ca = certificate_authority.ca_path(settings.state_dir / "tls")
             rules = hurried(RULES.read_text(encoding="utf-8"))
             async with watching(directory / "prometheus", rules, port=port, ca=ca, token=TOKEN) as server:
                 await bring_about(server, shop)

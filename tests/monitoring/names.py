@@ -5,15 +5,15 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
-from gateway.archive.archivist import Archivist
-from gateway.archive.measures import ArchiveMeasures
+from gateway.archive.collector import ArchiveMeasures
 from gateway.archive.run import Terms
-from gateway.fleet.measures import Measures
-from gateway.fleet.outages import OutageLog
+from gateway.archive.service import Archivist
+from gateway.config.settings import Settings
+from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
-from gateway.server import exposition
-from gateway.settings import Settings
+from gateway.fleet.status.collector import Measures
+from gateway.server.monitoring import exposition
+from gateway.telemetry.metrics import Metrics
 
 _STRING = re.compile(r'"[^"]*"')
 _LABELS = re.compile(r"\{[^}]*\}|\b(?:by|on|without|ignoring)\s*\([^)]*\)")

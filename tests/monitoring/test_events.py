@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compose.monitoring.source import events
-from gateway.events import Event
+from gateway.telemetry.events import Event
 
 
 @functools.cache
@@ -18,7 +18,8 @@ def told() -> frozenset[tuple[str, str]]:
 def _told() -> Iterator[tuple[str, str]]:
     for path in Path("gateway").rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        called = "Event" if "from gateway.events import" in text else "events.Event"  # the TSE's commands have one, too
+        imported = "from gateway.telemetry.events import" in text
+        called = "Event" if imported else "events.Event"  # the TSE's commands have one, too
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == called:
                 yield node.attr, ""

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from compose.monitoring.source.page import PAGE, with_table
-from gateway.fleet.outages import CRASHED, STOPPED
-from gateway.fleet.readiness import OUTAGES, REASONS
+from gateway.fleet.outages.log import CRASHED, STOPPED
+from gateway.fleet.status.readiness import OUTAGES, REASONS
 from tests.monitoring.names import families
 from tests.monitoring.test_rules import ALERTS
 

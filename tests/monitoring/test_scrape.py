@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from gateway.app import running
+from gateway.app.gateway import running
 from tests.monitoring.names import families
 from tests.monitoring.test_rules import PROMTOOL, promtool
 from tests.server.shop import settings_for

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.registry import Attachment, Registry
-from gateway.metrics import Metrics
 from gateway.operations.journal import Journal
 from gateway.operations.transactions import Transactions
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport
 from tests.support import NOW, set_up
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock import Clock, Kernel
+from gateway.clock.trusted import Clock, Kernel
 from gateway.errors import CommandRejected, DeviceTimeout
-from gateway.fleet.lockout import KnownWrong, LastTry, Lockout, Secret
-from gateway.fleet.notes import Notes
+from gateway.fleet.pins.memory import Notes
+from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, Lockout, Secret
 from gateway.operations.administration import Administration, ClockNotTrusted, NewerGeneration
 from gateway.operations.wanted import Action, Wanted
 from gateway.tse.commands import Login, User
 from gateway.tse.fields import Command
 from gateway.tse.results import Result
+from tests.clock.time_server import answer_to, time_server
 from tests.operations.conftest import Shop
 from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN
-from tests.time_server import answer_to, time_server
 
 CLIENTS = [b"POS-1", b"POS-2"]
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.errors import (
     BadRequest,
     CommandRejected,
@@ -17,10 +17,10 @@ from gateway.errors import (
     UnknownDevice,
 )
 from gateway.fleet.registry import Attachment, Registry
-from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     CloseImport,

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.driver.block import BlockDriver, Deadlines
+from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, InvalidSession
+from gateway.fleet.maintenance.scheduler import Care
 from gateway.fleet.registry import Attachment, Registry, Rules
-from gateway.fleet.upkeep import Care
-from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
+from gateway.telemetry.metrics import Metrics
 from gateway.tse import archive
 from gateway.tse.commands import (
     CloseImport,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gateway.app import Gateway, running
-from gateway.settings import Settings
+from gateway.app.gateway import Gateway, running
+from gateway.config.settings import Settings
 from tests.realclient import worm
 
 TOKEN = "a-token-of-the-tests"

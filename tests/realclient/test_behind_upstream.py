@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.base import TseDriver
-from gateway.driver.lan import LanDriver
+from gateway.driver.lan.driver import LanDriver
+from gateway.driver.protocols import TseDriver
 from gateway.fleet.registry import Attachment
 from gateway.simulator.device import SimulatedTse
-from tests.driver.upstreams import TOKEN, Served, gateway_over, gateway_with
+from tests.driver.lan.upstreams import TOKEN, Served, gateway_over, gateway_with
 from tests.realclient.expectations import expected, got, more_blocks_than_recorded
 from tests.realclient.test_lan import numbers
 from tests.realclient.worm import Peer

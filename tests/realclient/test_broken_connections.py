@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from gateway.app import Gateway
+from gateway.app.gateway import Gateway
 from tests.realclient.conftest import TOKEN
 from tests.realclient.worm import Peer
 

@@ -4,18 +4,12 @@ import asyncio
 
 import pytest
 
-from gateway.app import Gateway, running
-from gateway.settings import Settings
+from gateway.app.gateway import Gateway, running
+from gateway.config.settings import Settings
 from tests.realclient.conftest import TOKEN
 from tests.realclient.expectations import expected, got, more_blocks_than_recorded
 from tests.realclient.worm import Client, Peer
-from tests.recordings.scenarios import (
-    AFTER_POWER_UP,
-    HISTORY,
-    Call,
-    results_of,
-    script_of,
-)
+from tests.recordings.scenarios import AFTER_POWER_UP, HISTORY, Call, results_of, script_of
 from tests.server.shop import until
 from tests.support import export, receipt
 

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.server.api import RECEIPT, api_of, make_ready
+from tests.server.api.client import RECEIPT, api_of, make_ready
 from tests.server.shop import TOKEN, serve, settings_for
 
 

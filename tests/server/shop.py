@@ -13,12 +13,12 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from gateway.app import running
+from gateway.app.gateway import running
+from gateway.config.settings import Settings
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
-from gateway.server import tls
-from gateway.settings import Settings
+from gateway.server.http import tls
 from gateway.simulator.device import SimulatedTse
+from gateway.telemetry.metrics import Metrics
 
 TOKEN = "test-token-0815"
 BASE = "/lantse/api/v1"

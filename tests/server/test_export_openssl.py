@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway import app
-from gateway.settings import load
+from gateway.app.gateway import running
+from gateway.config.settings import load
 from gateway.tse.commands import AcknowledgeExport, Event
 from gateway.tse.sectors import SECTOR
 from tests.lan_client import LanClient
 from tests.needs import OPENSSL
-from tests.server.api import RECEIPT, api_of
+from tests.server.api.client import RECEIPT, api_of
 from tests.server.shop import serve, settings_for
 from tests.support import CLIENT, set_up
 
@@ -29,7 +29,7 @@ pytestmark = OPENSSL
 
 async def exported(tmp_path: Path) -> bytes:
     settings = load({}, state_dir=tmp_path / "state", simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
-    async with app.running(settings) as gateway:
+    async with running(settings) as gateway:
         client = LanClient(gateway.port, gateway.token.value)
         await client.select()
         async with client.locked():

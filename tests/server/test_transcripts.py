@@ -17,12 +17,12 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.registry import Attachment, Registry
-from gateway.metrics import Metrics
 from gateway.operations.lan import LanTse
-from gateway.server import application, auth, tls
+from gateway.server.http import application, auth, tls
 from gateway.simulator.device import SimulatedTse
+from gateway.telemetry.metrics import Metrics
 from gateway.tse import commands as c
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
 from gateway.tse.info import TseInfo

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from gateway.errors import ConfigurationError
-from gateway.server import application, tls
+from gateway.server.http import application, tls
 from gateway.tse.commands import FlashHealth
 from tests.server.shop import BASE, TOKEN, Served, Till, serve, settings_for, till_of, until
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.driver.transport import MountedFiles, RawDisk
+from gateway.driver.usb.transport import MountedFiles, RawDisk
 from gateway.errors import ConfigurationError
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make

@@ -14,7 +14,7 @@ from typing import cast
 
 import pytest
 
-from gateway.driver.transport import DirectFile, MountedFiles
+from gateway.driver.usb.transport import DirectFile, MountedFiles
 from gateway.errors import ConfigurationError
 from gateway.simulator import mount
 from gateway.simulator.device import SimulatedTse

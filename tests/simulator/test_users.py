@@ -3,16 +3,7 @@
 import pytest
 
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import (
-    ChangePin,
-    ChangePuk,
-    Login,
-    Logout,
-    RegisterClient,
-    SelfTest,
-    UnblockPin,
-    User,
-)
+from gateway.tse.commands import ChangePin, ChangePuk, Login, Logout, RegisterClient, SelfTest, UnblockPin, User
 from gateway.tse.credentials import RETAIL_SEED, Credentials, initial_credentials
 from gateway.tse.results import Result
 from tests.simulator.host import ADMIN_PIN, CLIENT, PUK, TIME, TIME_ADMIN_PIN, Host

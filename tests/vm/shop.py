@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from gateway.driver.block import BlockDriver
+from gateway.driver.usb.block import BlockDriver
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
 from tests.support import set_up

@@ -10,15 +10,15 @@ from compose.monitoring.source import events
 from compose.monitoring.source.fleet import fleet
 from compose.monitoring.source.page import PAGE, with_table
 from compose.monitoring.source.site import site
-from gateway.archive.archivist import Archivist
-from gateway.archive.measures import ArchiveMeasures
+from gateway.archive.collector import ArchiveMeasures
 from gateway.archive.run import Terms
-from gateway.fleet.measures import Measures
-from gateway.fleet.outages import OutageLog
+from gateway.archive.service import Archivist
+from gateway.config.settings import Settings
+from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
-from gateway.metrics import Metrics
-from gateway.server import exposition
-from gateway.settings import Settings
+from gateway.fleet.status.collector import Measures
+from gateway.server.monitoring import exposition
+from gateway.telemetry.metrics import Metrics
 
 MONITORING = Path(__file__).parent.parent
 CHART = MONITORING.parent.parent / "helm" / "tse-gateway" / "files"

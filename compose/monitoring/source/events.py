@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.events import Event
+from gateway.telemetry.events import Event
 
 PAGE = Path(__file__).parent.parent / "EVENTS.md"
 _BEGIN, _END = "<!-- table: python -m compose.monitoring.source -->\n", "<!-- end of table -->\n"

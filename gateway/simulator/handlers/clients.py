@@ -6,14 +6,7 @@ from gateway.simulator.assumptions import CLIENT_ID_BYTES, MAX_CLIENT_ID, MAX_CL
 from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import ADMIN, Handlers, Needs
 from gateway.simulator.session import SelfTestOutcome
-from gateway.tse.commands import (
-    CLIENTS_PER_LIST,
-    ClientList,
-    DeregisterClient,
-    ListClients,
-    RegisterClient,
-    SelfTest,
-)
+from gateway.tse.commands import CLIENTS_PER_LIST, ClientList, DeregisterClient, ListClients, RegisterClient, SelfTest
 from gateway.tse.info import Lifecycle
 from gateway.tse.results import Result
 

@@ -1,0 +1,102 @@
+"""Where TSEs come from: the simulator, the sockets of this host, other connectors; all meet in the registry."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from gateway.config.settings import Settings
+from gateway.driver.lan.driver import LanDriver
+from gateway.driver.lan.upstream import Upstream
+from gateway.driver.protocols import BlockTransport, TseDriver
+from gateway.driver.usb.block import BlockDriver, Deadlines
+from gateway.driver.usb.block_devices import Roots
+from gateway.driver.usb.discovery import Discovery
+from gateway.driver.usb.transport import open_transport
+from gateway.fleet import hotplug
+from gateway.fleet.registry import Attachment, Registry
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.socket import Socket
+from gateway.tasks import beside
+
+log = logging.getLogger(__name__)
+
+_FIRST_LOOK = 5.0  # seconds after which the gateway serves even if a disk has not been looked at yet
+
+
+class Sources:
+    """What each source sees now; the registry looks after all of it together."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._seen: dict[str, list[Attachment]] = {}
+
+    def see(self, source: str, attachments: Sequence[Attachment]) -> None:
+        """From now on `source` sees exactly these."""
+        self._seen[source] = list(attachments)
+        self._registry.apply(chain.from_iterable(self._seen.values()))
+
+
+@asynccontextmanager
+async def looked_after(
+    settings: Settings, registry: Registry, simulators: Sequence[SimulatedTse]
+) -> AsyncIterator[Discovery]:
+    """The TSEs of all sources come and go in `registry`; returns when each that is there was tried once."""
+    deadlines = Deadlines(command=settings.command_timeout, slow=settings.self_test_timeout)
+    sources = Sources(registry)
+    sources.see("simulator", [_simulated(number, tse, deadlines) for number, tse in enumerate(simulators, start=1)])
+    async with Discovery(Roots(), settings.devices, everywhere=settings.discovers) as discovery:
+        looked = asyncio.Event()
+        discovering = _discover(sources, discovery, settings, deadlines, looked)
+        following = {upstream.place: _follow(sources, upstream, deadlines) for upstream in _upstreams(settings)}
+        async with beside(discovery=discovering, **following):
+            try:
+                async with asyncio.timeout(_FIRST_LOOK):
+                    await looked.wait()
+                    await registry.tried()
+            except TimeoutError:
+                log.warning("not everything was looked at within %g s: TSEs may follow", _FIRST_LOOK)
+            yield discovery
+
+
+async def _discover(
+    sources: Sources, discovery: Discovery, settings: Settings, deadlines: Deadlines, looked: asyncio.Event
+) -> None:
+    def opener(path: Path) -> Callable[[], Awaitable[TseDriver]]:
+        return _opener(partial(open_transport, path), str(path), deadlines)
+
+    async with aclosing(hotplug.sightings(discovery, every=settings.rescan)) as changes:
+        async for seen in changes:
+            sources.see("sockets", hotplug.attachments(seen, opener))
+            looked.set()
+
+
+async def _follow(sources: Sources, upstream: Upstream, deadlines: Deadlines) -> None:
+    async def opened(serial: str) -> TseDriver:
+        return LanDriver(upstream, serial, deadlines=deadlines)
+
+    async with aclosing(upstream.arrivals()) as arrivals:
+        async for serials in arrivals:
+            found = [Attachment(upstream.place, partial(opened, serial), plug=serial) for serial in sorted(serials)]
+            sources.see(upstream.place, found)
+
+
+def _simulated(number: int, tse: SimulatedTse, deadlines: Deadlines) -> Attachment:
+    place = f"simulator-{number}"
+    return Attachment(place, _opener(partial(Socket, tse), place, deadlines))
+
+
+def _opener(
+    transport: Callable[[], BlockTransport], name: str, deadlines: Deadlines
+) -> Callable[[], Awaitable[TseDriver]]:
+    return partial(BlockDriver.open, transport, name=name, deadlines=deadlines)
+
+
+def _upstreams(settings: Settings) -> list[Upstream]:
+    return [
+        Upstream(given.url, given.token, ca_file=given.ca_file, fingerprint=given.fingerprint)
+        for given in settings.upstreams
+    ]

@@ -1,0 +1,127 @@
+"""When no gateway runs: the same services, for the time of one command, behind a socket that only it can open."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.app import sources
+from gateway.app.services import api_services, archives, clock_of, opened_simulator, rules
+from gateway.client import api
+from gateway.client.api import Api
+from gateway.config.settings import Settings
+from gateway.driver.usb.discovery import Discovery, Sighting
+from gateway.driver.usb.probe import Verdict
+from gateway.errors import ConfigurationError
+from gateway.fleet.maintenance.scheduler import Care
+from gateway.fleet.outages.log import OutageLog
+from gateway.fleet.registry import Registry
+from gateway.operations.lan import LanTse
+from gateway.server.api import routes
+from gateway.server.http import application, unix_socket
+from gateway.server.http.auth import Token
+from gateway.simulator.device import SimulatedTse
+from gateway.storage import state_dir
+from gateway.telemetry.metrics import Metrics
+
+
+class NoTse(ConfigurationError):
+    """Neither a gateway nor a TSE of this machine can be asked."""
+
+    code = "no_tse"
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIterator[Api]:
+    """The JSON API over the TSEs of this machine; the LAN, upkeep and the gateway's port stay out of it.
+
+    Raises:
+        NoTse: there is none that could be opened, and it cannot be done `without_tse`; the message says why.
+        ConfigurationError: a gateway or another command uses the state directory, or a simulated TSE.
+    """
+    async with AsyncExitStack() as stack:
+        private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tse-gateway-")))
+        kept = private
+        if _is_ours(settings.state_dir):
+            stack.enter_context(state_dir.opened(settings.state_dir))
+            kept = settings.state_dir
+        scratch = settings.model_copy(update={"state_dir": private})
+        metrics = Metrics()
+        simulators = tuple(_simulators(settings, stack))
+        care = Care(directory=kept / "tses", self_test=False, set_time=False)
+        registry = Registry(metrics, rules(settings), care)
+        stack.push_async_callback(registry.close)
+        await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
+        if not registry.devices() and not without_tse:
+            raise NoTse(_why(await _seen(settings)))
+        archivist = await stack.enter_async_context(
+            archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
+        )
+        services = await stack.enter_async_context(
+            api_services(
+                scratch,
+                registry,
+                metrics,
+                OutageLog(settings.state_dir),
+                clock_of(settings),
+                archivist=archivist,
+            )
+        )
+        lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
+        nobody = Token(secrets.token_hex())  # who may open the socket may ask
+        web_app = application.build(scratch, lan, registry, metrics, nobody, api=routes.routes(services))
+        path = await stack.enter_async_context(_listening(web_app, private))
+        yield await stack.enter_async_context(api.over_socket(path))
+
+
+@asynccontextmanager
+async def _listening(web_app: web.Application, directory: Path) -> AsyncIterator[Path]:
+    runner = web.AppRunner(web_app, access_log=None)
+    await runner.setup()
+    try:
+        path = directory / unix_socket.NAME
+        await web.UnixSite(runner, str(path)).start()
+        yield path
+    finally:
+        await runner.cleanup()
+
+
+def _simulators(settings: Settings, stack: AsyncExitStack) -> Iterator[SimulatedTse]:
+    for number in range(settings.simulators):
+        tse = opened_simulator(settings, number + 1)
+        stack.callback(tse.close)
+        yield tse
+
+
+def _is_ours(state_dir: Path) -> bool:
+    """May notes be written there? Root must leave nothing there that the gateway's user could not read."""
+    try:
+        return state_dir.stat().st_uid == os.geteuid() and os.access(state_dir, os.W_OK)
+    except OSError:
+        return False
+
+
+def _not_ours(settings: Settings) -> str:
+    """Why archives are not written from here; an archive in a directory that goes away would be none."""
+    directory = settings.archive_dir or settings.state_dir
+    return "" if _is_ours(directory) else f"{directory} is not yours: run this as the user of the gateway"
+
+
+async def _seen(settings: Settings) -> Sequence[Sighting]:
+    """What is there now, troubles at once: nobody waits for it to settle."""
+    async with Discovery(named=settings.devices, everywhere=settings.discovers, settling=0) as discovery:
+        return await discovery.scan()
+
+
+def _why(seen: Sequence[Sighting]) -> str:
+    troubles = [f"{sighting.place}: {sighting.way_out}" for sighting in seen if sighting.verdict is not Verdict.TSE]
+    if not troubles:
+        return (
+            "no gateway runs here, and no TSE was found: plug one in, name one in GATEWAY_DEVICES, "
+            "or try `tse-gateway serve --simulator 1`"
+        )
+    return "no gateway runs here, and no TSE can be opened: " + "; ".join(troubles)

@@ -1,0 +1,83 @@
+"""What Prometheus is told of the archives: as of the last run, made gauges when somebody scrapes."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.archive.service import Archivist
+from gateway.archive.status import ArchiveSummary
+from gateway.fleet.outages.log import OutageLog
+
+_SERIAL = ["serial"]
+_OF_ARCHIVE: tuple[tuple[str, str, Callable[[ArchiveSummary], float]], ...] = (
+    (
+        "last_success_timestamp_seconds",
+        "When the archive last held everything that the TSE had signed; 0: never",
+        lambda archive: _seconds(archive.last_success),
+    ),
+    (
+        "last_attempt_timestamp_seconds",
+        "When that was last tried; 0: never",
+        lambda archive: _seconds(archive.last_attempt),
+    ),
+    ("duration_seconds", "How long the last run took", lambda archive: archive.last_seconds or 0.0),
+    ("bytes", "Size of all segments of the archive", lambda archive: archive.bytes),
+    ("segments", "Segments of the archive", lambda archive: archive.segment_count),
+    ("messages", "Log messages in the archive", lambda archive: archive.messages),
+    (
+        "last_signature",
+        "Number of the last signature in the archive",
+        lambda archive: archive.complete_up_to_counter or 0,
+    ),
+    (
+        "verified",
+        "1 unless the verifier found an error in the archive, or a file of it is missing or changed",
+        lambda archive: archive.verdict != "error",
+    ),
+)
+
+
+class ArchiveMeasures(Collector):
+    """Of all TSEs that are missed when they are not there, archived or not."""
+
+    def __init__(self, archivist: Archivist, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
+        self._archivist = archivist
+        self._outages = outages
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, also those without an archive yet; no file is read."""
+        books = [book for book in self._archivist.books() if book.shelf.serial in self._outages.known]
+        archives = [self._archivist.summary(book) for book in books]
+        for name, text, of_archive in _OF_ARCHIVE:
+            family = GaugeMetricFamily(f"tse_gateway_archive_{name}", text, labels=_SERIAL)
+            for archive in archives:
+                family.add_metric([archive.serial], of_archive(archive))
+            yield family
+        yield self._age(archives)
+        failures = CounterMetricFamily(
+            "tse_gateway_archive_verify_failures", "Runs that found an error in the archive", labels=_SERIAL
+        )
+        for archive in archives:
+            failures.add_metric([archive.serial], archive.verify_failures)
+        yield failures
+
+    def _age(self, archives: list[ArchiveSummary]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "tse_gateway_archive_age_seconds",
+            "Time since the archive held everything that the TSE had signed, or since the TSE was first seen",
+            labels=_SERIAL,
+        )
+        for archive in archives:
+            since = archive.last_success or archive.first_seen
+            if since is not None:
+                family.add_metric([archive.serial], max(0.0, self._now() - since.timestamp()))
+        return family
+
+
+def _seconds(moment: datetime | None) -> float:
+    return 0.0 if moment is None else moment.timestamp()

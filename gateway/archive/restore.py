@@ -1,0 +1,106 @@
+"""The store of a TSE out of its segments: byte for byte the full export up to the end of the last one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.archive.check import sha256_of
+from gateway.archive.directory import Shelf
+from gateway.archive.errors import ArchiveDamaged, NothingArchived
+from gateway.archive.index import Segment
+from gateway.archive.manifest import digest
+from gateway.tse.archive import END
+from gateway.tse.sectors import SECTOR
+
+_PIECE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Bytes of a file."""
+
+    path: Path
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Slices one after the other, as one file with a strong name (`tag`) for what is in it."""
+
+    slices: tuple[Slice, ...]
+    tag: str
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.slices)
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes `start` to `end` (behind the last).
+
+        Raises:
+            ArchiveDamaged: a file is missing or too short.
+        """
+        for part in self._parts(start, end):
+            at, behind = part.start, part.start + part.size
+            while at < behind:
+                piece = await asyncio.to_thread(_read, part.path, at, min(_PIECE, behind - at))
+                yield piece
+                at += len(piece)
+
+    def _parts(self, start: int, end: int) -> Iterator[Slice]:
+        at = 0
+        for part in self.slices:
+            first, last = max(start - at, 0), min(end - at, part.size)
+            if first < last:
+                yield Slice(part.path, part.start + first, last - first)
+            at += part.size
+
+
+def one_file(shelf: Shelf, name: str) -> Volume:
+    """A segment or manifest as it lies there; blocks, since it is read for its hash.
+
+    Raises:
+        ArchiveDamaged: it is missing.
+    """
+    path = shelf.path(name)
+    try:
+        return Volume((Slice(path, 0, path.stat().st_size),), sha256_of(path))
+    except OSError as error:
+        raise ArchiveDamaged(f"{name} cannot be read: {error.strerror}") from None
+
+
+def rebuilt(shelf: Shelf, series: Sequence[Segment]) -> Volume:
+    """The store of one series.
+
+    Raises:
+        NothingArchived: there is no segment.
+        ArchiveDamaged: one is missing in between.
+    """
+    if not series:
+        raise NothingArchived("the archive has no segment of this series")
+    newest = series[-1]
+    # info.csv may have been written anew by a firmware update: the newest is what an export would hold.
+    slices = [Slice(shelf.path(newest.file), 0, newest.leading_bytes)]
+    end = newest.leading_bytes // SECTOR
+    for segment in series:
+        if segment.first_block != end:
+            raise ArchiveDamaged(f"a segment before {segment.file} is missing: put it back from your backup")
+        body = segment.size - segment.leading_bytes - len(END)
+        slices.append(Slice(shelf.path(segment.file), segment.leading_bytes, body))
+        end = segment.end_block
+    slices.append(Slice(shelf.path(newest.file), newest.size - len(END), len(END)))
+    return Volume(tuple(slices), digest("".join(segment.sha256 for segment in series).encode()))
+
+
+def _read(path: Path, at: int, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(at)
+            found = file.read(size)
+    except OSError as error:
+        raise ArchiveDamaged(f"{path.name} cannot be read: {error.strerror}") from None
+    if len(found) < size:
+        raise ArchiveDamaged(f"{path.name} is cut off: put it back from your backup")
+    return found

@@ -1,0 +1,206 @@
+"""A client of the JSON API: of the gateway on this machine, or of one elsewhere."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from gateway.client.trust import WHOSE, NoGateway, answers, listens, pinned
+from gateway.config.settings import Settings
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.server.http.unix_socket import socket_path
+from gateway.telemetry.log import register_secret
+
+_STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
+_LOOK = aiohttp.ClientTimeout(total=120, sock_connect=10)
+_WORK = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)  # archiving all of a full store
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A gateway on another machine, and why it is trusted."""
+
+    url: str
+    token_file: Path
+    ca_file: Path | None = None
+    fingerprint: str = ""
+
+
+class Refused(GatewayError):
+    """The gateway answered that it will not, or cannot; `problem` is its answer."""
+
+    code = "refused"
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        text = str(problem.get("detail") or problem.get("title") or HTTPStatus(status).phrase)
+        wrong = [f"{place.get('at')}: {place.get('message')}" for place in problem.get("errors") or ()]
+        super().__init__("; ".join([text, *wrong]))
+        self.http_status = status
+        self.problem = problem
+        self.reason = str(problem.get("code", ""))
+
+
+class Api:
+    """Paths are those below /api/v1. `place` is how people call the way to it."""
+
+    def __init__(self, session: aiohttp.ClientSession, place: str) -> None:
+        self._session = session
+        self.place = place
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """The answer, JSON decoded, or text."""
+        return await self._ask("GET", path, params=params, timeout=_LOOK)
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The same for what changes something."""
+        return await self._ask("POST", path, json=body, timeout=_WORK)
+
+    @asynccontextmanager
+    async def opened(self, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is read by the caller, piece by piece.
+
+        Raises:
+            Refused: the gateway will not; NoGateway: it is gone.
+        """
+        try:
+            async with self._session.get(f"/api/v1{path}", **options) as answer:
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(answer)
+                yield answer
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._broken_off(error) from None
+
+    async def health(self) -> Any:
+        """What /readyz says, whatever its status is."""
+        return json.loads(await self._text("/readyz"))
+
+    async def metrics(self) -> str:
+        """What Prometheus would read."""
+        return await self._text("/metrics")
+
+    async def _text(self, path: str) -> str:
+        try:
+            async with self._session.get(path) as answer:
+                return await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._broken_off(error) from None
+
+    def _broken_off(self, error: Exception) -> NoGateway:
+        return NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})")
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            async with self._session.request(method, f"/api/v1{path}", **options) as answer:
+                if answer.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(answer)
+                return await answer.json() if answer.content_type == "application/json" else await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._broken_off(error) from None
+
+
+@asynccontextmanager
+async def local(settings: Settings) -> AsyncIterator[Api]:
+    """The gateway that runs with these settings on this machine: by its socket, else by TLS and its token.
+
+    Raises:
+        NoGateway: none runs.
+        Refused: what answers there does not know our token.
+    """
+    path = socket_path(settings)
+    if await asyncio.to_thread(answers, path, known=settings.api_token is not None):
+        async with over_socket(path) as api:
+            yield api
+        return
+    if not await listens(settings):
+        place = f"{settings.local_address}:{settings.port}"
+        raise NoGateway(f"no gateway answers at {place}: start it with `tse-gateway serve`")
+    async with over_tls(settings) as api:
+        yield api
+
+
+@asynccontextmanager
+async def over_tls(settings: Settings) -> AsyncIterator[Api]:
+    """The same as tills reach it: by its port and the token.
+
+    Raises:
+        NoGateway: what answers there is none, or not that of these settings.
+        Refused: it does not know our token.
+    """
+    from gateway.server.http import auth, tls  # most commands go by the socket, and need none of this
+
+    place = f"{settings.local_address}:{settings.port}"
+    try:
+        token, context = auth.load_token(settings), tls.client_context(settings)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{place} answers, but is it a gateway of these settings? {error}. {WHOSE}") from None
+    async with _session(f"https://{place}", context, token.value) as session:
+        yield await _proven(Api(session, place))
+
+
+@asynccontextmanager
+async def remote(target: Remote) -> AsyncIterator[Api]:
+    """A gateway elsewhere.
+
+    Raises:
+        NoGateway: it does not answer, or is another one than it should be.
+    """
+    from gateway.driver.lan.upstream import trust_of
+
+    url = URL(target.url)
+    if url.scheme != "https" or not url.host:
+        raise ConfigurationError("--url must be https://HOST:PORT")
+    try:
+        token = target.token_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{target.token_file} cannot be read: {error}") from None
+    register_secret(token)
+    trust = trust_of(target.ca_file, target.fingerprint) or True  # never unchecked: the token must not leak
+    if isinstance(trust, aiohttp.Fingerprint):
+        trust = await pinned(url, trust.fingerprint)
+    async with _session(str(url.origin()), trust, token) as session:
+        yield await _proven(Api(session, f"{url.host}:{url.port}"))
+
+
+@asynccontextmanager
+async def over_socket(path: Path) -> AsyncIterator[Api]:
+    """Whoever listens at a Unix socket."""
+    connector = aiohttp.UnixConnector(str(path))
+    async with aiohttp.ClientSession("http://localhost", connector=connector, timeout=_STREAM) as session:
+        yield Api(session, str(path))
+
+
+@asynccontextmanager
+async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(ssl=trust)
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(base, connector=connector, timeout=_STREAM, headers=headers) as session:
+        yield session
+
+
+async def _proven(api: Api) -> Api:
+    """Ask once, so that what is wrong with the way is told as such."""
+    try:
+        await api.get("/tses")
+    except Refused as error:
+        if error.http_status == HTTPStatus.UNAUTHORIZED:
+            raise Refused(
+                error.http_status, {**error.problem, "detail": f"{api.place} refuses the API token"}
+            ) from None
+        raise
+    return api
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> Refused:
+    try:
+        problem = json.loads(await answer.read())
+    except ValueError:
+        problem = {}
+    return Refused(answer.status, problem if isinstance(problem, dict) else {})

@@ -1,0 +1,1 @@
+"""Whether the time of this machine is right, and the time of SNTP servers."""

@@ -1,0 +1,229 @@
+"""Is our time fit for a TSE? The kernel's word for it, or else time servers (SNTP).
+
+The kernel knows when chrony, systemd-timesyncd or ntpd keeps its clock. When it does not,
+servers are asked, and the time they tell runs on by a clock that nobody sets.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.clock.sntp import NONCE, KissOfDeath, Sample, Server, evaluate, question
+from gateway.errors import ProtocolError
+from gateway.telemetry.events import Event, event
+from gateway.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+_KEPT_FOR = 3600.0  # seconds; an unset quartz drifts less than a quarter of a second in that time
+_EVERY, _AGAIN = 900.0, 60.0
+_PATIENCE = 3.0
+_MOST_ADDRESSES = 4  # of one name: a pool's name stands for several servers
+_LARGEST_ERROR = 2.0
+_AGREEING = 1.0
+_KISSED = 3600.0
+_NEVER_AGAIN = frozenset({"DENY", "RSTR"})
+_STILL_FINE = 1_000_000  # microseconds of error that the kernel may admit
+_STA_UNSYNC, _STA_NANO, _TIME_ERROR = 0x40, 0x2000, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """May a TSE be given our time? `offset` is what the system clock lacks, `age` that of the measurement; seconds."""
+
+    fit: bool
+    source: Literal["kernel", "sntp", "none"]
+    offset: float | None
+    age: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What the kernel says of its clock; `offset` in seconds."""
+
+    synchronised: bool
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    unix: float
+    at: float
+
+
+class Clock:
+    """The time for TSEs. `wall` is the system clock, `steady` one that nobody sets; both in seconds."""
+
+    def __init__(
+        self,
+        servers: Sequence[Server] = (),
+        *,
+        kernel: Callable[[], Kernel] | None = None,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+    ) -> None:
+        self._servers = servers
+        self._kernel = kernel or kernel_state
+        self._wall = wall
+        self._steady = steady
+        self._measured: _Measured | None = None
+        self._trouble = "no time server was asked yet" if servers else "no time server is set"
+        self._left_alone: dict[str, float] = {}
+
+    @property
+    def verdict(self) -> Verdict:
+        """As of now; asks nobody but the kernel."""
+        kernel = self._kernel()
+        if kernel.synchronised:
+            return Verdict(True, "kernel", kernel.offset, 0.0, "the kernel says that its clock is synchronised")
+        measured = self._measured
+        if measured is None:
+            return Verdict(False, "none", None, 0.0, f"the system clock is not synchronised, and {self._trouble}")
+        age = self._steady() - measured.at
+        offset = measured.unix + age - self._wall()
+        if age > _KEPT_FOR:
+            return Verdict(False, "none", offset, age, f"the last measurement is {age:.0f} s old, and {self._trouble}")
+        return Verdict(True, "sntp", offset, age, "measured at time servers")
+
+    def now(self) -> float:
+        """Unix seconds by the source of the verdict; the plain system clock when there is none."""
+        verdict = self.verdict
+        return self._wall() + (verdict.offset or 0.0) if verdict.source == "sntp" else self._wall()
+
+    async def keep(self, metrics: Metrics) -> None:
+        """Measure for ever, but only while the kernel's clock is not synchronised."""
+        told: tuple[bool, str] | None = None
+        wait = _AGAIN
+        while True:
+            if not self._kernel().synchronised and self._servers:
+                wait = _EVERY if await self.measure() else min(2 * wait, _EVERY)
+            else:
+                wait = _AGAIN
+            verdict = self.verdict
+            metrics.host.clock(verdict.fit, verdict.source, verdict.offset)
+            if told != (verdict.fit, verdict.source):
+                told = (verdict.fit, verdict.source)
+                level, which = (logging.INFO, Event.CLOCK_FIT) if verdict.fit else (logging.WARNING, Event.CLOCK_UNFIT)
+                log.log(level, "%s", _told(verdict), extra=event(which))
+            await asyncio.sleep(wait)
+
+    async def measure(self) -> bool:
+        """Ask each server once; did enough of them agree?"""
+        if not self._servers:
+            return False
+        samples = [sample for sample in await self._samples() if sample.error <= _LARGEST_ERROR]
+        offset = _agreed(samples)
+        if offset is None:
+            self._trouble = "the time servers disagree" if samples else "no time server gave a good answer"
+            return False
+        self._measured = _Measured(self._wall() + offset, self._steady())
+        return True
+
+    async def _samples(self) -> list[Sample]:
+        addresses = [address for server in self._servers for address in await _resolved(server)]
+        now = self._steady()
+        wanted = [address for address in dict.fromkeys(addresses) if self._left_alone.get(address[0], 0.0) <= now]
+        asked = await asyncio.gather(*(self._ask(address) for address in wanted))
+        return [sample for sample in asked if sample is not None]
+
+    async def _ask(self, address: tuple[str, int]) -> Sample | None:
+        nonce = os.urandom(NONCE)
+        asked, began = self._wall(), self._steady()
+        try:
+            answer = await _exchange(address, question(nonce))
+            # By the steady clock: somebody may set the other one meanwhile.
+            return evaluate(answer, nonce, asked, asked + self._steady() - began)
+        except KissOfDeath as kiss:
+            log.warning("time server %s is left alone from now on: %s", address[0], kiss.reason)
+            self._left_alone[address[0]] = float("inf") if kiss.reason in _NEVER_AGAIN else began + _KISSED
+        except (OSError, TimeoutError, ProtocolError) as error:
+            log.debug("time server %s: %s", address[0], error or "no answer")
+        return None
+
+
+def kernel_state() -> Kernel:
+    """The kernel's word on its own clock, by adjtimex(2), which only reads here; not synchronised if it is refused."""
+    timex = _Timex()
+    with suppress(OSError, AttributeError):
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
+        good = 0 <= state < _TIME_ERROR and not timex.status & _STA_UNSYNC and timex.maxerror < _STILL_FINE
+        return Kernel(good, timex.offset / (1e9 if timex.status & _STA_NANO else 1e6))
+    return Kernel(synchronised=False)
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of <sys/timex.h>; what is not read here is room."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("room", ctypes.c_long * 32),
+    )
+
+
+class _Listener(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, _: object) -> None:
+        if not self.answer.done():
+            self.answer.set_result(data)
+
+    def error_received(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+async def _exchange(address: tuple[str, int], packet: bytes) -> bytes:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(_PATIENCE):
+        transport, listener = await loop.create_datagram_endpoint(_Listener, remote_addr=address)
+        try:
+            transport.sendto(packet)
+            return await listener.answer
+        finally:
+            transport.close()
+
+
+async def _resolved(server: Server) -> list[tuple[str, int]]:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            found = await loop.getaddrinfo(
+                server.host, server.port, proto=socket.IPPROTO_UDP, flags=socket.AI_ADDRCONFIG
+            )
+    except (OSError, TimeoutError, UnicodeError) as error:
+        log.debug("time server %s has no address: %s", server.host, error or "no answer")
+        return []
+    return [(str(address[0]), int(address[1])) for *_, address in found[:_MOST_ADDRESSES]]
+
+
+def _agreed(samples: Iterable[Sample]) -> float | None:
+    """The offset that more than half of the servers agree on, from the one that knows it best."""
+    known = list(samples)
+    if not known:
+        return None
+    middle = statistics.median_low(sample.offset for sample in known)
+    agreeing = [sample for sample in known if abs(sample.offset - middle) <= _AGREEING + sample.error]
+    if 2 * len(agreeing) <= len(known):
+        return None
+    return min(agreeing, key=lambda sample: sample.error).offset
+
+
+def _told(verdict: Verdict) -> str:
+    if not verdict.fit:
+        return f"no TSE is given the time: {verdict.reason}"
+    return f"TSEs are given the time: {verdict.reason}, the system clock lacks {verdict.offset or 0.0:.3f} s"

@@ -1,0 +1,1 @@
+"""Settings and PINs, from the environment, files and TOML."""

@@ -1,0 +1,1 @@
+"""TSEs behind another LAN-TSE connector."""

@@ -1,0 +1,185 @@
+"""The seven requests of the LAN protocol from the client's side, on one connection.
+
+GET  {base}/tses                                           -> ["<serial>", ...]
+GET  {base}/tse/{serial}/lock                              -> {"data": <session>}
+GET  {base}/tse/{serial}/{session}/unlock                  -> anything
+GET  {base}/tse/{serial}/{session}/readInfo                -> {"data": "<base64>"}
+GET  .../readWormStore?offset=<block>&numblocks=<blocks>   -> {"data": "<base64>"}
+POST .../sendCommand                  {"data": "<base64>"} -> {"data": "<base64>"}
+POST .../writeWormStore?offset=<block>  {"data": "<base64>"} -> anything
+
+Each TSE gets a connection of its own, since a connector tells a request that was sent again from a new
+one by its connection. No POST is ever sent a second time: aiohttp repeats a request when a kept connection
+turns out to be dead, but only GET and its like (tests/driver shows it), and redirects, which could carry
+a POST on, are not followed. The GETs may be repeated: a lock whose grant was lost lapses upstream.
+"""
+
+import asyncio
+import base64
+import io
+import json
+import re
+import ssl
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
+
+import aiohttp
+from yarl import URL
+
+from gateway.driver.lan import errors
+from gateway.errors import ProtocolError
+from gateway.tse.sectors import MAX_REPLY, SECTOR
+
+T = TypeVar("T")
+Trust = ssl.SSLContext | aiohttp.Fingerprint | bool
+
+_CONNECT = 10.0  # seconds for TCP and TLS
+_LIST = 15.0
+_KEPT = 300.0  # seconds that we keep an idle connection; within a session it should not change
+_BIG = 256 * 1024  # bytes from which coding takes longer than changing to a thread
+_SMALL_BODY = 64 * 1024  # most bytes of an answer that carries no store
+_SERIAL = re.compile(r"[0-9A-Fa-f]{64}")
+
+
+class Line:
+    """One connection to an upstream, for one request at a time. Limits in seconds.
+
+    Every request raises `DeviceError` when no answer came, `ProtocolError` when it was nonsense,
+    and what the upstream refused it with (see `refusals`).
+    """
+
+    def __init__(self, place: str, base: URL, trust: Trust, authorization: str) -> None:
+        self._place = place
+        self._base = base
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1, ssl=trust, keepalive_timeout=_KEPT),
+            headers={"Authorization": authorization, "Accept-Encoding": "identity", "User-Agent": "tse-gateway"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def serials(self) -> list[str]:
+        """The TSEs there, in upper-case hex."""
+        found = _json(await self._ask("GET", "tses", _LIST))
+        if not isinstance(found, list) or not all(isinstance(item, str) and _SERIAL.fullmatch(item) for item in found):
+            raise ProtocolError(f"upstream {self._place} answered with no list of serials")
+        return [item.upper() for item in found]
+
+    async def lock(self, serial: str, limit: float) -> int:
+        """A session; the upstream answers when the TSE is free.
+
+        Raises:
+            LockRefused: others held it as long as the upstream lets us wait.
+        """
+        session = _data(await self._ask("GET", f"tse/{serial}/lock", limit, locking=True))
+        if not isinstance(session, int) or isinstance(session, bool) or not 0 <= session < 2**64:
+            raise ProtocolError(f"upstream {self._place} answered with no session")
+        return session
+
+    async def unlock(self, serial: str, session: int, limit: float) -> None:
+        """Give the lock back."""
+        await self._ask("GET", f"tse/{serial}/{session}/unlock", limit)
+
+    async def read_info(self, serial: str, session: int, limit: float) -> bytes:
+        """The info sector."""
+        answer = await self._ask("GET", f"tse/{serial}/{session}/readInfo", limit)
+        return self._of_size(_decoded(answer), SECTOR)
+
+    async def send_command(self, serial: str, session: int, command: bytes, limit: float) -> bytes:
+        """The data of the response."""
+        answer = await self._ask("POST", f"tse/{serial}/{session}/sendCommand", limit, posted=_encoded(command))
+        data = _decoded(answer)
+        if len(data) > MAX_REPLY:
+            raise ProtocolError(f"upstream {self._place} answered a command with {len(data)} bytes")
+        return data
+
+    async def read_store(self, serial: str, session: int, block: int, count: int, limit: float) -> bytes:
+        """`count` blocks of the store from `block`."""
+        size = count * SECTOR
+        path = f"tse/{serial}/{session}/readWormStore"
+        answer = await self._ask(
+            "GET", path, limit, query={"offset": block, "numblocks": count}, most=2 * size + _SMALL_BODY
+        )
+        return self._of_size(await _aside(size, lambda: _decoded(answer)), size)
+
+    async def write_store(self, serial: str, session: int, block: int, data: bytes, limit: float) -> None:
+        """Whole blocks to the store at `block`."""
+        posted = await _aside(len(data), lambda: _encoded(data))
+        path = f"tse/{serial}/{session}/writeWormStore"
+        await self._ask("POST", path, limit, query={"offset": block}, posted=posted)
+
+    async def close(self) -> None:
+        """Close the connection; harmless when done already."""
+        await self._http.close()
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        limit: float,
+        *,
+        query: dict[str, int] | None = None,
+        posted: bytes | None = None,
+        most: int = _SMALL_BODY,
+        locking: bool = False,
+    ) -> bytes:
+        try:
+            async with self._http.request(
+                method,
+                (self._base / path).with_query(query),
+                data=io.BytesIO(posted) if posted is not None and len(posted) > _BIG else posted,
+                headers={"Content-Type": "application/json"},
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=limit, sock_connect=_CONNECT),
+            ) as answer:
+                body = await self._read(answer, most)
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.lost(self._place, error, limit) from None  # its text would hold the URL, hence the session
+        if answer.status != HTTPStatus.OK:
+            raise errors.told(self._place, answer.status, body, locking=locking)
+        return body
+
+    async def _read(self, answer: aiohttp.ClientResponse, most: int) -> bytes:
+        body = bytearray()
+        async for part in answer.content.iter_any():
+            body += part
+            if len(body) > most:
+                raise ProtocolError(f"upstream {self._place} answered with more than {most} bytes")
+        return bytes(body)
+
+    def _of_size(self, data: bytes, size: int) -> bytes:
+        if len(data) != size:
+            raise ProtocolError(f"upstream {self._place} answered with {len(data)} instead of {size} bytes")
+        return data
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work) if size > _BIG else work()
+
+
+def _encoded(data: bytes) -> bytes:
+    return b'{"data": "' + base64.b64encode(data) + b'"}'
+
+
+def _decoded(body: bytes) -> bytes:
+    text = _data(body)
+    if not isinstance(text, str):
+        raise ProtocolError("the upstream answered with no data")
+    try:
+        # Connectors may break the text into lines, as clients do.
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+    except ValueError:
+        raise ProtocolError("the upstream answered with data that are not base64") from None
+
+
+def _data(body: bytes) -> object:
+    document = _json(body)
+    return document.get("data") if isinstance(document, dict) else None
+
+
+def _json(body: bytes) -> object:
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ProtocolError("the upstream answered with something that is not JSON") from None
+    return document

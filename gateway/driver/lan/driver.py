@@ -1,0 +1,211 @@
+"""A TSE behind another LAN-TSE connector: the same verbs, under that connector's lock.
+
+The upstream has clients of its own, so its lock is taken when a verb needs it and given back soon:
+
+    verb -> lock -> verb verb verb -> silence -> unlock
+                                      0.3 s; 0.05 s if only the info sector was read (a snapshot)
+                                      40 s while an import or export is unfinished: it is aborted, then unlock
+
+After 2 s of uninterrupted work it is given back and asked for again, so that others get their turn.
+Towards the upstream's other clients a till is alone with the TSE for what belongs together there (an
+import, an export), not for a pause of thought between two commands.
+
+The lock refused, or taken back while nothing is unfinished, is no failure of the TSE: `LockRefused` and
+`InvalidSession` go to the till, which asks again. All else that leaves the outcome of a request unknown is
+a `DeviceError` or `ProtocolError`, after which the fleet opens the TSE afresh. No command is sent twice.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from gateway.driver.lan.upstream import Upstream
+from gateway.driver.usb.block import Deadlines
+from gateway.errors import (
+    CommandRejected,
+    DeviceError,
+    DeviceGone,
+    GatewayError,
+    InvalidSession,
+    LockRefused,
+    ProtocolError,
+)
+from gateway.tse import unfinished
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_CLOSE_WAIT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Courtesy:
+    """How long the upstream's lock is waited for and kept, in seconds.
+
+    A till gives up after 60, and connectors take a lock back after 60 and more of silence:
+    the waiting and the longest silence stay below.
+    """
+
+    wait: float = 55.0
+    quiet: float = 0.3
+    glance: float = 0.05
+    unfinished: float = 40.0
+    longest: float = 2.0
+    unlock: float = 5.0
+
+
+class LanDriver:
+    """A `TseDriver` for one TSE (serial in hex) of an upstream; made inside the running loop."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        serial: str,
+        *,
+        deadlines: Deadlines | None = None,
+        courtesy: Courtesy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._place = upstream.place
+        self._line = upstream.connect()
+        self._serial = serial.upper()
+        self._deadlines = deadlines or Deadlines(command=55)  # more than the upstream's own: its answer tells more
+        self._courtesy = courtesy or Courtesy()
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._session: int | None = None
+        self._since = 0.0
+        self._unfinished: set[unfinished.Work] = set()
+        self._silence: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        self._reached = False
+        self._closed = False
+
+    async def read_info(self) -> bytes:
+        """The info sector."""
+        fresh = self._session is None
+        return await self._locked(
+            lambda session: self._line.read_info(self._serial, session, self._deadlines.command), glance=fresh
+        )
+
+    async def read_store(self, block: int, count: int) -> bytes:
+        """`count` blocks of the store."""
+        return await self._locked(
+            lambda session: self._line.read_store(self._serial, session, block, count, self._deadlines.command)
+        )
+
+    async def write_store(self, block: int, data: bytes) -> None:
+        """Process data to the store, once."""
+        await self._locked(
+            lambda session: self._line.write_store(self._serial, session, block, data, self._deadlines.command)
+        )
+
+    async def send_command(self, command: bytes) -> bytes:
+        """One command, sent once; the data of its response."""
+        return await self._locked(lambda session: self._command(session, command))
+
+    async def close(self) -> None:
+        """Give the lock back, abort what is unfinished; a dead upstream is left behind. Harmless when done already."""
+        if self._closed:
+            return
+        self._closed = True
+        self._hush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_WAIT):
+                async with self._turn:
+                    await self._leave()
+        if self._leaving is not None:
+            self._leaving.cancel()
+            await asyncio.gather(self._leaving, return_exceptions=True)
+        await self._line.close()
+
+    # ---- one verb under the lock ------------------------------------------------
+
+    async def _locked(self, work: Callable[[int], Awaitable[T]], *, glance: bool = False) -> T:
+        async with self._turn:
+            if self._closed:
+                raise DeviceGone("this way to the TSE is closed")
+            self._hush()
+            try:
+                result = await work(await self._lock())
+            except (LockRefused, InvalidSession) as error:
+                await self._not_ours(error)
+                raise
+            except (DeviceError, ProtocolError):
+                self._unfinished.clear()  # the fleet opens the TSE afresh and looks what it finds there
+                raise
+            finally:
+                self._listen(glance=glance)
+            self._reached = True
+            return result
+
+    async def _command(self, session: int, command: bytes) -> bytes:
+        limit = self._deadlines.of(command)
+        try:
+            reply = await self._line.send_command(self._serial, session, command, limit)
+        except CommandRejected as rejected:
+            unfinished.refused(self._unfinished, rejected.result)
+            raise
+        unfinished.done(self._unfinished, command, reply)
+        return reply
+
+    async def _lock(self) -> int:
+        if not self._unfinished and self._clock() - self._since >= self._courtesy.longest:
+            await self._unlock()
+        if self._session is None:
+            self._session = await self._line.lock(self._serial, self._courtesy.wait)
+            self._since = self._clock()
+        return self._session
+
+    async def _not_ours(self, error: GatewayError) -> None:
+        lost, self._unfinished = sorted(self._unfinished), set()
+        await self._unlock()
+        if lost:
+            raise DeviceError(f"upstream {self._place} took its lock back during an {lost[0]}") from error
+        if not self._reached:  # nothing to go on with: the fleet tries again, as with a TSE that is not there yet
+            raise DeviceError(str(error)) from error
+
+    # ---- giving the lock back ---------------------------------------------------
+
+    def _listen(self, *, glance: bool) -> None:
+        if self._session is None or self._closed:
+            return
+        courtesy = self._courtesy
+        pause = courtesy.unfinished if self._unfinished else courtesy.glance if glance else courtesy.quiet
+        self._silence = asyncio.get_running_loop().call_later(pause, self._start_leaving)
+
+    def _hush(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _start_leaving(self) -> None:
+        self._silence = None
+        self._leaving = asyncio.create_task(self._leave_if_silent())
+
+    async def _leave_if_silent(self) -> None:
+        async with self._turn:
+            if self._silence is None:  # else a verb came in between, and will be followed by silence of its own
+                await self._leave()
+
+    async def _leave(self) -> None:
+        for work in sorted(self._unfinished):
+            log.info("aborting the %s that was left unfinished on TSE %s", work, self._serial)
+            with suppress(GatewayError):
+                if self._session is not None:
+                    await self._command(self._session, unfinished.UNDO[work].encode())
+        self._unfinished.clear()
+        await self._unlock()
+
+    async def _unlock(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            await self._line.unlock(self._serial, session, self._courtesy.unlock)
+        except GatewayError as error:  # it lapses upstream; if that is in trouble, the next verb finds out
+            log.debug("lock of TSE %s not given back: %s", self._serial, error)

@@ -1,0 +1,113 @@
+"""Another LAN-TSE connector: where it is, whom to trust, its token, and which TSEs it has."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from gateway.driver.lan.connection import Line, Trust
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.telemetry.log import register_secret
+
+log = logging.getLogger(__name__)
+
+_BASE = "lantse/api/v1"
+_USER = "lantse"
+_FINGERPRINT_BYTES = 32
+_FIRST_WAIT = 0.25
+
+
+class Upstream:
+    """Where a connector is, and how to be let in.
+
+    With `ca_file` its certificate must come from there and be for the host in the URL; with `fingerprint`
+    (SHA-256, hex) it must be exactly that one. With neither, which connectors that sign their own
+    certificate need, the connection is encrypted but could end at an impostor.
+
+    Raises:
+        ConfigurationError: something of it cannot be used.
+    """
+
+    def __init__(self, url: str, token: SecretStr, *, ca_file: Path | None = None, fingerprint: str = "") -> None:
+        self._base = _base(url)
+        self.place = f"{self._base.host}:{self._base.port}"
+        self._trust = trust_of(ca_file, fingerprint)
+        secret = token.get_secret_value()
+        register_secret(secret)
+        self._authorization = aiohttp.encode_basic_auth(_USER, secret)
+        if self._trust is False:
+            log.warning("upstream %s could be an impostor: set ca_file or fingerprint to have it checked", self.place)
+
+    def connect(self) -> Line:
+        """A connection of its own; opened by the first request, and again when it was lost."""
+        return Line(self.place, self._base, self._trust, self._authorization)
+
+    async def serials(self) -> list[str]:
+        """The TSEs that it has now, in upper-case hex."""
+        line = self.connect()
+        try:
+            return await line.serials()
+        finally:
+            await line.close()
+
+    async def arrivals(self, *, every: float = 10.0) -> AsyncGenerator[frozenset[str], None]:
+        """All TSEs that it ever had, whenever there is a new one; asks every `every` seconds, for ever.
+
+        One that it has no more stays in the set: it may come back, and until then counts as failed.
+        """
+        seen: frozenset[str] = frozenset()
+        wait, trouble = _FIRST_WAIT, ""
+        line = self.connect()
+        try:
+            while True:
+                try:
+                    found = seen.union(await line.serials())
+                    wait, trouble = every, ""
+                except GatewayError as error:
+                    log.log(logging.DEBUG if str(error) == trouble else logging.WARNING, "%s; trying again", error)
+                    found, trouble = seen, str(error)
+                if found != seen:
+                    seen = found
+                    yield seen
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, every)
+        finally:
+            await line.close()
+
+
+def _base(text: str) -> URL:
+    try:
+        url = URL(text)
+    except ValueError:
+        raise ConfigurationError("the URL of an upstream cannot be understood: https://<host>:<port>") from None
+    if url.scheme != "https" or not url.host or url.user or url.password or url.query_string or url.fragment:
+        raise ConfigurationError("the URL of an upstream must be https://<host>:<port>, perhaps with a path")
+    return url / _BASE
+
+
+def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:
+    """By a CA or by one certificate; `False` with neither."""
+    if ca_file is not None and fingerprint:
+        raise ConfigurationError("ca_file and fingerprint are both given: keep one of them")
+    if ca_file is not None:
+        try:
+            context = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            reason = "there is no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigurationError(f"{ca_file} cannot be used: {reason}") from None
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the file may hold the server's own certificate
+        return context
+    if not fingerprint:
+        return False
+    try:
+        digest = bytes.fromhex(fingerprint.replace(":", ""))
+    except ValueError:
+        digest = b""
+    if len(digest) != _FINGERPRINT_BYTES:
+        raise ConfigurationError("a fingerprint must be SHA-256: 64 hex digits, colons allowed")
+    return aiohttp.Fingerprint(digest)

@@ -1,0 +1,1 @@
+"""TSEs on block devices and mounted volumes of this machine."""

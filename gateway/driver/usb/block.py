@@ -1,0 +1,202 @@
+"""The sector exchange with one TSE: a command is sent once, and only reading is repeated.
+
+What happens at each failure (README.md of this folder has the table; tests/driver shows it):
+the driver raises, never hides, and is of no more use after a `DeviceError` or a
+`ProtocolError`; the fleet opens the TSE afresh. Whether a command took effect that ended
+so is unknown here: the till asks the TSE, which knows.
+"""
+
+import contextlib
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from gateway.driver.protocols import BlockTransport
+from gateway.driver.usb.thread import T, Worker
+from gateway.errors import (
+    CommandRejected,
+    DeviceError,
+    DeviceGone,
+    DeviceTimeout,
+    PowerCycleDetected,
+    ProtocolError,
+    ResponseMissing,
+)
+from gateway.tse.commands import ApplyUpdate, FetchResponse, SelfTest
+from gateway.tse.results import explain
+from gateway.tse.sectors import Response, State, encode_command, read_counter
+
+log = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE = 0.0002  # the first polls come within a millisecond
+_LONGEST_PAUSE = 0.05
+_PAUSE_SHARE = 0.04  # of the time gone by, so that polling costs the till less than 5 %
+_MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
+_KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
+_OPEN_TIMEOUT = 10.0
+_CLOSE_WAIT = 1.0
+_SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
+_GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN, errno.ENOTCONN})
+_FETCH = encode_command(FetchResponse().encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for an ordinary command (tills give up after 60), and for a self test or firmware update."""
+
+    command: float = 45.0
+    slow: float = 180.0
+
+    def of(self, command: bytes) -> float:
+        """The one for these command bytes."""
+        return self.command if _SLOW_OPCODES.isdisjoint(command[:1]) else self.slow
+
+
+class BlockDriver:
+    """A `TseDriver` over a `BlockTransport`."""
+
+    def __init__(
+        self,
+        transport: BlockTransport,
+        *,
+        worker: Worker | None = None,
+        deadlines: Deadlines | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transport = transport
+        self._deadlines = deadlines or Deadlines()
+        self._clock = clock
+        self._pause = pause
+        self._worker = worker or Worker("tse")
+        self._counter = 0
+        self._closed = False
+        self.power_cycles = 0
+
+    @classmethod
+    async def open(cls, opener: Callable[[], BlockTransport], *, name: str, deadlines: Deadlines | None = None) -> Self:
+        """Open a transport in the thread that will use it, and the driver over it.
+
+        Raises:
+            DeviceError: it cannot be opened; the message says what to do.
+            ProtocolError: something is there, but it is no TSE.
+        """
+        worker = Worker(name)
+        opened: list[BlockTransport] = []
+        try:
+            await worker.run(lambda: opened.append(opener()), _OPEN_TIMEOUT)
+        except OSError as error:
+            worker.stop()
+            raise _cannot_open(error) from error
+        except BaseException:  # given up or too late: what still gets opened is closed in its thread
+            worker.stop(lambda: _close_all(opened))
+            raise
+        return cls(opened[0], worker=worker, deadlines=deadlines)
+
+    async def read_info(self) -> bytes:
+        """The info sector; read a second time after a disturbed read."""
+        return await self._run(lambda: _twice(self._transport.read_info), self._deadlines.command)
+
+    async def read_store(self, block: int, count: int) -> bytes:
+        """`count` blocks of the store; read a second time after a disturbed read."""
+        return await self._run(
+            lambda: _twice(lambda: self._transport.read_store(block, count)), self._deadlines.command
+        )
+
+    async def write_store(self, block: int, data: bytes) -> None:
+        """Process data to the store, once."""
+        await self._run(lambda: self._transport.write_store(block, data), self._deadlines.command)
+
+    async def send_command(self, command: bytes) -> bytes:
+        """One command, sent once; the data of its response."""
+        sector = encode_command(command)
+        limit = self._deadlines.of(command)
+        response = await self._run(lambda: self._exchange(sector, limit), limit)
+        if response.result:
+            raise CommandRejected(response.result, explain(response.result))
+        return response.data
+
+    async def close(self) -> None:
+        """Close the transport in its own thread; a hung one is left behind. Harmless when done already."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self._worker.hung:
+            with contextlib.suppress(DeviceError):
+                await self._worker.run(lambda: _quietly(self._transport.close), _CLOSE_WAIT)
+        self._worker.stop()
+
+    async def _run(self, call: Callable[[], T], limit: float) -> T:
+        try:
+            return await self._worker.run(call, limit + _KERNEL_GRACE)
+        except OSError as error:
+            if error.errno in _GONE:
+                raise DeviceGone(f"the TSE is gone: {error.strerror}") from error
+            raise DeviceError(f"I/O error of the TSE: {error.strerror or error}") from error
+
+    def _exchange(self, sector: bytes, limit: float) -> Response:
+        before = read_counter(_twice(self._transport.read_window))
+        if before < self._counter:
+            self.power_cycles += 1
+            log.warning("the TSE lost power since the last command")
+        self._counter = before
+        self._transport.write_window(sector)
+        response = self._await_response(limit)
+        self._counter = response.counter
+        if response.counter == before + 1:
+            return response
+        if response.counter == 0:
+            self.power_cycles += 1
+            raise PowerCycleDetected("the TSE lost power during the command")
+        raise ResponseMissing(f"response {response.counter} came instead of {before + 1}")
+
+    def _await_response(self, limit: float) -> Response:
+        began = self._clock()
+        fetches = 0
+        while True:
+            response = Response.decode(_twice(self._transport.read_window))
+            if response.state is State.DONE:
+                return response
+            gone_by = self._clock() - began
+            if gone_by > limit:
+                raise DeviceTimeout(f"the TSE is still busy after {limit:g} s")
+            if response.state is State.FETCH:
+                fetches += 1
+                if fetches > _MOST_FETCHES:
+                    raise ProtocolError(f"the TSE asked {fetches} times to be fetched from")
+                self._transport.write_window(_FETCH)
+            self._pause(min(max(gone_by * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+
+
+def _twice(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        log.info("reading the TSE again after an I/O error")
+        return read()
+
+
+def _cannot_open(error: OSError) -> DeviceError:
+    if error.errno in _GONE:
+        return DeviceGone("nothing is there")
+    way_out = {
+        errno.EACCES: "no permission: let the gateway's user read and write it (udev rule, group)",
+        errno.EBUSY: "in use: unmount it, or stop the other program that has it",
+        errno.EINVAL: "its file system does not allow direct access (O_DIRECT)",
+    }
+    return DeviceError(way_out.get(error.errno or 0, f"cannot be opened: {error.strerror or error}"))
+
+
+def _close_all(transports: list[BlockTransport]) -> None:
+    for transport in transports:
+        _quietly(transport.close)
+
+
+def _quietly(close: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):
+        close()

@@ -1,0 +1,1 @@
+"""The way of one command to a TSE, and what is learnt from it."""

@@ -1,0 +1,85 @@
+"""A driver from its opening to its failure, and the queue before it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+from gateway.driver.protocols import TseDriver
+from gateway.errors import DeviceGone
+
+T = TypeVar("T")
+
+
+class Opening:
+    """Fair: first come, first served. Nobody waits for a TSE that is over."""
+
+    def __init__(self, driver: TseDriver) -> None:
+        self.driver = driver
+        self.over = asyncio.Event()
+        self.reason = ""
+        self.code = ""
+        self._turn = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Is somebody's work being done?"""
+        return self._turn.locked()
+
+    async def queue(self) -> None:
+        """Wait for the turn, which `do` then uses up.
+
+        Raises:
+            DeviceGone: the opening is over, or ended meanwhile.
+        """
+        turn = asyncio.ensure_future(self._turn.acquire())
+        try:
+            came = await self._unless_over(turn)
+        except asyncio.CancelledError:
+            self._hand_back(turn)
+            raise
+        if not came or self.over.is_set():
+            self._hand_back(turn)
+            raise DeviceGone(self.reason)
+
+    async def do(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
+        """Do `work`; once begun it is finished, whoever hangs up.
+
+        Raises:
+            DeviceGone: the opening ended and the work still hangs.
+        """
+        task = asyncio.ensure_future(work(self.driver))
+        task.add_done_callback(self._next)
+        if await self._unless_over(task):
+            return task.result()
+        raise DeviceGone(self.reason)
+
+    async def drain(self) -> None:
+        """Wait for the work that is being done, and let nothing follow."""
+        await self._turn.acquire()
+
+    def end(self, reason: str, code: str) -> None:
+        """Nothing more is done with this driver; everybody who waits is told `reason`, and `code` is its class."""
+        self.reason, self.code = reason, code
+        self.over.set()
+
+    async def _unless_over(self, work: "asyncio.Future[T]") -> bool:
+        end = asyncio.ensure_future(self.over.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {work, end}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            end.cancel()
+        return work.done()
+
+    def _hand_back(self, turn: "asyncio.Task[Literal[True]]") -> None:
+        turn.cancel()
+        turn.add_done_callback(self._release_unless_cancelled)
+
+    def _release_unless_cancelled(self, turn: "asyncio.Task[Literal[True]]") -> None:
+        if not turn.cancelled():
+            self._turn.release()
+
+    def _next(self, done: "asyncio.Future[T]") -> None:
+        self._turn.release()
+        if not done.cancelled():
+            done.exception()  # whoever hung up does not fetch it; that is no news

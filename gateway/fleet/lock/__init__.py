@@ -1,0 +1,1 @@
+"""The lock of a TSE: one holder, the others in a queue."""

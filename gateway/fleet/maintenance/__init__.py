@@ -1,0 +1,1 @@
+"""Self test, time and flash health, kept without being asked."""

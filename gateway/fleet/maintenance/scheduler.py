@@ -1,0 +1,195 @@
+"""What a TSE needs while nobody asks for it. Nothing but reads, unless the gateway was given a TimeAdmin PIN.
+
+every tick     take back locks that lapsed
+idle           read the info sector: keeps USB awake, the snapshot fresh, and finds out when the TSE is gone
+with a PIN     self test and time before they are due, and at once when a TSE comes without them
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.clock.trusted import Clock
+from gateway.config.pins import Pins
+from gateway.errors import GatewayError
+from gateway.fleet.device import Device
+from gateway.fleet.maintenance import tasks
+from gateway.fleet.maintenance.schedule import Need, Night, self_test_need, time_need
+from gateway.fleet.pins.memory import Notes
+from gateway.telemetry.events import Event, event
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.metrics.upkeep import Duty
+from gateway.tse.info import Lifecycle
+
+log = logging.getLogger(__name__)
+
+_TICK = 1.0
+_QUIET = 5.0  # seconds without a command: then no till is likely to be between two calls that belong together
+_PATIENCE = 15.0  # for what is urgent; then the gateway queues up for the lock like a till
+_LONG_PATIENCE = 60.0  # for the rest; then any moment will do in which nobody wants the TSE
+_LOCK_WAIT = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
+
+
+@dataclass(frozen=True)
+class Care:
+    """How TSEs are looked after. `client_id` is for the self test; without it one is learned from what tills send."""
+
+    pins: Pins = field(default_factory=Pins)
+    clock: Clock = field(default_factory=Clock)
+    self_test: bool = True
+    set_time: bool = True
+    client_id: str = ""
+    night: Night = field(default_factory=Night)
+    directory: Path | None = None
+    local_time: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone()
+    monotonic: Callable[[], float] = time.monotonic
+
+    def notes(self, serial: str) -> Notes:
+        """What was noted of a TSE."""
+        return Notes(self.directory / f"{serial}.json" if self.directory is not None else None)
+
+
+async def attend(device: Device, care: Care, metrics: Metrics, *, refresh: float) -> None:
+    """Look after `device` until it fails."""
+    caretaker = Caretaker(device, care, metrics, refresh=refresh)
+    while not device.failed.is_set():
+        try:
+            async with asyncio.timeout(min(_TICK, refresh)):
+                await device.failed.wait()
+        except TimeoutError:
+            await caretaker.look()
+
+
+class Caretaker:
+    """Of one TSE, from its opening to its failure. As a holder of the lock it is one among the tills."""
+
+    alive = True
+
+    def __init__(self, device: Device, care: Care, metrics: Metrics, *, refresh: float) -> None:
+        self._device = device
+        self._care = care
+        self._metrics = metrics
+        self._refresh = refresh
+        self._pauses = {"self_test": _Pause(), "set_time": _Pause()}
+        self._wanted_since: float | None = None
+        self._told = ""
+
+    async def look(self) -> None:
+        """Do what is due; a failure of the TSE shows in `device.failed`."""
+        device = self._device
+        device.lock.sweep()
+        try:
+            if device.info_age >= self._refresh and device.idle and not device.failed.is_set():
+                await device.read_info()
+            need = max(self._needs_self_test(), self._needs_time())
+            if self._is_the_moment(need):
+                await self._visit(_LOCK_WAIT if need is Need.URGENT else 0.0)
+        except GatewayError as error:
+            log.debug("looking after TSE %s ended with: %s", device.serial, error)
+
+    # ---- when ---------------------------------------------------------------
+
+    def _needs_self_test(self) -> Need:
+        lost = not self._device.info.self_test_passed
+        if not self._care.self_test or self._paused("self_test", lost) or not self._may_act() or not self._client_id:
+            return Need.NONE
+        night = self._care.night.began(self._device.serial, self._care.local_time())
+        need = self_test_need(self._device.info, self._device.info_age, night)
+        # After a self test the time is gone: without a way to set it, one that is still valid is left alone.
+        return need if need is not Need.SOON or self._can_set_time() else Need.NONE
+
+    def _needs_time(self) -> Need:
+        lost = not self._device.info.valid_time
+        if not self._care.set_time or self._paused("set_time", lost) or not self._may_act():
+            return Need.NONE
+        need = time_need(self._device.info, self._device.info_age)
+        return need if need is Need.NONE or self._can_set_time() else Need.NONE
+
+    def _is_the_moment(self, need: Need) -> bool:
+        """Tills come first, unless nobody could sign soon."""
+        if need is Need.NONE:
+            self._wanted_since = None
+            return False
+        now = self._care.monotonic()
+        self._wanted_since = now if self._wanted_since is None else self._wanted_since
+        waited = now - self._wanted_since
+        if self._device.idle and (self._device.quiet_for >= _QUIET or waited >= _LONG_PATIENCE):
+            return True
+        return need is Need.URGENT and waited >= _PATIENCE
+
+    def _may_act(self) -> bool:
+        info, guard = self._device.info, self._device.guard
+        if not guard.has_pin or info.is_newer_generation or info.lifecycle != Lifecycle.INITIALIZED:
+            return False
+        return not self._tell(guard.objection())
+
+    def _can_set_time(self) -> bool:
+        verdict = self._care.clock.verdict
+        return not self._tell("" if verdict.fit else verdict.reason)
+
+    def _paused(self, duty: str, lost: bool) -> bool:
+        """After a success only what was lost since is done again; after a failure nothing."""
+        pause = self._pauses[duty]
+        return self._care.monotonic() < pause.until and (pause.failed or not lost)
+
+    def _tell(self, objection: str) -> str:
+        if objection and objection != self._told:
+            self._told = objection
+            held = event(Event.UPKEEP_HELD_BACK, self._device.serial)
+            log.warning("upkeep of TSE %s is held back: %s", self._device.serial, objection, extra=held)
+        return objection
+
+    # ---- what ---------------------------------------------------------------
+
+    async def _visit(self, wait: float) -> None:
+        """Under the lock, see once more what is needed, and do it."""
+        device = self._device
+        self._wanted_since = None
+        lease = await device.lock.acquire(self, wait)
+        try:
+            with device.lock.entered(lease.session, self):
+                await device.read_info()
+                if self._needs_self_test():
+                    await self._do("self_test", tasks.self_test(device, self._client_id.encode("latin-1")))
+                if self._needs_time():
+                    await self._do("set_time", tasks.set_time(device, self._care.clock))
+        finally:
+            device.lock.release(lease.session)
+
+    async def _do(self, duty: Duty, work: "tasks.Work") -> None:
+        now, pause = self._care.monotonic, self._pauses[duty]
+        try:
+            rest = await work
+        except GatewayError as error:
+            self._metrics.upkeep.ran(self._device.serial, duty, error.code)
+            failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=duty)
+            log.warning("%s of TSE %s failed: %s", tasks.TITLES[duty], self._device.serial, error, extra=failed)
+            pause.after_failure(now())
+            raise
+        self._metrics.upkeep.ran(self._device.serial, duty, "ok")
+        pause.after_success(now() + rest)
+
+    @property
+    def _client_id(self) -> str:
+        return self._care.client_id or self._device.notes.note.client_id
+
+
+@dataclass
+class _Pause:
+    """Before something is done again, however much it is needed: it must not eat up the TSE's signatures."""
+
+    until: float = float("-inf")
+    failed: bool = False
+    length: float = _FIRST_PAUSE
+
+    def after_failure(self, now: float) -> None:
+        self.until, self.failed = now + self.length, True
+        self.length = min(2 * self.length, _LONGEST_PAUSE)
+
+    def after_success(self, until: float) -> None:
+        self.until, self.failed, self.length = until, False, _FIRST_PAUSE

@@ -1,0 +1,1 @@
+"""When TSEs could not be used."""

@@ -1,0 +1,292 @@
+"""The outage log: when a TSE could not be used, why, and how many requests that cost. The law wants it written down.
+
+outages.jsonl   one JSON object a line, only ever added to; a line is on the disk before the next is begun
+  {"at": "2026-11-23T08:15:02Z", "event": "begin", "serial": "...", "reason": "device_timeout"}
+  {"at": "...", "event": "end", "serial": "...", "reason": "...", "began": "...", "seconds": 61.2, "refused": 4,
+   "tills": 2}
+  "seen" names a TSE for the first time, "retired" one that is gone for good; "stopped" is an orderly end
+outages.alive   its time of change tells until when the gateway ran, should it end without "stopped"
+
+An outage without serial is one of the gateway itself.
+"""
+
+import errno
+import json
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.errors import GatewayError
+from gateway.telemetry.events import Event, event
+
+log = logging.getLogger(__name__)
+
+LOG, ALIVE = "outages.jsonl", "outages.alive"
+GATEWAY = ""  # the serial of outages of the gateway itself
+STOPPED, CRASHED = "gateway_stopped", "gateway_crashed"
+_KEPT = 1000  # past outages in memory; the file holds all
+
+
+class OutagesUnreadable(GatewayError):
+    """The outage log cannot be read."""
+
+    code = "outages_unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Moments in Unix seconds; `ended` is `None` while it lasts."""
+
+    serial: str
+    reason: str
+    began: float
+    ended: float | None = None
+    refused: int = 0
+    tills: int = 0
+
+    def seconds(self, now: float) -> float:
+        """Its length so far; never negative, even if somebody set the clock back."""
+        return max(0.0, (now if self.ended is None else self.ended) - self.began)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Of all outages of one TSE for one reason."""
+
+    count: int = 0
+    seconds: float = 0.0
+    refused: int = 0
+
+    def plus(self, outage: Outage, now: float) -> "Total":
+        return Total(self.count + 1, self.seconds + outage.seconds(now), self.refused + outage.refused)
+
+
+class OutageLog:
+    """In memory at once, on the disk with the next `save`. Times come from the caller."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / LOG
+        self._alive = directory / ALIVE
+        self._unsaved: list[bytes] = []
+        self._totals: dict[tuple[str, str], Total] = {}
+        self._stopped_at: float | None = None
+        self._torn = False
+        self._tills: dict[str, set[str]] = {}  # addresses that the present outages have refused
+        self._trouble = ""
+        self.known: set[str] = set()
+        self.open: dict[str, Outage] = {}
+        self.past: deque[Outage] = deque(maxlen=_KEPT)
+        self._read()
+
+    def started(self, now: float) -> None:
+        """The gateway runs (again): the time since it last did was an outage of its own."""
+        alive = None
+        with suppress(OSError):
+            alive = self._alive.stat().st_mtime
+        since, reason = (alive, CRASHED) if self._stopped_at is None else (self._stopped_at, STOPPED)
+        if since is not None and since < now:
+            self._note(since, "begin", serial=GATEWAY, reason=reason)
+            self._close(Outage(GATEWAY, reason, since, now))
+        self._stopped_at = None
+
+    def seen(self, serial: str, now: float) -> None:
+        """A TSE is there; from now on it is missed when it is not."""
+        if serial not in self.known:
+            self.known.add(serial)
+            self._note(now, "seen", serial=serial)
+
+    def missing(self, present: Iterable[str]) -> list[str]:
+        """Who should be there, too."""
+        return sorted(self.known.difference(present))
+
+    def retire(self, serial: str, now: float) -> bool:
+        """The TSE is in nobody's service: it is not missed when it is gone. Was it, until now?"""
+        if serial not in self.known:
+            return False
+        self.end(serial, now)
+        self.known.discard(serial)
+        self._note(now, "retired", serial=serial)
+        return True
+
+    def begin(self, serial: str, reason: str, now: float, refused: int = 0, tills: Iterable[str] = ()) -> None:
+        """The TSE cannot be used from now on; an outage for another reason ends."""
+        present = self.open.get(serial)
+        if present is not None and present.reason == reason:
+            return
+        self.end(serial, now)
+        known = self._tills[serial] = set(tills)
+        self.open[serial] = Outage(serial, reason, now, refused=refused, tills=len(known))
+        self._note(now, "begin", serial=serial, reason=reason)
+
+    def end(self, serial: str, now: float) -> None:
+        """The TSE can be used; harmless if it could."""
+        outage = self.open.pop(serial, None)
+        if outage is not None:
+            self._close(replace(outage, ended=now))
+
+    def refused(self, serial: str, till: str = "") -> bool:
+        """A request was refused, of a till at some address; is that because of an outage?"""
+        outage = self.open.get(serial)
+        if outage is None:
+            return False
+        known = self._tills.setdefault(serial, set())
+        known.update({till} - {""})
+        self.open[serial] = replace(outage, refused=outage.refused + 1, tills=max(outage.tills, len(known)))
+        return True
+
+    def stopped(self, now: float) -> None:
+        """The gateway ends in order."""
+        self._note(now, "stopped")
+
+    def all(self) -> list[Outage]:
+        """Every outage that was ever written down, and the present ones, by their begin; reads the file, so it blocks.
+
+        Raises:
+            OutagesUnreadable: the file is there and cannot be read.
+        """
+        unsaved, present = (
+            self._unsaved[:],
+            list(self.open.values()),
+        )  # before the file: a line may move there meanwhile
+        past: dict[Outage, None] = {}
+        try:
+            with self._path.open("rb") as file:
+                past.update(dict.fromkeys(_ended(file)))
+        except FileNotFoundError:
+            log.debug("there is no outage log yet")
+        except OSError as error:
+            raise OutagesUnreadable(f"the outage log {self._path} cannot be read: {error.strerror}") from None
+        past.update(dict.fromkeys(_ended(unsaved)))
+        return sorted([*past, *present], key=lambda outage: outage.began)
+
+    def totals(self, now: float | None = None) -> dict[tuple[str, str], Total]:
+        """By serial and reason, the present outages included."""
+        moment = datetime.now(UTC).timestamp() if now is None else now
+        found = dict(self._totals)
+        for outage in self.open.values():
+            key = (outage.serial, outage.reason)
+            found[key] = found.get(key, Total()).plus(outage, moment)
+        return found
+
+    @property
+    def unsaved(self) -> bool:
+        """Is there anything that a power cut would lose?"""
+        return bool(self._unsaved)
+
+    def save(self) -> None:
+        """Bring to the disk what is new, and that the gateway is alive; blocks. What fails is tried again next time."""
+        lines = self._unsaved[:]
+        try:
+            if lines:
+                self._append(b"".join(lines))
+                del self._unsaved[: len(lines)]
+            self._alive.touch(mode=0o600)
+        except OSError as error:
+            if self._trouble != str(error):
+                told = event(Event.DISK_TROUBLE)
+                log.warning("the outage log %s cannot be written: %s", self._path, error.strerror, extra=told)
+            self._trouble = str(error)
+        else:
+            self._trouble = ""
+
+    def _append(self, lines: bytes) -> None:
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            size = os.fstat(handle).st_size
+            whole = b"\n" + lines if self._torn else lines
+            try:
+                if os.write(handle, whole) < len(whole):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 (as a write of nothing would)
+                os.fsync(handle)
+            except OSError:
+                os.ftruncate(handle, size)  # else a part of it would stand there twice
+                raise
+            self._torn = False
+        finally:
+            os.close(handle)
+
+    def _close(self, outage: Outage) -> None:
+        moment = outage.ended or outage.began
+        self._remember(outage)
+        self._note(
+            moment,
+            "end",
+            serial=outage.serial,
+            reason=outage.reason,
+            began=_text(outage.began),
+            seconds=round(outage.seconds(moment), 3),
+            refused=outage.refused,
+            tills=outage.tills,
+        )
+
+    def _remember(self, outage: Outage) -> None:
+        self.past.append(outage)
+        key = (outage.serial, outage.reason)
+        self._totals[key] = self._totals.get(key, Total()).plus(outage, outage.ended or outage.began)
+
+    def _note(self, now: float, event: str, **fields: object) -> None:
+        self._unsaved.append(json.dumps({"at": _text(now), "event": event, **fields}).encode() + b"\n")
+
+    def _read(self) -> None:
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("the outage log %s cannot be read: %s", self._path, error.strerror)
+            return
+        self._torn = bool(lines[-1])  # the power went off while it was written
+        for line in _objects(lines):
+            try:
+                self._replay(line)
+            except (KeyError, TypeError, ValueError):
+                log.warning("a line of the outage log makes no sense and is left out: %.200r", line)
+
+    def _replay(self, line: dict[str, object]) -> None:
+        at, event, serial = _moment(line["at"]), line["event"], str(line.get("serial", GATEWAY))
+        if event != "retired":  # which an operator may add after the end
+            self._stopped_at = at if event == "stopped" else None
+        if event == "seen":
+            self.known.add(serial)
+        elif event == "retired":
+            self.known.discard(serial)
+            self.open.pop(serial, None)
+        elif event == "begin":
+            self.open[serial] = Outage(serial, str(line["reason"]), at)
+        elif event == "end":
+            self.open.pop(serial, None)
+            self._remember(_outage(line))
+
+
+def _ended(lines: Iterable[bytes]) -> Iterator[Outage]:
+    for line in _objects(lines):
+        with suppress(KeyError, TypeError, ValueError):  # it was told when the gateway started
+            if line["event"] == "end":
+                yield _outage(line)
+
+
+def _outage(end: dict[str, object]) -> Outage:
+    began, ended = _moment(end["began"]), _moment(end["at"])
+    refused, tills = int(str(end["refused"])), int(str(end.get("tills", 0)))  # older lines do not tell of tills
+    return Outage(str(end.get("serial", GATEWAY)), str(end["reason"]), began, ended, refused, tills)
+
+
+def _objects(lines: Iterable[bytes]) -> Iterable[dict[str, object]]:
+    for line in lines:
+        with suppress(ValueError):  # torn: its successor stands on a line of its own
+            value = json.loads(line)
+            if isinstance(value, dict):
+                yield value
+
+
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(text: object) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()

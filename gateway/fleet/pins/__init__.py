@@ -1,0 +1,1 @@
+"""Which PINs may be tried, and which were refused."""

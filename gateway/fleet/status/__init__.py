@@ -1,0 +1,1 @@
+"""Whether TSEs can sign, for probes and metrics."""

@@ -1,0 +1,1 @@
+"""German and English texts, and which of the two a reader wants."""

@@ -1,0 +1,166 @@
+"""The gateway's own certificate authority, and the server certificate that it issues.
+
+state_dir/tls/ca.pem       what clients may trust, kept for 20 years
+state_dir/tls/ca-key.pem   its key
+state_dir/tls/server.pem   key and chain of the server in one file, so that they cannot part
+"""
+
+import logging
+import secrets
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.errors import ConfigurationError
+from gateway.storage.atomic import read_private, write_private
+
+log = logging.getLogger(__name__)
+
+_CA_LIFE = timedelta(days=20 * 365)
+_LEAF_LIFE = timedelta(days=820)  # some clients refuse more than 825 days
+_BEFORE = timedelta(days=1)  # clocks of tills may lag behind
+_RENEW = timedelta(days=30)
+
+Key = ec.EllipticCurvePrivateKey
+
+
+def ensure_server_certificate(directory: Path, names: frozenset[str], now: datetime | None = None) -> Path:
+    """PEM file with key and chain of a server called by all `names`, issued anew when due.
+
+    Raises:
+        ConfigurationError: the files in `directory` cannot be used.
+    """
+    moment = now or datetime.now(UTC)
+    authority = _authority(directory, moment)
+    path = server_path(directory)
+    if not _still_good(read_private(path), authority[1], names, moment):
+        write_private(path, _issued(authority, names, moment))
+    return path
+
+
+def ca_path(directory: Path) -> Path:
+    """The certificate that clients may trust."""
+    return directory / "ca.pem"
+
+
+def server_path(directory: Path) -> Path:
+    """Key and chain of the server."""
+    return directory / "server.pem"
+
+
+def _authority(directory: Path, now: datetime) -> tuple[Key, x509.Certificate]:
+    key_path, path = directory / "ca-key.pem", ca_path(directory)
+    stored_key, stored = read_private(key_path), read_private(path)
+    if stored is None:
+        return _new_authority(key_path, path, now)
+    try:
+        certificate = x509.load_pem_x509_certificate(stored)
+        loaded = serialization.load_pem_private_key(stored_key or b"", None)
+    except ValueError:
+        raise ConfigurationError(f"{path} and {key_path} are damaged: restore both, or remove both") from None
+    if not isinstance(loaded, Key) or loaded.public_key() != certificate.public_key():
+        raise ConfigurationError(f"{path} and {key_path} do not belong together: restore both, or remove both")
+    if certificate.not_valid_after_utc - now < _RENEW:
+        log.warning("%s expires and is made anew: clients that check it must trust the new one", path)
+        return _new_authority(key_path, path, now)
+    return loaded, certificate
+
+
+def _new_authority(key_path: Path, path: Path, now: datetime) -> tuple[Key, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _self_signed(key, now)
+    # A crash between the two must leave no certificate with another one's key.
+    path.unlink(missing_ok=True)
+    write_private(key_path, _key_pem(key))
+    write_private(path, _pem(certificate))
+    return key, certificate
+
+
+def _self_signed(key: Key, now: datetime) -> x509.Certificate:
+    # The number tells authorities apart that a client may have in its store at the same time.
+    name = _name(f"TSE Gateway CA {secrets.token_hex(4)}")
+    usage = _usage(key_cert_sign=True, crl_sign=True)
+    builder = _builder(key, name, name, now, now + _CA_LIFE)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+
+
+def _issued(authority: tuple[Key, x509.Certificate], names: frozenset[str], now: datetime) -> bytes:
+    ca_key, ca = authority
+    key = ec.generate_private_key(ec.SECP256R1())
+    until = min(now + _LEAF_LIFE, ca.not_valid_after_utc)
+    issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    builder = _builder(key, _name("TSE Gateway"), ca.subject, now, until)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_alternative, sorted(names)))), critical=False)
+    leaf = builder.add_extension(issuer_key, critical=False).sign(ca_key, hashes.SHA256())
+    return _key_pem(key) + _pem(leaf) + _pem(ca)
+
+
+def _still_good(stored: bytes | None, ca: x509.Certificate, names: frozenset[str], now: datetime) -> bool:
+    try:
+        leaf = x509.load_pem_x509_certificate(stored or b"")
+        key = serialization.load_pem_private_key(stored or b"", None)
+        leaf.verify_directly_issued_by(ca)
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except Exception:  # noqa: BLE001 (whatever is wrong with it, a new one is the answer)
+        return False
+    same_names = {str(name.value) for name in found} == {str(_alternative(name).value) for name in names}
+    in_time = leaf.not_valid_before_utc <= now and leaf.not_valid_after_utc - now > _RENEW
+    return same_names and in_time and key.public_key() == leaf.public_key()
+
+
+def _builder(
+    key: Key, subject: x509.Name, issuer: x509.Name, now: datetime, until: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BEFORE)
+        .not_valid_after(until)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _alternative(name: str) -> x509.DNSName | x509.IPAddress:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: Key) -> bytes:
+    encoding, style = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, style, serialization.NoEncryption())

@@ -1,0 +1,57 @@
+"""session.txt: what a POS needs to be told (serial, address, port, token), for people and for scripts."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway import __version__
+from gateway.config.settings import Settings
+from gateway.server.http.auth import Token
+from gateway.storage.atomic import write_private
+
+NAME = "session.txt"
+
+
+class Tse(Protocol):
+    """What is told of a TSE."""
+
+    @property
+    def serial(self) -> str: ...
+    @property
+    def place(self) -> str: ...
+    @property
+    def max_clients(self) -> int: ...
+
+
+def write(settings: Settings, tses: Sequence[Tse], token: Token, port: int) -> None:
+    """Replace the file in the state directory, readable by its owner only.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    write_private(settings.state_dir / NAME, render(settings.address, port, token, tses).encode())
+
+
+def render(address: str, port: int, token: Token, tses: Sequence[Tse], version: str = __version__) -> str:
+    """The text, lines ended by CR LF. Of several TSEs the smallest number of clients is told: all support it."""
+    host = f"[{address}]" if ":" in address else address
+    clients = min((tse.max_clients for tse in tses), default=0)
+    lines = [
+        "Starting TSE Gateway...",
+        f"V {version}",
+        f"{_origin(token)}: {token.value}",
+        "Please note: apiToken can be changed by editing the gateway's configuration (GATEWAY_API_TOKEN).",
+        "TSE List",
+        "MOUNT POINT:    TSE SERIAL NUMBER",
+        *(f"{tse.place}:        {tse.serial}" for tse in tses),
+        f"REST API        (https://{host}:{port})",
+        f"apiToken:       {token.value}",
+        f"**** Important note: Currently {len(tses)} TSE detected with max. {clients} POS Clients supported ****",
+        "TSE GATEWAY LANTSE SERVER SUCCESSFULLY STARTED.",
+    ]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _origin(token: Token) -> str:
+    if token.configured:
+        return "LAN TSE apiToken set by configuration"
+    return "Generated LAN TSE random apiToken on first startup"

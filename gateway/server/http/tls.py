@@ -1,0 +1,158 @@
+"""TLS as tills and scrapers get it: 1.2 or 1.3, by our own certificate or the customer's."""
+
+import hashlib
+import logging
+import socket
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from gateway.config.settings import Settings
+from gateway.errors import ConfigurationError
+from gateway.server.http import certificate_authority
+from gateway.telemetry.events import Event, event
+
+log = logging.getLogger(__name__)
+
+# Forward secrecy only; AES-CBC is left out, every TLS 1.2 library has AES-GCM.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
+
+
+def server_context(settings: Settings) -> ssl.SSLContext:
+    """The context to listen with.
+
+    Raises:
+        ConfigurationError: certificate or key cannot be used.
+    """
+    chain, key = _identity(settings)
+    return _context(chain, key)
+
+
+def client_context(settings: Settings) -> ssl.SSLContext:
+    """The context to reach this gateway with, trusting exactly the certificate that it was started with."""
+    trusted = settings.tls_certificate or certificate_authority.ca_path(_directory(settings))
+    context = ssl.create_default_context()
+    # The host name in a customer's certificate is seldom 127.0.0.1.
+    context.check_hostname = False
+    if settings.tls_certificate is not None:
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(trusted)
+    except OSError as error:
+        raise ConfigurationError(f"{trusted} cannot be used: {_reason(error)}") from None
+    return context
+
+
+def fingerprint(settings: Settings) -> str:
+    """SHA-256 of the server certificate, in the form that browsers show."""
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first_certificate(_identity(settings)[0]))).hexdigest().upper()
+    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
+
+
+def expiry(settings: Settings) -> float | None:
+    """When the server certificate ends, in Unix seconds; `None` if that cannot be read."""
+    try:
+        pem = _first_certificate(settings.tls_certificate or certificate_authority.server_path(_directory(settings)))
+        return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
+    except (ConfigurationError, ValueError):
+        return None
+
+
+class Renewal:
+    """Follows changed or expiring certificate files; new handshakes use the new ones."""
+
+    def __init__(self, settings: Settings, context: ssl.SSLContext) -> None:
+        self._settings = settings
+        self._context = context
+        self._seen = _stamp(*_identity(settings))
+        self._trouble = ""
+
+    def check(self) -> bool:
+        """Load what has changed, and tell if so; files that cannot be used change nothing."""
+        try:
+            chain, key = _identity(self._settings)
+            stamp = _stamp(chain, key)
+            if stamp == self._seen:
+                return False
+            _context(chain, key)  # a context of its own, so that a bad pair leaves the living one alone
+        except ConfigurationError as error:
+            if str(error) != self._trouble:
+                log.error("the certificate stays as it was: %s", error, extra=event(Event.TLS_REFUSED))  # noqa: TRY400 (told by it)
+            self._trouble = str(error)
+            return False
+        self._context.load_cert_chain(chain, key)
+        self._seen, self._trouble = stamp, ""
+        log.info("the server has a new certificate: %s", fingerprint(self._settings), extra=event(Event.TLS_RENEWED))
+        return True
+
+
+def host_names(settings: Settings) -> frozenset[str]:
+    """Names and addresses by which clients may call this host."""
+    bound = {str(address) for address in settings.bind if not address.is_unspecified}
+    return frozenset({"localhost", "127.0.0.1", "::1", settings.address} | bound | _own_name())
+
+
+def _identity(settings: Settings) -> tuple[Path, Path | None]:
+    if settings.tls_certificate is not None:
+        return settings.tls_certificate, settings.tls_key
+    return certificate_authority.ensure_server_certificate(_directory(settings), host_names(settings)), None
+
+
+def _stamp(chain: Path, key: Path | None) -> tuple[tuple[int, int, int], ...]:
+    try:
+        found = [path.stat() for path in (chain, key) if path is not None]
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in found)
+
+
+def _context(chain: Path, key: Path | None) -> ssl.SSLContext:
+    _refuse_expired(chain)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # Never ask for a password on the terminal: an encrypted key is an error.
+        context.load_cert_chain(chain, key, password="")
+    except OSError as error:
+        raise ConfigurationError(
+            f"certificate {chain} and key {key or chain} cannot be used: {_reason(error)}"
+        ) from None
+    return context
+
+
+def _refuse_expired(chain: Path) -> None:
+    try:
+        certificate = x509.load_pem_x509_certificate(_first_certificate(chain).encode())
+    except ValueError:
+        raise ConfigurationError(f"certificate {chain} is not a PEM certificate") from None
+    until = certificate.not_valid_after_utc
+    if until <= datetime.now(UTC):
+        raise ConfigurationError(f"certificate {chain} expired on {until:%Y-%m-%d}: replace it")
+
+
+def _first_certificate(chain: Path) -> str:
+    try:
+        text = chain.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(f"certificate {chain} cannot be read: {error.strerror}") from None
+    begin, end = text.find("-----BEGIN CERTIFICATE-----"), text.find("-----END CERTIFICATE-----")
+    return text[begin : end + len("-----END CERTIFICATE-----\n")] if 0 <= begin < end else ""
+
+
+def _directory(settings: Settings) -> Path:
+    return settings.state_dir / "tls"
+
+
+def _own_name() -> set[str]:
+    name = socket.gethostname()
+    return {name} if name.isascii() and name else set()
+
+
+def _reason(error: OSError) -> str:
+    # OpenSSL's messages name its source lines; its reason is what people can use.
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return (reason or error.strerror or "unknown reason").replace("_", " ").lower()

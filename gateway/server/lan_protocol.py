@@ -1,0 +1,154 @@
+"""The LAN protocol on the wire: seven requests, their JSON and base64.
+
+GET  /lantse/api/v1/tses                                     -> ["<serial>", ...]
+GET  /lantse/api/v1/tse/{serial}/lock                        -> {"data": <session>}
+GET  .../tse/{serial}/{session}/unlock                       -> {}
+GET  .../tse/{serial}/{session}/readInfo                     -> {"data": "<base64>"}
+GET  .../tse/{serial}/{session}/readWormStore?offset=&numblocks=  -> {"data": "<base64>"}
+POST .../tse/{serial}/{session}/sendCommand    {"data": "<base64>"}  -> {"data": "<base64>"}
+POST .../tse/{serial}/{session}/writeWormStore?offset=  {"data": "<base64>"}  -> {}
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.errors import BadRequest, InvalidSession
+from gateway.operations.lan import LanTse
+from gateway.server.http import responses
+
+BASE = "/lantse/api/v1"
+# A till that has selected no TSE yet sends an empty serial: that must reach LanTse, which refuses it.
+_TSE = BASE + "/tse/{serial:[^/]*}"
+_SESSION = _TSE + "/{session:[^/]*}"
+_BIG = 256 * 1024  # bytes from which coding takes longer than changing to a thread
+_MOST_DIGITS = 20
+
+
+@dataclass(eq=False, slots=True)
+class TcpConnection:
+    """One TCP connection of a client, for `LanTse` to tell apart by identity."""
+
+    protocol: RequestHandler
+
+    @property
+    def alive(self) -> bool:
+        """False as soon as it is closed, by whichever side."""
+        transport = self.protocol.transport
+        return transport is not None and not transport.is_closing()
+
+    @property
+    def peer(self) -> str:
+        """The address of the client; empty when it is gone."""
+        transport = self.protocol.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        return str(name[0]) if name else ""
+
+
+class LanProtocol:
+    """Handlers of the seven requests; errors are made answers by the middleware."""
+
+    def __init__(self, lan: LanTse) -> None:
+        self._lan = lan
+        self._connections: WeakKeyDictionary[asyncio.BaseTransport, TcpConnection] = WeakKeyDictionary()
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them; GET without its HEAD, which would lock and unlock as well."""
+        return [
+            web.get(BASE + "/tses", self.tses, allow_head=False),
+            web.get(_TSE + "/lock", self.lock, allow_head=False),
+            web.get(_SESSION + "/unlock", self.unlock, allow_head=False),
+            web.get(_SESSION + "/readInfo", self.read_info, allow_head=False),
+            web.get(_SESSION + "/readWormStore", self.read_store, allow_head=False),
+            web.post(_SESSION + "/sendCommand", self.send_command),
+            web.post(_SESSION + "/writeWormStore", self.write_store),
+        ]
+
+    async def tses(self, _: web.Request) -> web.Response:
+        return responses.ok_json(self._lan.serials())
+
+    async def lock(self, request: web.Request) -> web.Response:
+        return responses.ok_json({"data": await self._lan.lock(_serial(request), self._connection(request))})
+
+    async def unlock(self, request: web.Request) -> web.Response:
+        await self._lan.unlock(*_address(request))
+        return responses.ok(b"{}")
+
+    async def read_info(self, request: web.Request) -> web.Response:
+        return await _data(await self._lan.read_info(*_address(request), self._connection(request)))
+
+    async def read_store(self, request: web.Request) -> web.Response:
+        block, count = _number(request, "offset"), _number(request, "numblocks")
+        return await _data(await self._lan.read_store(*_address(request), block, count, self._connection(request)))
+
+    async def send_command(self, request: web.Request) -> web.Response:
+        command = await _posted(request)
+        return await _data(await self._lan.send_command(*_address(request), command, self._connection(request)))
+
+    async def write_store(self, request: web.Request) -> web.Response:
+        block, data = _number(request, "offset"), await _posted(request)
+        await self._lan.write_store(*_address(request), block, data, self._connection(request))
+        return responses.ok(b"{}")
+
+    def _connection(self, request: web.Request) -> TcpConnection:
+        transport = request.transport
+        if transport is None:  # it is lost already
+            return TcpConnection(request.protocol)
+        return self._connections.setdefault(transport, TcpConnection(request.protocol))
+
+
+def _serial(request: web.Request) -> str:
+    return request.match_info["serial"]
+
+
+def _address(request: web.Request) -> tuple[str, int]:
+    text = request.match_info["session"]
+    if not _is_number(text) or int(text) >= 2**64:
+        raise InvalidSession("a session is a decimal number of 64 bits")
+    return _serial(request), int(text)
+
+
+def _number(request: web.Request, name: str) -> int:
+    text = request.query.get(name, "")
+    if not _is_number(text):
+        raise BadRequest(f"{name} must be a decimal number")
+    return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+
+
+async def _posted(request: web.Request) -> bytes:
+    body = await request.read()
+    return await asyncio.to_thread(_decoded, body) if len(body) > _BIG else _decoded(body)
+
+
+def _decoded(body: bytes) -> bytes:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is not JSON") from None
+    text = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(text, str):
+        raise BadRequest('the body must be {"data": "<base64>"}')
+    try:
+        # Clients break the text into lines; nothing else may stand between the letters.
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadRequest("data is not base64") from None
+
+
+async def _data(data: bytes) -> web.Response:
+    body = await asyncio.to_thread(_encoded, data) if len(data) > _BIG else _encoded(data)
+    return responses.ok(body)
+
+
+def _encoded(data: bytes) -> bytes:
+    return b'{"data": "' + base64.b64encode(data) + b'"}'

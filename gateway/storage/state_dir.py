@@ -1,0 +1,130 @@
+"""The state directory: who uses it, and how old what lies there is.
+
+state.json   {"format": 1, "written_by": "0.1.0"}, the version that made this format
+lock         flock of the one gateway that runs here; the kernel takes it back, however that gateway ends
+
+Format 1 is the directory as it is, also without state.json: the first gateways wrote none.
+"""
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import __version__
+from gateway.errors import ConfigurationError
+from gateway.storage.atomic import read_private, write_private
+from gateway.telemetry.events import Event, event
+
+log = logging.getLogger(__name__)
+
+STATE, LOCK = "state.json", "lock"
+_FIRST_FORMAT = 1
+
+Migration = Callable[[Path], None]
+
+# From the format that is the key to the next one. A power cut may end a migration anywhere; it is run again then from
+# its beginning, and must arrive at the same. So: write new files whole (`files.write_private`), remove old ones last.
+MIGRATIONS: Mapping[int, Migration] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    format: int
+    written_by: str
+
+
+@contextmanager
+def opened(directory: Path, migrations: Mapping[int, Migration] = MIGRATIONS) -> Iterator[None]:
+    """The directory is there, in today's format, and nobody else's while this lasts.
+
+    Raises:
+        ConfigurationError: another gateway uses it, a newer one made it, or it cannot be read or written.
+    """
+    current = _FIRST_FORMAT + len(migrations)
+    _make(directory)
+    _refuse_newer(directory, _found(directory), current)  # before anything is touched
+    handle = _locked(directory)
+    try:
+        _bring_forward(directory, migrations, current)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"state directory {directory} cannot be made: {error.strerror}") from None
+
+
+def _locked(directory: Path) -> int:
+    path = directory / LOCK
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ConfigurationError(
+            f"state directory {directory} is in use by another gateway: stop that one, "
+            "or give this one a directory of its own (GATEWAY_STATE_DIR)"
+        ) from None
+    except OSError as error:
+        os.close(handle)
+        raise ConfigurationError(f"{path} cannot be locked: {error.strerror}") from None
+    return handle
+
+
+def _found(directory: Path) -> _Found | None:
+    path = directory / STATE
+    content = read_private(path)
+    if content is None:
+        return None
+    try:
+        plain = json.loads(content)
+        found = _Found(int(plain["format"]), str(plain["written_by"]))
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if found is None or found.format < _FIRST_FORMAT:
+        raise ConfigurationError(f"{path} is damaged: restore the state directory from its backup")
+    return found
+
+
+def _refuse_newer(directory: Path, found: _Found | None, current: int) -> None:
+    if found is not None and found.format > current:
+        raise ConfigurationError(
+            f"state directory {directory} has format {found.format}, made by tse-gateway {found.written_by}; this is "
+            f"tse-gateway {__version__}, which knows no format above {current}. Nothing was changed. Start the newer "
+            "version again, or restore the backup from before its update"
+        )
+
+
+def _bring_forward(directory: Path, migrations: Mapping[int, Migration], current: int) -> None:
+    found = _found(directory)
+    _refuse_newer(directory, found, current)  # whoever had the lock before may have been newer
+    if found is None:
+        _mark(directory, _FIRST_FORMAT)
+    for number in range(_FIRST_FORMAT if found is None else found.format, current):
+        try:
+            migrations[number](directory)
+        except OSError as error:
+            raise ConfigurationError(
+                f"state directory {directory} cannot be brought to format {number + 1}: {error.strerror}; "
+                "nothing is lost, and the next start goes on with it"
+            ) from None
+        _mark(directory, number + 1)
+        migrated = event(Event.MIGRATED, format=number + 1)
+        log.info("state directory %s brought from format %d to %d", directory, number, number + 1, extra=migrated)
+
+
+def _mark(directory: Path, number: int) -> None:
+    plain = {"format": number, "written_by": __version__}
+    write_private(directory / STATE, json.dumps(plain).encode() + b"\n")

@@ -1,0 +1,1 @@
+"""Log lines, events and metrics."""

@@ -1,0 +1,48 @@
+"""Every Prometheus series that counts what happens. Callers use verbs; names, units and labels are decided here.
+
+`tse_...` tells about a TSE, `tse_gateway_...` about the gateway around it. `serial` has 64 upper-case hex digits.
+Gauges of a state (a TSE, its store) stand in `fleet.status.collector` and `server.monitoring.exposition`.
+"""
+
+from prometheus_client import disable_created_metrics
+
+from gateway.telemetry.metrics.clients import Clients
+from gateway.telemetry.metrics.host import Host
+from gateway.telemetry.metrics.locks import Locks
+from gateway.telemetry.metrics.requests import Requests
+from gateway.telemetry.metrics.scrape import Scrape, SeriesRegistry
+from gateway.telemetry.metrics.series import Series
+from gateway.telemetry.metrics.signatures import Signatures
+from gateway.telemetry.metrics.tses import Tses
+from gateway.telemetry.metrics.upkeep import Upkeep
+
+
+class Metrics:
+    """The series of one gateway by subject, in a registry of their own; `clients` are counted one by one if wanted."""
+
+    def __init__(self, *, site: str = "", clients: bool = False) -> None:
+        self.registry = SeriesRegistry()
+        self._site = site
+        # Without this each counter would bring one gauge more, which no dashboard reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        series = Series(self.registry)
+        self.tses = Tses(series)
+        self.signatures = Signatures(series)
+        self.upkeep = Upkeep(series)
+        self.locks = Locks(series)
+        self.clients = Clients(series, wanted=clients)
+        self.requests = Requests(series)
+        self.host = Host(series)
+
+    def adopt(self, serial: str) -> None:
+        """A TSE is there for the first time: what did not happen yet is 0, for nobody sees a counter begin with 1."""
+        for subject in (self.tses, self.signatures, self.upkeep, self.locks, self.requests):
+            subject.adopt(serial)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Body and content type for a scrape; `accept` as the scraper sent it decides on the format."""
+        return self.collected().encoded(accept)
+
+    def collected(self) -> Scrape:
+        """What a scrape shows, as of now."""
+        return Scrape(self.registry, self._site)

@@ -1,0 +1,23 @@
+"""The clock that TSEs are set by, and which gateway this is."""
+
+from gateway import __version__
+from gateway.telemetry.metrics.series import Series
+
+
+class Host:
+    """Of this one."""
+
+    def __init__(self, make: Series) -> None:
+        make.gauge("tse_gateway_build_info", "1; the version is in the label", "version").labels(__version__).set(1)
+        self._clock_fit = make.gauge("tse_gateway_clock_fit", "1 if TSEs may be given our time", "source")
+        self._clock_offset = make.gauge("tse_gateway_clock_offset_seconds", "What our clock lacks; NaN if unknown")
+        self._clock_offset.set(float("nan"))
+        self._source: str | None = None
+
+    def clock(self, fit: bool, source: str, offset: float | None) -> None:
+        """Whether TSEs may be given our time; `offset` in seconds, if it is known."""
+        self._clock_fit.labels(source).set(fit)
+        if self._source not in {None, source}:
+            self._clock_fit.remove(self._source)
+        self._source = source
+        self._clock_offset.set(float("nan") if offset is None else offset)

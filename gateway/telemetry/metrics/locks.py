@@ -1,0 +1,59 @@
+"""Who waits for a TSE's lock, for how long, and how it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.telemetry.metrics.series import WAITING_SECONDS, Series, exemplar
+
+_EXPIRED = ("silent", "orphaned")
+
+
+class Locks:
+    """Of all TSEs."""
+
+    def __init__(self, make: Series) -> None:
+        self._waiting = make.gauge("tse_gateway_lock_waiting", "Clients that wait for the lock", "serial")
+        self._held_since = make.gauge(
+            "tse_gateway_lock_held_since_timestamp_seconds", "When the lock was granted; 0 while it is free", "serial"
+        )
+        self._wait_seconds = make.histogram(
+            "tse_gateway_lock_wait_seconds", "Time until a client got the lock", WAITING_SECONDS, "serial"
+        )
+        self._held_seconds = make.histogram(
+            "tse_gateway_lock_held_seconds", "Time a client held the lock", WAITING_SECONDS, "serial"
+        )
+        self._refused = make.counter("tse_gateway_lock_refused", "Clients that waited in vain", "serial")
+        self._expired = make.counter(
+            "tse_gateway_lock_expired", "Locks taken away from silent or orphaned holders", "serial", "reason"
+        )
+
+    def adopt(self, serial: str) -> None:
+        """From now on there is something to tell of this TSE."""
+        for family in (self._waiting, self._held_since, self._wait_seconds, self._held_seconds, self._refused):
+            family.labels(serial)
+        for reason in _EXPIRED:
+            self._expired.labels(serial, reason)
+
+    @contextmanager
+    def waiting(self, serial: str) -> Iterator[None]:
+        """Around waiting for the lock."""
+        with self._waiting.labels(serial).track_inprogress():
+            yield
+
+    def granted(self, serial: str, waited: float) -> None:
+        """Somebody holds the lock now, after `waited` seconds."""
+        self._wait_seconds.labels(serial).observe(waited, exemplar())
+        self._held_since.labels(serial).set_to_current_time()
+
+    def released(self, serial: str, held: float) -> None:
+        """The lock is free after `held` seconds, whatever ended it."""
+        self._held_seconds.labels(serial).observe(held, exemplar())
+        self._held_since.labels(serial).set(0)
+
+    def refused(self, serial: str) -> None:
+        """A client waited for the lock in vain."""
+        self._refused.labels(serial).inc()
+
+    def expired(self, serial: str, reason: str) -> None:
+        """The gateway took the lock away: the holder was "silent" or "orphaned"."""
+        self._expired.labels(serial, reason).inc()

@@ -1,0 +1,58 @@
+"""What clients ask of the gateway, and what becomes of it."""
+
+from typing import Literal
+
+from gateway.errors import GatewayError
+from gateway.telemetry.metrics.series import COMMAND_SECONDS, Series, exemplar, result_of
+
+Unauthorized = Literal["missing", "wrong", "throttled"]
+Repeat = Literal["resent", "idempotency_key"]
+_UNAUTHORIZED: tuple[Unauthorized, ...] = ("missing", "wrong", "throttled")
+_REPEATS: tuple[Repeat, ...] = ("resent", "idempotency_key")
+
+
+class Requests:
+    """On all ports."""
+
+    def __init__(self, make: Series) -> None:
+        self._answered = make.counter("tse_gateway_http_requests", "Answered requests", "route", "status")
+        self._seconds = make.histogram(
+            "tse_gateway_http_request_duration_seconds",
+            "Time from a request's header to its answer",
+            COMMAND_SECONDS,
+            "route",
+        )
+        self._refused = make.counter(
+            "tse_gateway_refused_requests", "Requests that ended with an error, by its name", "serial", "error"
+        )
+        self._replayed = make.counter(
+            "tse_gateway_replayed", "Repeated requests that were answered from memory", "serial", "kind"
+        )
+        self._auth_failures = make.counter(
+            "tse_gateway_auth_failures", "Requests without the right API token", "reason"
+        )
+        for reason in _UNAUTHORIZED:
+            self._auth_failures.labels(reason)
+
+    def adopt(self, serial: str) -> None:
+        """From now on there is something to tell of this TSE."""
+        for kind in _REPEATS:
+            self._replayed.labels(serial, kind)
+
+    def answered(self, route: str, status: int, seconds: float | None) -> None:
+        """One answered request; `route` is the pattern of the path, never the path. None: it lasted as was wished."""
+        self._answered.labels(route, str(status)).inc()
+        if seconds is not None:
+            self._seconds.labels(route).observe(seconds, exemplar())
+
+    def refused(self, serial: str, error: GatewayError) -> None:
+        """A request ended with `error`; `serial` is empty unless the TSE is known to be ours."""
+        self._refused.labels(serial, result_of(error)).inc()
+
+    def replayed(self, serial: str, kind: Repeat) -> None:
+        """A request that a till sent again, or one with a key that was used before, was answered from memory."""
+        self._replayed.labels(serial, kind).inc()
+
+    def unauthorized(self, reason: Unauthorized) -> None:
+        """A request came without a token, with a wrong one, or unseen after too many wrong ones."""
+        self._auth_failures.labels(reason).inc()

@@ -1,0 +1,74 @@
+"""How each TSE comes and goes, and what it is asked."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.errors import DeviceError, GatewayError, ProtocolError
+from gateway.telemetry.metrics.series import COMMAND_SECONDS, WAITING_SECONDS, Series, exemplar, result_of
+
+FIRST = "first"  # the reason of an opening that follows no other
+_FAILURES: tuple[type[GatewayError], ...] = (ProtocolError, DeviceError, *DeviceError.__subclasses__())
+_LOSSES = ("unplugged", "stopped", *(kind.code for kind in _FAILURES))
+
+
+class Tses:
+    """Of all of them."""
+
+    def __init__(self, make: Series) -> None:
+        self._opened = make.counter(
+            "tse_opened", "Times the TSE was opened, by what had ended the opening before", "serial", "reason"
+        )
+        self._lost = make.counter("tse_lost", "Times the TSE was lost, by what happened", "serial", "reason")
+        self._commands = make.counter("tse_commands", "Commands by outcome", "serial", "command", "result")
+        self._command_seconds = make.histogram(
+            "tse_command_duration_seconds",
+            "Time from sending a command to its answer",
+            COMMAND_SECONDS,
+            "serial",
+            "command",
+        )
+        self._queue_depth = make.gauge("tse_queue_depth", "Calls that wait for the TSE's turn", "serial")
+        self._queue_seconds = make.histogram(
+            "tse_queue_wait_seconds", "Time that calls waited for the TSE's turn", WAITING_SECONDS, "serial"
+        )
+
+    def adopt(self, serial: str) -> None:
+        """From now on there is something to tell of this TSE."""
+        for reason in _LOSSES:
+            self._opened.labels(serial, reason)
+            self._lost.labels(serial, reason)
+        self._queue_depth.labels(serial)
+        self._queue_seconds.labels(serial)
+
+    def opened(self, serial: str, reason: str = FIRST) -> None:
+        """It can be used (again); `reason` is the one for which it was lost before."""
+        self._opened.labels(serial, reason).inc()
+
+    def lost(self, serial: str, reason: str) -> None:
+        """It cannot be used; `reason` is the code of an error, or says that it was unplugged."""
+        self._lost.labels(serial, reason).inc()
+
+    @contextmanager
+    def command(self, serial: str, title: str) -> Iterator[None]:
+        """Time one command and count it by its outcome."""
+        began = time.perf_counter()
+        result = "ok"
+        try:
+            yield
+        except BaseException as error:
+            result = result_of(error)
+            raise
+        finally:
+            self._command_seconds.labels(serial, title).observe(time.perf_counter() - began, exemplar())
+            self._commands.labels(serial, title, result).inc()
+
+    @contextmanager
+    def queued(self, serial: str) -> Iterator[None]:
+        """Around waiting for the device's turn."""
+        began = time.perf_counter()
+        with self._queue_depth.labels(serial).track_inprogress():
+            try:
+                yield
+            finally:
+                self._queue_seconds.labels(serial).observe(time.perf_counter() - began, exemplar())

@@ -1,0 +1,67 @@
+"""What keeps a TSE able to sign: self test, time, PINs that are not used up."""
+
+import time
+from contextlib import suppress
+from typing import Literal
+
+from gateway.telemetry.metrics.series import Series
+
+Duty = Literal["self_test", "set_time"]
+User = Literal["puk", "admin", "time_admin"]
+USERS: tuple[User, ...] = ("puk", "admin", "time_admin")
+_DUTIES: tuple[Duty, ...] = ("self_test", "set_time")
+
+
+class Upkeep:
+    """Of all TSEs."""
+
+    def __init__(self, make: Series) -> None:
+        self._runs = make.counter(
+            "tse_upkeep_runs", "What the gateway did for the TSE by itself", "serial", "duty", "result"
+        )
+        self._archive_runs = make.counter(
+            "tse_gateway_archive_runs", "Runs that bring the archive up to date, by outcome", "serial", "result"
+        )
+        self._done_at = {
+            "self_test": make.gauge(
+                "tse_self_test_timestamp_seconds", "When the TSE last passed its self test, whoever ran it", "serial"
+            ),
+            "set_time": make.gauge(
+                "tse_time_set_timestamp_seconds", "When the TSE was last given the time, by whomever", "serial"
+            ),
+        }
+        self._pin_tries = make.gauge(
+            "tse_pin_tries_left", "Tries of a PIN or PUK; only there after a wrong one", "serial", "user"
+        )
+        self._pin_blocked = make.gauge(
+            "tse_pin_blocked", "1 if a PIN or PUK has no try left, as far as the gateway saw", "serial", "user"
+        )
+
+    def adopt(self, serial: str) -> None:
+        """From now on there is something to tell of this TSE."""
+        for duty in _DUTIES:
+            self._runs.labels(serial, duty, "ok")
+        self._archive_runs.labels(serial, "ok")
+        for user in USERS:
+            self._pin_blocked.labels(serial, user)
+
+    def ran(self, serial: str, duty: Duty, result: str) -> None:
+        """The gateway did (or tried) something for the TSE by itself."""
+        self._runs.labels(serial, duty, result).inc()
+
+    def done(self, serial: str, duty: Duty) -> None:
+        """The TSE passed its self test, or took the time, just now."""
+        self._done_at[duty].labels(serial).set(time.time())
+
+    def archived(self, serial: str, result: str) -> None:
+        """The archive was brought up to date, or that was tried; `result` is ok or the code of the error."""
+        self._archive_runs.labels(serial, result).inc()
+
+    def pin_tries(self, serial: str, user: User, left: int | None) -> None:
+        """An answer told how many tries of a PIN or PUK are left; `None` when they are as many as ever again."""
+        self._pin_blocked.labels(serial, user).set(left == 0)
+        if left is not None:
+            self._pin_tries.labels(serial, user).set(left)
+        else:
+            with suppress(KeyError):
+                self._pin_tries.remove(serial, user)

@@ -1,0 +1,172 @@
+"""The command: report, language, JSON, exit status."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.i18n.text import language_of
+from gateway.verify.command import ERRORS, INTERRUPTED, verify_files
+from gateway.verify.findings import Code
+from gateway.verify.report import shown
+from gateway.verify.texts import MEANINGS
+from tests.tse.samples import SAMPLES, vectors
+from tests.verify.exports import Tse, log_member, pem, receipts
+
+GOOD = str(SAMPLES / "SignatureCounterStartsWithTwo.tar")
+RENAMED = str(SAMPLES / "inconsistent_certificates.tar")
+RECEIPT = next(vector["qr"] for vector in vectors() if vector["id"] == "qr-dsfinvk-annex-AMA-2642")
+ENVIRONMENT = dict(os.environ, PYTHONPATH=str(Path.cwd()))
+
+
+def test_the_exit_status_tells_the_worst(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_files([GOOD], language="en") == 0
+    assert verify_files([GOOD, RECEIPT, RENAMED], language="en") == 1
+    assert verify_files([GOOD, RENAMED, "/nowhere.tar"], language="en") == ERRORS
+    assert verify_files([RENAMED], language="en", complete=True) == ERRORS
+    assert "40 messages: 40 valid, 0 invalid, 0 not checked" in capsys.readouterr().out
+
+
+def test_the_report_speaks_german_or_english(capsys: pytest.CaptureFixture[str]) -> None:
+    verify_files([RENAMED], language="de")
+    german = capsys.readouterr().out
+    verify_files([RENAMED], language="en")
+    english = capsys.readouterr().out
+    for code in (Code.CERTIFICATE_NAME, Code.COUNTER_SKIPPED):
+        assert MEANINGS[code].german in german
+        assert MEANINGS[code].english in english
+    assert "3 Nachrichten: 3 gültig" in german
+    assert "\x1b" not in german  # no colours when piped
+
+
+def test_the_report_shows_some_places_and_counts_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tse = Tse()
+    messages = [*tse.receipt(1), *(tse.step(2, "Update", time=1 << 40) for _ in range(6))]
+    (tmp_path / "export.tar").write_bytes(tse.export(messages))
+    assert verify_files([str(tmp_path / "export.tar")], language="en") == 1
+    report = capsys.readouterr().out
+    assert f"({Code.CERTIFICATE_EXPIRED}), 6 x" in report
+    assert "and 3 more" in report
+    assert f"- {1 << 40}" in report  # beyond all calendars
+
+
+def test_json_tells_each_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_files([GOOD, RENAMED], as_json=True, language="en") == 1
+    good, renamed = json.loads(capsys.readouterr().out)
+    assert good["file"] == GOOD
+    assert (good["messages"], good["valid"], good["invalid"], good["unchecked"]) == (40, 40, 0, 0)
+    assert (good["kind"], good["severity"]) == ("archive", "note")
+    assert (good["tses"][0]["first_counter"], good["tses"][0]["first_time"]) == (2, "2021-07-28T14:05:26Z")
+    worst = renamed["findings"][0]
+    assert (worst["code"], worst["severity"], worst["count"]) == ("certificate.name", "warning", 1)
+    assert worst["places"][0]["place"].startswith("BDB64")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "code"),
+    [
+        (b"hello", "a.txt", "file.unknown"),
+        (b"", "empty", "file.unknown"),
+        (b"", "a.log", "message.unreadable"),
+        (b"0\x82\x01\x010\x82\x01\x01", "broken.der", "certificate.unreadable"),
+        (pem(Tse().leaf), "good.pem", None),
+    ],
+)
+def test_files_of_all_kinds(
+    content: bytes, name: str, code: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    status = verify_files([str(tmp_path / name)], as_json=True)
+    (report,) = json.loads(capsys.readouterr().out)
+    assert [finding["code"] for finding in report["findings"]] == ([code] if code else [])
+    assert status == (ERRORS if code else 0)
+
+
+def test_a_directory_cannot_be_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_files([str(tmp_path)], as_json=True) == ERRORS
+    assert json.loads(capsys.readouterr().out)[0]["findings"][0]["code"] == "file.unreadable"
+
+
+def test_a_wrong_trust_store_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify_files([GOOD], trust=[tmp_path]) == ERRORS
+    assert capsys.readouterr().err == f"tse-gateway: no certificate in {tmp_path}\n"
+
+
+def test_names_cannot_command_the_terminal() -> None:
+    assert shown("Kasse 1 \x1b[2J\ud800ü\n") == r"Kasse 1 \x1b[2J\ud800ü\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "language"),
+    [({}, "en"), ({"LANG": "de_DE.UTF-8"}, "de"), ({"LC_ALL": "C", "LANG": "de_DE"}, "en"), ({"LANG": "en_US"}, "en")],
+)
+def test_the_language_is_that_of_the_locale(environment: dict[str, str], language: str) -> None:
+    assert language_of(environment) == language
+
+
+def test_every_finding_has_its_texts() -> None:
+    assert set(MEANINGS) == set(Code)
+    for code, meaning in MEANINGS.items():
+        assert re.fullmatch(r"[a-z]+\.[a-z_]+", code)
+        assert meaning.english != meaning.german
+
+
+def test_the_command_line_passes_all_on() -> None:
+    call = [sys.executable, "-m", "gateway", "verify", RECEIPT, RENAMED, "--trust", str(SAMPLES), "--complete"]
+    done = subprocess.run([*call, "--json"], capture_output=True, text=True, check=False)
+    receipt, renamed = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (ERRORS, "")
+    assert (receipt["file"], receipt["kind"], receipt["valid"]) == (RECEIPT, "receipts", 1)
+    assert {"counter.missing", "chain.broken"} <= {finding["code"] for finding in renamed["findings"]}
+    call += ["--language", "de"]
+    assert "3 Nachrichten" in subprocess.run(call, capture_output=True, text=True, check=False).stdout
+
+
+def test_ctrl_c_ends_it_without_a_traceback(busy: subprocess.Popen[str]) -> None:
+    os.killpg(busy.pid, signal.SIGINT)  # as a terminal does: to all processes
+    _, errors = busy.communicate(timeout=60)
+    assert (busy.returncode, errors) == (INTERRUPTED, "")
+
+
+def test_a_killed_command_leaves_no_process_behind(busy: subprocess.Popen[str]) -> None:
+    busy.kill()
+    busy.communicate(timeout=60)  # ends when the last process has closed its output
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command at work with several processes."""
+    tse, path = Tse(), tmp_path / "export.tar"
+    logs = [log_member(message) for message in receipts(tse, 3)]
+    path.write_bytes(b"".join(logs) * 5000)  # work for some seconds
+    (tmp_path / "run.py").write_text(
+        "import sys\n"
+        "from gateway.verify import command, files\n"
+        "def told(done, total):\n"
+        "    print('begun', flush=True)\n"
+        "def told_verify(*given, check=files.verify_archive, **named):\n"
+        "    return check(*given, **{**named, 'progress': told})\n"
+        "if __name__ == '__main__':\n"
+        "    files.verify_archive = told_verify\n"
+        f"    sys.exit(command.verify_files([{str(path)!r}], trust=[], processes=2))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "run.py")],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "begun\n"
+        yield running
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)

@@ -1,0 +1,209 @@
+import errno
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.config.settings import Settings, effective, load
+from gateway.errors import ConfigurationError
+
+TOKEN = "471100471100"
+
+
+def refused(environ: dict[str, str], config: Path | None = None, **overrides: object) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(environ, config, **overrides)
+    return str(caught.value)
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_anything_the_defaults_stand() -> None:
+    settings = load({"HOME": "/home/shop"})
+    assert (settings.port, settings.api_token, settings.devices) == (4433, None, ())
+    assert settings.state_dir == Path("/home/shop/.local/state/tse-gateway")
+    assert re.fullmatch(r"[0-9a-f:.]+", settings.address)
+
+
+def test_a_host_without_network_announces_itself_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> socket.socket:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "socket", unreachable)
+    assert load({}).address == "127.0.0.1"
+
+
+def test_state_follows_xdg() -> None:
+    assert load({"XDG_STATE_HOME": "/var/lib"}).state_dir == Path("/var/lib/tse-gateway")
+
+
+def test_all_kinds_of_values_come_from_the_environment() -> None:
+    settings = load(
+        {
+            "GATEWAY_PORT": "4434",
+            "GATEWAY_BIND": "127.0.0.1, ::1",
+            "GATEWAY_DEVICES": "/dev/sda, /mnt/tse,",
+            "GATEWAY_API_TOKEN": TOKEN,
+            "GATEWAY_LOCK_WAIT": "1.5",
+            "GATEWAY_LOG_LEVEL": "debug",
+            "GATEWAY_METRICS": "off",
+            "GATEWAY_SITE": "",
+            "PATH": "/bin",
+        }
+    )
+    assert [str(address) for address in settings.bind] == ["127.0.0.1", "::1"]
+    assert settings.devices == (Path("/dev/sda"), Path("/mnt/tse"))
+    assert settings.api_token == SecretStr(TOKEN)
+    assert (settings.port, settings.lock_wait, settings.log_level, settings.metrics) == (4434, 1.5, "DEBUG", False)
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path / "gateway.toml", 'port = 1\nsite = "file"\ndevices = ["/a", "/b"]\nlock_idle = 30\n')
+    environ = {"GATEWAY_CONFIG": str(file), "GATEWAY_PORT": "2", "GATEWAY_SITE": "environment"}
+    settings = load(environ, port=3)
+    assert (settings.port, settings.site, settings.lock_idle) == (3, "environment", 30)
+    assert settings.devices == (Path("/a"), Path("/b"))
+    sources = {row.name: row.source for row in effective(settings)}
+    assert sources["port"] == "--port"
+    assert sources["site"] == "GATEWAY_SITE"
+    assert sources["lock_idle"] == f"lock_idle in {file}"
+    assert sources["bind"] == "default"
+
+
+def test_the_named_file_wins_over_gateway_config(tmp_path: Path) -> None:
+    one, two = written(tmp_path / "1", "port = 1"), written(tmp_path / "2", "port = 2")
+    assert load({"GATEWAY_CONFIG": str(one)}, two).port == 2
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load({}).port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("bind", "local"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("192.0.2.7,::", "192.0.2.7"), ("::1", "[::1]")],
+)
+def test_the_local_address_fits_into_a_url(bind: str, local: str) -> None:
+    assert load({"GATEWAY_BIND": bind}).local_address == local
+
+
+def test_an_unknown_name_in_the_environment_stops_the_start_with_the_nearest_one() -> None:
+    assert "GATEWAY_PROT in the environment: did you mean GATEWAY_PORT?" in refused({"GATEWAY_PROT": "1"})
+    assert "did you mean GATEWAY_API_TOKEN_FILE?" in refused({"GATEWAY_APITOKEN_FILE": "/x"})
+    message = refused({"GATEWAY_XYZZY": "1"})
+    assert "unknown setting GATEWAY_XYZZY in the environment\n" in message
+    assert "tse-gateway config" in message
+
+
+def test_names_that_kubernetes_sets_are_explained() -> None:
+    assert "enableServiceLinks" in refused({"GATEWAY_SERVICE_HOST": "10.0.0.1", "GATEWAY_SERVICE_PORT": "4433"})
+
+
+def test_an_unknown_key_in_the_file_stops_the_start(tmp_path: Path) -> None:
+    file = written(tmp_path / "gateway.toml", "lock_wiat = 3")
+    assert f"lock_wiat in {file}: did you mean lock_wait?" in refused({}, file)
+
+
+def test_an_unknown_override_is_refused() -> None:
+    assert "--prot" in refused({}, prot=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "65536", "65535"),
+        ("PORT", "http", "integer"),
+        ("BIND", "localhost", "localhost"),
+        ("BIND", ",", "at least 1"),
+        ("ADDRESS", "a b", "pattern"),
+        ("TOKEN_DIGITS", "4", "6 and more"),
+        ("SIMULATORS", "17", "16"),
+        ("SIMULATOR_PROFILE", "fast", "'instant' or 'hardware'"),
+        ("LOCK_WAIT", "60", "less than 60"),
+        ("LOCK_IDLE", "0", "greater than 0"),
+        ("LOCK_IDLE", "inf", "finite"),
+        ("LOG_LEVEL", "LOUD", "'TRACE'"),
+        ("METRICS", "perhaps", "boolean"),
+        ("MAX_BODY_BYTES", "1000", "1048576"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_name_its_value_and_the_bounds(name: str, value: str, says: str) -> None:
+    message = refused({f"GATEWAY_{name}": value})
+    assert re.search(rf"^  GATEWAY_{name}: .*{re.escape(says)}.* \(is '{value}'\); \w", message, re.MULTILINE)
+    assert "pydantic" not in message.lower()
+
+
+def test_all_bad_values_are_told_at_once(tmp_path: Path) -> None:
+    file = written(tmp_path / "gateway.toml", 'port = "x"\nsimulators = -1')
+    message = refused({"GATEWAY_BIND": "a,b"}, file)
+    assert [line.split(": ")[0].strip() for line in message.splitlines()[1:]] == [
+        f"port in {file}",
+        "GATEWAY_BIND",
+        f"simulators in {file}",
+    ]
+
+
+def test_certificate_and_key_come_together() -> None:
+    assert "tls_certificate and tls_key must be given together" in refused({"GATEWAY_TLS_KEY": "/key.pem"})
+
+
+@pytest.mark.parametrize("token", ["s3cr3", "s3cr3t-ümlaut", "s3cr3t ", "s3cr3t\nx", "s3cr3t" * 30])
+def test_a_bad_token_is_refused_and_never_shown(token: str) -> None:
+    message = refused({"GATEWAY_API_TOKEN": token})
+    assert "GATEWAY_API_TOKEN" in message
+    assert "s3cr3" not in message
+
+
+def test_a_token_of_the_wrong_type_is_refused_and_never_shown(tmp_path: Path) -> None:
+    message = refused({}, written(tmp_path / "c.toml", f"api_token = {TOKEN}"))
+    assert "api_token" in message
+    assert TOKEN not in message
+
+
+def test_a_secret_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+    secret = written(tmp_path / "token", f"  {TOKEN}\n")
+    file = written(tmp_path / "c.toml", f'api_token_file = "{secret}"')
+    assert load({"GATEWAY_API_TOKEN_FILE": str(secret)}).api_token == SecretStr(TOKEN)
+    assert load({}, file).api_token == SecretStr(TOKEN)
+
+
+def test_trouble_with_the_secret_file_is_told_by_the_name_of_the_setting(tmp_path: Path) -> None:
+    missing, binary, empty = tmp_path / "none", tmp_path / "binary", written(tmp_path / "empty", "\n")
+    binary.write_bytes(b"\xff\xfe")
+    assert f"GATEWAY_API_TOKEN_FILE: {missing} cannot be read: No such file" in refused(
+        {"GATEWAY_API_TOKEN_FILE": str(missing)}
+    )
+    assert "not UTF-8" in refused({"GATEWAY_API_TOKEN_FILE": str(binary)})
+    assert "GATEWAY_API_TOKEN_FILE: should have 6" in refused({"GATEWAY_API_TOKEN_FILE": str(empty)})
+    assert "both given" in refused({"GATEWAY_API_TOKEN_FILE": str(empty), "GATEWAY_API_TOKEN": TOKEN})
+
+
+def test_an_environment_token_wins_over_a_token_file_of_the_configuration(tmp_path: Path) -> None:
+    secret = written(tmp_path / "token", "from-file")
+    file = written(tmp_path / "c.toml", f'api_token_file = "{secret}"')
+    assert load({"GATEWAY_API_TOKEN": TOKEN}, file).api_token == SecretStr(TOKEN)
+
+
+def test_trouble_with_the_configuration_file_is_told(tmp_path: Path) -> None:
+    assert "cannot be read: No such file" in refused({"GATEWAY_CONFIG": str(tmp_path / "none")})
+    assert "not valid TOML" in refused({}, written(tmp_path / "bad.toml", "port = = 1"))
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff")
+    assert "not UTF-8" in refused({}, binary)
+
+
+def test_every_setting_is_shown_with_a_meaning_and_secrets_are_hidden() -> None:
+    settings = load({"GATEWAY_API_TOKEN": TOKEN, "GATEWAY_DEVICES": "/a,/b"})
+    rows = {row.name: row for row in effective(settings)}
+    assert list(rows) == list(Settings.model_fields)
+    assert all(row.meaning for row in rows.values())
+    assert rows["api_token"].value == "***"
+    assert rows["devices"].value == "/a, /b"
+    assert rows["tls_key"].value == "not set"
+    assert TOKEN not in repr(settings) + str(rows)

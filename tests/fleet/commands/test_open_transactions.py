@@ -1,0 +1,66 @@
+import pytest
+
+from gateway.fleet.commands.open_transactions import OpenTransactions
+from gateway.fleet.device import Device
+from gateway.tse.commands import Event
+from tests.support import receipt, step
+
+
+class Watch:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def known(watch: Watch) -> OpenTransactions:
+    return OpenTransactions(watch)
+
+
+def test_the_oldest_counts_until_it_is_finished(watch: Watch, known: OpenTransactions) -> None:
+    assert known.oldest_age == 0
+    known.signed(Event.START, 1)
+    watch.now += 60
+    known.signed(Event.START, 2)
+    known.signed(Event.UPDATE, 1)
+    watch.now += 5
+    assert known.oldest_age == 65
+    known.told(2)
+    known.signed(Event.FINISH, 1)
+    assert known.oldest_age == 5
+    known.signed(Event.FINISH, 2)
+    assert known.oldest_age == 0
+
+
+def test_one_that_was_open_before_counts_from_when_it_was_first_told_of(watch: Watch, known: OpenTransactions) -> None:
+    known.told(1)
+    watch.now += 100
+    known.signed(Event.START, 8)
+    known.told(2)
+    assert known.oldest_age == 100
+    known.signed(Event.FINISH, 3)  # the one from before
+    watch.now += 1
+    assert known.oldest_age == 1
+
+
+def test_what_ended_unseen_is_forgotten_when_none_is_open(watch: Watch, known: OpenTransactions) -> None:
+    known.signed(Event.START, 1)
+    known.told(3)
+    watch.now += 100
+    known.told(2)
+    assert known.oldest_age == 100
+    known.told(0)
+    assert known.oldest_age == 0
+
+
+async def test_a_device_sees_its_transactions_begin_and_end(ready: Device) -> None:
+    await receipt(ready.command, ready)
+    assert ready.oldest_transaction_seconds == 0
+    await step(ready.command, ready, Event.START)
+    assert ready.oldest_transaction_seconds > 0

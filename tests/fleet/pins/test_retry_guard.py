@@ -1,0 +1,233 @@
+"""Three wrong PINs lock a TSE for good. The gateway tries one at most."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import CommandRejected, ConfigurationError, DeviceError
+from gateway.fleet.pins.login_guard import LoginGuard
+from gateway.fleet.pins.memory import Note, Notes
+from gateway.tse.commands import ChangePin, Login, SelfTest, UnblockPin, User
+from tests.fleet.maintenance.shop_time import HOUR, Shop
+from tests.support import CLIENT, PUK, TIME_ADMIN_PIN
+
+WRONG = b"00000"
+
+
+@pytest.fixture
+async def shop_of(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Shop]]]:
+    opened: list[Shop] = []
+
+    async def open_shop(**care: object) -> Shop:
+        opened.append(await Shop.open(tmp_path, client_id="POS-1", **care))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield open_shop
+    for shop in opened:
+        await shop.close()
+
+
+Open = Callable[..., Awaitable[Shop]]
+
+
+def tries(shop: Shop) -> int:
+    return shop.tse._core.state.pins[User.TIME_ADMIN].tries
+
+
+async def mistype(shop: Shop) -> None:
+    with pytest.raises(CommandRejected, match="0x110"):
+        await shop.device.command(Login(User.TIME_ADMIN, WRONG).encode())
+
+
+async def live_for_an_hour(shop: Shop) -> None:
+    """All that may befall a gateway: power cuts of the TSE, new openings, restarts, full minutes of waiting."""
+    for _ in range(6):
+        await shop.pass_time(HOUR / 12, step=5)
+        shop.tse.power_cycle()
+        await shop.pass_time(HOUR / 24, step=5)
+        await shop.reopen()
+        await shop.pass_time(HOUR / 48, step=5)
+        await shop.device.close()
+        await shop.restart_gateway()
+        await shop.pass_time(HOUR / 48, step=5)
+
+
+@pytest.mark.parametrize("pin", ["00000", TIME_ADMIN_PIN.decode()])
+async def test_a_tse_with_one_try_left_keeps_it(shop_of: Open, pin: str) -> None:
+    shop = await shop_of(pin=pin)
+    await mistype(shop)
+    await mistype(shop)
+    assert tries(shop) == 1
+    await live_for_an_hour(shop)
+    assert tries(shop) == 1
+    assert shop.runs("set_time") == 0
+
+
+async def test_a_wrong_pin_is_tried_once_in_the_life_of_the_gateway(
+    shop_of: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = await shop_of(pin="00000")
+    await live_for_an_hour(shop)
+    assert tries(shop) == 2
+    assert shop.runs("set_time", "command_rejected") == 1
+    assert "2 tries left" in caplog.text
+    assert "00000" not in caplog.text.replace(shop.serial, "")
+
+
+async def test_an_operator_allows_the_next_login_by_removing_the_note(shop_of: Open) -> None:
+    shop = await shop_of(pin="00000")
+    await shop.pass_time(10)
+    await shop.pass_time(HOUR, step=10)
+    assert tries(shop) == 2
+    note = shop.care.directory / f"{shop.serial}.json"  # type: ignore[operator]
+    assert "2 tries left" in json.loads(note.read_text())["no_login"]
+    note.unlink()
+    await shop.pass_time(HOUR, step=10)
+    assert tries(shop) == 1  # once more, and now even an operator does not make it try the last one
+    note.unlink()
+    await shop.pass_time(HOUR, step=10)
+    assert tries(shop) == 1
+
+
+async def test_an_operator_allows_the_next_login_by_a_call(shop_of: Open) -> None:
+    shop = await shop_of(pin="00000")
+    await shop.pass_time(10)
+    await shop.device.command(UnblockPin(User.TIME_ADMIN, PUK, WRONG).encode())
+    await shop.pass_time(HOUR, step=10)
+    assert not shop.info.valid_time
+    await shop.device.guard.allow()
+    await shop.pass_time(70)
+    assert shop.info.valid_time
+
+
+async def test_a_right_pin_of_a_till_brings_the_tries_back(shop_of: Open) -> None:
+    shop = await shop_of()
+    await mistype(shop)
+    await mistype(shop)
+    assert (shop.device.notes.note.tries, gauge(shop)) == ({User.TIME_ADMIN: 1}, 1)
+    await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+    assert (shop.device.notes.note.tries, gauge(shop)) == ({}, None)
+    await shop.pass_time(20)
+    assert shop.info.valid_time
+
+
+async def test_tries_are_known_after_a_restart(shop_of: Open) -> None:
+    shop = await shop_of()
+    for _ in range(3):
+        await mistype(shop)
+    with pytest.raises(CommandRejected, match="0x1201"):
+        await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+    await shop.device.close()
+    await shop.restart_gateway()
+    assert (shop.device.notes.note.tries, gauge(shop)) == ({User.TIME_ADMIN: 0}, 0)
+    await shop.device.command(UnblockPin(User.TIME_ADMIN, PUK, TIME_ADMIN_PIN).encode())
+    assert gauge(shop) is None
+    await shop.pass_time(20)
+    assert shop.info.valid_time
+
+
+async def test_a_till_that_logs_in_with_another_pin_saves_the_try(shop_of: Open) -> None:
+    shop = await shop_of(pin="00000")
+    await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+    await live_for_an_hour(shop)
+    assert (tries(shop), shop.runs("set_time", "command_rejected")) == (3, 0)
+
+
+async def test_a_pin_that_is_changed_stops_the_gateway_in_time(shop_of: Open) -> None:
+    shop = await shop_of()
+    await shop.caretaker.look()
+    device = shop.device
+    await device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+    await device.command(ChangePin(User.TIME_ADMIN, TIME_ADMIN_PIN, b"11111").encode())
+    await live_for_an_hour(shop)
+    assert tries(shop) == 3
+
+
+async def test_a_login_whose_end_is_unknown_counts_as_failed(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / "note.json")
+    guard = LoginGuard(notes, WRONG)
+
+    async def lost(_: bytes) -> bytes:
+        assert "no_login" in (tmp_path / "note.json").read_text()  # noted before it is sent
+        raise DeviceError("lost")
+
+    with pytest.raises(DeviceError):
+        await guard.log_in(lost)
+    assert "not known" in guard.objection()
+    assert "not known" in LoginGuard(Notes(tmp_path / "note.json"), WRONG).objection()
+    with pytest.raises(ConfigurationError):
+        await guard.log_in(lost)
+
+
+async def test_a_pin_that_was_right_survives_one_lost_answer_but_not_two(tmp_path: Path) -> None:
+    guard = LoginGuard(Notes(tmp_path / "note.json"), TIME_ADMIN_PIN)
+
+    async def fine(_: bytes) -> bytes:
+        return b""
+
+    async def lost(_: bytes) -> bytes:
+        raise DeviceError("lost")
+
+    await guard.log_in(fine)
+    with pytest.raises(DeviceError):
+        await guard.log_in(lost)
+    assert guard.objection() == ""
+    with pytest.raises(DeviceError):
+        await guard.log_in(lost)
+    assert guard.objection()
+
+
+async def test_a_login_that_is_called_off_before_it_is_sent_counts_for_nothing(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / "note.json")
+    guard = LoginGuard(notes, TIME_ADMIN_PIN)
+    sent: list[bytes] = []
+
+    async def send(command: bytes) -> bytes:
+        sent.append(command)
+        return b""
+
+    login = asyncio.create_task(guard.log_in(send))
+    await asyncio.sleep(0)  # it is at the note
+    login.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await login
+    await notes.write(client_id="POS-1")  # comes behind whatever is still being written
+    assert (sent, guard.objection()) == ([], "")
+    assert Notes(tmp_path / "note.json").note == Note(client_id="POS-1")
+
+
+async def test_without_a_place_for_the_note_nothing_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sent: list[bytes] = []
+
+    async def send(command: bytes) -> bytes:
+        sent.append(command)
+        return b""
+
+    guard = LoginGuard(Notes(tmp_path / "file" / "note.json"), TIME_ADMIN_PIN)
+    with pytest.raises(ConfigurationError):
+        await guard.log_in(send)
+    assert sent == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"client_id": "x"}', '{"client_id":"","tries":3,"no_login":""}'])
+async def test_a_damaged_note_allows_no_login(tmp_path: Path, content: str) -> None:
+    (tmp_path / "note.json").write_text(content)
+    assert "damaged" in LoginGuard(Notes(tmp_path / "note.json"), TIME_ADMIN_PIN).objection()
+
+
+async def test_a_note_holds_no_pin(shop_of: Open) -> None:
+    shop = await shop_of(pin="00000")
+    await shop.device.command(SelfTest(CLIENT).encode())
+    await shop.pass_time(20)
+    text = (shop.care.directory / f"{shop.serial}.json").read_text()  # type: ignore[operator]
+    assert "00000" not in text
+    assert "98765" not in text
+
+
+def gauge(shop: Shop) -> float | None:
+    labels = {"serial": shop.serial, "user": "time_admin"}
+    return shop.metrics.registry.get_sample_value("tse_pin_tries_left", labels)

@@ -1,0 +1,225 @@
+import asyncio
+import base64
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.errors import ConfigurationError, Unauthorized
+from gateway.server.http.auth import Gatekeeper, Token, load_or_create_token, load_token
+from gateway.telemetry.metrics import Metrics
+from tests.server.shop import BASE, TOKEN, Served, Till, settings_for, till_of
+
+RIGHT = aiohttp.encode_basic_auth("lantse", TOKEN)
+WRONG = aiohttp.encode_basic_auth("lantse", "000000")
+FOREIGN, SHARED = "192.0.2.66", "192.0.2.1"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def gatekeeper(delay: float = 0.0) -> tuple[Gatekeeper, Clock]:
+    clock = Clock()
+    return Gatekeeper(Token(TOKEN), Metrics(), delay=delay, clock=clock), clock
+
+
+async def guess(keeper: Gatekeeper, times: int, address: str = FOREIGN) -> None:
+    for _ in range(times):
+        with pytest.raises(Unauthorized):
+            await keeper.admit(WRONG, address)
+
+
+def basic(text: bytes) -> str:
+    return "Basic " + base64.b64encode(text).decode()
+
+
+@pytest.mark.parametrize("header", [RIGHT, RIGHT.replace("Basic", "basic"), f"Bearer {TOKEN}", f"bearer {TOKEN} "])
+async def test_the_token_is_let_in(header: str) -> None:
+    await gatekeeper()[0].admit(header, SHARED)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        TOKEN,
+        "Basic",
+        "Basic !!!",
+        "Basic ÄÖÜ",
+        "Bearer ÄÖÜ",
+        "Digest " + TOKEN,
+        f"Bearer {TOKEN}x",
+        f"Bearer lantse:{TOKEN}",
+        basic(b"lantse"),
+        basic(b"lantse:"),
+        basic(b":" + TOKEN.encode()),
+        basic(b"Lantse:" + TOKEN.encode()),
+        basic(b"admin:" + TOKEN.encode()),
+        basic(b"lantse:" + TOKEN.encode() + b":"),
+        basic(b"\xff:\xfe"),
+    ],
+)
+async def test_anything_else_is_refused(header: str | None) -> None:
+    with pytest.raises(Unauthorized):
+        await gatekeeper()[0].admit(header, SHARED)
+
+
+async def test_a_wrong_token_is_answered_late_and_the_right_one_at_once() -> None:
+    keeper, _ = gatekeeper(delay=0.2)
+    began = time.perf_counter()
+    await guess(keeper, 1)
+    assert time.perf_counter() - began >= 0.2
+    keeper._delay = 30
+    async with asyncio.timeout(10):
+        await keeper.admit(RIGHT, FOREIGN)
+
+
+async def test_tills_never_wait_for_somebody_who_guesses_at_their_own_address() -> None:
+    keeper, _ = gatekeeper(delay=30)
+    await keeper.admit(RIGHT, SHARED)
+    guesses = [asyncio.create_task(keeper.admit(WRONG, SHARED)) for _ in range(200)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await keeper.admit(RIGHT, SHARED)
+        await keeper.admit(RIGHT, "192.0.2.2")
+    for task in guesses:
+        task.cancel()
+    await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def test_somebody_who_only_guesses_is_judged_one_try_at_a_time() -> None:
+    keeper, _ = gatekeeper(delay=0.05)
+    await asyncio.gather(*(guess(keeper, 1) for _ in range(10)))
+    began = time.perf_counter()
+    await asyncio.gather(*(guess(keeper, 1) for _ in range(5)))
+    assert time.perf_counter() - began >= 5 * 0.05
+
+
+async def test_a_flood_of_guesses_is_refused_without_a_look() -> None:
+    keeper, _ = gatekeeper(delay=0.001)
+    await asyncio.gather(*(guess(keeper, 1) for _ in range(10)))
+    outcomes = await asyncio.gather(*(keeper.admit(RIGHT, FOREIGN) for _ in range(30)), return_exceptions=True)
+    assert [isinstance(outcome, Unauthorized) for outcome in outcomes] == [False] * 20 + [True] * 10
+
+
+async def test_after_a_quiet_minute_tries_are_judged_at_once_again() -> None:
+    keeper, clock = gatekeeper()
+    await guess(keeper, 10)
+    clock.now += 61
+    keeper._delay = 30
+    async with asyncio.timeout(10):
+        await keeper.admit(RIGHT, FOREIGN)
+
+
+async def test_a_whole_ipv6_network_counts_as_one_address() -> None:
+    keeper, _ = gatekeeper()
+    for number in range(10):
+        await guess(keeper, 1, f"2001:db8::{number:x}%eth0")
+    assert keeper._suspicious(keeper._peer("2001:db8::ffff"))
+    assert not keeper._suspicious(keeper._peer("2001:db8:0:1::1"))
+
+
+async def test_requests_without_a_token_are_no_guesses() -> None:
+    keeper, _ = gatekeeper(delay=30)
+    async with asyncio.timeout(10):
+        for _ in range(100):
+            with pytest.raises(Unauthorized):
+                await keeper.admit(None, FOREIGN)
+        await keeper.admit(RIGHT, FOREIGN)
+
+
+async def test_wrong_tokens_are_told_to_the_operator_but_not_each_of_them(caplog: pytest.LogCaptureFixture) -> None:
+    keeper, clock = gatekeeper()
+    await guess(keeper, 15)
+    clock.now += 61
+    await guess(keeper, 1)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [
+        f"wrong API token from {FOREIGN}",
+        f"{FOREIGN} tries wrong API tokens again and again: its tries have to wait",
+        f"wrong API token from {FOREIGN}",
+    ]
+
+
+async def test_memory_for_addresses_is_bounded() -> None:
+    keeper, _ = gatekeeper()
+    for number in range(5000):
+        await guess(keeper, 1, f"address-{number}")
+    assert len(keeper._peers) == 4096
+
+
+async def test_a_wrong_token_is_answered_with_401_and_a_number(served: Served) -> None:
+    async with till_of(served, headers={"Authorization": WRONG}) as till:
+        answer = await till.ask(f"{BASE}/tses")
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    assert (answer.json["error"], answer.json["error_name"]) == (18, "InvalidApiToken")
+    assert 'tse_gateway_auth_failures_total{reason="wrong"} 1.0' in served.metrics.exposition()[0].decode()
+
+
+@pytest.mark.parametrize("path", [f"{BASE}/tses", f"{BASE}/tse//lock", "/lantse/nothing", "/nothing", "/metrics"])
+async def test_without_a_token_every_path_is_a_401(served: Served, path: str) -> None:
+    async with till_of(served, headers={}) as till:
+        assert (await till.ask(path)).json["error"] == 18
+
+
+async def test_health_is_open(served: Served) -> None:
+    async with till_of(served, headers={}) as till:
+        answer = await till.ask("/healthz")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+def test_the_token_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, api_token=None)
+    token = load_or_create_token(settings)
+    path = tmp_path / "state" / "api_token"
+    assert len(token.value) >= 32
+    assert path.read_text() == token.value + "\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load_or_create_token(settings) == token == load_token(settings)
+    assert token.value not in repr(token)
+    assert not token.configured
+
+
+def test_a_token_of_six_digits_can_be_had(tmp_path: Path) -> None:
+    token = load_or_create_token(settings_for(tmp_path, api_token=None, token_digits=6))
+    assert len(token.value) == 6
+    assert token.value.isdecimal()
+
+
+def test_the_setting_wins_over_the_kept_token(tmp_path: Path) -> None:
+    kept = load_or_create_token(settings_for(tmp_path, api_token=None))
+    assert load_or_create_token(settings_for(tmp_path)) == Token(TOKEN, configured=True)
+    assert load_or_create_token(settings_for(tmp_path, api_token=None)) == kept
+
+
+def test_trouble_with_the_kept_token_is_told(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, api_token=None)
+    with pytest.raises(ConfigurationError, match="start the gateway once"):
+        load_token(settings)
+    path = tmp_path / "state" / "api_token"
+    path.parent.mkdir()
+    path.write_bytes(b"\n")
+    with pytest.raises(ConfigurationError, match="holds no token"):
+        load_or_create_token(settings)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_or_create_token(settings)
+    path.rmdir()
+    path.parent.rmdir()
+    path.parent.write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="cannot be"):
+        load_or_create_token(settings)
+
+
+async def test_the_right_token_serves_all_pages(till: Till) -> None:
+    for path in ("/metrics", "/api/v1/tses", f"{BASE}/tses"):
+        assert (await till.ask(path)).status == 200

@@ -1,0 +1,242 @@
+"""What the page says of each state, without a gateway."""
+
+import json
+import re
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.archive.status import ArchiveSummary, Progress
+from gateway.fleet.outages.log import Outage
+from gateway.fleet.status.readiness import ABSENT, REASONS
+from gateway.server.status_page.html import as_html, as_plain, el
+from gateway.server.status_page.notices import notices
+from gateway.server.status_page.recent_problems import Trouble
+from gateway.server.status_page.snapshot import Level, Snapshot, Tse
+from gateway.server.status_page.text import Words
+from gateway.server.status_page.view import LANGUAGES, Page, document, help_page, render
+from gateway.tse.commands import HealthReply
+from gateway.tse.info import Lifecycle, TseInfo
+from tests.server.status_page.browser import Document
+
+NOW = 1_790_000_000.0
+INFO = TseInfo(
+    serial=bytes(32),
+    public_key=b"",
+    valid_time=True,
+    self_test_passed=True,
+    ctss_active=True,
+    lifecycle=Lifecycle.INITIALIZED,
+    capacity_blocks=1000,
+    used_blocks=100,
+    self_test_due_seconds=80_000,
+    time_sync_due_seconds=1200,
+    max_time_sync_delay_seconds=1800,
+    created_signatures=12_345,
+    max_signatures=20_000_000,
+    registered_clients=3,
+    max_registered_clients=100,
+    certificate_expires=int(NOW) + 3 * 31_557_600,
+)
+GOOD = Tse("AB" * 32, "", info=INFO, place="usb", pace=(0,) * 59 + (7,))
+SOME_DAY = datetime(2026, 11, 25, tzinfo=UTC)
+ARCHIVE = ArchiveSummary(
+    serial="AB" * 32,
+    attached=True,
+    running=None,
+    first_seen=SOME_DAY,
+    last_success=SOME_DAY,
+    last_attempt=SOME_DAY,
+    last_seconds=1.0,
+    last_error=None,
+    verdict="ok",
+    verify_failures=0,
+    complete_up_to_counter=7,
+    complete_up_to_time=SOME_DAY,
+    messages=7,
+    bytes=4096,
+    series=1,
+    segment_count=1,
+)
+DE, EN = LANGUAGES["de"], LANGUAGES["en"]
+
+
+def shown(*tses: Tse, **given: object) -> Snapshot:
+    return replace(Snapshot(NOW, tses, address="tse.example", port=4433, token="secret-token"), **given)  # type: ignore[arg-type]
+
+
+def text_of(snapshot: Snapshot, words: Words = EN, *, full: bool = True) -> str:
+    return Document(document(render(snapshot, words, full=full), snapshot, words, Page(full, "v"))).text
+
+
+@pytest.mark.parametrize(
+    ("reasons", "level", "headline"),
+    [
+        ([], Level.BAD, "Not signing"),
+        ([""], Level.GOOD, "Signing"),
+        (["", ""], Level.GOOD, "Signing"),
+        (["", "unplugged"], Level.CARE, "Signing, but not with every TSE"),
+        (["", "no_self_test"], Level.CARE, "Signing, but not with every TSE"),
+        (["no_self_test"], Level.CARE, "Not ready yet"),
+        (["unplugged", "no_time"], Level.CARE, "Not ready yet"),
+        (["store_full"], Level.BAD, "Not signing"),
+        (["", "decommissioned"], Level.GOOD, "Signing"),
+        (["decommissioned"], Level.BAD, "Not signing"),
+    ],
+)
+def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: Level, headline: str) -> None:
+    snapshot = shown(*(replace(GOOD, reason=reason) for reason in reasons))
+    rendered = render(snapshot, EN, full=False)
+    assert snapshot.level == rendered.level == level
+    assert rendered.title.startswith(f"{headline} ·")
+    assert f"<h1>{headline}</h1>" in as_html(rendered.parts["state"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_reason_has_its_words_and_its_way_out(language: str) -> None:
+    words = LANGUAGES[language]
+    assert set(words.remedies) == {*REASONS, ABSENT}
+    for reason, remedy in words.remedies.items():
+        text = text_of(shown(Tse("CD" * 32, reason, NOW - 60, info=None)), words, full=False)
+        assert remedy in text
+        assert remedy in help_page(words)
+        assert reason not in re.sub(r"\W", " ", text).split() or reason in {"stopped", "unplugged", "decommissioned"}
+
+
+def test_every_word_is_used_and_gaps_are_alike_in_both_languages() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in Path("gateway/server").rglob("*.py"))
+    for item in fields(Words):
+        assert re.search(rf"(words|self)\.{item.name}\b", code), item.name
+        german, english = getattr(DE, item.name), getattr(EN, item.name)
+        if isinstance(german, str):
+            assert re.findall(r"{\w*}", german) == re.findall(r"{\w*}", english), item.name
+
+
+def test_what_a_tse_or_a_till_tells_stays_text() -> None:
+    evil = "<img src=x onerror=alert(1)>\"'&"
+    info = replace(INFO, description=evil)
+    snapshot = shown(
+        replace(GOOD, info=info, place=evil),
+        outages=[Outage("AB" * 32, evil, NOW - 9, NOW)],
+        troubles=[Trouble(NOW, True, evil)],
+        site=evil,
+    )
+    html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
+    assert "<img" not in html
+    found = Document(html)
+    assert found.text.count(evil) >= 4
+    assert {tag for tag, _ in found.tags}.isdisjoint({"img", "iframe"})
+    assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on") or name == "style"]
+
+
+def test_a_tree_is_the_same_as_html_and_as_json() -> None:
+    tree = el("p", "a", None, "b", el("b", "<", class_="x", data_y="1", hidden=True), aria_hidden="true")
+    assert as_html(tree) == '<p aria-hidden="true">ab<b class="x" data-y="1" hidden="">&lt;</b></p>'
+    plain = ["p", {"aria-hidden": "true"}, ["ab", ["b", {"class": "x", "data-y": "1", "hidden": ""}, ["<"]]]]
+    assert json.loads(json.dumps(as_plain(tree))) == plain
+
+
+def test_only_the_administrator_is_shown_the_token() -> None:
+    assert "secret-token" in text_of(shown(GOOD))
+    assert "secret-token" not in text_of(shown(GOOD), full=False)
+    assert "secret-token" not in repr(shown(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"certificate_expires": int(NOW) + 40 * 86_400}, "The certificate ends in 1 month 9 days"),
+        ({"self_test_due_seconds": 3000}, "The self test is due in 50 min"),
+        ({"created_signatures": 19_999_000}, "Only 1,000 signatures are left"),
+        ({"used_blocks": 900}, "90 % of the store is used"),
+        ({"registered_clients": 98}, "Only 2 more tills"),
+    ],
+)
+def test_what_runs_out_is_told_before_it_does(change: dict[str, int], said: str) -> None:
+    found = notices(replace(GOOD, info=replace(INFO, **change)), EN, NOW)  # type: ignore[arg-type]
+    assert [text.replace("\u00a0", " ")[: len(said)] for text in found] == [said] * bool(said)
+
+
+def test_an_archive_that_was_not_written_for_more_than_a_day_is_told() -> None:
+    assert notices(replace(GOOD, archive_age=25 * 3600.0), EN, NOW) == []
+    (told,) = notices(replace(GOOD, archive_age=27 * 3600.0), EN, NOW)
+    assert "not been complete for 1 day 3 h" in told.replace("\u00a0", " ")
+
+
+def test_a_worn_memory_and_wrong_pins_are_told() -> None:
+    tse = replace(
+        GOOD,
+        health=HealthReply(spare_blocks_percent=50, uncorrectable_ecc_errors=1, erase_count=1, endurance=100),
+        pin_tries={1: 2, 0: 3},
+    )
+    assert notices(replace(tse, held_back=True), EN, NOW) == [
+        EN.flash_worn,
+        EN.held_back,
+        "Admin PIN: tries until it is blocked: 2.",
+    ]
+    assert "Ready, needs attention" in text_of(shown(tse))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"verdict": "none", "last_success": None, "segment_count": 0}, "Archive: still empty"),
+        ({}, "Archive: verified, as of"),
+        ({"running": Progress(began=SOME_DAY, done_bytes=1, total_bytes=4)}, "Archive: being written (25\u00a0%)"),
+        ({"verdict": "error"}, "An error was found in the archive"),
+    ],
+)
+def test_how_far_the_archive_is(change: dict[str, object], said: str) -> None:
+    text = text_of(shown(replace(GOOD, archive=ARCHIVE.model_copy(update=change))))
+    assert said in text
+    assert ("Archive (TAR)" in text) == ("segment_count" not in change)
+
+
+def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
+    snapshot = shown(Tse("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
+    html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
+    assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
+
+
+def test_a_certificate_field_that_holds_nonsense_breaks_no_page() -> None:
+    assert "Certificate until" in text_of(shown(replace(GOOD, info=replace(INFO, certificate_expires=2**64 - 1))))
+
+
+def test_a_tse_out_of_service_shows_what_is_kept_of_it_and_nothing_that_runs_out() -> None:
+    text = text_of(shown(replace(GOOD, reason="decommissioned")))
+    assert "12,345 of 20,000,000 used" in text
+    for gone in ("Self test", "Set the time", "per minute"):
+        assert gone not in text
+
+
+def test_a_tse_that_was_pulled_shows_no_due_dates() -> None:
+    assert "Self test" in text_of(shown(GOOD))
+    assert "Self test" not in text_of(shown(replace(GOOD, reason="unplugged", since=NOW - 5)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "german", "english"),
+    [
+        (0, "wenigen Sekunden", "a few seconds"),
+        (61, "1 Min. 1 Sek.", "1 min 1 s"),
+        (3600, "1 Std.", "1 h"),
+        (90_000, "1 Tag 1 Std.", "1 day 1 h"),
+        (2 * 31_557_600 + 59, "2 Jahre", "2 years"),
+    ],
+)
+def test_lengths_in_words(seconds: int, german: str, english: str) -> None:
+    assert [words.length(seconds).replace("\u00a0", " ") for words in (DE, EN)] == [german, english]
+
+
+def test_countdowns_do_not_tick() -> None:
+    told = [EN.countdown(seconds).replace("\u00a0", " ") for seconds in (5, 1799, 89_999, 200_000)]
+    assert told == ["< 1 min", "29 min", "24 h 59 min", "2 days 7 h"]
+
+
+def test_numbers_as_the_reader_writes_them() -> None:
+    assert (DE.number(1_234_567), EN.number(1_234_567)) == ("1.234.567", "1,234,567")
+    assert (DE.percent(0.0123), DE.percent(0.5)) == ("1,2\u00a0%", "50\u00a0%")
+    assert (DE.size(7_700_000_000), EN.size(512), EN.size(123_456)) == ("7,7\u00a0GB", "512\u00a0B", "123\u00a0kB")
