@@ -13,6 +13,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.maintenance.schedule import Night
 from gateway.fleet.registry import Registry
 from gateway.operations.store import StoreClosed
+from gateway.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,11 @@ class _Pause:
     """After a failure; `closed`: the TSE did not show its store."""
 
     until: float = float("-inf")
-    length: float = _FIRST_PAUSE
     closed: bool = False
+    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE, _LONGEST_PAUSE))
 
     def after_failure(self, now: float, error: GatewayError) -> None:
-        self.until, self.closed = now + self.length, isinstance(error, StoreClosed)
-        self.length = min(2 * self.length, _LONGEST_PAUSE)
+        self.until, self.closed = now + self.backoff.next(), isinstance(error, StoreClosed)
 
 
 @dataclass

@@ -18,13 +18,15 @@ from typing import Literal
 
 from gateway.clock.sntp import NONCE, KissOfDeath, Sample, Server, evaluate, question
 from gateway.errors import ProtocolError
+from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 _KEPT_FOR = 3600.0  # seconds; an unset quartz drifts less than a quarter of a second in that time
-_EVERY, _AGAIN = 900.0, 60.0
+_EVERY, _AFTER_FAILURE = 900.0, 120.0  # seconds between measurements
+_KERNEL_EVERY = 60.0  # seconds between looks at a kernel that keeps the time
 _PATIENCE = 3.0
 _MOST_ADDRESSES = 4  # of one name: a pool's name stands for several servers
 _LARGEST_ERROR = 2.0
@@ -102,12 +104,15 @@ class Clock:
     async def keep(self, metrics: Metrics) -> None:
         """Measure for ever, but only while the kernel's clock is not synchronised."""
         told: tuple[bool, str] | None = None
-        wait = _AGAIN
+        backoff = Backoff(_AFTER_FAILURE, _EVERY)
         while True:
-            if not self._kernel().synchronised and self._servers:
-                wait = _EVERY if await self.measure() else min(2 * wait, _EVERY)
+            wait = _KERNEL_EVERY
+            if self._kernel().synchronised or not self._servers:
+                backoff.reset()
             else:
-                wait = _AGAIN
+                if await self.measure():
+                    backoff.skip_to_longest()
+                wait = backoff.next()
             verdict = self.verdict
             metrics.host.clock(verdict.fit, verdict.source, verdict.offset)
             if told != (verdict.fit, verdict.source):

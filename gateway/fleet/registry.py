@@ -10,6 +10,7 @@ from gateway.errors import DeviceGone, GatewayError, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance import scheduler
 from gateway.fleet.maintenance.scheduler import Care
+from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.info import TseInfo
@@ -148,7 +149,7 @@ class Registry:
                 device.attached = False
 
     async def _opened(self, attachment: Attachment, tried: asyncio.Event) -> Device:
-        wait, told = _FIRST_WAIT, ""
+        backoff, told = Backoff(_FIRST_WAIT, _LONGEST_WAIT), ""
         while True:
             try:
                 return await self._open(attachment)
@@ -159,8 +160,7 @@ class Registry:
                 log.log(level, "no TSE at %s: %s; trying again", attachment.place, error, extra=told_as)
             finally:
                 tried.set()
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
+            await asyncio.sleep(backoff.next())
 
     async def _open(self, attachment: Attachment) -> Device:
         driver = await attachment.open()

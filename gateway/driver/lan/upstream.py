@@ -12,6 +12,7 @@ from yarl import URL
 
 from gateway.driver.lan.connection import Line, Trust
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.tasks import Backoff
 from gateway.telemetry.log import register_secret
 
 log = logging.getLogger(__name__)
@@ -61,21 +62,21 @@ class Upstream:
         One that it has no more stays in the set: it may come back, and until then counts as failed.
         """
         seen: frozenset[str] = frozenset()
-        wait, trouble = _FIRST_WAIT, ""
+        backoff, trouble = Backoff(_FIRST_WAIT, every), ""
         line = self.connect()
         try:
             while True:
                 try:
                     found = seen.union(await line.serials())
-                    wait, trouble = every, ""
+                    trouble = ""
+                    backoff.skip_to_longest()
                 except GatewayError as error:
                     log.log(logging.DEBUG if str(error) == trouble else logging.WARNING, "%s; trying again", error)
                     found, trouble = seen, str(error)
                 if found != seen:
                     seen = found
                     yield seen
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, every)
+                await asyncio.sleep(backoff.next())
         finally:
             await line.close()
 

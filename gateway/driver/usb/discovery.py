@@ -18,6 +18,7 @@ from gateway.driver.usb.block_devices import Place, Roots, listed, names
 from gateway.driver.usb.probe import Finding, Kind, Verdict, probe
 from gateway.driver.usb.thread import Worker
 from gateway.errors import DeviceTimeout
+from gateway.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Discovery:
         """Look until nothing else can come of it."""
         now = asyncio.get_running_loop().time
         worker = Worker(f"look at {place.path}")
-        began, pause = now(), _FIRST_PAUSE
+        began, backoff = now(), Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH)
         try:
             while True:
                 known.again.clear()
@@ -160,11 +161,10 @@ class Discovery:
                 known.first_look.set()
                 if final:
                     return
-                called = await _called(known.again, pause)
+                backoff.longest = _LONGEST_PAUSES.get(finding.verdict, _LONGEST_PAUSE)
+                called = await _called(known.again, backoff.next())
                 if called and finding.verdict is Verdict.ABSENT:
-                    pause = _FIRST_PAUSE  # udev makes its links a little after the kernel's event
-                else:
-                    pause = min(_GROWTH * pause, _LONGEST_PAUSES.get(finding.verdict, _LONGEST_PAUSE))
+                    backoff.reset()  # udev makes its links a little after the kernel's event
         finally:
             worker.stop()
 

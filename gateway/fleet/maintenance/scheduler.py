@@ -20,6 +20,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.maintenance import tasks
 from gateway.fleet.maintenance.schedule import Need, Night, self_test_need, time_need
 from gateway.fleet.pins.memory import Notes
+from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.upkeep import Duty
@@ -185,11 +186,11 @@ class _Pause:
 
     until: float = float("-inf")
     failed: bool = False
-    length: float = _FIRST_PAUSE
+    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE, _LONGEST_PAUSE))
 
     def after_failure(self, now: float) -> None:
-        self.until, self.failed = now + self.length, True
-        self.length = min(2 * self.length, _LONGEST_PAUSE)
+        self.until, self.failed = now + self.backoff.next(), True
 
     def after_success(self, until: float) -> None:
-        self.until, self.failed, self.length = until, False, _FIRST_PAUSE
+        self.until, self.failed = until, False
+        self.backoff.reset()

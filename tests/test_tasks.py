@@ -1,0 +1,30 @@
+"""Work beside other work, and the waits between attempts."""
+
+from gateway.tasks import Backoff
+
+
+def waits(backoff: Backoff, count: int) -> list[float]:
+    return [backoff.next() for _ in range(count)]
+
+
+def test_each_wait_is_twice_the_one_before_until_the_longest() -> None:
+    assert waits(Backoff(60.0, 300.0), 5) == [60, 120, 240, 300, 300]
+
+
+def test_after_a_reset_the_waits_begin_again() -> None:
+    backoff = Backoff(1.0, 8.0)
+    waits(backoff, 3)
+    backoff.reset()
+    assert waits(backoff, 2) == [1, 2]
+
+
+def test_whoever_skips_to_the_longest_wait_stays_there() -> None:
+    backoff = Backoff(0.25, 10.0)
+    backoff.skip_to_longest()
+    assert waits(backoff, 2) == [10, 10]
+
+
+def test_a_shorter_limit_applies_to_the_next_wait() -> None:
+    backoff = Backoff(4.0, 30.0, factor=1.5)
+    backoff.longest = 5.0
+    assert waits(backoff, 2) == [4, 5]
