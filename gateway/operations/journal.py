@@ -10,20 +10,17 @@ A key whose last line is `begun` or `started` has an unknown end: `recovery` ask
 
 import asyncio
 import base64
-import errno
-import json
 import logging
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.operations.receipt import Signed
-from gateway.storage.atomic import sync_directory
+from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -67,10 +64,10 @@ class Journal:
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self._path = path
+        self._log = AppendLog(path)
         self._now = now
         self._records: dict[str, Record] = {}
         self._lines = 0
-        self._torn = False
         self._unreadable = ""
         self._writing = asyncio.Lock()
         try:
@@ -126,73 +123,46 @@ class Journal:
     async def _append(self, record: Record, *, durable: bool) -> None:
         if self._unreadable:
             raise JournalFailed(self._unreadable)
-        line = _line(record)
         async with self._writing:
             self._forget_old()
             garbage = self._lines - len(self._records)
             anew = list(self._records.values()) if garbage > _GARBAGE_LINES else None
             try:
-                await asyncio.to_thread(self._write, line, anew, durable=durable)
+                await asyncio.to_thread(self._write, record, anew, durable=durable)
             except OSError as error:
                 raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
             self._lines += 1
 
-    def _write(self, line: bytes, anew: list[Record] | None, *, durable: bool) -> None:
+    def _write(self, record: Record, anew: list[Record] | None, *, durable: bool) -> None:
         if anew is not None:
             self._rewrite(anew)
-        line = b"\n" + line if self._torn else line
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "r+b", buffering=0) as file:
-            end = file.seek(0, os.SEEK_END)
-            try:
-                if file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 (as a write of nothing would)
-                if durable:
-                    os.fdatasync(file.fileno())
-            except OSError:
-                torn, self._torn = self._torn, True  # half a line would spoil the next one
-                with suppress(OSError):
-                    file.truncate(end)
-                    self._torn = torn
-                raise
-        self._torn = False
-        if not end:  # it is new
-            sync_directory(self._path.parent)
+        self._log.append(_plain(record), durable=durable)
 
     def _load(self) -> None:
         try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return
+            for plain in self._log.read():
+                self._lines += 1
+                self._take(plain)
         except OSError as error:
             self._unreadable = f"the journal {self._path} cannot be read: {error.strerror}"
             raise JournalFailed(self._unreadable) from None
-        lines, self._torn = content.splitlines(), bool(content) and not content.endswith(b"\n")
-        self._lines = len(lines)
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = _record(line)
-            except (ValueError, TypeError, KeyError):
-                # Half a line at the end is what a crash leaves: whatever it was to tell, the TSE knows.
-                level = logging.INFO if number == len(lines) else logging.ERROR
-                log.log(level, "line %d of %s cannot be read and is left out", number, self._path)
-                continue
-            self._records.pop(record.key, None)
-            if record.fingerprint:
-                self._records[record.key] = record
+
+    def _take(self, plain: dict[str, Any]) -> None:
+        try:
+            record = _record(plain)
+        except (ValueError, TypeError, KeyError):
+            log.error("%s has a line that is no record and is left out: %.200r", self._path, plain)  # noqa: TRY400 (no bug)
+            return
+        self._records.pop(record.key, None)
+        if record.fingerprint:
+            self._records[record.key] = record
 
     def _rewrite(self, records: list[Record]) -> None:
-        draft = self._path.with_name(f".{self._path.name}.new")
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.writelines(map(_line, records))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-            sync_directory(self._path.parent)
+            self._log.rewrite(map(_plain, records))
         except OSError as error:
             raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
-        self._lines, self._torn = len(records), False
+        self._lines = len(records)
 
     def _forget_old(self) -> None:
         since = self._now() - KEPT_SECONDS
@@ -202,15 +172,14 @@ class Journal:
             del self._records[key]
 
 
-def _line(record: Record) -> bytes:
+def _plain(record: Record) -> dict[str, Any]:
     plain = asdict(record)
     if record.done is not None:
-        plain["done"] = asdict(record.done) | {"signature": base64.b64encode(record.done.signature).decode()}
-    return json.dumps(plain, separators=(",", ":")).encode() + b"\n"
+        plain["done"]["signature"] = base64.b64encode(record.done.signature).decode()
+    return plain
 
 
-def _record(line: bytes) -> Record:
-    plain = json.loads(line)
+def _record(plain: dict[str, Any]) -> Record:
     done = plain["done"]
     if done is not None:
         done = Signed(**done | {"signature": base64.b64decode(done["signature"], validate=True)})

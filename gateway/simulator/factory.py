@@ -6,8 +6,6 @@ TSE_TAR.00n  the store            lock        held while a process has the TSE o
 faults.json  faults on demand, see `faults`
 """
 
-import fcntl
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,10 +15,11 @@ from gateway.errors import ConfigurationError
 from gateway.simulator import assumptions as assumed
 from gateway.simulator.core import Core
 from gateway.simulator.faults import Faults
-from gateway.simulator.files import replace_file, sync_directory
 from gateway.simulator.signing import SigningKey, certificate_chain
 from gateway.simulator.state import STATE_FILE, State, initial_secrets, load, save
 from gateway.simulator.store import StoreFiles
+from gateway.storage.atomic import replace_file, sync_directory
+from gateway.storage.file_lock import open_locked
 from gateway.tse.archive import INFO_NAME, member
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED, initial_credentials
 from gateway.tse.info import version_text
@@ -69,13 +68,10 @@ def take(directory: Path) -> int:
     Raises:
         ConfigurationError: another process (or another object of this one) owns it.
     """
-    handle = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
+        return open_locked(directory / LOCK_FILE)
+    except BlockingIOError:
         raise ConfigurationError(f"the simulated TSE in {directory} is in use by another process") from None
-    return handle
 
 
 def create_files(directory: Path, make: Make, *, created: float, durable: bool) -> None:

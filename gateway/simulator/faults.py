@@ -5,7 +5,6 @@ to a gateway that is running. A fault lasts until it is cleared, or strikes a nu
 times; then it stays listed with 0 times left.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -15,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
-from gateway.simulator.files import replace_file
+from gateway.storage.atomic import replace_file
+from gateway.storage.file_lock import open_locked
 
 log = logging.getLogger(__name__)
 
@@ -176,11 +176,10 @@ def _edit(directory: Path, change: Callable[[Counts], Counts]) -> None:
 @contextmanager
 def _exclusive(directory: Path) -> Iterator[None]:
     try:
-        handle = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = open_locked(directory / _LOCK, wait=True, mode=0o644)
     except FileNotFoundError:
         raise ConfigurationError(f"there is no simulated TSE in {directory}") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.errors import ConfigurationError
 from gateway.simulator.assumptions import MAX_TRIES
-from gateway.simulator.files import replace_file
+from gateway.storage.atomic import replace_file
 from gateway.tse.commands import User
 from gateway.tse.credentials import Credentials
 

@@ -7,7 +7,6 @@ committed after the blocks. Whatever stands behind it is left from an interrupte
 import os
 from pathlib import Path
 
-from gateway.simulator.files import write_all
 from gateway.tse.layout import STORE_FILE_BLOCKS, store_file
 from gateway.tse.sectors import SECTOR
 
@@ -30,7 +29,7 @@ class StoreFiles:
         position = 0
         for number, at, size in self._pieces(block, len(data) // SECTOR):
             handle = self._open(number)
-            write_all(handle, data[position : position + size], at)
+            _write_all(handle, data[position : position + size], at)
             position += size
             if self._durable:
                 os.fsync(handle)
@@ -83,3 +82,10 @@ class StoreFiles:
 
     def _path(self, number: int) -> Path:
         return self._directory / store_file(number)
+
+
+def _write_all(handle: int, data: bytes, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(handle, rest, offset)
+        rest, offset = rest[written:], offset + written

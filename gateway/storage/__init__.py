@@ -1,1 +1,1 @@
-"""Files that survive a crash: the state directory, atomic replacement, append-only logs, locks."""
+"""Files that survive a crash: the state directory, replacement in one step, append-only logs, locks."""

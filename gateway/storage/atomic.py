@@ -1,4 +1,4 @@
-"""Small files that must be whole or not there, and nobody else's business. Anyone may import this."""
+"""Small files that are replaced in one step: after a crash there is the new content or the old one, never a mixture."""
 
 import os
 from contextlib import suppress
@@ -7,29 +7,40 @@ from pathlib import Path
 from gateway.errors import ConfigurationError
 
 
+def replace_file(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
+    """Put `data` in place of `path`; with `durable` it outlasts a power cut from the return on.
+
+    Raises:
+        OSError: it cannot be written; the old content stays.
+    """
+    draft = path.with_name(f".{path.name}.new")
+    with suppress(FileNotFoundError):
+        draft.unlink()  # left by a crash
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    draft.replace(path)
+    if durable:
+        sync_directory(path.parent)
+
+
 def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` at once, mode 0600; its directory is made with mode 0700.
+    """`replace_file` with mode 0600; a missing directory is made with mode 0700.
 
     Raises:
         ConfigurationError: it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            draft.unlink()  # left by a crash
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_directory(path.parent)
+        replace_file(path, data)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def read_private(path: Path) -> bytes | None:
-    """The content of `path`, None if it is not there.
+    """Return the content of `path`, `None` if it is not there.
 
     Raises:
         ConfigurationError: it is there and cannot be read.
@@ -43,8 +54,8 @@ def read_private(path: Path) -> bytes | None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Names in it outlast a power cut from now on."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    """Make the names in `directory` outlast a power cut from now on."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:

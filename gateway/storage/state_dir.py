@@ -6,7 +6,6 @@ lock         flock of the one gateway that runs here; the kernel takes it back, 
 Format 1 is the directory as it is, also without state.json: the first gateways wrote none.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from gateway import __version__
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import read_private, write_private
+from gateway.storage.file_lock import open_locked
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _FIRST_FORMAT = 1
 Migration = Callable[[Path], None]
 
 # From the format that is the key to the next one. A power cut may end a migration anywhere; it is run again then from
-# its beginning, and must arrive at the same. So: write new files whole (`files.write_private`), remove old ones last.
+# its beginning, and must arrive at the same. So: write new files whole (`write_private`), remove old ones last.
 MIGRATIONS: Mapping[int, Migration] = {}
 
 
@@ -64,23 +64,15 @@ def _make(directory: Path) -> None:
 
 
 def _locked(directory: Path) -> int:
-    path = directory / LOCK
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be opened: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return open_locked(directory / LOCK)
     except BlockingIOError:
-        os.close(handle)
         raise ConfigurationError(
             f"state directory {directory} is in use by another gateway: stop that one, "
             "or give this one a directory of its own (GATEWAY_STATE_DIR)"
         ) from None
     except OSError as error:
-        os.close(handle)
-        raise ConfigurationError(f"{path} cannot be locked: {error.strerror}") from None
-    return handle
+        raise ConfigurationError(f"{directory / LOCK} cannot be locked: {error.strerror}") from None
 
 
 def _found(directory: Path) -> _Found | None:

@@ -194,7 +194,7 @@ def test_what_was_written_but_not_committed_never_happened(host: Host, tmp_path:
     host.receipt(b"lost" * 300)
     # A power cut between the log and the state: the newer store with the older state, and half a new state.
     shutil.copy(tmp_path / "tse" / "TSE_TAR.001", copy / "TSE_TAR.001")
-    (copy / f"{STATE_FILE}.new").write_text('{"format": 1, "used')
+    (copy / f".{STATE_FILE}.new").write_text('{"format": 1, "used')
     again = Host(SimulatedTse.open(copy, durable=False))
     again.start_day()
     used = again.info.used_blocks
@@ -206,7 +206,7 @@ def test_what_was_written_but_not_committed_never_happened(host: Host, tmp_path:
 
 def test_a_disk_that_fails_closes_the_tse_until_the_power_cycle(host: Host, tmp_path: Path) -> None:
     host.do(START)
-    obstacle = tmp_path / "tse" / f"{STATE_FILE}.new"
+    obstacle = tmp_path / "tse" / f".{STATE_FILE}.new"
     obstacle.mkdir()
     with pytest.raises(OSError, match="Is a directory"):
         host.do(CloseImport())

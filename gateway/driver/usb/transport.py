@@ -5,13 +5,13 @@ cached ones would be stale; O_DIRECT wants aligned memory, hence the mmap.
 """
 
 import errno
-import fcntl
 import mmap
 import os
 import stat
 from pathlib import Path
 
 from gateway.errors import ProtocolError
+from gateway.storage import file_lock
 from gateway.tse import layout
 from gateway.tse.info import TseInfo
 from gateway.tse.layout import Offsets
@@ -61,7 +61,7 @@ class DirectFile:
     def own(self) -> None:
         """Refuse with EBUSY when another process owns the TSE; two masters would break it."""
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.lock(self._fd)
         except BlockingIOError:
             raise OSError(errno.EBUSY, "the TSE is in use by another process") from None
 

@@ -10,18 +10,17 @@ outages.alive   its time of change tells until when the gateway ran, should it e
 An outage without serial is one of the gateway itself.
 """
 
-import errno
-import json
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import GatewayError
+from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -70,12 +69,11 @@ class OutageLog:
     """In memory at once, on the disk with the next `save`. Times come from the caller."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / LOG
+        self._log = AppendLog(directory / LOG)
         self._alive = directory / ALIVE
-        self._unsaved: list[bytes] = []
+        self._unsaved: list[dict[str, Any]] = []
         self._totals: dict[tuple[str, str], Total] = {}
         self._stopped_at: float | None = None
-        self._torn = False
         self._tills: dict[str, set[str]] = {}  # addresses that the present outages have refused
         self._trouble = ""
         self.known: set[str] = set()
@@ -155,12 +153,9 @@ class OutageLog:
         )  # before the file: a line may move there meanwhile
         past: dict[Outage, None] = {}
         try:
-            with self._path.open("rb") as file:
-                past.update(dict.fromkeys(_ended(file)))
-        except FileNotFoundError:
-            log.debug("there is no outage log yet")
+            past.update(dict.fromkeys(_ended(self._log.read())))
         except OSError as error:
-            raise OutagesUnreadable(f"the outage log {self._path} cannot be read: {error.strerror}") from None
+            raise OutagesUnreadable(f"the outage log {self._log.path} cannot be read: {error.strerror}") from None
         past.update(dict.fromkeys(_ended(unsaved)))
         return sorted([*past, *present], key=lambda outage: outage.began)
 
@@ -183,32 +178,16 @@ class OutageLog:
         lines = self._unsaved[:]
         try:
             if lines:
-                self._append(b"".join(lines))
+                self._log.append(*lines)
                 del self._unsaved[: len(lines)]
             self._alive.touch(mode=0o600)
         except OSError as error:
             if self._trouble != str(error):
                 told = event(Event.DISK_TROUBLE)
-                log.warning("the outage log %s cannot be written: %s", self._path, error.strerror, extra=told)
+                log.warning("the outage log %s cannot be written: %s", self._log.path, error.strerror, extra=told)
             self._trouble = str(error)
         else:
             self._trouble = ""
-
-    def _append(self, lines: bytes) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            size = os.fstat(handle).st_size
-            whole = b"\n" + lines if self._torn else lines
-            try:
-                if os.write(handle, whole) < len(whole):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # noqa: TRY301 (as a write of nothing would)
-                os.fsync(handle)
-            except OSError:
-                os.ftruncate(handle, size)  # else a part of it would stand there twice
-                raise
-            self._torn = False
-        finally:
-            os.close(handle)
 
     def _close(self, outage: Outage) -> None:
         moment = outage.ended or outage.began
@@ -230,24 +209,19 @@ class OutageLog:
         self._totals[key] = self._totals.get(key, Total()).plus(outage, outage.ended or outage.began)
 
     def _note(self, now: float, event: str, **fields: object) -> None:
-        self._unsaved.append(json.dumps({"at": _text(now), "event": event, **fields}).encode() + b"\n")
+        self._unsaved.append({"at": _text(now), "event": event, **fields})
 
     def _read(self) -> None:
         try:
-            lines = self._path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
+            for line in self._log.read():
+                try:
+                    self._replay(line)
+                except (KeyError, TypeError, ValueError):
+                    log.warning("a line of the outage log makes no sense and is left out: %.200r", line)
         except OSError as error:
-            log.warning("the outage log %s cannot be read: %s", self._path, error.strerror)
-            return
-        self._torn = bool(lines[-1])  # the power went off while it was written
-        for line in _objects(lines):
-            try:
-                self._replay(line)
-            except (KeyError, TypeError, ValueError):
-                log.warning("a line of the outage log makes no sense and is left out: %.200r", line)
+            log.warning("the outage log %s cannot be read: %s", self._log.path, error.strerror)
 
-    def _replay(self, line: dict[str, object]) -> None:
+    def _replay(self, line: dict[str, Any]) -> None:
         at, event, serial = _moment(line["at"]), line["event"], str(line.get("serial", GATEWAY))
         if event != "retired":  # which an operator may add after the end
             self._stopped_at = at if event == "stopped" else None
@@ -263,25 +237,17 @@ class OutageLog:
             self._remember(_outage(line))
 
 
-def _ended(lines: Iterable[bytes]) -> Iterator[Outage]:
-    for line in _objects(lines):
+def _ended(lines: Iterable[dict[str, Any]]) -> Iterator[Outage]:
+    for line in lines:
         with suppress(KeyError, TypeError, ValueError):  # it was told when the gateway started
             if line["event"] == "end":
                 yield _outage(line)
 
 
-def _outage(end: dict[str, object]) -> Outage:
+def _outage(end: dict[str, Any]) -> Outage:
     began, ended = _moment(end["began"]), _moment(end["at"])
     refused, tills = int(str(end["refused"])), int(str(end.get("tills", 0)))  # older lines do not tell of tills
     return Outage(str(end.get("serial", GATEWAY)), str(end["reason"]), began, ended, refused, tills)
-
-
-def _objects(lines: Iterable[bytes]) -> Iterable[dict[str, object]]:
-    for line in lines:
-        with suppress(ValueError):  # torn: its successor stands on a line of its own
-            value = json.loads(line)
-            if isinstance(value, dict):
-                yield value
 
 
 def _text(moment: float) -> str:

@@ -88,7 +88,7 @@ def test_a_full_disk_loses_nothing_and_doubles_nothing(tmp_path: Path, monkeypat
     assert (tmp_path / LOG).read_bytes() == before
     assert log.unsaved
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", _fails)
+        patch.setattr(os, "fdatasync", _fails)
         log.save()
     log.save()
     assert not log.unsaved

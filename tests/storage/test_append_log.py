@@ -1,0 +1,101 @@
+"""The append-only log: nothing that was written is lost, half a line costs no other, and damage is told."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.storage.append_log import AppendLog
+
+ONE, TWO, THREE = {"number": 1}, {"number": 2, "text": "ä"}, {"number": 3}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> AppendLog:
+    return AppendLog(tmp_path / "log.jsonl")
+
+
+def test_what_was_appended_is_read_in_its_order(log: AppendLog) -> None:
+    assert list(log.read()) == []
+    log.append(ONE, TWO)
+    log.append(THREE, durable=False)
+    assert list(AppendLog(log.path).read()) == [ONE, TWO, THREE]
+    assert log.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_torn_anywhere_costs_no_other_and_is_no_damage(log: AppendLog, caplog: pytest.LogCaptureFixture) -> None:
+    log.append(ONE, {"text": "x" * 10_000})  # longer than what is read at once from the end
+    content = log.path.read_bytes()
+    start = content.index(b"\n") + 1
+    for length in (*range(start, start + 12), 5000, len(content) - 3, len(content) - 2):
+        log.path.write_bytes(content[:length])
+        assert list(log.read()) == [ONE]
+        log.append(TWO)
+        assert list(log.read()) == [ONE, TWO]
+    assert caplog.text == ""
+
+
+def test_a_whole_line_that_lacks_only_its_end_counts(log: AppendLog) -> None:
+    log.path.write_bytes(b'{"number": 1}')
+    assert list(log.read()) == [ONE]
+    log.append(TWO)
+    assert list(log.read()) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b'{"number": ', b"[1]", b"", b"\0\xff"])
+def test_damage_in_the_middle_is_told_once_and_the_rest_is_read(
+    log: AppendLog, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.append(ONE)
+    with log.path.open("ab") as file:
+        file.write(line + b"\n")
+    log.append(THREE)
+    for _ in range(2):
+        assert list(log.read()) == [ONE, THREE]
+    (told,) = caplog.records
+    assert (told.levelno, told.getMessage().split(":")[0]) == (
+        logging.ERROR,
+        f"line 2 of {log.path} is damaged and left out",
+    )
+
+
+def test_a_full_disk_adds_nothing_and_spoils_nothing(log: AppendLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.append(ONE)
+    write, truncate = os.write, os.ftruncate
+
+    def refuse(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda handle, data: write(handle, data[: len(data) // 2]))
+        with pytest.raises(OSError, match="No space left"):
+            log.append(TWO)
+        assert list(log.read()) == [ONE]
+        patch.setattr(os, "ftruncate", refuse)  # half a line stays
+        with pytest.raises(OSError, match="No space left"):
+            log.append(TWO)
+        patch.setattr(os, "ftruncate", truncate)
+    log.append(THREE)
+    assert list(log.read()) == [ONE, THREE]
+
+
+def test_a_failed_sync_takes_the_line_back(log: AppendLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.append(ONE)
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            log.append(TWO)
+    assert list(log.read()) == [ONE]
+
+
+def test_rewriting_leaves_only_what_is_given(log: AppendLog) -> None:
+    log.append(ONE, TWO)
+    log.rewrite([THREE])
+    log.append(ONE)
+    assert list(log.read()) == [THREE, ONE]
+    assert [path.name for path in log.path.parent.iterdir()] == [log.path.name]
