@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from gateway import __version__
 from gateway.app import console, sources
-from gateway.app.services import api_services, archives, care_of, opened_simulator, rules
+from gateway.app.services import api_services, archives, maintenance_options, opened_simulator, rules
 from gateway.app.shutdown import Stopping
 from gateway.archive.collector import ArchiveMeasures
 from gateway.archive.service import Archivist
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.fleet.maintenance.flash_health import Wear
+from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.fleet.outages.log import OutageLog
-from gateway.fleet.outages.monitor import Watch
+from gateway.fleet.outages.monitor import OutageMonitor
 from gateway.fleet.registry import Registry
-from gateway.fleet.status.collector import Measures
+from gateway.fleet.status.collector import FleetCollector
 from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes as api_routes
 from gateway.server.http import application, auth, session_file, tls
@@ -65,37 +65,45 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         simulators = tuple(opened_simulator(settings, number + 1) for number in range(settings.simulators))
         for tse in simulators:
             stack.callback(tse.close)
-        care = care_of(settings)
-        registry = Registry(metrics, rules(settings), care)
+        maintenance = maintenance_options(settings)
+        registry = Registry(metrics, rules(settings), maintenance)
         stack.push_async_callback(registry.close)
-        if care.pins:  # else nobody wants to know the time, and nobody is asked
-            await stack.enter_async_context(beside(clock=care.clock.keep(metrics)))
+        if maintenance.pins:  # else nobody wants to know the time, and nobody is asked
+            await stack.enter_async_context(beside(clock=maintenance.clock.keep(metrics)))
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
-        watch = await stack.enter_async_context(_watch(settings, registry, metrics))
+        monitor = await stack.enter_async_context(_outage_monitor(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         archivist = await stack.enter_async_context(archives(settings, registry, metrics, nightly=settings.archive))
         if settings.archive:  # else nobody misses them
-            metrics.registry.register(ArchiveMeasures(archivist, watch.outages))
+            metrics.registry.register(ArchiveMeasures(archivist, monitor.outages))
         services = await stack.enter_async_context(
-            api_services(settings, registry, metrics, watch.outages, care.clock, archivist=archivist)
+            api_services(settings, registry, metrics, monitor.outages, maintenance.clock, archivist=archivist)
         )
         routes = api_routes(services)
         gathering = _shown(
-            settings, token, metrics, registry=registry, outages=watch.outages, troubles=troubles, archivist=archivist
+            settings, token, metrics, registry=registry, outages=monitor.outages, troubles=troubles, archivist=archivist
         )
         shown = await stack.enter_async_context(gathering)
 
         def refused(serial: str, error: GatewayError, till: str) -> None:
-            watch.refused(serial, error, till)
+            monitor.refused(serial, error, till)
             troubles.refused(serial, error)
 
         web = application.build(
-            settings, lan, registry, metrics, token, refused=refused, api=routes, snapshot=shown, outages=watch.outages
+            settings,
+            lan,
+            registry,
+            metrics,
+            token,
+            refused=refused,
+            api=routes,
+            snapshot=shown,
+            outages=monitor.outages,
         )
         port = await stack.enter_async_context(application.serving(web, settings, context))
         stack.callback(registry.refuse_waiting)
         stack.push_async_callback(archivist.close)  # or who waits for a run would hold the stop up
-        monitoring = exposition.monitoring(settings, context, metrics, registry, token, outages=watch.outages)
+        monitoring = exposition.monitoring(settings, context, metrics, registry, token, outages=monitor.outages)
         metrics_port = await stack.enter_async_context(monitoring)
         await stack.enter_async_context(beside(announcer=_announce(registry, settings, token, port)))
         if not registry.devices():
@@ -122,13 +130,13 @@ async def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _watch(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[Watch]:
+async def _outage_monitor(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[OutageMonitor]:
     """Outages are written down, and what is known of the TSEs can be scraped."""
     outages = OutageLog(settings.state_dir)
-    metrics.registry.register(Measures(registry, outages))
-    watch = Watch(registry, outages)
-    async with beside(outages=watch.keep(), wear=Wear(registry).keep()):
-        yield watch
+    metrics.registry.register(FleetCollector(registry, outages))
+    monitor = OutageMonitor(registry, outages)
+    async with beside(outages=monitor.run(), flash_health=FlashHealthMonitor(registry).run()):
+        yield monitor
 
 
 @asynccontextmanager

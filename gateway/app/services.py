@@ -13,13 +13,13 @@ from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
 from gateway.config.settings import Settings
 from gateway.fleet.maintenance.schedule import Night
-from gateway.fleet.maintenance.scheduler import Care
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry, Rules
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
-from gateway.operations.outage_report import Outages
+from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.endpoint import Services
 from gateway.simulator.device import SimulatedTse
@@ -38,9 +38,9 @@ async def api_services(
     transactions = Transactions(registry, journal, metrics, lock_wait=settings.lock_wait, now=time.time)
     administration = Administration(registry, lock_wait=settings.lock_wait, clock=clock)
     deletion = Deletion(registry, administration, archivist)
-    reports = Outages(outages, registry, settings.site)
+    reports = OutageReports(outages, registry, settings.site)
     try:
-        async with beside(unclear=transactions.look_after_unclear_ends()):
+        async with beside(unclear=transactions.settle_unclear()):
             yield Services(registry, transactions, administration, deletion, reports, archivist, Forecasts())
     finally:
         await transactions.close()
@@ -83,13 +83,13 @@ def clock_of(settings: Settings) -> Clock:
     return Clock([Server.parse(server) for server in settings.ntp_servers])
 
 
-def care_of(settings: Settings) -> Care:
+def maintenance_options(settings: Settings) -> MaintenanceOptions:
     """How TSEs are looked after."""
     secret = settings.time_admin_pin
     pins = Pins(secret.get_secret_value() if secret is not None else "")
     for pin in pins.all():
         register_secret(pin)
-    return Care(
+    return MaintenanceOptions(
         pins=pins,
         clock=clock_of(settings),
         self_test=settings.self_test,

@@ -17,7 +17,7 @@ from gateway.config.settings import Settings
 from gateway.driver.usb.discovery import Discovery, Sighting
 from gateway.driver.usb.probe import Verdict
 from gateway.errors import ConfigurationError
-from gateway.fleet.maintenance.scheduler import Care
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
@@ -37,7 +37,7 @@ class NoTse(ConfigurationError):
 
 @asynccontextmanager
 async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIterator[Api]:
-    """The JSON API over the TSEs of this machine; the LAN, upkeep and the gateway's port stay out of it.
+    """The JSON API over the TSEs of this machine; the LAN, maintenance and the gateway's port stay out of it.
 
     Raises:
         NoTse: there is none that could be opened, and it cannot be done `without_tse`; the message says why.
@@ -52,8 +52,8 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         scratch = settings.model_copy(update={"state_dir": private})
         metrics = Metrics()
         simulators = tuple(_simulators(settings, stack))
-        care = Care(directory=kept / "tses", self_test=False, set_time=False)
-        registry = Registry(metrics, rules(settings), care)
+        maintenance = MaintenanceOptions(directory=kept / "tses", self_test=False, set_time=False)
+        registry = Registry(metrics, rules(settings), maintenance)
         stack.push_async_callback(registry.close)
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         if not registry.devices() and not without_tse:

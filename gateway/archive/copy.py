@@ -8,7 +8,7 @@ from gateway.archive.directory import Shelf
 from gateway.archive.draft import Draft
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, leading_blocks, mark_at
-from gateway.operations.store import Courteous, Entry, Store
+from gateway.operations.store import PatientReader, Store, StoreEntry
 from gateway.tse.archive import END
 from gateway.tse.sectors import SECTOR
 
@@ -44,7 +44,7 @@ async def pieces(
 
     `copied` is told the block behind what was read.
     """
-    source = Courteous(device) if plan.patient else device
+    source = PatientReader(device) if plan.patient else device
     store = Store(source, plan.until.used)
     leading = await leading_blocks(source, plan.until)
     start = leading if plan.since is None else plan.since.used
@@ -62,8 +62,8 @@ async def pieces(
 
 
 async def _fill(
-    draft: Draft, store: Store, entries: AsyncIterator[Entry], plan: Plan, copied: Callable[[int], None]
-) -> Entry:
+    draft: Draft, store: Store, entries: AsyncIterator[StoreEntry], plan: Plan, copied: Callable[[int], None]
+) -> StoreEntry:
     """Whole entries until the draft is large enough or there are no more; the last of them."""
     waiting: list[bytes] = []
     size, written = 0, draft.size

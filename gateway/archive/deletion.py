@@ -17,12 +17,12 @@ from gateway.archive.service import Archivist
 from gateway.archive.tse_archive import Book
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
-from gateway.fleet.pins.retry_guard import Secret
+from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
 from gateway.operations import exports
 from gateway.operations.administration import Administration
 from gateway.operations.confirmations import Irreversible
-from gateway.operations.exclusive import Visit
+from gateway.operations.exclusive import Exclusive
 from gateway.operations.exports import Mark
 from gateway.operations.store import used_blocks
 from gateway.tse.archive import END
@@ -78,7 +78,7 @@ class Deletion:
         self._administration = administration
         self._archivist = archivist
 
-    async def delete(self, serial: str, pin: Secret, token: str, proof: Proof | None = None) -> Kept:
+    async def delete(self, serial: str, pin: PinOrPuk, token: str, proof: Proof | None = None) -> Kept:
         """Delete everything up to now.
 
         Raises:
@@ -94,10 +94,10 @@ class Deletion:
             await _compare(device, mark, proof.sha256)
         async with self._archivist.taken(device) as (book, work):
             await _bring_up_to_date(book, device, work)
-            async with self._administration.logged_in(serial, User.ADMIN, pin) as visit:
-                used = used_blocks(await visit.info())
-                last = await _add_rest(book, visit.device, work, used)
-                await _acknowledge_and_delete(visit, used)
+            async with self._administration.logged_in(serial, User.ADMIN, pin) as tse:
+                used = used_blocks(await tse.info())
+                last = await _add_rest(book, tse.device, work, used)
+                await _acknowledge_and_delete(tse, used)
         return Kept(last.series, last.file, last.last_counter)
 
 
@@ -136,6 +136,6 @@ async def _compare(device: Device, mark: Mark, sha256: str) -> None:
         raise NotExported("the SHA-256 is not that of the export: export again and compare")
 
 
-async def _acknowledge_and_delete(visit: Visit, used: int) -> None:
-    await visit.send(AcknowledgeExport(used * SECTOR + len(END)))
-    await visit.send(DeleteStoredData())
+async def _acknowledge_and_delete(tse: Exclusive, used: int) -> None:
+    await tse.send(AcknowledgeExport(used * SECTOR + len(END)))
+    await tse.send(DeleteStoredData())

@@ -99,7 +99,7 @@ class Book:
     async def _note(self, outcome: Outcome, trouble: Trouble | None, seconds: float) -> None:
         serial, before, now = self.shelf.serial, await self.seen(), self._terms.now()
         failed = outcome.verdict is Verdict.ERROR
-        self._metrics.upkeep.archived(serial, "ok" if trouble is None else trouble.code)
+        self._metrics.maintenance.archived(serial, "ok" if trouble is None else trouble.code)
         _tell(serial, outcome, trouble)
         self.state = before.model_copy(
             update={

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
-from gateway.fleet.commands.connection import Opening, T
-from gateway.fleet.commands.observer import Witness
-from gateway.fleet.commands.pipeline import Call, Passage
-from gateway.fleet.lock.lock import Lending, new_session
+from gateway.fleet.commands.connection import T, TseConnection
+from gateway.fleet.commands.observer import CommandObserver
+from gateway.fleet.commands.pipeline import CommandCall, CommandPipeline
+from gateway.fleet.lock.lock import TseLock, new_session
 from gateway.fleet.lock.queue import Lease, LockQueue
 from gateway.fleet.pins.login_guard import LoginGuard
-from gateway.fleet.pins.memory import Notes
-from gateway.fleet.pins.retry_guard import Lockout
+from gateway.fleet.pins.memory import PinMemory
+from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import DeleteStoredData, FactoryReset
@@ -49,28 +49,28 @@ class Device:
         lock_idle: float = 90.0,
         lock_orphaned: float = 10.0,
         settle_wait: float = 20.0,
-        notes: Notes | None = None,
+        memory: PinMemory | None = None,
         pin: bytes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.serial = serial
         self.place = place
         self.attached = True
-        self.notes = notes or Notes()
-        self.guard = LoginGuard(self.notes, pin)
-        self.lockout = Lockout(self.notes)
-        self.witness = Witness(serial, self.notes, self.guard, self.lockout, metrics)
-        self._opening = Opening(driver)
+        self.memory = memory or PinMemory()
+        self.login_guard = LoginGuard(self.memory, pin)
+        self.retry_guard = RetryGuard(self.memory)
+        self.observer = CommandObserver(serial, self.memory, self.login_guard, self.retry_guard, metrics)
+        self._connection = TseConnection(driver)
         self._metrics = metrics
         self._clock = clock
-        self._passage = Passage(serial, self.witness, metrics, settle_wait=settle_wait, clock=clock)
+        self._pipeline = CommandPipeline(serial, self.observer, metrics, settle_wait=settle_wait, clock=clock)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.lock = Lending(
+        self.lock = TseLock(
             serial,
             LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session),
             metrics,
             clock=clock,
-            opening=lambda: self._opening,
+            connection=lambda: self._connection,
             unsettled=self._tasks,
             abort=lambda work: self._start(self._undo(UNDO[work])),
         )
@@ -86,10 +86,10 @@ class Device:
         Raises:
             DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
         """
-        opening = self._opening
+        connection = self._connection
         with self._metrics.tses.queued(self.serial):
-            await opening.queue()
-        return await opening.do(lambda driver: self._watched(opening, work(driver)))
+            await connection.queue()
+        return await connection.do(lambda driver: self._watched(connection, work(driver)))
 
     async def read_info(self) -> bytes:
         """A fresh info sector; the snapshot `info` follows it."""
@@ -111,13 +111,13 @@ class Device:
         When the answer to a signature is lost, this waits until the TSE was opened afresh and
         tells what became of it; if it did not sign, or cannot tell soon, the error stands.
         """
-        call = Call(command, lease, self._clock())
+        call = CommandCall(command, lease, self._clock())
         if command[:1] in _EMPTY_THE_STORE:
             self.lock.end_aside()
         try:
-            return await self.run(lambda driver: self._passage.through(driver, call))
+            return await self.run(lambda driver: self._pipeline.through(driver, call))
         except (DeviceError, ProtocolError):
-            signed = await self._passage.recovered(call)
+            signed = await self._pipeline.recovered(call)
             if signed is None:
                 raise
             return signed
@@ -125,12 +125,12 @@ class Device:
     @property
     def idle(self) -> bool:
         """Nobody holds it or waits for it, and nothing runs."""
-        return self.lock.free and not (self._tasks or self._opening.busy)
+        return self.lock.free and not (self._tasks or self._connection.busy)
 
     @property
     def quiet_for(self) -> float:
         """Seconds since the last command; endless after an opening."""
-        return self._clock() - self._passage.last
+        return self._clock() - self._pipeline.last
 
     @property
     def info_age(self) -> float:
@@ -140,36 +140,36 @@ class Device:
     @property
     def failed(self) -> asyncio.Event:
         """Set while the TSE is given up; `reason` tells why."""
-        return self._opening.over
+        return self._connection.over
 
     # ---- its life -----------------------------------------------------------
 
     async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
         """Work again, by a driver that was opened afresh; earlier sessions stay refused."""
         self._metrics.tses.opened(self.serial, self.failure)
-        self._opening, self.place, self.attached = Opening(driver), place, True
-        self._passage.reopened()
+        self._connection, self.place, self.attached = TseConnection(driver), place, True
+        self._pipeline.reopened()
         self._take(info)
-        if self._passage.owes_answer:
+        if self._pipeline.owes_answer:
             self._start(self._ask())
         if info.import_in_progress:
             self._start(self._undo(UNDO[Work.IMPORT]))
 
     async def let_go(self, reason: str) -> None:
         """Give the driver back: the TSE failed (then that is the reason) or is there no more."""
-        opening = self._opening
-        if not opening.over.is_set():
+        connection = self._connection
+        if not connection.over.is_set():
             self._fail(reason, UNPLUGGED)
-        await opening.driver.close()
+        await connection.driver.close()
 
     async def close(self) -> None:
         """End for good; a command that runs is waited for."""
-        opening = self._opening
-        if not opening.over.is_set():
-            await opening.drain()
+        connection = self._connection
+        if not connection.over.is_set():
+            await connection.drain()
             self._end("the gateway stops", "stopped")
-        self._passage.give_up()
-        await opening.driver.close()
+        self._pipeline.give_up()
+        await connection.driver.close()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -181,25 +181,25 @@ class Device:
     @property
     def reason(self) -> str:
         """Why the TSE is given up; empty while it works."""
-        return self._opening.reason
+        return self._connection.reason
 
     @property
     def failure(self) -> str:
         """The class of `reason`: the code of an error, or `unplugged`; empty while the TSE works."""
-        return self._opening.code
+        return self._connection.code
 
     @property
     def oldest_transaction_seconds(self) -> float:
         """For how long the oldest open transaction is open, as far as seen; 0 if none is."""
-        return self._passage.open_transactions.oldest_age
+        return self._pipeline.open_transactions.oldest_age
 
     # ---- below: how ---------------------------------------------------------
 
-    async def _watched(self, opening: Opening, work: Awaitable[T]) -> T:
+    async def _watched(self, connection: TseConnection, work: Awaitable[T]) -> T:
         try:
             return await work
         except (DeviceError, ProtocolError) as error:
-            if not opening.over.is_set():
+            if not connection.over.is_set():
                 self._fail(str(error), error.code)
             raise
 
@@ -209,7 +209,7 @@ class Device:
             self._end(reason, code)
 
     def _end(self, reason: str, code: str) -> None:
-        self._opening.end(reason, code)
+        self._connection.end(reason, code)
         self._metrics.tses.lost(self.serial, code)
         self.lock.revoke()
 
@@ -224,11 +224,11 @@ class Device:
         self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
         self._metrics.signatures.counted(self.serial, info.created_signatures)
         if info.ctss_active:  # else it says that none is open, which may not be so
-            self._passage.open_transactions.told(info.open_transactions)
+            self._pipeline.open_transactions.told(info.open_transactions)
 
     async def _ask(self) -> None:
         try:
-            await self.run(self._passage.ask)
+            await self.run(self._pipeline.ask)
         except GatewayError as error:
             log.debug("TSE %s did not tell whether it signed: %s", self.serial, error)
 

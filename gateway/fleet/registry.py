@@ -9,7 +9,7 @@ from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone, GatewayError, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance import scheduler
-from gateway.fleet.maintenance.scheduler import Care
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -54,10 +54,10 @@ class Registry:
     `draining`: the gateway is about to stop, and only finishes what was begun.
     """
 
-    def __init__(self, metrics: Metrics, rules: Rules | None = None, care: Care | None = None) -> None:
+    def __init__(self, metrics: Metrics, rules: Rules | None = None, options: MaintenanceOptions | None = None) -> None:
         self._metrics = metrics
         self._rules = rules or Rules()
-        self._care = care or Care()
+        self._options = options or MaintenanceOptions()
         self._devices: dict[str, Device] = {}
         self._attended: dict[Attachment, _Attendance] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -96,7 +96,7 @@ class Registry:
     async def drain(self) -> None:
         """Lend no TSE to anybody new; returns when all who had asked before are done."""
         self.draining = True
-        await asyncio.gather(*(device.lock.given_back() for device in self._devices.values()))
+        await asyncio.gather(*(device.lock.drain() for device in self._devices.values()))
 
     def refuse_waiting(self) -> None:
         """Whoever waits for a TSE is told that the gateway stops."""
@@ -140,7 +140,7 @@ class Registry:
             while not self._closing:
                 device = await self._opened(attachment, tried)
                 try:
-                    await scheduler.attend(device, self._care, self._metrics, refresh=self._rules.refresh)
+                    await scheduler.maintain(device, self._options, self._metrics, refresh=self._rules.refresh)
                 finally:
                     await device.let_go("the TSE was unplugged")
                     self.changed.set()
@@ -183,9 +183,9 @@ class Registry:
                 lock_idle=self._rules.lock_idle,
                 lock_orphaned=self._rules.lock_orphaned,
                 settle_wait=self._rules.settle_wait,
-                notes=self._care.notes(info.serial_hex),
-                pin=self._care.pins.of(info.serial_hex),
-                clock=self._care.monotonic,
+                memory=self._options.memory_of(info.serial_hex),
+                pin=self._options.pins.of(info.serial_hex),
+                clock=self._options.monotonic,
             )
             self._devices[device.serial] = device
             if self.draining:

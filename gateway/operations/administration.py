@@ -1,7 +1,7 @@
 """What an operator does with a TSE: set it up, its clients, PINs, time and self test, and its end.
 
-Who must be logged in is logged in by the PIN of the request and logged out again, in one
-visit. A login is tried once, never repeated: three wrong tries block a PIN.
+Who must be logged in is logged in by the PIN of the request and logged out again, under
+one lock. A login is tried once, never repeated: three wrong tries block a PIN.
 """
 
 import math
@@ -12,11 +12,11 @@ from http import HTTPStatus
 
 from gateway.clock.trusted import Clock, Verdict
 from gateway.errors import GatewayError
-from gateway.fleet.pins.retry_guard import Secret
+from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
 from gateway.operations import setup
 from gateway.operations.confirmations import Confirmations, Irreversible
-from gateway.operations.exclusive import Visit, visiting
+from gateway.operations.exclusive import Exclusive, exclusive
 from gateway.operations.setup import Setup
 from gateway.tse.commands import (
     CLIENTS_PER_LIST,
@@ -84,20 +84,20 @@ class Administration:
 
     async def self_test(self, serial: str, client_id: bytes) -> None:
         """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
-        async with self._visiting(serial, v1_only=True) as visit:
-            await visit.self_test(client_id)
+        async with self._exclusive(serial, v1_only=True) as tse:
+            await tse.self_test(client_id)
 
     async def flash_health(self, serial: str) -> HealthReply:
         """State of the flash memory."""
-        async with self._visiting(serial) as visit:
-            return HealthReply.decode(await visit.send(FlashHealth()))
+        async with self._exclusive(serial) as tse:
+            return HealthReply.decode(await tse.send(FlashHealth()))
 
     async def open_transactions(self, serial: str, client_id: bytes) -> list[int]:
         """Numbers of the open transactions of a client, or of all when empty."""
-        async with self._visiting(serial, v1_only=True) as visit:
+        async with self._exclusive(serial, v1_only=True) as tse:
             numbers: list[int] = []
             while True:
-                reply = await visit.send(ListTransactions(len(numbers), client_id))
+                reply = await tse.send(ListTransactions(len(numbers), client_id))
                 part = TransactionList.decode(reply).numbers
                 numbers += part
                 if len(part) < TRANSACTIONS_PER_LIST:
@@ -105,57 +105,57 @@ class Administration:
 
     async def last_transaction(self, serial: str, client_id: bytes) -> TransactionReply:
         """The last signed step of a client, or of any when empty."""
-        async with self._visiting(serial) as visit:
-            return TransactionReply.decode(await visit.send(LastTransaction(client_id)))
+        async with self._exclusive(serial) as tse:
+            return TransactionReply.decode(await tse.send(LastTransaction(client_id)))
 
     # ---- with the PIN of the operator ---------------------------------------
 
-    async def register_client(self, serial: str, pin: Secret, client_id: bytes) -> None:
+    async def register_client(self, serial: str, pin: PinOrPuk, client_id: bytes) -> None:
         """Once more does no harm."""
-        async with self.logged_in(serial, User.ADMIN, pin) as visit:
-            await visit.send(RegisterClient(client_id))
+        async with self.logged_in(serial, User.ADMIN, pin) as tse:
+            await tse.send(RegisterClient(client_id))
 
-    async def deregister_client(self, serial: str, pin: Secret, client_id: bytes) -> None:
+    async def deregister_client(self, serial: str, pin: PinOrPuk, client_id: bytes) -> None:
         """Refused while the client has open transactions."""
-        async with self.logged_in(serial, User.ADMIN, pin) as visit:
-            await visit.send(DeregisterClient(client_id))
+        async with self.logged_in(serial, User.ADMIN, pin) as tse:
+            await tse.send(DeregisterClient(client_id))
 
-    async def clients(self, serial: str, pin: Secret) -> list[bytes]:
+    async def clients(self, serial: str, pin: PinOrPuk) -> list[bytes]:
         """All registered client ids."""
-        async with self.logged_in(serial, User.ADMIN, pin) as visit:
+        async with self.logged_in(serial, User.ADMIN, pin) as tse:
             found: list[bytes] = []
             while True:
-                part = ClientList.decode(await visit.send(ListClients(len(found)))).client_ids
+                part = ClientList.decode(await tse.send(ListClients(len(found)))).client_ids
                 found += part
                 if len(part) < CLIENTS_PER_LIST:
                     return found
 
-    async def set_time(self, serial: str, user: User, pin: Secret, *, trust_system_clock: bool = False) -> int:
+    async def set_time(self, serial: str, user: User, pin: PinOrPuk, *, trust_system_clock: bool = False) -> int:
         """Set the TSE to the clock of the gateway; the Unix time that it got.
 
         Raises:
             ClockNotTrusted: nobody says that this clock is right.
         """
         await self._check_clock(trust=trust_system_clock)
-        async with self.logged_in(serial, user, pin) as visit:
+        async with self.logged_in(serial, user, pin) as tse:
             now = self._now()
-            await visit.send(SetTime(now))
+            await tse.send(SetTime(now))
             return now
 
-    async def change_pin(self, serial: str, user: User, old: Secret, new: bytes) -> None:
+    async def change_pin(self, serial: str, user: User, old: PinOrPuk, new: bytes) -> None:
         """The old PIN logs in, so a wrong one costs one try and not two."""
-        async with self.logged_in(serial, user, old) as visit:
-            await visit.send(ChangePin(user, old.value, new))
+        async with self.logged_in(serial, user, old) as tse:
+            await tse.send(ChangePin(user, old.value, new))
 
-    async def change_puk(self, serial: str, old: Secret, new: bytes) -> None:
+    async def change_puk(self, serial: str, old: PinOrPuk, new: bytes) -> None:
         """One PUK serves both users."""
-        async with self._visiting(serial, v1_only=True) as visit:
-            await visit.show(ChangePuk(old.value, new), risk=old.risk)
+        async with self._exclusive(serial, v1_only=True) as tse:
+            await tse.send_pin(ChangePuk(old.value, new), risk=old.risk)
 
-    async def unblock(self, serial: str, user: User, puk: Secret, new_pin: bytes) -> None:
+    async def unblock(self, serial: str, user: User, puk: PinOrPuk, new_pin: bytes) -> None:
         """A new PIN after too many wrong tries."""
-        async with self._visiting(serial, v1_only=True) as visit:
-            await visit.show(UnblockPin(user, puk.value, new_pin), risk=puk.risk)
+        async with self._exclusive(serial, v1_only=True) as tse:
+            await tse.send_pin(UnblockPin(user, puk.value, new_pin), risk=puk.risk)
 
     # ---- what cannot be undone ----------------------------------------------
 
@@ -168,32 +168,32 @@ class Administration:
             ClockNotTrusted: nobody says that this clock is right.
         """
         await self._check_clock(trust=given.trust_system_clock)
-        async with self._visiting(serial, v1_only=True) as visit:
-            info = await setup.check_fresh(visit)
-            self.confirmations.use(visit.device.serial, Irreversible.SETUP, token)
-            await setup.put_into_service(visit, info, given, self._now)
+        async with self._exclusive(serial, v1_only=True) as tse:
+            info = await setup.check_fresh(tse)
+            self.confirmations.use(tse.device.serial, Irreversible.SETUP, token)
+            await setup.put_into_service(tse, info, given, self._now)
 
-    async def decommission(self, serial: str, pin: Secret, token: str) -> None:
+    async def decommission(self, serial: str, pin: PinOrPuk, token: str) -> None:
         """The end of a TSE; `NotConfirmed` unless `token` allows it."""
         device = self._registry.find(serial)
         self.confirmations.use(device.serial, Irreversible.DECOMMISSION, token)
-        async with self.logged_in(serial, User.ADMIN, pin) as visit:
-            await visit.send(Decommission())
+        async with self.logged_in(serial, User.ADMIN, pin) as tse:
+            await tse.send(Decommission())
 
     @asynccontextmanager
-    async def logged_in(self, serial: str, user: User, pin: Secret) -> AsyncIterator[Visit]:
-        """A visit in which `user` is logged in, by one try.
+    async def logged_in(self, serial: str, user: User, pin: PinOrPuk) -> AsyncIterator[Exclusive]:
+        """Hold the TSE with `user` logged in, by one try.
 
         Raises:
             PinWithheld: it may lock the TSE, and nobody said that this may be risked.
         """
-        async with self._visiting(serial, v1_only=True) as visit:
-            await visit.show(Login(user, pin.value), risk=pin.risk)
+        async with self._exclusive(serial, v1_only=True) as tse:
+            await tse.send_pin(Login(user, pin.value), risk=pin.risk)
             try:
-                yield visit
+                yield tse
             finally:
                 with suppress(GatewayError):  # a TSE that failed has forgotten the login
-                    await visit.send(Logout(user))
+                    await tse.send(Logout(user))
 
     # ---- below: how ---------------------------------------------------------
 
@@ -210,15 +210,15 @@ class Administration:
         return math.floor(self._clock.now() + 0.5)
 
     @asynccontextmanager
-    async def _visiting(self, serial: str, *, v1_only: bool = False) -> AsyncIterator[Visit]:
+    async def _exclusive(self, serial: str, *, v1_only: bool = False) -> AsyncIterator[Exclusive]:
         device = self._registry.find(serial)
         if v1_only and device.info.is_newer_generation:
             raise NewerGeneration(
                 f"firmware {device.info.software} has other commands for this: use the software of your POS"
             )
-        async with visiting(device, self._lock_wait) as visit:
+        async with exclusive(device, self._lock_wait) as tse:
             try:
-                yield visit
+                yield tse
             finally:
                 if not device.failed.is_set():
                     with suppress(GatewayError):  # the snapshot follows; what counts is done

@@ -1,4 +1,4 @@
-"""A visit to one TSE: several commands in a row under its lock, which LAN clients and the API share."""
+"""Several commands in a row under the lock of one TSE, which LAN clients and the API share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,8 +13,8 @@ from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
 
 
-class _Visitor:
-    """The gateway itself as the holder of a lock; a new one for each visit."""
+class _GatewayHolder:
+    """The gateway itself as the holder of a lock; a new one for each tse."""
 
     @property
     def alive(self) -> bool:
@@ -22,7 +22,7 @@ class _Visitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Exclusive:
     """The verbs of a TSE while its lock is ours."""
 
     device: Device
@@ -33,9 +33,9 @@ class Visit:
         self._check()
         return await self.device.command(command.encode(), self.lease)
 
-    async def show(self, command: Command, *, risk: bool) -> bytes:
+    async def send_pin(self, command: Command, *, risk: bool) -> bytes:
         """`send` for what shows a PIN or PUK; `PinWithheld` if that may lock the TSE and must not be risked."""
-        return await self.device.lockout.send(command, self.send, risk=risk)
+        return await self.device.retry_guard.send(command, self.send, risk=risk)
 
     async def self_test(self, client_id: bytes) -> None:
         """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
@@ -64,18 +64,18 @@ class Visit:
 
 
 @asynccontextmanager
-async def visiting(device: Device, wait: float) -> AsyncIterator[Visit]:
+async def exclusive(device: Device, wait: float) -> AsyncIterator[Exclusive]:
     """Hold the lock of `device`, for which at most `wait` seconds are waited.
 
     Raises:
         LockRefused: others held it all the time.
         DeviceGone: the TSE failed.
     """
-    visitor = _Visitor()
-    lease = await device.lock.acquire(visitor, wait)
+    holder = _GatewayHolder()
+    lease = await device.lock.acquire(holder, wait)
     try:
-        with device.lock.entered(lease.session, visitor):
-            yield Visit(device, lease)
+        with device.lock.use(lease.session, holder):
+            yield Exclusive(device, lease)
     finally:
         with suppress(InvalidSession):  # the TSE failed meanwhile, which ended the lease
             device.lock.release(lease.session)

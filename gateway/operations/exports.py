@@ -16,7 +16,16 @@ from http import HTTPStatus
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
-from gateway.operations.store import CHUNK_BLOCKS, Courteous, Entry, Readable, Store, open_store, parsed, used_blocks
+from gateway.operations.store import (
+    CHUNK_BLOCKS,
+    BlockReader,
+    PatientReader,
+    Store,
+    StoreEntry,
+    open_store,
+    parsed,
+    used_blocks,
+)
 from gateway.tse.archive import END
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
@@ -49,7 +58,7 @@ class Filter:
     to_number: int | None = None
     client_id: str = ""
 
-    def takes(self, entry: Entry) -> bool:
+    def takes(self, entry: StoreEntry) -> bool:
         """Does the export contain it? Other clients' transactions no, system logs only unless numbers are asked for."""
         name = parsed(entry.name)
         if name is None:
@@ -92,7 +101,7 @@ async def mark_of(device: Device) -> Mark:
     return await mark_at(device, used_blocks(info), info.last_entry_block)
 
 
-async def mark_at(device: Readable, used: int, last: int) -> Mark:
+async def mark_at(device: BlockReader, used: int, last: int) -> Mark:
     """The end of an entry that the store has: `last` is the block of its header, `used` the one behind it."""
     return Mark(used, last, await _digest(device, last))
 
@@ -110,7 +119,7 @@ def full_size(mark: Mark) -> int:
 
 async def full(device: Device, mark: Mark, start: int, end: int) -> AsyncIterator[bytes]:
     """Bytes `start` to `end` (behind the last) of the full export up to `mark`."""
-    position, source = start, Courteous(device)
+    position, source = start, PatientReader(device)
     while position < min(end, mark.used * SECTOR):
         block = position // SECTOR
         count = min(CHUNK_BLOCKS, mark.used - block)
@@ -129,9 +138,9 @@ async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
     Raises:
         NothingToExport: nothing matches.
     """
-    source = Courteous(device)
+    source = PatientReader(device)
     store = Store(source, (await open_store(device)).used)
-    leading: list[Entry] = []
+    leading: list[StoreEntry] = []
     found = False
     async for entry in store.entries():
         if len(leading) < _LEADING:
@@ -172,14 +181,14 @@ async def newer(device: Device, since: Mark, until: Mark) -> AsyncIterator[bytes
         yield piece
 
 
-async def leading_blocks(device: Readable, mark: Mark) -> int:
+async def leading_blocks(device: BlockReader, mark: Mark) -> int:
     """How many blocks info.csv and the certificates take."""
     entries = Store(device, mark.used).entries()
     await anext(entries)
     return (await anext(entries)).end
 
 
-async def _digest(device: Readable, block: int) -> str:
+async def _digest(device: BlockReader, block: int) -> str:
     header = await device.read_store(block, 1)
     if len(header) != SECTOR:
         raise ProtocolError(f"a block has {SECTOR} bytes, not {len(header)}")

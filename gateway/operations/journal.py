@@ -39,7 +39,7 @@ class JournalFailed(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JournalRecord:
     """All that is known of one key. `position` and `signatures` tell how far the store was before (blocks, count).
 
     `sure` says that the TSE has been asked about the end, or that this process saw it.
@@ -66,7 +66,7 @@ class Journal:
         self._path = path
         self._log = AppendLog(path)
         self._now = now
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, JournalRecord] = {}
         self._lines = 0
         self._unreadable = ""
         self._writing = asyncio.Lock()
@@ -77,15 +77,15 @@ class Journal:
         except JournalFailed as error:  # no reason to keep tills from selling that use no key
             log.warning("%s: nothing is signed under a key", error, extra=event(Event.DISK_TROUBLE))
 
-    def find(self, key: str) -> Record | None:
+    def find(self, key: str) -> JournalRecord | None:
         """What is known of `key`."""
         return self._records.get(key)
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[JournalRecord]:
         """All, oldest first."""
         return list(self._records.values())
 
-    def uncertain(self) -> list[Record]:
+    def uncertain(self) -> list[JournalRecord]:
         """Those whose end nobody knows yet."""
         return [record for record in self._records.values() if record.done is None and not record.sure]
 
@@ -94,33 +94,33 @@ class Journal:
         starts = ("start", "sign")
         return any((r.serial, r.number) == (serial, number) and r.action in starts for r in self._records.values())
 
-    async def begin(self, record: Record) -> None:
+    async def begin(self, record: JournalRecord) -> None:
         """Write ahead; on the disk when this returns. `JournalFailed` if it cannot be: then nothing may be signed."""
         await self._append(record, durable=True)
         self._records[record.key] = record
 
-    async def note(self, record: Record) -> None:
+    async def note(self, record: JournalRecord) -> None:
         """Remember a step on the way, or that the end is sure; need not be on the disk."""
         self._records[record.key] = record
         await self._append_if_possible(record, durable=False)
 
-    async def end(self, record: Record) -> None:
+    async def end(self, record: JournalRecord) -> None:
         """Remember the signature. It exists already, so a full disk is logged and the client gets it nevertheless."""
         self._records[record.key] = record
         await self._append_if_possible(record, durable=True)
 
-    async def void(self, record: Record) -> None:
+    async def void(self, record: JournalRecord) -> None:
         """Nothing was signed under this key: it may be used anew, and what others sign now is not taken for its."""
         self._records.pop(record.key, None)
         await self._append_if_possible(replace(record, fingerprint=""), durable=True)
 
-    async def _append_if_possible(self, record: Record, *, durable: bool) -> None:
+    async def _append_if_possible(self, record: JournalRecord, *, durable: bool) -> None:
         try:
             await self._append(record, durable=durable)
         except JournalFailed as error:
             log.warning("%s; after a restart the TSE will be asked instead", error, extra=event(Event.DISK_TROUBLE))
 
-    async def _append(self, record: Record, *, durable: bool) -> None:
+    async def _append(self, record: JournalRecord, *, durable: bool) -> None:
         if self._unreadable:
             raise JournalFailed(self._unreadable)
         async with self._writing:
@@ -133,7 +133,7 @@ class Journal:
                 raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
             self._lines += 1
 
-    def _write(self, record: Record, anew: list[Record] | None, *, durable: bool) -> None:
+    def _write(self, record: JournalRecord, anew: list[JournalRecord] | None, *, durable: bool) -> None:
         if anew is not None:
             self._rewrite(anew)
         self._log.append(_plain(record), durable=durable)
@@ -157,7 +157,7 @@ class Journal:
         if record.fingerprint:
             self._records[record.key] = record
 
-    def _rewrite(self, records: list[Record]) -> None:
+    def _rewrite(self, records: list[JournalRecord]) -> None:
         try:
             self._log.rewrite(map(_plain, records))
         except OSError as error:
@@ -172,15 +172,15 @@ class Journal:
             del self._records[key]
 
 
-def _plain(record: Record) -> dict[str, Any]:
+def _plain(record: JournalRecord) -> dict[str, Any]:
     plain = asdict(record)
     if record.done is not None:
         plain["done"]["signature"] = base64.b64encode(record.done.signature).decode()
     return plain
 
 
-def _record(plain: dict[str, Any]) -> Record:
+def _record(plain: dict[str, Any]) -> JournalRecord:
     done = plain["done"]
     if done is not None:
         done = Signed(**done | {"signature": base64.b64decode(done["signature"], validate=True)})
-    return Record(**plain | {"done": done})
+    return JournalRecord(**plain | {"done": done})

@@ -24,7 +24,7 @@ from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, LockR
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
 from gateway.fleet.registry import Registry
-from gateway.operations.store import Courteous
+from gateway.operations.store import PatientReader
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart
 from gateway.tse.info import TseInfo
@@ -97,7 +97,7 @@ class LanTse:
     async def read_info(self, serial: str, session: int, connection: Connection) -> bytes:
         """The 512 bytes of the info sector."""
         device = self._registry.find(serial)
-        with device.lock.entered(session, connection, reading=True) as lease:
+        with device.lock.use(session, connection, reading=True) as lease:
             sector = await device.read_info()
             lease.length = None if lease.acted else TseInfo.decode(sector).used_blocks or None  # 0: not told
             return sector
@@ -106,8 +106,8 @@ class LanTse:
         """`count` blocks of the store from `block`."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
-        with device.lock.entered(session, connection, reading=True) as lease:
-            source = Courteous(device, lease) if lease.stepped_aside else device
+        with device.lock.use(session, connection, reading=True) as lease:
+            source = PatientReader(device, lease) if lease.stepped_aside else device
             data = await source.read_store(block, count)
             lease.reads += 1
             return lease.as_it_was(block, data)
@@ -155,7 +155,7 @@ class LanTse:
             ended.connection = connection
             return await asyncio.shield(ended.answer)
         await device.lock.regain(session, connection, self._lock_wait)
-        with device.lock.entered(session, connection) as lease:
+        with device.lock.use(session, connection) as lease:
             lease.acts()
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:

@@ -1,5 +1,6 @@
-"""What does not change about a TSE and forms ask for: certificates, certification, check digits."""
+"""What does not change about a TSE and forms ask for: certificates, certification, check digits, tse.csv."""
 
+import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
+from gateway.operations.receipt import ALGORITHM, TIME_FORMAT
 from gateway.operations.store import open_store
 from gateway.tse.certificates import by_serial, load
 
 _CERTIFICATION = re.compile(r"BSI-K-TR-\d{4}-\d{4}", re.ASCII)
 _CERTIFICATE_ENTRY = 1  # of the store, behind info.csv
+_PART = 1000  # characters of a certificate in one column of tse.csv
+_PARTS = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
 class NoCertificate(GatewayError):
@@ -71,8 +75,57 @@ def validity(chain: Chain) -> tuple[datetime, datetime, str]:
     return leaf.not_valid_before_utc, leaf.not_valid_after_utc, f"{leaf.serial_number:X}"
 
 
+@dataclass(frozen=True, slots=True)
+class TillColumns:
+    """What the till adds; empty where it is left out."""
+
+    cash_register: str = ""
+    made: str = ""
+    closing: int | None = None
+    number: int | None = None
+
+
+def tse_columns(device: Device, chain: Chain) -> dict[str, str]:
+    """The columns that the TSE decides.
+
+    Raises:
+        NoCertificate: it is longer than the standard has room for.
+    """
+    text = base64.b64encode(chain.leaf.public_bytes(Encoding.DER)).decode()
+    if len(text) > _PART * len(_PARTS):
+        raise NoCertificate(f"the certificate has {len(text)} characters; tse.csv has room for {_PART * len(_PARTS)}")
+    parts = {f"TSE_ZERTIFIKAT_{name}": text[i * _PART : (i + 1) * _PART] for i, name in enumerate(_PARTS)}
+    return {
+        "TSE_SERIAL": device.serial,
+        "TSE_SIG_ALGO": ALGORITHM,
+        "TSE_ZEITFORMAT": TIME_FORMAT,
+        "TSE_PD_ENCODING": "UTF-8",
+        "TSE_PUBLIC_KEY": base64.b64encode(device.info.public_key).decode(),
+        **parts,
+    }
+
+
+def tse_csv(columns: dict[str, str], till: TillColumns) -> str:
+    """Header and row: semicolons, text in quotes, numbers bare, CRLF."""
+    row: dict[str, str | int | None] = {
+        "Z_KASSE_ID": till.cash_register,
+        "Z_ERSTELLUNG": till.made,
+        "Z_NR": till.closing,
+        "TSE_ID": till.number,
+        **columns,
+    }
+    return f"{';'.join(row)}\r\n{';'.join(map(_field, row.values()))}\r\n"
+
+
 def _chain(found: list[x509.Certificate], serial: bytes) -> Chain:
     leaf = by_serial(found).get(serial)
     if leaf is None:
         raise NoCertificate("the store holds no certificate for the key of this TSE")
     return Chain(leaf, tuple(item for item in found if item is not leaf))
+
+
+def _field(value: str | int | None) -> str:
+    if isinstance(value, str):
+        doubled = value.replace('"', '""')
+        return f'"{doubled}"'
+    return "" if value is None else str(value)  # the csv module would put an empty number into quotes

@@ -23,7 +23,7 @@ class TseInUse(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class OutageQuery:
     """From `since` until before `until`, Unix seconds; `None` has no limit. `serial` is empty for all TSEs."""
 
     serial: str = ""
@@ -39,16 +39,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class OutageReport:
     """The outages of a site in a span, oldest first, as of `made` (Unix seconds)."""
 
     site: str
     made: float
-    span: Span
+    span: OutageQuery
     outages: tuple[Outage, ...]
 
 
-class Outages:
+class OutageReports:
     """Reads the log; `now` in Unix seconds."""
 
     def __init__(self, log: OutageLog, registry: Registry, site: str, *, now: Callable[[], float] = time.time) -> None:
@@ -57,10 +57,10 @@ class Outages:
         self._site = site
         self._now = now
 
-    async def report(self, span: Span) -> Report:
+    async def report(self, span: OutageQuery) -> OutageReport:
         """`OutagesUnreadable` if the log is."""
         found = await asyncio.to_thread(self._log.all)
-        return Report(self._site, self._now(), span, tuple(filter(span.holds, found)))
+        return OutageReport(self._site, self._now(), span, tuple(filter(span.holds, found)))
 
     async def retire(self, serial: str) -> None:
         """The TSE is gone for good: it is missed no longer, and what of it was written down stays.

@@ -34,26 +34,26 @@ _RATES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProcessDataFinding:
     """What is unusual, for programs and for people."""
 
     code: str
     message: str
 
 
-def findings_at_start(process_type: bytes, process_data: bytes) -> list[Finding]:
+def findings_at_start(process_type: bytes, process_data: bytes) -> list[ProcessDataFinding]:
     """DSFinV-K starts a transaction with neither type nor data."""
     if process_type or process_data:
-        return [Finding("start_not_empty", "a transaction is started with empty process type and data")]
+        return [ProcessDataFinding("start_not_empty", "a transaction is started with empty process type and data")]
     return []
 
 
-def findings(process_type: bytes, process_data: bytes) -> list[Finding]:
+def findings(process_type: bytes, process_data: bytes) -> list[ProcessDataFinding]:
     """What does not fit the form; empty when all is well."""
     try:
         kind, text = process_type.decode(), process_data.decode()
     except UnicodeDecodeError:
-        return [Finding("not_utf8", "process type and data should be UTF-8 text")]
+        return [ProcessDataFinding("not_utf8", "process type and data should be UTF-8 text")]
     match kind:
         case "Kassenbeleg-V1":
             return _receipt(text)
@@ -62,31 +62,37 @@ def findings(process_type: bytes, process_data: bytes) -> list[Finding]:
         case "SonstigerVorgang":
             return []
         case _:
-            return [Finding("process_type_unknown", f"process type is none of {RECEIPT}, {ORDERS}, {OTHER}")]
+            return [ProcessDataFinding("process_type_unknown", f"process type is none of {RECEIPT}, {ORDERS}, {OTHER}")]
 
 
-def _receipt(text: str) -> list[Finding]:
+def _receipt(text: str) -> list[ProcessDataFinding]:
     parts = text.split("^")
     if len(parts) != 3:
-        return [Finding("receipt_form", "a receipt has three parts separated by ^: kind, totals, payments")]
+        return [ProcessDataFinding("receipt_form", "a receipt has three parts separated by ^: kind, totals, payments")]
     kind, totals, payments = parts
-    found: list[Finding] = []
+    found: list[ProcessDataFinding] = []
     if kind not in _KINDS:
-        found.append(Finding("receipt_kind", f"kind of receipt is none of {', '.join(sorted(_KINDS))}"))
+        found.append(ProcessDataFinding("receipt_kind", f"kind of receipt is none of {', '.join(sorted(_KINDS))}"))
     amounts = totals.split("_")
     if len(amounts) != _RATES or not all(_AMOUNT.fullmatch(amount) for amount in amounts):
-        return [*found, Finding("receipt_totals", "totals are five amounts with two decimals, separated by _")]
+        return [
+            *found,
+            ProcessDataFinding("receipt_totals", "totals are five amounts with two decimals, separated by _"),
+        ]
     paid = [_PAYMENT.fullmatch(payment) for payment in payments.split("_")] if payments else []
     if None in paid:
-        return [*found, Finding("receipt_payments", "a payment is amount:Bar or amount:Unbar, perhaps :currency")]
+        return [
+            *found,
+            ProcessDataFinding("receipt_payments", "a payment is amount:Bar or amount:Unbar, perhaps :currency"),
+        ]
     known = [payment for payment in paid if payment is not None]
     in_euro = all(payment[3] in (None, "EUR") for payment in known)
     if known and in_euro and sum(Decimal(payment[1]) for payment in known) != sum(map(Decimal, amounts)):
-        found.append(Finding("receipt_sum", "the payments do not add up to the totals"))
+        found.append(ProcessDataFinding("receipt_sum", "the payments do not add up to the totals"))
     return found
 
 
-def _orders(text: str) -> list[Finding]:
+def _orders(text: str) -> list[ProcessDataFinding]:
     if all(_LINE.fullmatch(line) for line in text.removesuffix("\r").split("\r")):
         return []
-    return [Finding("order_form", 'a line is quantity;"text";price, and lines are separated by CR')]
+    return [ProcessDataFinding("order_form", 'a line is quantity;"text";price, and lines are separated by CR')]

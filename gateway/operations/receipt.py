@@ -1,14 +1,17 @@
-"""What a receipt must show of a signed step, and its QR text (DSFinV-K annex I, "V0")."""
+"""What a till asks to be signed, what a receipt must show of it, and its QR text (DSFinV-K annex I, "V0")."""
 
 import base64
+import hashlib
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from http import HTTPStatus
 
 import segno
 
 from gateway.errors import GatewayError
+from gateway.tse.commands import Event
 
 ALGORITHM, TIME_FORMAT = "ecdsa-plain-SHA384", "unixTime"  # what all Swissbit TSEs use
 
@@ -18,6 +21,41 @@ class NoQrCode(GatewayError):
 
     code = "no_qr_code"
     status = HTTPStatus.CONFLICT
+
+
+class Action(StrEnum):
+    """What is to be signed; `sign` is a start and its finish in one."""
+
+    START = "start"
+    UPDATE = "update"
+    FINISH = "finish"
+    SIGN = "sign"
+
+    @property
+    def event(self) -> Event:
+        """The last step that the TSE signs for it."""
+        return {Action.START: Event.START, Action.UPDATE: Event.UPDATE}.get(self, Event.FINISH)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningRequest:
+    """What a till wants signed; `number` is 0 where the TSE assigns it. `serial` has 64 upper-case hex digits."""
+
+    action: Action
+    serial: str
+    client_id: bytes
+    number: int = 0
+    process_type: bytes = b""
+    process_data: bytes = b""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex over all fields: equal for equal requests only, and tells nothing about the data."""
+        digest = hashlib.sha256()
+        texts = (self.action.encode(), self.serial.encode(), self.client_id, str(self.number).encode())
+        for part in (*texts, self.process_type, self.process_data):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

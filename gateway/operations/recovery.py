@@ -10,11 +10,10 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError, ProtocolError
-from gateway.operations.exclusive import Visit
-from gateway.operations.journal import Journal, Record
-from gateway.operations.receipt import Signed
-from gateway.operations.store import Entry, Store, parsed
-from gateway.operations.wanted import Action, Wanted
+from gateway.operations.exclusive import Exclusive
+from gateway.operations.journal import Journal, JournalRecord
+from gateway.operations.receipt import Action, Signed, SigningRequest
+from gateway.operations.store import Store, StoreEntry, parsed
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result, explain
 
@@ -35,7 +34,7 @@ class EndedOtherwise(GatewayError):
     status = HTTPStatus.CONFLICT
 
 
-async def resolve(journal: Journal, record: Record, visit: Visit) -> Record | None:
+async def resolve(journal: Journal, record: JournalRecord, tse: Exclusive) -> JournalRecord | None:
     """Bring an uncertain record up to date with what the TSE has signed; `None` if that was nothing.
 
     Raises:
@@ -43,12 +42,12 @@ async def resolve(journal: Journal, record: Record, visit: Visit) -> Record | No
         OutcomeUnknown: the store was emptied in between.
         EndedOtherwise: the transaction has ended, but not with these data.
     """
-    info = await visit.info()
+    info = await tse.info()
     if not info.used_blocks:
         raise CommandRejected(Result.NEEDS_SELF_TEST, explain(Result.NEEDS_SELF_TEST))
     if record.position > info.used_blocks:
         raise OutcomeUnknown("stored data were deleted since the first try: look into the export made before")
-    found = await _look(journal, record, Store(visit.device, info.used_blocks))
+    found = await _look(journal, record, Store(tse.device, info.used_blocks))
     if found is None:
         await journal.void(record)
     elif found.done is not None:
@@ -58,7 +57,7 @@ async def resolve(journal: Journal, record: Record, visit: Visit) -> Record | No
     return found
 
 
-async def _look(journal: Journal, record: Record, store: Store) -> Record | None:
+async def _look(journal: Journal, record: JournalRecord, store: Store) -> JournalRecord | None:
     action, number, start_time = Action(record.action), record.number, record.start_time
     if not number:
         started = await _started(store, record)
@@ -73,7 +72,7 @@ async def _look(journal: Journal, record: Record, store: Store) -> Record | None
     return replace(record, number=number, start_time=start_time, sure=True) if action is Action.SIGN else None
 
 
-async def _started(store: Store, record: Record) -> Signed | None:
+async def _started(store: Store, record: JournalRecord) -> Signed | None:
     """The start at the block where one that was signed must be."""
     if record.position == store.used:
         return None
@@ -88,7 +87,7 @@ async def _started(store: Store, record: Record) -> Signed | None:
     return _signed(message) if near else None
 
 
-async def _ended(store: Store, record: Record, number: int, action: Action) -> Signed | None:
+async def _ended(store: Store, record: JournalRecord, number: int, action: Action) -> Signed | None:
     """The update or finish of transaction `number` since then, with the data that were wanted."""
     step = "update" if action is Action.UPDATE else "finish"
     async for entry in store.entries(record.position):
@@ -103,13 +102,13 @@ async def _ended(store: Store, record: Record, number: int, action: Action) -> S
     return None
 
 
-def _fits(message: LogMessage, record: Record, action: Action) -> bool:
+def _fits(message: LogMessage, record: JournalRecord, action: Action) -> bool:
     number = 0 if action is Action.SIGN else record.number
     texts = message.client_id.encode(), number, message.process_type.encode()
-    return Wanted(action, record.serial, *texts, message.process_data).fingerprint == record.fingerprint
+    return SigningRequest(action, record.serial, *texts, message.process_data).fingerprint == record.fingerprint
 
 
-async def _message(store: Store, entry: Entry) -> LogMessage | None:
+async def _message(store: Store, entry: StoreEntry) -> LogMessage | None:
     try:
         return LogMessage.decode(await store.content(entry))
     except ProtocolError:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError
-from gateway.operations.exclusive import Visit
+from gateway.operations.exclusive import Exclusive
 from gateway.tse.commands import (
     ChangePin,
     ChangePuk,
@@ -46,25 +46,25 @@ class Setup:
     risk_lockout: bool = False
 
 
-async def check_fresh(visit: Visit) -> TseInfo:
+async def check_fresh(tse: Exclusive) -> TseInfo:
     """What it says of itself; `NotFresh` if it is in service, or was."""
-    info = await visit.info()
+    info = await tse.info()
     if info.lifecycle != Lifecycle.UNINITIALIZED:
         raise NotFresh("this TSE was put into service already")
     return info
 
 
-async def put_into_service(visit: Visit, info: TseInfo, given: Setup, now: Callable[[], int]) -> None:
+async def put_into_service(tse: Exclusive, info: TseInfo, given: Setup, now: Callable[[], int]) -> None:
     """May be repeated with the same secrets if it broke off."""
     with suppress(CommandRejected):  # a fresh TSE fails it, and yet wants to have been tested once
-        await visit.self_test(given.client_ids[0])
+        await tse.self_test(given.client_ids[0])
     for command in _commands(info, given):
-        await visit.show(command, risk=given.risk_lockout)
-    await visit.self_test(given.client_ids[0])
+        await tse.send_pin(command, risk=given.risk_lockout)
+    await tse.self_test(given.client_ids[0])
     for command in (EnableCtss(), ExportIfCspFails(enabled=True), Initialize(), SetTime(now())):
-        await visit.send(command)
+        await tse.send(command)
     for user in (User.TIME_ADMIN, User.ADMIN):
-        await visit.send(Logout(user))
+        await tse.send(Logout(user))
 
 
 def _commands(info: TseInfo, given: Setup) -> list[Command]:

@@ -34,7 +34,7 @@ class StoreClosed(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoreEntry:
     """One file in the store; `block` is that of its first header, `data_block` that of its content."""
 
     name: str
@@ -59,13 +59,13 @@ class LogName:
     client_id: str
 
 
-class Readable(Protocol):
+class BlockReader(Protocol):
     """What blocks are read from: a `Device`, or somebody who asks one at a slower pace."""
 
     async def read_store(self, block: int, count: int) -> bytes: ...
 
 
-class Courteous:
+class PatientReader:
     """A TSE whose store is read when the sale under way is done, so that a sale waits for one chunk at most.
 
     `mine` is the lease of the reader, if it has one.
@@ -77,20 +77,20 @@ class Courteous:
 
     async def read_store(self, block: int, count: int) -> bytes:
         """`count` blocks of the store."""
-        await self._device.lock.let_finish(self._mine)
+        await self._device.lock.wait_for_sale(self._mine)
         return await self._device.read_store(block, count)
 
 
 class Store:
     """Blocks of a TSE's store up to `used`, the first block behind its last entry."""
 
-    def __init__(self, device: Readable, used: int) -> None:
+    def __init__(self, device: BlockReader, used: int) -> None:
         self._device = device
         self.used = used
         self._first = 0
         self._chunk = b""
 
-    async def entries(self, start: int = 0) -> AsyncIterator[Entry]:
+    async def entries(self, start: int = 0) -> AsyncIterator[StoreEntry]:
         """Every entry from the one whose header is block `start`.
 
         Raises:
@@ -102,7 +102,7 @@ class Store:
             yield entry
             block = entry.end
 
-    async def content(self, entry: Entry) -> bytes:
+    async def content(self, entry: StoreEntry) -> bytes:
         """The file itself."""
         pieces = [piece async for piece in self.blocks(entry.data_block, entry.end - entry.data_block)]
         return b"".join(pieces)[: entry.size]
@@ -139,18 +139,18 @@ class Store:
                     tail = tail[:at]
             end = first
 
-    async def _entry(self, block: int) -> Entry:
+    async def _entry(self, block: int) -> StoreEntry:
         header = await self._header(block)
         start, name = block, header.name
         while header.type in _PAX_TYPES:
-            pax = Entry("", block, block + 1, header.size)
+            pax = StoreEntry("", block, block + 1, header.size)
             found = _PAX_PATH.search(await self.content(pax))
             name = found[1].decode("utf-8", "backslashreplace") if found else name
             block = pax.end
             header = await self._header(block)
             if found is None:
                 name = header.name
-        return Entry(name.removeprefix("./"), start, block + 1, header.size)
+        return StoreEntry(name.removeprefix("./"), start, block + 1, header.size)
 
     async def _header(self, block: int) -> tarfile.TarInfo:
         await self._load(block)

@@ -1,6 +1,6 @@
-"""Start, update, finish, sign in one: what is wanted is signed once, however often it is asked for.
+"""Start, update, finish, sign in one: what is requested is signed once, however often it is asked for.
 
-Without a key a wish is carried out as it comes. Under an Idempotency-Key the journal is
+Without a key a request is carried out as it comes. Under an Idempotency-Key the journal is
 written ahead, and whoever asks again gets the signature that exists, from memory, from the
 running work, or from the TSE. Nothing waits here for a TSE that is away.
 """
@@ -15,11 +15,10 @@ from typing import Any
 
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError
 from gateway.fleet.registry import Registry
-from gateway.operations.exclusive import Visit, visiting
-from gateway.operations.journal import Journal, Record
-from gateway.operations.receipt import Signed
+from gateway.operations.exclusive import Exclusive, exclusive
+from gateway.operations.journal import Journal, JournalRecord
+from gateway.operations.receipt import Action, Signed, SigningRequest
 from gateway.operations.recovery import resolve
-from gateway.operations.wanted import Action, Wanted
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, TransactionReply
 
@@ -30,14 +29,14 @@ _LOOK_AGAIN = 0.1  # seconds between looks whether a TSE with unknown ends is re
 
 
 class KeyReused(GatewayError):
-    """This Idempotency-Key belongs to another wish."""
+    """This Idempotency-Key belongs to another request."""
 
     code = "key_reused"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SigningResult:
     """The signature, when the transaction was started (Unix seconds, if known), and whether it existed already."""
 
     signed: Signed
@@ -48,7 +47,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class _Running:
     fingerprint: str
-    task: "asyncio.Task[Outcome]"
+    task: "asyncio.Task[SigningResult]"
 
 
 class Transactions:
@@ -72,28 +71,28 @@ class Transactions:
             if record.number and record.start_time is not None:
                 self._starts[record.serial, record.number] = record.start_time
 
-    async def sign(self, wanted: Wanted, key: str | None = None) -> Outcome:
-        """Have `wanted` signed; under a key once and for all.
+    async def sign(self, request: SigningRequest, key: str | None = None) -> SigningResult:
+        """Have `request` signed; under a key exactly once.
 
         Raises:
-            KeyReused: the key belongs to another wish.
+            KeyReused: the key belongs to another request.
             CommandRejected: the TSE refused; the same key may be used again.
             DeviceError: the TSE is away, or failed on the way: ask again with the same key.
         """
         if key is None:
-            return await asyncio.shield(self._task(self._plainly(wanted)))
+            return await asyncio.shield(self._task(self._plainly(request)))
         running = self._running.get(key)
         if running is not None:
-            _check_same(running.fingerprint, wanted)
+            _check_same(running.fingerprint, request)
             return replace(await asyncio.shield(running.task), replayed=True)
         record = self._journal.find(key)
         if record is not None:
-            _check_same(record.fingerprint, wanted)
+            _check_same(record.fingerprint, request)
             if record.done is not None:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
-                return Outcome(record.done, record.start_time, replayed=True)
-        task = self._task(self._once(wanted, key))
-        self._running[key] = _Running(wanted.fingerprint, task)
+                return SigningResult(record.done, record.start_time, replayed=True)
+        task = self._task(self._once(request, key))
+        self._running[key] = _Running(request.fingerprint, task)
         task.add_done_callback(lambda _: self._running.pop(key))
         return await asyncio.shield(task)
 
@@ -101,7 +100,7 @@ class Transactions:
         """When a transaction was started, if that was not long ago and through here."""
         return self._starts.get((serial, number))
 
-    async def look_after_unclear_ends(self) -> None:
+    async def settle_unclear(self) -> None:
         """Ask each TSE, as soon as it can tell, how the signatures ended whose answers were lost. Never returns."""
         while True:
             await self._unclear.wait()
@@ -118,59 +117,61 @@ class Transactions:
 
     # ---- below: how ---------------------------------------------------------
 
-    async def _plainly(self, wanted: Wanted) -> Outcome:
-        async with visiting(self._registry.find(wanted.serial), self._lock_wait) as visit:
-            if wanted.action is not Action.SIGN:
-                return self._outcome(wanted, await _step(visit, wanted))
-            started = await _step(visit, _start_of(wanted))
-            self._remember_start(wanted.serial, started)
-            return self._outcome(wanted, await _step(visit, _finish_of(wanted, started.number)))
+    async def _plainly(self, request: SigningRequest) -> SigningResult:
+        async with exclusive(self._registry.find(request.serial), self._lock_wait) as tse:
+            if request.action is not Action.SIGN:
+                return self._outcome(request, await _step(tse, request))
+            started = await _step(tse, _start_of(request))
+            self._remember_start(request.serial, started)
+            return self._outcome(request, await _step(tse, _finish_of(request, started.number)))
 
-    async def _once(self, wanted: Wanted, key: str) -> Outcome:
-        async with visiting(self._registry.find(wanted.serial), self._lock_wait) as visit:
+    async def _once(self, request: SigningRequest, key: str) -> SigningResult:
+        async with exclusive(self._registry.find(request.serial), self._lock_wait) as tse:
             record = self._journal.find(key)
             if record is not None and record.done is None and not record.sure:
-                record = await resolve(self._journal, record, visit)
+                record = await resolve(self._journal, record, tse)
             if record is not None and record.done is not None:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
-                return Outcome(record.done, record.start_time, replayed=True)
-            record = await self._begin(wanted, key, record, visit)
+                return SigningResult(record.done, record.start_time, replayed=True)
+            record = await self._begin(request, key, record, tse)
             try:
-                return await self._carry_out(wanted, record, visit)
+                return await self._carry_out(request, record, tse)
             except BaseException:
                 self._unclear.set()
                 raise
 
-    async def _begin(self, wanted: Wanted, key: str, known: Record | None, visit: Visit) -> Record:
+    async def _begin(
+        self, request: SigningRequest, key: str, known: JournalRecord | None, tse: Exclusive
+    ) -> JournalRecord:
         """Write ahead what is going to be signed, and from where on a trace of it would stand in the store."""
         if known is not None:
             record = replace(known, sure=False)
         else:
-            info = await visit.info()
-            texts = wanted.fingerprint, wanted.action, wanted.serial, wanted.client_id.decode()
-            start_time = self.start_time(wanted.serial, wanted.number)
+            info = await tse.info()
+            texts = request.fingerprint, request.action, request.serial, request.client_id.decode()
+            start_time = self.start_time(request.serial, request.number)
             place = info.used_blocks, info.created_signatures
-            record = Record(key, *texts, *place, self._now(), wanted.number, start_time)
+            record = JournalRecord(key, *texts, *place, self._now(), request.number, start_time)
         await self._journal.begin(record)
         return record
 
-    async def _carry_out(self, wanted: Wanted, record: Record, visit: Visit) -> Outcome:
-        if wanted.action is Action.SIGN and not record.number:
-            started = await self._step_or_void(_start_of(wanted), record, visit)
-            self._remember_start(wanted.serial, started)
+    async def _carry_out(self, request: SigningRequest, record: JournalRecord, tse: Exclusive) -> SigningResult:
+        if request.action is Action.SIGN and not record.number:
+            started = await self._step_or_void(_start_of(request), record, tse)
+            self._remember_start(request.serial, started)
             record = replace(record, number=started.number, start_time=started.log_time)
             await self._journal.note(record)
-        step = _finish_of(wanted, record.number) if wanted.action is Action.SIGN else wanted
-        outcome = self._outcome(wanted, await self._step_or_void(step, record, visit))
+        step = _finish_of(request, record.number) if request.action is Action.SIGN else request
+        outcome = self._outcome(request, await self._step_or_void(step, record, tse))
         if record.start_time is not None:
             outcome = replace(outcome, start_time=record.start_time)
         ended = replace(record, number=outcome.signed.number, start_time=outcome.start_time, done=outcome.signed)
         await self._journal.end(replace(ended, sure=True))
         return outcome
 
-    async def _step_or_void(self, step: Wanted, record: Record, visit: Visit) -> Signed:
+    async def _step_or_void(self, step: SigningRequest, record: JournalRecord, tse: Exclusive) -> Signed:
         try:
-            return await _step(visit, step)
+            return await _step(tse, step)
         except CommandRejected:  # for sure nothing was signed in this step
             if Action(record.action) is Action.SIGN and record.number:
                 await self._journal.note(replace(record, sure=True))
@@ -178,63 +179,63 @@ class Transactions:
                 await self._journal.void(record)
             raise
 
-    def _outcome(self, wanted: Wanted, signed: Signed) -> Outcome:
-        if wanted.action is Action.START:
-            self._remember_start(wanted.serial, signed)
-        return Outcome(signed, self.start_time(wanted.serial, signed.number))
+    def _outcome(self, request: SigningRequest, signed: Signed) -> SigningResult:
+        if request.action is Action.START:
+            self._remember_start(request.serial, signed)
+        return SigningResult(signed, self.start_time(request.serial, signed.number))
 
     def _remember_start(self, serial: str, started: Signed) -> None:
         self._starts[serial, started.number] = started.log_time
         while len(self._starts) > _STARTS_KEPT:
             self._starts.popitem(last=False)
 
-    async def _clear(self, record: Record) -> None:
+    async def _clear(self, record: JournalRecord) -> None:
         if record.key in self._running:
             return
         try:
             device = self._registry.find(record.serial)
             if device.failed.is_set() or not device.info.ctss_active:
                 return
-            async with visiting(device, self._lock_wait) as visit:
+            async with exclusive(device, self._lock_wait) as tse:
                 known = self._journal.find(record.key)
                 if known is not None and known.done is None and not known.sure:
-                    await resolve(self._journal, known, visit)
+                    await resolve(self._journal, known, tse)
         except (DeviceError, LockRefused, CommandRejected, ProtocolError):
             return  # it is asked again later
         except GatewayError as error:
             log.warning("the end of a signature on TSE %s stays unknown: %s", record.serial, error)
             self._hopeless.add(record.key)
 
-    def _task(self, work: Coroutine[Any, Any, Outcome]) -> "asyncio.Task[Outcome]":
+    def _task(self, work: Coroutine[Any, Any, SigningResult]) -> "asyncio.Task[SigningResult]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def _ended(self, task: "asyncio.Task[Outcome]") -> None:
+    def _ended(self, task: "asyncio.Task[SigningResult]") -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # a client that hung up does not fetch it; that is no news
 
 
-async def _step(visit: Visit, step: Wanted) -> Signed:
+async def _step(tse: Exclusive, step: SigningRequest) -> Signed:
     """One signed step. Whatever breaks it before its end is undone when the lock is given back."""
     data = step.process_data
     command = OpenImport(step.action.event, step.client_id, step.number, len(data), step.process_type)
-    opened = ImportOpened.decode(await visit.send(command))
-    await visit.write(opened.block, data)
-    reply = TransactionReply.decode(await visit.send(CloseImport()))
+    opened = ImportOpened.decode(await tse.send(command))
+    await tse.write(opened.block, data)
+    reply = TransactionReply.decode(await tse.send(CloseImport()))
     return Signed(reply.transaction_number, reply.signature_counter, reply.log_time, reply.signature)
 
 
-def _start_of(wanted: Wanted) -> Wanted:
-    return Wanted(Action.START, wanted.serial, wanted.client_id)
+def _start_of(request: SigningRequest) -> SigningRequest:
+    return SigningRequest(Action.START, request.serial, request.client_id)
 
 
-def _finish_of(wanted: Wanted, number: int) -> Wanted:
-    return replace(wanted, action=Action.FINISH, number=number)
+def _finish_of(request: SigningRequest, number: int) -> SigningRequest:
+    return replace(request, action=Action.FINISH, number=number)
 
 
-def _check_same(fingerprint: str, wanted: Wanted) -> None:
-    if fingerprint != wanted.fingerprint:
+def _check_same(fingerprint: str, request: SigningRequest) -> None:
+    if fingerprint != request.fingerprint:
         raise KeyReused("this Idempotency-Key was used for another request: take a new one for each receipt")

@@ -14,7 +14,7 @@ class NeverLent:
 
     lease = None
 
-    async def let_finish(self, mine: None) -> None:
+    async def wait_for_sale(self, mine: None) -> None:
         """At once."""
 
 

@@ -11,7 +11,7 @@ from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
 from gateway.clock.trusted import Clock
-from gateway.fleet.pins.retry_guard import Secret
+from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.operations.administration import Administration
 from gateway.operations.confirmations import Irreversible
 from tests.archive.conftest import Shop
@@ -28,7 +28,7 @@ def delete(shop: Shop) -> Delete:
 
     async def confirmed() -> object:
         token = administration.confirmations.ask(shop.serial, Irreversible.DELETE_STORED_DATA).token
-        return await deletion.delete(shop.serial, Secret(ADMIN_PIN), token)
+        return await deletion.delete(shop.serial, PinOrPuk(ADMIN_PIN), token)
 
     return confirmed
 

@@ -22,7 +22,7 @@ from gateway.archive.manifest import Manifest, Verdict
 from gateway.archive.run import Stopped
 from gateway.errors import ConfigurationError, DeviceError
 from gateway.operations import masterdata
-from gateway.operations.store import Courteous
+from gateway.operations.store import PatientReader
 from gateway.tse.commands import SelfTest
 from tests.archive.conftest import Shop
 from tests.archive.test_kill import names_in
@@ -247,15 +247,15 @@ class Gate:
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    made, read = Gate(asyncio.Event(), asyncio.Event()), Courteous.read_store
+    made, read = Gate(asyncio.Event(), asyncio.Event()), PatientReader.read_store
 
-    async def gated(reader: Courteous, block: int, count: int) -> bytes:
+    async def gated(reader: PatientReader, block: int, count: int) -> bytes:
         if block:
             made.reached.set()
             await made.opened.wait()
         return await read(reader, block, count)
 
-    monkeypatch.setattr(Courteous, "read_store", gated)
+    monkeypatch.setattr(PatientReader, "read_store", gated)
     return made
 
 

@@ -140,7 +140,7 @@ async def test_a_silent_holder_loses_its_lock_and_its_import(
     device = Device(ready.serial, "x", driver, ready.info, metrics=metrics, lock_idle=90, clock=clock)
     till = Till()
     lease = await device.lock.acquire(till, 1)
-    with device.lock.entered(lease.session, till) as entered:
+    with device.lock.use(lease.session, till) as entered:
         await device.command(START, entered)
     assert TseInfo.decode(await device.read_info()).import_in_progress
     clock.now = 89.9
@@ -151,7 +151,7 @@ async def test_a_silent_holder_loses_its_lock_and_its_import(
     assert device.lock.lease is None
     await device.lock.acquire(Till(), 1)
     assert not TseInfo.decode(await device.read_info()).import_in_progress
-    with pytest.raises(InvalidSession), device.lock.entered(lease.session, till):
+    with pytest.raises(InvalidSession), device.lock.use(lease.session, till):
         pass
     await device.close()
 
@@ -159,7 +159,7 @@ async def test_a_silent_holder_loses_its_lock_and_its_import(
 async def test_an_unfinished_export_is_aborted_with_the_lock(ready: Device) -> None:
     till = Till()
     lease = await ready.lock.acquire(till, 1)
-    with ready.lock.entered(lease.session, till):
+    with ready.lock.use(lease.session, till):
         await ready.command(EXPORT_ALL, lease)
         await ready.command(NextExportPart().encode(), lease)
     ready.lock.release(lease.session)
@@ -186,7 +186,7 @@ async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, r
     assert ready.failed.is_set()
     with pytest.raises(DeviceGone, match="gone"):
         await waiting
-    with pytest.raises(DeviceGone), ready.lock.entered(lease.session, Till()):
+    with pytest.raises(DeviceGone), ready.lock.use(lease.session, Till()):
         pass
     with pytest.raises(DeviceGone):
         await ready.command(FlashHealth().encode())
@@ -226,7 +226,7 @@ async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, r
     await ready.renew(driver, TseInfo.decode(await driver.read_info()), "elsewhere")
     await ready.lock.acquire(Till(), 1)
     assert (ready.place, summary(ready)["state"]) == ("elsewhere", "ready")
-    with pytest.raises(InvalidSession), ready.lock.entered(lease.session, till):
+    with pytest.raises(InvalidSession), ready.lock.use(lease.session, till):
         pass
     await ready.read_info()
     assert not ready.info.import_in_progress  # the import of the lost session was aborted

@@ -73,7 +73,7 @@ async def hold(device: Device) -> None:
     lease = await device.lock.acquire(till := Till(), 5)
     try:
         while True:
-            with device.lock.entered(lease.session, till):
+            with device.lock.use(lease.session, till):
                 await device.read_info()
             await asyncio.sleep(0.5)
     finally:

@@ -11,7 +11,7 @@ from gateway.archive.service import Archivist
 from gateway.config.settings import Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
-from gateway.fleet.status.collector import Measures
+from gateway.fleet.status.collector import FleetCollector
 from gateway.server.monitoring import exposition
 from gateway.telemetry.metrics import Metrics
 
@@ -30,7 +30,7 @@ def families(directory: Path) -> list[Metric]:
     metrics = Metrics()
     exposition.register(metrics.registry, Settings(state_dir=directory))
     registry, outages = Registry(metrics), OutageLog(directory)
-    metrics.registry.register(Measures(registry, outages))
+    metrics.registry.register(FleetCollector(registry, outages))
     archivist = Archivist(registry, metrics, directory / "archive", Terms())
     metrics.registry.register(ArchiveMeasures(archivist, outages))
     return list(metrics.registry.collect())

@@ -7,10 +7,10 @@ import pytest
 
 from gateway.clock.trusted import Clock, Kernel
 from gateway.errors import CommandRejected, DeviceTimeout
-from gateway.fleet.pins.memory import Notes
-from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, Lockout, Secret
+from gateway.fleet.pins.memory import PinMemory
+from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
 from gateway.operations.administration import Administration, ClockNotTrusted, NewerGeneration
-from gateway.operations.wanted import Action, Wanted
+from gateway.operations.receipt import Action, SigningRequest
 from gateway.tse.commands import Login, User
 from gateway.tse.fields import Command
 from gateway.tse.results import Result
@@ -32,7 +32,7 @@ async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
 ) -> None:
     before = shop.registry.devices()[0].info.created_signatures
     with pytest.raises(CommandRejected, match="not registered"):
-        await administration.deregister_client(shop.serial, Secret(ADMIN_PIN), b"POS-9")
+        await administration.deregister_client(shop.serial, PinOrPuk(ADMIN_PIN), b"POS-9")
     device = shop.registry.devices()[0]
     assert device.lock.lease is None
     assert device.info.created_signatures == before + 2  # login and logout
@@ -40,9 +40,9 @@ async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
 
 async def test_a_wrong_pin_is_tried_once(shop: Shop, administration: Administration) -> None:
     with pytest.raises(CommandRejected, match="2 tries left"):
-        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(b"00000"))
+        await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(b"00000"))
     with pytest.raises(CommandRejected, match="1 tries left"):
-        await administration.change_pin(shop.serial, User.TIME_ADMIN, Secret(b"00001"), b"11111")
+        await administration.change_pin(shop.serial, User.TIME_ADMIN, PinOrPuk(b"00001"), b"11111")
 
 
 def tries(shop: Shop, whose: User) -> int:
@@ -53,24 +53,24 @@ def tries(shop: Shop, whose: User) -> int:
 async def test_the_last_try_is_kept_unless_somebody_takes_the_risk(shop: Shop, administration: Administration) -> None:
     for wrong in (b"00000", b"00001"):
         with pytest.raises(CommandRejected):
-            await administration.clients(shop.serial, Secret(wrong))
+            await administration.clients(shop.serial, PinOrPuk(wrong))
     with pytest.raises(LastTry, match="blocked until the PUK") as withheld:
-        await administration.clients(shop.serial, Secret(ADMIN_PIN))
+        await administration.clients(shop.serial, PinOrPuk(ADMIN_PIN))
     assert (withheld.value.tries_left, tries(shop, User.ADMIN)) == (1, 1)
-    assert await administration.clients(shop.serial, Secret(ADMIN_PIN, risk=True)) == CLIENTS
+    assert await administration.clients(shop.serial, PinOrPuk(ADMIN_PIN, risk=True)) == CLIENTS
     assert tries(shop, User.ADMIN) == 3
-    assert await administration.clients(shop.serial, Secret(ADMIN_PIN)) == CLIENTS
+    assert await administration.clients(shop.serial, PinOrPuk(ADMIN_PIN)) == CLIENTS
 
 
 async def test_the_last_try_of_the_puk_is_the_last_of_all(shop: Shop, administration: Administration) -> None:
     with pytest.raises(CommandRejected, match="2 tries left"):
-        await administration.change_puk(shop.serial, Secret(b"000000"), b"111111")
+        await administration.change_puk(shop.serial, PinOrPuk(b"000000"), b"111111")
     with pytest.raises(CommandRejected, match="1 tries left"):
-        await administration.unblock(shop.serial, User.ADMIN, Secret(b"000001"), b"11111")
+        await administration.unblock(shop.serial, User.ADMIN, PinOrPuk(b"000001"), b"11111")
     with pytest.raises(LastTry, match="nobody can ever administer"):
-        await administration.change_puk(shop.serial, Secret(PUK), b"111111")
+        await administration.change_puk(shop.serial, PinOrPuk(PUK), b"111111")
     assert tries(shop, User.NONE) == 1
-    await administration.change_puk(shop.serial, Secret(PUK, risk=True), b"111111")
+    await administration.change_puk(shop.serial, PinOrPuk(PUK, risk=True), b"111111")
     assert tries(shop, User.NONE) == 3
 
 
@@ -78,12 +78,12 @@ async def test_a_pin_that_was_wrong_is_not_sent_again_until_there_is_a_new_one(
     shop: Shop, administration: Administration
 ) -> None:
     with pytest.raises(CommandRejected):
-        await administration.clients(shop.serial, Secret(b"54321"))
+        await administration.clients(shop.serial, PinOrPuk(b"54321"))
     with pytest.raises(KnownWrong, match="refused this PIN of the Admin before"):
-        await administration.clients(shop.serial, Secret(b"54321"))
+        await administration.clients(shop.serial, PinOrPuk(b"54321"))
     assert tries(shop, User.ADMIN) == 2
-    await administration.change_pin(shop.serial, User.ADMIN, Secret(ADMIN_PIN), b"54321")
-    assert await administration.clients(shop.serial, Secret(b"54321")) == CLIENTS
+    await administration.change_pin(shop.serial, User.ADMIN, PinOrPuk(ADMIN_PIN), b"54321")
+    assert await administration.clients(shop.serial, PinOrPuk(b"54321")) == CLIENTS
 
 
 async def test_what_a_till_mistypes_is_known_too(shop: Shop, administration: Administration) -> None:
@@ -92,22 +92,22 @@ async def test_what_a_till_mistypes_is_known_too(shop: Shop, administration: Adm
         with pytest.raises(CommandRejected):
             await device.command(Login(User.TIME_ADMIN, wrong).encode())
     with pytest.raises(KnownWrong):
-        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(b"00000"))
+        await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(b"00000"))
     with pytest.raises(LastTry):
-        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN))
+        await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN))
 
 
 async def test_a_pin_that_the_tse_did_not_look_at_costs_nothing(shop: Shop, administration: Administration) -> None:
     device = shop.registry.devices()[0]
     with pytest.raises(CommandRejected):
-        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(b"00000"))
+        await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(b"00000"))
 
     async def refuse(_: Command) -> bytes:
         raise CommandRejected(Result.NEEDS_SELF_TEST, "")
 
     with pytest.raises(CommandRejected):
-        await device.lockout.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
-    assert device.notes.note.tries == {User.TIME_ADMIN: 2}
+        await device.retry_guard.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
+    assert device.memory.record.tries == {User.TIME_ADMIN: 2}
 
 
 async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart(tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart
 
     for _ in range(2):
         with pytest.raises(DeviceTimeout):
-            await Lockout(Notes(path)).send(Login(User.ADMIN, ADMIN_PIN), lost, risk=False)
+            await RetryGuard(PinMemory(path)).send(Login(User.ADMIN, ADMIN_PIN), lost, risk=False)
     with pytest.raises(LastTry):
-        await Lockout(Notes(path)).send(Login(User.ADMIN, ADMIN_PIN), lost, risk=False)
+        await RetryGuard(PinMemory(path)).send(Login(User.ADMIN, ADMIN_PIN), lost, risk=False)
 
 
 async def test_a_clock_that_nobody_vouches_for_sets_no_time_unless_an_operator_says_so(shop: Shop) -> None:
@@ -128,10 +128,10 @@ async def test_a_clock_that_nobody_vouches_for_sets_no_time_unless_an_operator_s
     clock = Clock(kernel=lambda: Kernel(synchronised=False), wall=lambda: float(NOW + 77))
     administration = Administration(shop.registry, lock_wait=1, clock=clock)
     with pytest.raises(ClockNotTrusted, match="no time server is set"):
-        await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN))
+        await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN))
     assert shop.registry.devices()[0].info.created_signatures == before
     moment = await administration.set_time(
-        shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN), trust_system_clock=True
+        shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN), trust_system_clock=True
     )
     assert moment == NOW + 77
 
@@ -140,7 +140,7 @@ async def test_time_servers_are_asked_when_an_operator_wants_the_time_set(shop: 
     async with time_server(lambda asked: answer_to(asked, received=NOW + 100, sent=NOW + 100)) as server:
         clock = Clock([server], kernel=lambda: Kernel(synchronised=False), wall=lambda: float(NOW))
         administration = Administration(shop.registry, lock_wait=1, clock=clock)
-        moment = await administration.set_time(shop.serial, User.TIME_ADMIN, Secret(TIME_ADMIN_PIN))
+        moment = await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN))
     assert abs(moment - NOW - 100) <= 1
 
 
@@ -150,7 +150,7 @@ async def test_what_firmware_2_does_otherwise_is_refused_before_it_is_tried(
     device = shop.registry.devices()[0]
     device.info = replace(device.info, software_version=0x0002_00_00)
     with pytest.raises(NewerGeneration, match=r"firmware 2\.0\.0"):
-        await administration.clients(shop.serial, Secret(ADMIN_PIN))
+        await administration.clients(shop.serial, PinOrPuk(ADMIN_PIN))
     with pytest.raises(NewerGeneration):
         await administration.open_transactions(shop.serial, b"")
 
@@ -159,5 +159,5 @@ async def test_all_open_transactions_are_listed_though_they_fill_several_answers
     shop: Shop, administration: Administration
 ) -> None:
     for _ in range(70):
-        await shop.transactions.sign(Wanted(Action.START, shop.serial, b"POS-1"))
+        await shop.transactions.sign(SigningRequest(Action.START, shop.serial, b"POS-1"))
     assert await administration.open_transactions(shop.serial, b"POS-1") == list(range(1, 71))

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, InvalidSession
-from gateway.fleet.maintenance.scheduler import Care
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTse
@@ -74,7 +74,7 @@ async def registry(tse: SimulatedTse, metrics: Metrics, trouble: Trouble) -> Asy
     async def opened() -> BlockDriver:
         return await BlockDriver.open(lambda: Wire(tse, trouble), name="tse", deadlines=deadlines)
 
-    made = Registry(metrics, Rules(refresh=0.05, settle_wait=5), Care())
+    made = Registry(metrics, Rules(refresh=0.05, settle_wait=5), MaintenanceOptions())
     await made.reconcile([Attachment("simulator", opened)])
     await set_up(made.devices()[0].command, tse.serial)
     yield made

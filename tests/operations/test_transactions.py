@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import CommandRejected, DeviceError, DeviceGone
-from gateway.operations.journal import Journal, JournalFailed, Record
+from gateway.operations.journal import Journal, JournalFailed, JournalRecord
+from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
-from gateway.operations.transactions import KeyReused, Outcome
-from gateway.operations.wanted import Action, Wanted
+from gateway.operations.transactions import KeyReused, SigningResult
 from gateway.tse import archive
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, SetTime, User
 from gateway.tse.logmessage import LogMessage
@@ -23,9 +23,9 @@ DATA = b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar"
 
 def wish(
     shop: Shop, action: Action = Action.SIGN, number: int = 0, data: bytes = DATA, client: bytes = b"POS-1"
-) -> Wanted:
+) -> SigningRequest:
     texts = (b"", b"") if action is Action.START else (b"Kassenbeleg-V1", data)
-    return Wanted(action, shop.serial, client, number, *texts)
+    return SigningRequest(action, shop.serial, client, number, *texts)
 
 
 async def messages(shop: Shop) -> list[LogMessage]:
@@ -38,19 +38,21 @@ async def steps(shop: Shop) -> list[str]:
     return [message.operation.removesuffix("Transaction") for message in await messages(shop)]
 
 
-async def begun(shop: Shop, wanted: Wanted, key: str) -> None:
+async def begun(shop: Shop, wanted: SigningRequest, key: str) -> None:
     """What the journal holds when the gateway dies right after it was written ahead."""
     device = shop.registry.devices()[0]
     await device.read_info()
     info = device.info
     texts = wanted.fingerprint, wanted.action, wanted.serial, wanted.client_id.decode()
-    await shop.journal.begin(Record(key, *texts, info.used_blocks, info.created_signatures, float(NOW), wanted.number))
+    await shop.journal.begin(
+        JournalRecord(key, *texts, info.used_blocks, info.created_signatures, float(NOW), wanted.number)
+    )
     shop.restart()
 
 
 async def cleared(shop: Shop) -> None:
     """Let the gateway ask the TSE about all unclear ends."""
-    looking = asyncio.create_task(shop.transactions.look_after_unclear_ends())
+    looking = asyncio.create_task(shop.transactions.settle_unclear())
     async with asyncio.timeout(5):
         while shop.journal.uncertain():  # noqa: ASYNC110 (the journal has no event)
             await asyncio.sleep(0.005)
@@ -132,7 +134,7 @@ async def test_a_single_step_whose_answer_died_is_found(shop: Shop, action: Acti
     await begun(shop, wish(shop, action, number), "k")
     reply = await step(device.command, device, action.event, number=number, data=DATA, process_type=b"Kassenbeleg-V1")
     outcome = await shop.transactions.sign(wish(shop, action, number), "k")
-    assert outcome == Outcome(outcome.signed, None, replayed=True)
+    assert outcome == SigningResult(outcome.signed, None, replayed=True)
     assert outcome.signed.signature == reply.signature
 
 
@@ -296,7 +298,7 @@ async def test_half_a_line_at_the_end_of_the_journal_is_left_out(shop: Shop) -> 
 def test_old_keys_are_forgotten(tmp_path: Path) -> None:
     now = float(NOW)
     journal = Journal(tmp_path / "journal", now=lambda: now)
-    record = Record("k", "f", "sign", "S", "POS-1", 1, 1, now)
+    record = JournalRecord("k", "f", "sign", "S", "POS-1", 1, 1, now)
     asyncio.run(journal.begin(record))
     now += 4 * 86400
     assert Journal(tmp_path / "journal", now=lambda: now).find("k") is None

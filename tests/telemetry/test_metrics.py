@@ -39,10 +39,10 @@ def used() -> Metrics:
     metrics.requests.answered("/healthz", 200, 0.001)
     metrics.requests.unauthorized("wrong")
     metrics.requests.refused(SERIAL, CommandRejected(0x1002, "no time"))
-    metrics.upkeep.ran(SERIAL, "set_time", "ok")
-    metrics.upkeep.archived(SERIAL, "ok")
-    metrics.upkeep.done(SERIAL, "set_time")
-    metrics.upkeep.pin_tries(SERIAL, "admin", 2)
+    metrics.maintenance.ran(SERIAL, "set_time", "ok")
+    metrics.maintenance.archived(SERIAL, "ok")
+    metrics.maintenance.done(SERIAL, "set_time")
+    metrics.maintenance.pin_tries(SERIAL, "admin", 2)
     metrics.signatures.settled(SERIAL, "signed")
     metrics.host.clock(fit=True, source="kernel", offset=0.25)
     return metrics
@@ -157,10 +157,10 @@ def test_what_the_event_loop_owns_is_read_before_a_scrape_leaves_it() -> None:
 
 def test_tries_of_a_pin_are_there_only_while_some_are_missing() -> None:
     metrics = Metrics()
-    metrics.upkeep.pin_tries(SERIAL, "time_admin", 1)
+    metrics.maintenance.pin_tries(SERIAL, "time_admin", 1)
     assert value(metrics, "tse_pin_tries_left", serial=SERIAL, user="time_admin") == 1
     for _ in range(2):
-        metrics.upkeep.pin_tries(SERIAL, "time_admin", None)
+        metrics.maintenance.pin_tries(SERIAL, "time_admin", None)
     assert value(metrics, "tse_pin_tries_left", serial=SERIAL, user="time_admin") is None
 
 
@@ -178,7 +178,7 @@ def test_a_pin_is_blocked_when_no_try_is_left() -> None:
     metrics.adopt(SERIAL)
     blocked = []
     for left in (1, 0, None):
-        metrics.upkeep.pin_tries(SERIAL, "admin", left)
+        metrics.maintenance.pin_tries(SERIAL, "admin", left)
         blocked.append(value(metrics, "tse_pin_blocked", serial=SERIAL, user="admin"))
     assert blocked == [0, 1, 0]
     assert value(metrics, "tse_pin_blocked", serial=SERIAL, user="puk") == 0

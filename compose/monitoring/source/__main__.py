@@ -16,7 +16,7 @@ from gateway.archive.service import Archivist
 from gateway.config.settings import Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
-from gateway.fleet.status.collector import Measures
+from gateway.fleet.status.collector import FleetCollector
 from gateway.server.monitoring import exposition
 from gateway.telemetry.metrics import Metrics
 
@@ -37,7 +37,7 @@ def page() -> str:
         settings = Settings(state_dir=Path(directory))
         exposition.register(metrics.registry, settings)
         registry, outages = Registry(metrics), OutageLog(settings.state_dir)
-        metrics.registry.register(Measures(registry, outages))
+        metrics.registry.register(FleetCollector(registry, outages))
         archivist = Archivist(registry, metrics, settings.state_dir / "archive", Terms())
         metrics.registry.register(ArchiveMeasures(archivist, outages))
         return with_table(PAGE.read_text(encoding="utf-8"), metrics.registry.collect())

@@ -10,7 +10,7 @@ from gateway.errors import DeviceGone
 T = TypeVar("T")
 
 
-class Opening:
+class TseConnection:
     """Fair: first come, first served. Nobody waits for a TSE that is over."""
 
     def __init__(self, driver: TseDriver) -> None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, DeviceError, ProtocolError
-from gateway.fleet.commands.lost_signatures import LostSignature, Signatures
-from gateway.fleet.commands.observer import Witness
-from gateway.fleet.commands.open_transactions import OpenTransactions
+from gateway.fleet.commands.lost_signatures import LostSignature, OpenTransactionAges, SignatureTracker
+from gateway.fleet.commands.observer import CommandObserver
 from gateway.fleet.lock.queue import Lease
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -23,7 +22,7 @@ _LONGEST = 55.0  # for one command with everything that befalls it: then a till 
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class CommandCall:
     """A command of whoever holds `lease`; `attempt` is there once it may have made the TSE sign."""
 
     command: bytes
@@ -32,27 +31,33 @@ class Call:
     attempt: LostSignature | None = None
 
 
-class Passage:
+class CommandPipeline:
     """To one TSE. `last` is when a command last ended, on the caller's clock."""
 
     def __init__(
-        self, serial: str, witness: Witness, metrics: Metrics, *, settle_wait: float, clock: Callable[[], float]
+        self,
+        serial: str,
+        observer: CommandObserver,
+        metrics: Metrics,
+        *,
+        settle_wait: float,
+        clock: Callable[[], float],
     ) -> None:
         self._serial = serial
-        self._witness = witness
+        self._observer = observer
         self._metrics = metrics
         self._settle_wait = settle_wait
         self._clock = clock
-        self._signatures = Signatures(serial, metrics)
+        self._signatures = SignatureTracker(serial, metrics)
         self.last = -math.inf
 
     def reopened(self) -> None:
         """The TSE may have been elsewhere meanwhile."""
         self.last = -math.inf
-        self._witness.logged_in.clear()
+        self._observer.logged_in.clear()
         self._signatures.reopened()
 
-    async def through(self, driver: TseDriver, call: Call) -> bytes:
+    async def through(self, driver: TseDriver, call: CommandCall) -> bytes:
         """Carry it out, when it has its turn."""
         call.attempt = await self._signatures.before(driver, call.command)
         try:
@@ -65,7 +70,7 @@ class Passage:
             await self._signatures.settle(driver)
         return reply
 
-    async def recovered(self, call: Call) -> bytes | None:
+    async def recovered(self, call: CommandCall) -> bytes | None:
         """After a failure: the reply to a signature, if the TSE tells in time that it made it."""
         if call.attempt is None:
             return None
@@ -77,7 +82,7 @@ class Passage:
         return call.attempt.verdict.result() if call.attempt.verdict.done() else None
 
     @property
-    def open_transactions(self) -> OpenTransactions:
+    def open_transactions(self) -> OpenTransactionAges:
         """What is known of them."""
         return self._signatures.open
 
@@ -94,20 +99,20 @@ class Passage:
         """Nobody will ask any more."""
         self._signatures.give_up()
 
-    async def _sent(self, driver: TseDriver, call: Call) -> bytes:
+    async def _sent(self, driver: TseDriver, call: CommandCall) -> bytes:
         command = call.command
         try:
             with self._metrics.tses.command(self._serial, title_of(command)):
                 reply = await driver.send_command(command)
         except CommandRejected as refused:
             self.last = self._clock()
-            await self._witness.saw(command, refused.result)
+            await self._observer.saw(command, refused.result)
             raise
         self.last = self._clock()
         if call.lease is not None:
             unfinished.done(call.lease.unfinished, command, reply)
         self._signatures.after(command, reply, call.attempt)
-        await self._witness.saw(command, 0)
+        await self._observer.saw(command, 0)
         if command[0] == FlashHealth.opcode:
-            self._witness.saw_health(reply)
+            self._observer.saw_health(reply)
         return reply

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from gateway.errors import DeviceGone, LockRefused
-from gateway.fleet.commands.connection import Opening
+from gateway.fleet.commands.connection import TseConnection
 from gateway.fleet.lock.queue import Holder, Lease, LockQueue, Ticket
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -27,7 +27,7 @@ def new_session() -> int:
     return secrets.randbelow(2**64 - 1) + 1
 
 
-class Lending:
+class TseLock:
     """Of one device. `opening` gives its present one; nobody gets the lock while a task of `unsettled` runs.
 
     `abort` is told what a holder left unfinished.
@@ -40,7 +40,7 @@ class Lending:
         metrics: Metrics,
         *,
         clock: Callable[[], float],
-        opening: Callable[[], Opening],
+        connection: Callable[[], TseConnection],
         unsettled: set[asyncio.Task[None]],
         abort: Callable[[Work], None],
     ) -> None:
@@ -48,7 +48,7 @@ class Lending:
         self._queue = queue
         self._metrics = metrics
         self._clock = clock
-        self._opening = opening
+        self._connection = connection
         self._unsettled = unsettled
         self._abort = abort
         self._changed = asyncio.Event()
@@ -61,7 +61,7 @@ class Lending:
             LockRefused: others held it all the time.
             DeviceGone: the TSE failed (at once, or while waiting).
         """
-        return await self._lent(self._queue.join(holder, self._clock()), wait)
+        return await self._wait_for(self._queue.join(holder, self._clock()), wait)
 
     async def regain(self, session: int, holder: Holder, wait: float) -> None:
         """Get the lock back if the lease of `session` stepped aside; else nothing is to be done.
@@ -70,8 +70,8 @@ class Lending:
             LockRefused: others held it for `wait` seconds.
         """
         if self._queue.is_aside(session):
-            with self.entered(session, holder, reading=True) as lease:
-                await self._lent(self._queue.join(holder, self._clock(), lease), wait)
+            with self.use(session, holder, reading=True) as lease:
+                await self._wait_for(self._queue.join(holder, self._clock(), lease), wait)
 
     def release(self, session: int) -> None:
         """Give the lock back; what the holder left unfinished is aborted.
@@ -89,7 +89,7 @@ class Lending:
         self._clear_up(lease)
 
     @contextmanager
-    def entered(self, session: int, holder: Holder, *, reading: bool = False) -> Iterator[Lease]:
+    def use(self, session: int, holder: Holder, *, reading: bool = False) -> Iterator[Lease]:
         """A request of the holder is being done; its lease cannot lapse meanwhile. `reading` changes nothing.
 
         Raises:
@@ -119,12 +119,12 @@ class Lending:
         self._metrics.locks.released(self._serial, held=self._clock() - lease.granted)
         self._clear_up(lease)
 
-    async def given_back(self) -> None:
+    async def drain(self) -> None:
         """Lend the lock to nobody who asks from now on; returns when all who had asked before are done with it."""
         self._queue.close()
-        while self._queue.wanted and not self._opening().over.is_set():
+        while self._queue.wanted and not self._connection().over.is_set():
             self.sweep()
-            await self._woken()
+            await self._change()
 
     def refuse_waiting(self) -> None:
         """Nobody who waits for the lock gets it any more, now or later."""
@@ -136,7 +136,7 @@ class Lending:
         """Who holds the lock now."""
         return self._queue.lease
 
-    async def let_finish(self, mine: Lease | None = None) -> None:
+    async def wait_for_sale(self, mine: Lease | None = None) -> None:
         """Wait until whoever else holds the lock has finished a sale, but only a moment: for readers in no hurry."""
         present = self._queue.lease
         with suppress(TimeoutError):
@@ -144,7 +144,7 @@ class Lending:
                 while present is not None and self._queue.lease is present is not mine:
                     if not present.under_way(self._clock()):
                         return
-                    await self._woken()
+                    await self._change()
 
     @property
     def held_seconds(self) -> float | None:
@@ -171,7 +171,7 @@ class Lending:
         """End the leases that stepped aside: the store that they read is about to be emptied."""
         self._ended(self._queue.end_aside())
 
-    async def _lent(self, ticket: Ticket, wait: float) -> Lease:
+    async def _wait_for(self, ticket: Ticket, wait: float) -> Lease:
         try:
             with self._metrics.locks.waiting(self._serial):
                 async with asyncio.timeout(wait):
@@ -197,9 +197,9 @@ class Lending:
             lease = self._queue.grant(ticket, self._clock())
             if lease is not None:
                 return lease
-            await self._woken()
+            await self._change()
 
-    async def _woken(self) -> None:
+    async def _change(self) -> None:
         """Something changed, or it is time to look at broken connections."""
         changed = self._changed
         with suppress(TimeoutError):
@@ -221,6 +221,6 @@ class Lending:
         self._changed = asyncio.Event()
 
     def _refuse_if_gone(self) -> None:
-        opening = self._opening()
-        if opening.over.is_set():
-            raise DeviceGone(opening.reason)
+        connection = self._connection()
+        if connection.over.is_set():
+            raise DeviceGone(connection.reason)

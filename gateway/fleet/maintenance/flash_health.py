@@ -15,8 +15,8 @@ _DAY = 86_400.0
 _LOOK = 60.0
 
 
-class Wear:
-    """Of all TSEs, each when no till sent it a command for `quiet` seconds; their answers are in `Device.witness`."""
+class FlashHealthMonitor:
+    """Of all TSEs, each when no till sent it a command for `quiet` seconds; their answers are in `Device.observer`."""
 
     alive = True
 
@@ -25,14 +25,14 @@ class Wear:
         self._quiet = quiet
         self._asked: dict[str, float] = {}
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """For ever."""
         while True:
             await asyncio.sleep(_LOOK)
             for device in self._registry.devices():
-                await self.look(device, time.monotonic())
+                await self.check(device, time.monotonic())
 
-    async def look(self, device: Device, now: float) -> None:
+    async def check(self, device: Device, now: float) -> None:
         """Ask, if it is time to and the TSE is idle; one that refuses is asked again tomorrow."""
         due = now - self._asked.get(device.serial, float("-inf")) >= _DAY
         if not due or device.failed.is_set() or not device.idle or device.quiet_for < self._quiet:
@@ -46,7 +46,7 @@ class Wear:
     async def _ask(self, device: Device) -> None:
         lease = await device.lock.acquire(self, 0.0)
         try:
-            with device.lock.entered(lease.session, self):
+            with device.lock.use(lease.session, self):
                 await device.command(FlashHealth().encode(), lease)
         finally:
             device.lock.release(lease.session)

@@ -19,11 +19,11 @@ from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance import tasks
 from gateway.fleet.maintenance.schedule import Need, Night, self_test_need, time_need
-from gateway.fleet.pins.memory import Notes
+from gateway.fleet.pins.memory import PinMemory
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.metrics.upkeep import Duty
+from gateway.telemetry.metrics.maintenance import MaintenanceTask
 from gateway.tse.info import Lifecycle
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 
 
 @dataclass(frozen=True)
-class Care:
-    """How TSEs are looked after. `client_id` is for the self test; without it one is learned from what tills send."""
+class MaintenanceOptions:
+    """How TSEs are maintained. `client_id` is for the self test; without it one is learned from what tills send."""
 
     pins: Pins = field(default_factory=Pins)
     clock: Clock = field(default_factory=Clock)
@@ -50,37 +50,37 @@ class Care:
     local_time: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone()
     monotonic: Callable[[], float] = time.monotonic
 
-    def notes(self, serial: str) -> Notes:
-        """What was noted of a TSE."""
-        return Notes(self.directory / f"{serial}.json" if self.directory is not None else None)
+    def memory_of(self, serial: str) -> PinMemory:
+        """The PIN memory of a TSE."""
+        return PinMemory(self.directory / f"{serial}.json" if self.directory is not None else None)
 
 
-async def attend(device: Device, care: Care, metrics: Metrics, *, refresh: float) -> None:
-    """Look after `device` until it fails."""
-    caretaker = Caretaker(device, care, metrics, refresh=refresh)
+async def maintain(device: Device, options: MaintenanceOptions, metrics: Metrics, *, refresh: float) -> None:
+    """Maintain `device` until it fails."""
+    scheduler = MaintenanceScheduler(device, options, metrics, refresh=refresh)
     while not device.failed.is_set():
         try:
             async with asyncio.timeout(min(_TICK, refresh)):
                 await device.failed.wait()
         except TimeoutError:
-            await caretaker.look()
+            await scheduler.check()
 
 
-class Caretaker:
+class MaintenanceScheduler:
     """Of one TSE, from its opening to its failure. As a holder of the lock it is one among the tills."""
 
     alive = True
 
-    def __init__(self, device: Device, care: Care, metrics: Metrics, *, refresh: float) -> None:
+    def __init__(self, device: Device, options: MaintenanceOptions, metrics: Metrics, *, refresh: float) -> None:
         self._device = device
-        self._care = care
+        self._options = options
         self._metrics = metrics
         self._refresh = refresh
         self._pauses = {"self_test": _Pause(), "set_time": _Pause()}
         self._wanted_since: float | None = None
         self._told = ""
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Do what is due; a failure of the TSE shows in `device.failed`."""
         device = self._device
         device.lock.sweep()
@@ -97,16 +97,16 @@ class Caretaker:
 
     def _needs_self_test(self) -> Need:
         lost = not self._device.info.self_test_passed
-        if not self._care.self_test or self._paused("self_test", lost) or not self._may_act() or not self._client_id:
+        if not self._options.self_test or self._paused("self_test", lost) or not self._may_act() or not self._client_id:
             return Need.NONE
-        night = self._care.night.began(self._device.serial, self._care.local_time())
+        night = self._options.night.began(self._device.serial, self._options.local_time())
         need = self_test_need(self._device.info, self._device.info_age, night)
         # After a self test the time is gone: without a way to set it, one that is still valid is left alone.
         return need if need is not Need.SOON or self._can_set_time() else Need.NONE
 
     def _needs_time(self) -> Need:
         lost = not self._device.info.valid_time
-        if not self._care.set_time or self._paused("set_time", lost) or not self._may_act():
+        if not self._options.set_time or self._paused("set_time", lost) or not self._may_act():
             return Need.NONE
         need = time_need(self._device.info, self._device.info_age)
         return need if need is Need.NONE or self._can_set_time() else Need.NONE
@@ -116,7 +116,7 @@ class Caretaker:
         if need is Need.NONE:
             self._wanted_since = None
             return False
-        now = self._care.monotonic()
+        now = self._options.monotonic()
         self._wanted_since = now if self._wanted_since is None else self._wanted_since
         waited = now - self._wanted_since
         if self._device.idle and (self._device.quiet_for >= _QUIET or waited >= _LONG_PATIENCE):
@@ -124,25 +124,25 @@ class Caretaker:
         return need is Need.URGENT and waited >= _PATIENCE
 
     def _may_act(self) -> bool:
-        info, guard = self._device.info, self._device.guard
+        info, guard = self._device.info, self._device.login_guard
         if not guard.has_pin or info.is_newer_generation or info.lifecycle != Lifecycle.INITIALIZED:
             return False
         return not self._tell(guard.objection())
 
     def _can_set_time(self) -> bool:
-        verdict = self._care.clock.verdict
+        verdict = self._options.clock.verdict
         return not self._tell("" if verdict.fit else verdict.reason)
 
-    def _paused(self, duty: str, lost: bool) -> bool:
+    def _paused(self, task: str, lost: bool) -> bool:
         """After a success only what was lost since is done again; after a failure nothing."""
-        pause = self._pauses[duty]
-        return self._care.monotonic() < pause.until and (pause.failed or not lost)
+        pause = self._pauses[task]
+        return self._options.monotonic() < pause.until and (pause.failed or not lost)
 
     def _tell(self, objection: str) -> str:
         if objection and objection != self._told:
             self._told = objection
             held = event(Event.UPKEEP_HELD_BACK, self._device.serial)
-            log.warning("upkeep of TSE %s is held back: %s", self._device.serial, objection, extra=held)
+            log.warning("maintenance of TSE %s is held back: %s", self._device.serial, objection, extra=held)
         return objection
 
     # ---- what ---------------------------------------------------------------
@@ -153,31 +153,31 @@ class Caretaker:
         self._wanted_since = None
         lease = await device.lock.acquire(self, wait)
         try:
-            with device.lock.entered(lease.session, self):
+            with device.lock.use(lease.session, self):
                 await device.read_info()
                 if self._needs_self_test():
                     await self._do("self_test", tasks.self_test(device, self._client_id.encode("latin-1")))
                 if self._needs_time():
-                    await self._do("set_time", tasks.set_time(device, self._care.clock))
+                    await self._do("set_time", tasks.set_time(device, self._options.clock))
         finally:
             device.lock.release(lease.session)
 
-    async def _do(self, duty: Duty, work: "tasks.Work") -> None:
-        now, pause = self._care.monotonic, self._pauses[duty]
+    async def _do(self, task: MaintenanceTask, work: "tasks.Work") -> None:
+        now, pause = self._options.monotonic, self._pauses[task]
         try:
             rest = await work
         except GatewayError as error:
-            self._metrics.upkeep.ran(self._device.serial, duty, error.code)
-            failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=duty)
-            log.warning("%s of TSE %s failed: %s", tasks.TITLES[duty], self._device.serial, error, extra=failed)
+            self._metrics.maintenance.ran(self._device.serial, task, error.code)
+            failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=task)
+            log.warning("%s of TSE %s failed: %s", tasks.TITLES[task], self._device.serial, error, extra=failed)
             pause.after_failure(now())
             raise
-        self._metrics.upkeep.ran(self._device.serial, duty, "ok")
+        self._metrics.maintenance.ran(self._device.serial, task, "ok")
         pause.after_success(now() + rest)
 
     @property
     def _client_id(self) -> str:
-        return self._care.client_id or self._device.notes.note.client_id
+        return self._options.client_id or self._device.memory.record.client_id
 
 
 @dataclass

@@ -21,7 +21,7 @@ _ALIVE = 60.0
 _DUE = {"no_self_test": Event.SELF_TEST_DUE, "no_time": Event.TIME_DUE}
 
 
-class Watch:
+class OutageMonitor:
     """Over all TSEs of a gateway."""
 
     def __init__(self, registry: Registry, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
@@ -40,14 +40,14 @@ class Watch:
             self._refused[serial] += 1
             self._tills.setdefault(serial, set()).update({till} - {""})
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """For ever; at the end what is known is on the disk."""
         self.outages.started(self._now())
         changed = self._registry.changed
         try:
             while True:
                 changed.clear()
-                self.look()
+                self.check()
                 await self._save()
                 try:
                     async with asyncio.timeout(_LOOK):
@@ -64,7 +64,7 @@ class Watch:
             self._saved = now
             await asyncio.to_thread(self.outages.save)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Take note of what began or ended."""
         now, devices = self._now(), {device.serial: device for device in self._registry.devices()}
         for serial in self.outages.missing(devices):

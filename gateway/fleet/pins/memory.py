@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class PinRecord:
     """A client id that the TSE knows; PIN tries left by user where an answer told them; why no login is tried.
 
     `no_login` is empty while logins are allowed; only an operator makes it so again.
@@ -25,14 +25,14 @@ class Note:
     no_login: str = ""
 
 
-class Notes:
-    """The note of one TSE, kept in `path`; without it only as long as the gateway runs."""
+class PinMemory:
+    """The record of one TSE, kept in `path`; without it only as long as the gateway runs."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._writing = asyncio.Lock()
         self._on_disk = path is not None and path.exists()
-        self.note = Note() if path is None else _read(path)
+        self.record = PinRecord() if path is None else _read(path)
 
     async def write(self, **changes: object) -> None:
         """Change fields; on the disk when this returns. Once begun it is done, even if the caller is cancelled.
@@ -48,50 +48,50 @@ class Notes:
             await self.write(**changes)
         except ConfigurationError as error:
             log.warning("not remembered over a restart: %s", error, extra=event(Event.DISK_TROUBLE))
-            self.note = replace(self.note, **changes)  # type: ignore[arg-type]
+            self.record = replace(self.record, **changes)  # type: ignore[arg-type]
 
     def heed_operator(self) -> None:
         """Whoever removes the file while the gateway runs allows logins again; tries that are known stay known."""
-        if not (self.note.no_login and self._on_disk and self._path is not None):
+        if not (self.record.no_login and self._on_disk and self._path is not None):
             return
         try:
             self._path.stat()
         except FileNotFoundError:
             self._on_disk = False
-            self.note = replace(self.note, no_login="")
+            self.record = replace(self.record, no_login="")
         except OSError as error:
             log.debug("%s cannot be looked at: %s", self._path, error)
 
     async def _save(self, changes: dict[str, object]) -> None:
         async with self._writing:
-            changed = replace(self.note, **changes)  # type: ignore[arg-type]
-            if changed == self.note:
+            changed = replace(self.record, **changes)  # type: ignore[arg-type]
+            if changed == self.record:
                 return
             if self._path is not None:
                 await asyncio.to_thread(write_private, self._path, _encode(changed))
                 self._on_disk = True
-            self.note = changed
+            self.record = changed
 
 
-def _encode(note: Note) -> bytes:
+def _encode(record: PinRecord) -> bytes:
     plain = {
-        "client_id": note.client_id,
-        "tries": {str(user): left for user, left in note.tries.items()},
-        "no_login": note.no_login,
+        "client_id": record.client_id,
+        "tries": {str(user): left for user, left in record.tries.items()},
+        "no_login": record.no_login,
     }
     return json.dumps(plain, indent=1).encode() + b"\n"
 
 
-def _read(path: Path) -> Note:
+def _read(path: Path) -> PinRecord:
     """A damaged file allows no login: it may have held the word that forbids it."""
     try:
         content = read_private(path)
         if content is None:
-            return Note()
+            return PinRecord()
         plain = json.loads(content)
         tries = {int(user): int(left) for user, left in plain["tries"].items()}
-        return Note(str(plain["client_id"]), tries, str(plain["no_login"]))
+        return PinRecord(str(plain["client_id"]), tries, str(plain["no_login"]))
     except ConfigurationError as error:
-        return Note(no_login=str(error))
+        return PinRecord(no_login=str(error))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Note(no_login=f"{path} is damaged")
+        return PinRecord(no_login=f"{path} is damaged")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError
-from gateway.fleet.pins.memory import Notes
+from gateway.fleet.pins.memory import PinMemory
 from gateway.tse.commands import ChangePin, ChangePuk, Login, UnblockPin, User
 from gateway.tse.fields import Command
 from gateway.tse.results import tries_left
@@ -51,18 +51,18 @@ class KnownWrong(PinWithheld):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Secret:
+class PinOrPuk:
     """A PIN or PUK; `risk` says that it may be sent although that may lock the TSE."""
 
     value: bytes
     risk: bool = False
 
 
-class Lockout:
+class RetryGuard:
     """Of one TSE. What was wrong is known as a digest under a key of this process, and forgotten with it."""
 
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
+    def __init__(self, memory: PinMemory) -> None:
+        self._memory = memory
         self._key = secrets.token_bytes(32)
         self._wrong: dict[int, set[bytes]] = {}
 
@@ -80,14 +80,14 @@ class Lockout:
         whose, secret = found
         if not risk:
             self._check(whose, secret)
-        before = self._notes.note.tries
+        before = self._memory.record.tries
         left = max(0, before.get(whose, _MOST_TRIES) - 1)
-        await self._notes.try_to_write(tries={**before, whose: left})
+        await self._memory.try_to_write(tries={**before, whose: left})
         try:
             return await send(command)
         except CommandRejected as refused:
             if tries_left(refused.result) is None:  # it did not come to look at it
-                await self._notes.try_to_write(tries=before)
+                await self._memory.try_to_write(tries=before)
             raise
 
     def refused(self, command: Command) -> None:
@@ -108,7 +108,7 @@ class Lockout:
                 self._wrong.pop(PUK, None)
 
     def _check(self, whose: int, secret: bytes) -> None:
-        left, name = self._notes.note.tries.get(whose), _name(whose)
+        left, name = self._memory.record.tries.get(whose), _name(whose)
         if self._digest(secret) in self._wrong.get(whose, ()):
             raise KnownWrong(f"the TSE has refused this {name} before: it was not sent again", left)
         if left == 1:

@@ -87,7 +87,7 @@ _OF_HEALTH: tuple[tuple[str, str, Callable[[HealthReply], float]], ...] = (
 )
 
 
-class Measures(Collector):
+class FleetCollector(Collector):
     """Of all TSEs that the gateway knows."""
 
     def __init__(self, registry: Registry, outages: OutageLog) -> None:
@@ -166,7 +166,7 @@ def _inventory(devices: list[Device]) -> Metric:
 
 
 def _flash(devices: list[Device]) -> Iterator[Metric]:
-    told = [(device.serial, device.witness.health, device.witness.health_seen) for device in devices]
+    told = [(device.serial, device.observer.health, device.observer.health_seen) for device in devices]
     known = [(serial, health, seen) for serial, health, seen in told if health is not None]
     for name, text, of_health in _OF_HEALTH:
         yield _gauge(name, text, ((serial, of_health(health)) for serial, health, _ in known))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from gateway.archive.deletion import Proof
-from gateway.fleet.pins.retry_guard import Secret
+from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.operations.confirmations import VALID_SECONDS
 from gateway.operations.setup import Setup
 from gateway.server.api.endpoint import Call
@@ -140,8 +140,8 @@ async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
     return Deleted(archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter)
 
 
-def _shown(body: ShowsPin, value: SecretStr) -> Secret:
-    return Secret(_secret(value), body.risk_lockout)
+def _shown(body: ShowsPin, value: SecretStr) -> PinOrPuk:
+    return PinOrPuk(_secret(value), body.risk_lockout)
 
 
 def _secret(value: SecretStr) -> bytes:

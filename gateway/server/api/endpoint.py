@@ -15,7 +15,7 @@ from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
-from gateway.operations.outage_report import Outages
+from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.problems import InvalidRequest
 from gateway.server.api.requests import NoBody
@@ -40,7 +40,7 @@ class Services:
     transactions: Transactions
     administration: Administration
     deletion: Deletion
-    outages: Outages
+    outages: OutageReports
     archivist: Archivist
     forecasts: Forecasts
 

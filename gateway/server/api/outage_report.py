@@ -10,7 +10,7 @@ from html import escape
 from gateway import __version__
 from gateway.fleet.outages.log import Outage
 from gateway.i18n.negotiation import Language
-from gateway.operations.outage_report import Report
+from gateway.operations.outage_report import OutageReport
 from gateway.server.api.outage_words import WORDS, Words, length, local, reason_text
 
 _STYLE = """
@@ -45,7 +45,7 @@ _CSV_COLUMNS = {
 }
 
 
-def as_html(report: Report, language: Language) -> str:
+def as_html(report: OutageReport, language: Language) -> str:
     """A whole page."""
     words = WORDS[language]
     facts = (
@@ -70,7 +70,7 @@ def as_html(report: Report, language: Language) -> str:
     )
 
 
-def as_csv(report: Report, language: Language) -> str:
+def as_csv(report: OutageReport, language: Language) -> str:
     """For Excel as it is in Germany: semicolons, CRLF, a byte order mark, so that umlauts are read as UTF-8."""
     out = io.StringIO()
     out.write("\ufeff")
@@ -81,7 +81,7 @@ def as_csv(report: Report, language: Language) -> str:
     return out.getvalue()
 
 
-def _csv_row(report: Report, outage: Outage, language: Language) -> tuple[object, ...]:
+def _csv_row(report: OutageReport, outage: Outage, language: Language) -> tuple[object, ...]:
     ends = (outage.began, outage.ended)
     return (
         _harmless(report.site),
@@ -101,14 +101,14 @@ def _harmless(text: str) -> str:
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
 
 
-def _table(report: Report, language: Language) -> str:
+def _table(report: OutageReport, language: Language) -> str:
     words = WORDS[language]
     head = "".join(f"<th>{escape(column)}</th>" for column in words.columns)
     rows = "\n".join(_row(report, outage, language) for outage in report.outages)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>"
 
 
-def _row(report: Report, outage: Outage, language: Language) -> str:
+def _row(report: OutageReport, outage: Outage, language: Language) -> str:
     words = WORDS[language]
     ended = words.lasts if outage.ended is None else local(outage.ended).strftime(words.time)
     return (
@@ -119,7 +119,7 @@ def _row(report: Report, outage: Outage, language: Language) -> str:
     )
 
 
-def _span(report: Report, words: Words) -> str:
+def _span(report: OutageReport, words: Words) -> str:
     span = report.span
     if span.since is None and span.until is None:
         return words.always

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from aiohttp import hdrs, web
 
 from gateway.i18n.negotiation import Language, language_of
-from gateway.operations.outage_report import Report, Span
+from gateway.operations.outage_report import OutageQuery, OutageReport
 from gateway.server.api import outage_report
 from gateway.server.api.endpoint import Call
 from gateway.server.api.outage_words import reason_text
@@ -54,9 +54,9 @@ async def retire_tse(call: Call[OfTse, NoBody]) -> Done:
     return Done()
 
 
-async def _report(call: Call[OutageFilter, NoBody]) -> Report:
+async def _report(call: Call[OutageFilter, NoBody]) -> OutageReport:
     wanted = call.params
-    return await call.services.outages.report(Span((wanted.serial or "").upper(), wanted.since, wanted.until))
+    return await call.services.outages.report(OutageQuery((wanted.serial or "").upper(), wanted.since, wanted.until))
 
 
 def _language(call: Call[OutageFilter, NoBody], default: Language) -> Language:

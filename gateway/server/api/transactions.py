@@ -11,10 +11,9 @@ from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations import history, processdata
 from gateway.operations.history import TransactionNotFound
-from gateway.operations.processdata import Finding
-from gateway.operations.receipt import ALGORITHM, TIME_FORMAT, NoQrCode, Receipt, qr_image
-from gateway.operations.transactions import Outcome
-from gateway.operations.wanted import Action, Wanted
+from gateway.operations.processdata import ProcessDataFinding
+from gateway.operations.receipt import ALGORITHM, TIME_FORMAT, Action, NoQrCode, Receipt, SigningRequest, qr_image
+from gateway.operations.transactions import SigningResult
 from gateway.server.api.endpoint import Call
 from gateway.server.api.problems import InvalidRequest
 from gateway.server.api.requests import (
@@ -64,9 +63,9 @@ async def finish_transaction(call: Call[SignInTransaction, SignBody]) -> Receipt
 async def cancel_transaction(call: Call[OfTransaction, CancelBody]) -> ReceiptAnswer:
     """Only an operator's or a till's call does this."""
     serial, client = call.params.serial.upper(), call.body.client_id.encode()
-    wanted = Wanted(Action.FINISH, serial, client, call.params.number, processdata.RECEIPT.encode(), _ABORTED)
-    outcome = await call.services.transactions.sign(wanted, call.key)
-    return await _answer(call.services.registry.find(serial), wanted, outcome, [], QrKind.NONE)
+    request = SigningRequest(Action.FINISH, serial, client, call.params.number, processdata.RECEIPT.encode(), _ABORTED)
+    outcome = await call.services.transactions.sign(request, call.key)
+    return await _answer(call.services.registry.find(serial), request, outcome, [], QrKind.NONE)
 
 
 async def open_transactions(call: Call[OfClient, NoBody]) -> OpenTransactions:
@@ -119,25 +118,27 @@ async def _found(device: Device, number: int) -> Receipt:
 
 def _wanted(
     call: Call[SignOnTse, SignBody] | Call[SignInTransaction, SignBody], action: Action, number: int = 0
-) -> Wanted:
+) -> SigningRequest:
     body = call.body
-    return Wanted(
+    return SigningRequest(
         action, call.params.serial.upper(), body.client_id.encode(), number, body.process_type.encode(), body.data
     )
 
 
-async def _signed(call: Call[SignOnTse, SignBody] | Call[SignInTransaction, SignBody], wanted: Wanted) -> ReceiptAnswer:
-    findings = _checked(wanted, call.params.check)
-    device = call.services.registry.find(wanted.serial)
-    outcome = await call.services.transactions.sign(wanted, call.key)
-    return await _answer(device, wanted, outcome, findings, call.params.qr)
+async def _signed(
+    call: Call[SignOnTse, SignBody] | Call[SignInTransaction, SignBody], request: SigningRequest
+) -> ReceiptAnswer:
+    findings = _checked(request, call.params.check)
+    device = call.services.registry.find(request.serial)
+    outcome = await call.services.transactions.sign(request, call.key)
+    return await _answer(device, request, outcome, findings, call.params.qr)
 
 
-def _checked(wanted: Wanted, check: Check) -> list[Finding]:
+def _checked(request: SigningRequest, check: Check) -> list[ProcessDataFinding]:
     if check is Check.OFF:
         return []
-    judge = processdata.findings_at_start if wanted.action is Action.START else processdata.findings
-    found = judge(wanted.process_type, wanted.process_data)
+    judge = processdata.findings_at_start if request.action is Action.START else processdata.findings
+    found = judge(request.process_type, request.process_data)
     if found and check is Check.ERROR:
         places = [Place(at="process_data", message=finding.message) for finding in found]
         raise ProcessDataForm("the process data do not have the form of their type; nothing was signed", places)
@@ -145,18 +146,18 @@ def _checked(wanted: Wanted, check: Check) -> list[Finding]:
 
 
 async def _answer(
-    device: Device, wanted: Wanted, outcome: Outcome, findings: Sequence[Finding], qr: QrKind
+    device: Device, request: SigningRequest, outcome: SigningResult, findings: Sequence[ProcessDataFinding], qr: QrKind
 ) -> ReceiptAnswer:
     started = outcome.start_time
     if started is None:
         started = await _start_in_store(device, outcome.signed.number)
     receipt = Receipt(
-        operation="finish" if wanted.action is Action.SIGN else wanted.action,
+        operation="finish" if request.action is Action.SIGN else request.action,
         serial=device.serial,
         public_key=device.info.public_key,
-        client_id=wanted.client_id,
-        process_type=wanted.process_type,
-        process_data=wanted.process_data,
+        client_id=request.client_id,
+        process_type=request.process_type,
+        process_data=request.process_data,
         signed=outcome.signed,
         start_time=started,
     )
@@ -171,7 +172,7 @@ async def _start_in_store(device: Device, number: int) -> int | None:
 
 
 def _shown(
-    receipt: Receipt, findings: Sequence[Finding] = (), qr: QrKind = QrKind.NONE, *, replayed: bool = False
+    receipt: Receipt, findings: Sequence[ProcessDataFinding] = (), qr: QrKind = QrKind.NONE, *, replayed: bool = False
 ) -> ReceiptAnswer:
     signed, text = receipt.signed, receipt.qr_text
     svg = png = None

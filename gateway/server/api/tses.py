@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from aiohttp import hdrs, web
 
 from gateway.fleet.device import Device
-from gateway.operations import dsfinvk, masterdata
-from gateway.operations.dsfinvk import OfTill
+from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
+from gateway.operations.masterdata import TillColumns
 from gateway.server.api.endpoint import Call
 from gateway.server.api.requests import DsfinvkRow, NoBody, NoParams, OfTse
 from gateway.server.api.responses import (
@@ -62,14 +62,14 @@ async def get_certificates(call: Call[OfTse, NoBody]) -> web.Response:
 async def get_dsfinvk(call: Call[OfTse, NoBody]) -> DsfinvkTse:
     """Ready to copy."""
     device = call.services.registry.find(call.params.serial)
-    return DsfinvkTse.model_validate(dsfinvk.tse_columns(device, await masterdata.chain_of(device)))
+    return DsfinvkTse.model_validate(masterdata.tse_columns(device, await masterdata.chain_of(device)))
 
 
 async def get_dsfinvk_csv(call: Call[DsfinvkRow, NoBody]) -> web.Response:
     """The file as it lies in an export."""
     device, given = call.services.registry.find(call.params.serial), call.params
-    columns = dsfinvk.tse_columns(device, await masterdata.chain_of(device))
-    text = dsfinvk.tse_csv(columns, OfTill(given.z_kasse_id, given.z_erstellung, given.z_nr, given.tse_id))
+    columns = masterdata.tse_columns(device, await masterdata.chain_of(device))
+    text = masterdata.tse_csv(columns, TillColumns(given.z_kasse_id, given.z_erstellung, given.z_nr, given.tse_id))
     headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="tse.csv"'}
     return web.Response(text=text, content_type=CSV, charset="utf-8", headers=headers)
 
@@ -116,8 +116,8 @@ def _details(device: Device) -> dict[str, object]:
         "max_open_transactions": info.max_open_transactions,
         "time_sync_due_seconds": info.time_sync_due_seconds,
         "credentials_changed": info.credentials_changed & _ALL_CHANGED == _ALL_CHANGED,
-        "pin_tries_left": device.witness.tries_left,
-        "login_objection": device.notes.note.no_login,
+        "pin_tries_left": device.observer.tries_left,
+        "login_objection": device.memory.record.no_login,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),
         "signatures_left_percent": _percent(info.remaining_signatures, info.max_signatures),
         "store_used_percent": _percent(info.used_blocks, info.capacity_blocks),

@@ -173,13 +173,13 @@ class Gatherer:
             age=device.info_age,
             lock=_lock(device),
             waiting=device.lock.waiting_clients,
-            health=device.witness.health,
-            pin_tries=device.notes.note.tries,
+            health=device.observer.health,
+            pin_tries=device.memory.record.tries,
             pace=self._pace.of(device.serial),
             archive=archive,
             archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
             # While it logs in there is a note, too, should it not come to the end of it.
-            held_back=device.guard.has_pin and bool(device.notes.note.no_login) and device.lock.lease is None,
+            held_back=device.login_guard.has_pin and bool(device.memory.record.no_login) and device.lock.lease is None,
         )
 
 

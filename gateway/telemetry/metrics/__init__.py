@@ -9,12 +9,12 @@ from prometheus_client import disable_created_metrics
 from gateway.telemetry.metrics.clients import Clients
 from gateway.telemetry.metrics.host import Host
 from gateway.telemetry.metrics.locks import Locks
+from gateway.telemetry.metrics.maintenance import Maintenance
 from gateway.telemetry.metrics.requests import Requests
 from gateway.telemetry.metrics.scrape import Scrape, SeriesRegistry
 from gateway.telemetry.metrics.series import Series
 from gateway.telemetry.metrics.signatures import Signatures
 from gateway.telemetry.metrics.tses import Tses
-from gateway.telemetry.metrics.upkeep import Upkeep
 
 
 class Metrics:
@@ -28,7 +28,7 @@ class Metrics:
         series = Series(self.registry)
         self.tses = Tses(series)
         self.signatures = Signatures(series)
-        self.upkeep = Upkeep(series)
+        self.maintenance = Maintenance(series)
         self.locks = Locks(series)
         self.clients = Clients(series, wanted=clients)
         self.requests = Requests(series)
@@ -36,7 +36,7 @@ class Metrics:
 
     def adopt(self, serial: str) -> None:
         """A TSE is there for the first time: what did not happen yet is 0, for nobody sees a counter begin with 1."""
-        for subject in (self.tses, self.signatures, self.upkeep, self.locks, self.requests):
+        for subject in (self.tses, self.signatures, self.maintenance, self.locks, self.requests):
             subject.adopt(serial)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:

@@ -163,7 +163,7 @@ async def test_the_path_in_its_url_and_the_token_are_sent(foreign: Foreign) -> N
     assert {request.authorization for request in foreign.asked} == {encode_basic_auth("lantse", TOKEN)}
 
 
-async def test_what_is_left_unfinished_is_aborted_before_the_lock_is_given_back(foreign: Foreign) -> None:
+async def test_what_is_left_unfinished_is_aborted_before_the_lock_is_drain(foreign: Foreign) -> None:
     await foreign.driver.send_command(OpenImport(Event.START, b"POS-1", 0, 0, b"").encode())
     await foreign.driver.close()
     *_, abort, unlock = foreign.asked
@@ -171,7 +171,7 @@ async def test_what_is_left_unfinished_is_aborted_before_the_lock_is_given_back(
     assert unlock.name == "unlock"
 
 
-async def test_after_a_failure_only_the_lock_is_given_back(foreign: Foreign) -> None:
+async def test_after_a_failure_only_the_lock_is_drain(foreign: Foreign) -> None:
     await foreign.driver.send_command(OpenImport(Event.START, b"POS-1", 0, 0, b"").encode())
     foreign.replies["sendCommand"] = Reply(503, b'{"error": 3}')
     with pytest.raises(DeviceError):

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import CommandRejected, DeviceTimeout
-from gateway.fleet.commands.lost_signatures import LostSignature, Signatures
+from gateway.fleet.commands.lost_signatures import LostSignature, SignatureTracker
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, Event, LastTransaction, OpenImport, TransactionReply
 
@@ -42,7 +42,9 @@ class Telling:
         raise AssertionError
 
 
-async def lost(signatures: Signatures, tse: Telling, event: Event = Event.START, number: int = 0) -> LostSignature:
+async def lost(
+    signatures: SignatureTracker, tse: Telling, event: Event = Event.START, number: int = 0
+) -> LostSignature:
     """A step was announced, and its signature got no answer."""
     announce = OpenImport(event, b"POS-1", number, 0, b"").encode()
     assert await signatures.before(tse, announce) is None
@@ -69,7 +71,7 @@ async def lost(signatures: Signatures, tse: Telling, event: Event = Event.START,
 async def test_counter_and_number_tell_whether_it_signed(
     metrics: Metrics, event: Event, last: bytes | Exception, signed: bool
 ) -> None:
-    signatures = Signatures(SERIAL, metrics)
+    signatures = SignatureTracker(SERIAL, metrics)
     tse = Telling(reply(6, 10), last)
     attempt = await lost(signatures, tse, event, 0 if event is Event.START else 7)
     await signatures.settle(tse)
@@ -79,7 +81,7 @@ async def test_counter_and_number_tell_whether_it_signed(
 
 
 async def test_the_counter_is_asked_for_once_after_each_opening(metrics: Metrics) -> None:
-    signatures, tse = Signatures(SERIAL, metrics), Telling(reply(1, 3))
+    signatures, tse = SignatureTracker(SERIAL, metrics), Telling(reply(1, 3))
     announce = OpenImport(Event.START, b"POS-1", 0, 0, b"").encode()
     for _ in range(3):
         await signatures.before(tse, announce)
@@ -89,7 +91,7 @@ async def test_the_counter_is_asked_for_once_after_each_opening(metrics: Metrics
 
 
 async def test_a_tse_that_does_not_tell_its_counter_is_not_asked_afterwards(metrics: Metrics) -> None:
-    signatures, tse = Signatures(SERIAL, metrics), Telling(CommandRejected(0x1007, "no"))
+    signatures, tse = SignatureTracker(SERIAL, metrics), Telling(CommandRejected(0x1007, "no"))
     announce = OpenImport(Event.START, b"POS-1", 0, 0, b"").encode()
     await signatures.before(tse, announce)
     signatures.after(announce, bytes(8), None)
@@ -97,7 +99,7 @@ async def test_a_tse_that_does_not_tell_its_counter_is_not_asked_afterwards(metr
 
 
 async def test_a_tse_that_cannot_tell_before_its_self_test_is_asked_again(metrics: Metrics) -> None:
-    signatures = Signatures(SERIAL, metrics)
+    signatures = SignatureTracker(SERIAL, metrics)
     attempt = await lost(signatures, Telling(reply(6, 10)))
     unready = Telling(CommandRejected(0x1054, "self test"))
     for _ in range(20):
@@ -108,7 +110,7 @@ async def test_a_tse_that_cannot_tell_before_its_self_test_is_asked_again(metric
 
 
 async def test_a_tse_that_fails_whenever_it_is_asked_becomes_usable_again(metrics: Metrics) -> None:
-    signatures = Signatures(SERIAL, metrics)
+    signatures = SignatureTracker(SERIAL, metrics)
     attempt = await lost(signatures, Telling(reply(6, 10)))
     for _ in range(5):
         with pytest.raises(DeviceTimeout):
@@ -119,7 +121,7 @@ async def test_a_tse_that_fails_whenever_it_is_asked_becomes_usable_again(metric
 
 
 async def test_an_answer_that_comes_after_all_is_the_answer(metrics: Metrics) -> None:
-    signatures = Signatures(SERIAL, metrics)
+    signatures = SignatureTracker(SERIAL, metrics)
     attempt = await lost(signatures, Telling(reply(6, 10)))
     signatures.after(SIGN, reply(7, 11), attempt)
     signatures.lose(attempt)  # whoever waited for it gives up a moment later

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.fleet.commands import deeds
+from gateway.fleet.commands.observer import log_command
 from gateway.tse.commands import ChangePin, DeregisterClient, Login, SelfTest, UnblockPin, User
 from gateway.tse.fields import Command
 from gateway.tse.results import Result
@@ -15,7 +15,7 @@ SERIAL = "AB" * 32
 
 def told(caplog: pytest.LogCaptureFixture, command: Command, result: int, user: str = "") -> list[dict[str, Any]]:
     caplog.set_level(logging.DEBUG)
-    deeds.tell(SERIAL, command, result, user)
+    log_command(SERIAL, command, result, user)
     return [vars(record) for record in caplog.records]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.fleet.commands.open_transactions import OpenTransactions
+from gateway.fleet.commands.lost_signatures import OpenTransactionAges
 from gateway.fleet.device import Device
 from gateway.tse.commands import Event
 from tests.support import receipt, step
@@ -19,11 +19,11 @@ def watch() -> Watch:
 
 
 @pytest.fixture
-def known(watch: Watch) -> OpenTransactions:
-    return OpenTransactions(watch)
+def known(watch: Watch) -> OpenTransactionAges:
+    return OpenTransactionAges(watch)
 
 
-def test_the_oldest_counts_until_it_is_finished(watch: Watch, known: OpenTransactions) -> None:
+def test_the_oldest_counts_until_it_is_finished(watch: Watch, known: OpenTransactionAges) -> None:
     assert known.oldest_age == 0
     known.signed(Event.START, 1)
     watch.now += 60
@@ -38,7 +38,9 @@ def test_the_oldest_counts_until_it_is_finished(watch: Watch, known: OpenTransac
     assert known.oldest_age == 0
 
 
-def test_one_that_was_open_before_counts_from_when_it_was_first_told_of(watch: Watch, known: OpenTransactions) -> None:
+def test_one_that_was_open_before_counts_from_when_it_was_first_told_of(
+    watch: Watch, known: OpenTransactionAges
+) -> None:
     known.told(1)
     watch.now += 100
     known.signed(Event.START, 8)
@@ -49,7 +51,7 @@ def test_one_that_was_open_before_counts_from_when_it_was_first_told_of(watch: W
     assert known.oldest_age == 1
 
 
-def test_what_ended_unseen_is_forgotten_when_none_is_open(watch: Watch, known: OpenTransactions) -> None:
+def test_what_ended_unseen_is_forgotten_when_none_is_open(watch: Watch, known: OpenTransactionAges) -> None:
     known.signed(Event.START, 1)
     known.told(3)
     watch.now += 100

@@ -1,4 +1,4 @@
-"""A TSE and its caretaker on a clock that tests move."""
+"""A TSE and its scheduler on a clock that tests move."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from gateway.clock.trusted import Clock, Kernel
 from gateway.config.pins import Pins
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
-from gateway.fleet.maintenance.scheduler import Care, Caretaker
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions, MaintenanceScheduler
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
 from gateway.telemetry.metrics import Metrics
@@ -47,10 +47,10 @@ class ShopTime:
 class Shop:
     """One TSE, set up, and a gateway that may be restarted or lose its TSE."""
 
-    def __init__(self, tse: SimulatedTse, clock: ShopTime, metrics: Metrics, care: Care) -> None:
-        self.tse, self.clock, self.metrics, self.care = tse, clock, metrics, care
+    def __init__(self, tse: SimulatedTse, clock: ShopTime, metrics: Metrics, options: MaintenanceOptions) -> None:
+        self.tse, self.clock, self.metrics, self.options = tse, clock, metrics, options
         self.device: Device
-        self.caretaker: Caretaker
+        self.scheduler: MaintenanceScheduler
 
     @classmethod
     async def open(
@@ -65,7 +65,7 @@ class Shop:
             "local_time": clock.local,
             "monotonic": clock,
         }
-        shop = cls(tse, clock, Metrics(), Care(**kept | care))  # type: ignore[arg-type]
+        shop = cls(tse, clock, Metrics(), MaintenanceOptions(**kept | care))  # type: ignore[arg-type]
         driver = BlockDriver(Socket(tse))
         await set_up(driver.send_command, tse.serial)
         await driver.close()
@@ -90,25 +90,25 @@ class Shop:
             driver,
             info,
             metrics=self.metrics,
-            notes=self.care.notes(self.serial),
-            pin=self.care.pins.of(self.serial),
+            memory=self.options.memory_of(self.serial),
+            pin=self.options.pins.of(self.serial),
             clock=self.clock,
         )
-        self.caretaker = Caretaker(self.device, self.care, self.metrics, refresh=5.0)
+        self.scheduler = MaintenanceScheduler(self.device, self.options, self.metrics, refresh=5.0)
 
     async def reopen(self) -> None:
         """The TSE is opened afresh, as the registry does it."""
         await self.device.let_go("lost")
         driver = BlockDriver(Socket(self.tse))
         await self.device.renew(driver, TseInfo.decode(await driver.read_info()), "simulator")
-        self.caretaker = Caretaker(self.device, self.care, self.metrics, refresh=5.0)
+        self.scheduler = MaintenanceScheduler(self.device, self.options, self.metrics, refresh=5.0)
 
     async def pass_time(self, seconds: float, step: float = 1.0) -> None:
         """The gateway looks after its TSE all the time."""
         end = self.clock.now + seconds
         while self.clock.now < end:
             self.clock.now += step
-            await self.caretaker.look()
+            await self.scheduler.check()
 
     async def operations(self) -> list[str]:
         """What is in the store, by kind of message."""

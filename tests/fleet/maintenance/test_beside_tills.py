@@ -28,7 +28,7 @@ class Keeper:
         while self._open:
             await self._rung.wait()
             self._rung.clear()
-            await self._shop.caretaker.look()
+            await self._shop.scheduler.check()
             self._looked.set()
 
     def ring(self) -> None:
@@ -49,7 +49,7 @@ async def bracketed(shop: Shop, till: Till, keeper: Keeper, call: Callable[[], A
     """One call of the library: lock, commands, unlock."""
     keeper.ring()  # it looks while the till gets the lock
     lease = await shop.device.lock.acquire(till, 45)
-    with shop.device.lock.entered(lease.session, till):
+    with shop.device.lock.use(lease.session, till):
         keeper.ring()  # and while the till has it
         await call()
     shop.device.lock.release(lease.session)

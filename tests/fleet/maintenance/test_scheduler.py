@@ -43,7 +43,7 @@ async def shop_of(tmp_path: Path) -> AsyncIterator[Open]:
 async def test_a_tse_that_comes_is_ready_before_the_first_till(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
     assert not shop.info.self_test_passed
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     assert (shop.info.self_test_passed, shop.info.valid_time, shop.device.lock.lease) == (True, True, None)
     assert (await shop.operations())[-2:] == ["UpdateTime", "LogOut"]
     await receipt(shop.device.command, shop.device)
@@ -61,7 +61,7 @@ async def test_without_a_pin_nothing_but_reads_reaches_the_tse(shop_of: Open) ->
 
 async def test_after_a_power_cycle_the_tse_is_made_ready_again(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     shop.tse.power_cycle()
     await shop.pass_time(15)
     assert (shop.info.self_test_passed, shop.info.valid_time) == (True, True)
@@ -86,9 +86,9 @@ async def test_a_client_that_is_deregistered_is_forgotten(shop_of: Open) -> None
     await device.command(Login(User.ADMIN, ADMIN_PIN).encode())
     await device.command(RegisterClient(b"POS-2").encode())
     await device.command(DeregisterClient(CLIENT).encode())
-    assert device.notes.note.client_id == ""
+    assert device.memory.record.client_id == ""
     await device.command(SelfTest(b"POS-2").encode())
-    assert device.notes.note.client_id == "POS-2"
+    assert device.memory.record.client_id == "POS-2"
 
 
 async def test_a_client_that_the_tse_does_not_know_is_asked_for_again_only_after_a_while(shop_of: Open) -> None:
@@ -101,7 +101,7 @@ async def test_a_client_that_the_tse_does_not_know_is_asked_for_again_only_after
 
 async def test_the_time_is_set_at_four_fifths_of_the_allowed_delay(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1", night=Night(time(20), 0))
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     await shop.pass_time(1435)
     assert shop.runs("set_time") == 1
     await shop.pass_time(10)
@@ -142,7 +142,7 @@ async def test_while_a_till_holds_the_lock_nothing_is_done(shop_of: Open) -> Non
     await shop.pass_time(14)
     assert not shop.info.self_test_passed
     shop.device.lock.release(lease.session)
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     assert shop.info.self_test_passed
 
 
@@ -174,20 +174,20 @@ async def test_a_login_of_a_till_that_the_tse_forgot_is_made_up_for(shop_of: Ope
     await device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
     shop.tse.power_cycle()
     await shop.pass_time(20)
-    assert (shop.info.valid_time, device.witness.logged_in) == (True, set())
+    assert (shop.info.valid_time, device.observer.logged_in) == (True, set())
 
 
 async def test_a_busy_shop_gets_its_time_all_the_same(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     till = Till()
     for _ in range(2 * 180):
         lease = await shop.device.lock.acquire(till, 1)
         shop.clock.now += 20
-        await shop.caretaker.look()
+        await shop.scheduler.check()
         await shop.device.command(FlashHealth().encode())
         shop.device.lock.release(lease.session)
-        await shop.caretaker.look()  # idle, but never quiet
+        await shop.scheduler.check()  # idle, but never quiet
         assert shop.info.valid_time
     assert shop.runs("set_time") == 5
 
@@ -199,9 +199,9 @@ async def test_what_is_urgent_queues_up_behind_tills_that_take_turns(shop_of: Op
     waiting = asyncio.create_task(shop.device.lock.acquire(second, 5))
     await asyncio.sleep(0)
     shop.clock.now = 1
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     shop.clock.now = 16
-    looking = asyncio.create_task(shop.caretaker.look())
+    looking = asyncio.create_task(shop.scheduler.check())
     await asyncio.sleep(0)
     assert shop.device.lock.waiting_clients == 2
     shop.device.lock.release(lease.session)
@@ -237,7 +237,7 @@ async def test_a_tse_that_is_not_set_up_is_only_read(tmp_path: Path, shop_of: Op
     device.info = replace(device.info, lifecycle=0)
     before = shop.tse.read_window()
     for _ in range(4):
-        await shop.caretaker.look()  # within the time that this snapshot lasts
+        await shop.scheduler.check()  # within the time that this snapshot lasts
     assert shop.tse.read_window() == before
 
 
@@ -245,18 +245,18 @@ async def test_firmware_2_is_only_read(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
     shop.device.info = replace(shop.device.info, software_version=0x0002_00_00)
     before = shop.tse.read_window()
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     assert shop.tse.read_window() == before
 
 
 async def test_a_tse_that_is_pulled_during_the_upkeep_does_not_stop_the_gateway(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
     shop.tse.faults.set("unplugged")
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     assert shop.device.failed.is_set()
     shop.tse.faults.clear()
     await shop.reopen()
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     assert shop.info.valid_time
 
 

@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import CommandRejected, DeviceGone
 from gateway.fleet.device import Device
 from gateway.fleet.outages.log import ALIVE, CRASHED, GATEWAY, LOG, STOPPED, Outage, OutageLog, Total
-from gateway.fleet.outages.monitor import Watch
+from gateway.fleet.outages.monitor import OutageMonitor
 from gateway.fleet.registry import Registry
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
@@ -153,11 +153,11 @@ class Shop:
         self.registry = Registry(Metrics())
         self.registry._devices[device.serial] = device
         self.log = OutageLog(directory)
-        self.watch = Watch(self.registry, self.log, now=lambda: self.now)
+        self.monitor = OutageMonitor(self.registry, self.log, now=lambda: self.now)
 
     def look(self, at: float) -> None:
         self.now = T + at
-        self.watch.look()
+        self.monitor.check()
 
 
 async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse: SimulatedTse, tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse:
     tse.faults.set("unplugged")
     with pytest.raises(DeviceGone) as gone:
         await ready.read_info()
-    shop.watch.refused(ready.serial, gone.value)  # which the till is told before anybody looks
+    shop.monitor.refused(ready.serial, gone.value)  # which the till is told before anybody looks
     shop.look(1)
-    shop.watch.refused(ready.serial, DeviceGone(""), "10.0.0.7")
+    shop.monitor.refused(ready.serial, DeviceGone(""), "10.0.0.7")
     assert shop.log.open[ready.serial] == Outage(ready.serial, "device_gone", T + 1, refused=2, tills=1)
     shop.look(2)
     assert shop.log.open[ready.serial].began == T + 1
@@ -179,7 +179,7 @@ async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse:
 async def test_a_tse_that_is_not_set_up_has_no_outage(device: Device, tse: SimulatedTse, tmp_path: Path) -> None:
     shop = Shop(device, tmp_path)
     shop.look(0)
-    shop.watch.refused(device.serial, CommandRejected(0x1002, ""))
+    shop.monitor.refused(device.serial, CommandRejected(0x1002, ""))
     await device.let_go("the TSE was unplugged")
     shop.look(1)
     assert (shop.log.known, shop.log.open) == (set(), {})  # nobody misses a spare

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import CommandRejected, ConfigurationError, DeviceError
 from gateway.fleet.pins.login_guard import LoginGuard
-from gateway.fleet.pins.memory import Note, Notes
+from gateway.fleet.pins.memory import PinMemory, PinRecord
 from gateway.tse.commands import ChangePin, Login, SelfTest, UnblockPin, User
 from tests.fleet.maintenance.shop_time import HOUR, Shop
 from tests.support import CLIENT, PUK, TIME_ADMIN_PIN
@@ -82,7 +82,7 @@ async def test_an_operator_allows_the_next_login_by_removing_the_note(shop_of: O
     await shop.pass_time(10)
     await shop.pass_time(HOUR, step=10)
     assert tries(shop) == 2
-    note = shop.care.directory / f"{shop.serial}.json"  # type: ignore[operator]
+    note = shop.options.directory / f"{shop.serial}.json"  # type: ignore[operator]
     assert "2 tries left" in json.loads(note.read_text())["no_login"]
     note.unlink()
     await shop.pass_time(HOUR, step=10)
@@ -98,7 +98,7 @@ async def test_an_operator_allows_the_next_login_by_a_call(shop_of: Open) -> Non
     await shop.device.command(UnblockPin(User.TIME_ADMIN, PUK, WRONG).encode())
     await shop.pass_time(HOUR, step=10)
     assert not shop.info.valid_time
-    await shop.device.guard.allow()
+    await shop.device.login_guard.allow()
     await shop.pass_time(70)
     assert shop.info.valid_time
 
@@ -107,9 +107,9 @@ async def test_a_right_pin_of_a_till_brings_the_tries_back(shop_of: Open) -> Non
     shop = await shop_of()
     await mistype(shop)
     await mistype(shop)
-    assert (shop.device.notes.note.tries, gauge(shop)) == ({User.TIME_ADMIN: 1}, 1)
+    assert (shop.device.memory.record.tries, gauge(shop)) == ({User.TIME_ADMIN: 1}, 1)
     await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
-    assert (shop.device.notes.note.tries, gauge(shop)) == ({}, None)
+    assert (shop.device.memory.record.tries, gauge(shop)) == ({}, None)
     await shop.pass_time(20)
     assert shop.info.valid_time
 
@@ -122,7 +122,7 @@ async def test_tries_are_known_after_a_restart(shop_of: Open) -> None:
         await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
     await shop.device.close()
     await shop.restart_gateway()
-    assert (shop.device.notes.note.tries, gauge(shop)) == ({User.TIME_ADMIN: 0}, 0)
+    assert (shop.device.memory.record.tries, gauge(shop)) == ({User.TIME_ADMIN: 0}, 0)
     await shop.device.command(UnblockPin(User.TIME_ADMIN, PUK, TIME_ADMIN_PIN).encode())
     assert gauge(shop) is None
     await shop.pass_time(20)
@@ -138,7 +138,7 @@ async def test_a_till_that_logs_in_with_another_pin_saves_the_try(shop_of: Open)
 
 async def test_a_pin_that_is_changed_stops_the_gateway_in_time(shop_of: Open) -> None:
     shop = await shop_of()
-    await shop.caretaker.look()
+    await shop.scheduler.check()
     device = shop.device
     await device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
     await device.command(ChangePin(User.TIME_ADMIN, TIME_ADMIN_PIN, b"11111").encode())
@@ -147,8 +147,8 @@ async def test_a_pin_that_is_changed_stops_the_gateway_in_time(shop_of: Open) ->
 
 
 async def test_a_login_whose_end_is_unknown_counts_as_failed(tmp_path: Path) -> None:
-    notes = Notes(tmp_path / "note.json")
-    guard = LoginGuard(notes, WRONG)
+    memory = PinMemory(tmp_path / "note.json")
+    guard = LoginGuard(memory, WRONG)
 
     async def lost(_: bytes) -> bytes:
         assert "no_login" in (tmp_path / "note.json").read_text()  # noted before it is sent
@@ -157,13 +157,13 @@ async def test_a_login_whose_end_is_unknown_counts_as_failed(tmp_path: Path) -> 
     with pytest.raises(DeviceError):
         await guard.log_in(lost)
     assert "not known" in guard.objection()
-    assert "not known" in LoginGuard(Notes(tmp_path / "note.json"), WRONG).objection()
+    assert "not known" in LoginGuard(PinMemory(tmp_path / "note.json"), WRONG).objection()
     with pytest.raises(ConfigurationError):
         await guard.log_in(lost)
 
 
 async def test_a_pin_that_was_right_survives_one_lost_answer_but_not_two(tmp_path: Path) -> None:
-    guard = LoginGuard(Notes(tmp_path / "note.json"), TIME_ADMIN_PIN)
+    guard = LoginGuard(PinMemory(tmp_path / "note.json"), TIME_ADMIN_PIN)
 
     async def fine(_: bytes) -> bytes:
         return b""
@@ -181,8 +181,8 @@ async def test_a_pin_that_was_right_survives_one_lost_answer_but_not_two(tmp_pat
 
 
 async def test_a_login_that_is_called_off_before_it_is_sent_counts_for_nothing(tmp_path: Path) -> None:
-    notes = Notes(tmp_path / "note.json")
-    guard = LoginGuard(notes, TIME_ADMIN_PIN)
+    memory = PinMemory(tmp_path / "note.json")
+    guard = LoginGuard(memory, TIME_ADMIN_PIN)
     sent: list[bytes] = []
 
     async def send(command: bytes) -> bytes:
@@ -194,9 +194,9 @@ async def test_a_login_that_is_called_off_before_it_is_sent_counts_for_nothing(t
     login.cancel()
     with pytest.raises(asyncio.CancelledError):
         await login
-    await notes.write(client_id="POS-1")  # comes behind whatever is still being written
+    await memory.write(client_id="POS-1")  # comes behind whatever is still being written
     assert (sent, guard.objection()) == ([], "")
-    assert Notes(tmp_path / "note.json").note == Note(client_id="POS-1")
+    assert PinMemory(tmp_path / "note.json").record == PinRecord(client_id="POS-1")
 
 
 async def test_without_a_place_for_the_note_nothing_is_tried(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ async def test_without_a_place_for_the_note_nothing_is_tried(tmp_path: Path) -> 
         sent.append(command)
         return b""
 
-    guard = LoginGuard(Notes(tmp_path / "file" / "note.json"), TIME_ADMIN_PIN)
+    guard = LoginGuard(PinMemory(tmp_path / "file" / "note.json"), TIME_ADMIN_PIN)
     with pytest.raises(ConfigurationError):
         await guard.log_in(send)
     assert sent == []
@@ -216,14 +216,14 @@ async def test_without_a_place_for_the_note_nothing_is_tried(tmp_path: Path) -> 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"client_id": "x"}', '{"client_id":"","tries":3,"no_login":""}'])
 async def test_a_damaged_note_allows_no_login(tmp_path: Path, content: str) -> None:
     (tmp_path / "note.json").write_text(content)
-    assert "damaged" in LoginGuard(Notes(tmp_path / "note.json"), TIME_ADMIN_PIN).objection()
+    assert "damaged" in LoginGuard(PinMemory(tmp_path / "note.json"), TIME_ADMIN_PIN).objection()
 
 
 async def test_a_note_holds_no_pin(shop_of: Open) -> None:
     shop = await shop_of(pin="00000")
     await shop.device.command(SelfTest(CLIENT).encode())
     await shop.pass_time(20)
-    text = (shop.care.directory / f"{shop.serial}.json").read_text()  # type: ignore[operator]
+    text = (shop.options.directory / f"{shop.serial}.json").read_text()  # type: ignore[operator]
     assert "00000" not in text
     assert "98765" not in text
 

@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.fleet.device import Device
-from gateway.fleet.maintenance.flash_health import Wear
+from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
-from gateway.fleet.status.collector import Measures
+from gateway.fleet.status.collector import FleetCollector
 from gateway.fleet.status.readiness import REASONS, lack
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
@@ -43,7 +43,7 @@ def scrape(registry: Registry, device: Device, metrics: Metrics, tmp_path: Path)
     """The value of a series of the device."""
     log = OutageLog(tmp_path)
     log.seen(device.serial, NOW)
-    metrics.registry.register(Measures(registry, log))
+    metrics.registry.register(FleetCollector(registry, log))
 
     def value(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(name, {"serial": device.serial} | labels)
@@ -123,7 +123,7 @@ async def test_a_tse_that_an_earlier_run_saw_is_missed(ready: Device, registry: 
     for serial in (ready.serial, OTHER):
         log.seen(serial, NOW)
     own = CollectorRegistry()
-    own.register(Measures(registry, log))
+    own.register(FleetCollector(registry, log))
     for name in ("tse_up", "tse_ready", "tse_attached"):
         assert own.get_sample_value(name, {"serial": ready.serial}) == 1
         assert own.get_sample_value(name, {"serial": OTHER}) == 0
@@ -137,7 +137,7 @@ def test_an_outage_does_not_become_shorter_when_the_clock_is_set_back(tmp_path: 
     log.seen(OTHER, NOW)
     log.begin(OTHER, "device_gone", time.time() - 100)
     own = CollectorRegistry()
-    own.register(Measures(Registry(Metrics()), log))
+    own.register(FleetCollector(Registry(Metrics()), log))
     labels = {"serial": OTHER, "reason": "device_gone"}
     before = own.get_sample_value("tse_outage_seconds_total", labels)
     log.open[OTHER] = replace(log.open[OTHER], began=time.time() - 40)
@@ -166,7 +166,7 @@ async def test_the_upkeep_of_tills_is_seen_too(ready: Device, scrape: Scrape) ->
 
 async def test_a_client_that_holds_the_lock_shows(ready: Device, scrape: Scrape) -> None:
     assert scrape("tse_gateway_lock_held") == 0
-    lease = await ready.lock.acquire(Wear(Registry(Metrics())), 1)
+    lease = await ready.lock.acquire(FlashHealthMonitor(Registry(Metrics())), 1)
     assert scrape("tse_gateway_lock_held") == 1
     ready.lock.release(lease.session)
     assert scrape("tse_gateway_lock_held") == 0
@@ -177,15 +177,15 @@ async def test_flash_memory_is_asked_for_once_a_day_and_only_at_rest(
 ) -> None:
     assert scrape("tse_flash_spare_blocks_ratio") is None
     await ready.command(SetTime(NOW).encode())
-    await Wear(registry).look(ready, 0)
+    await FlashHealthMonitor(registry).check(ready, 0)
     assert scrape("tse_flash_spare_blocks_ratio") is None  # a till was here just now
-    wear = Wear(registry, quiet=0)
-    await wear.look(ready, 0)
+    monitor = FlashHealthMonitor(registry, quiet=0)
+    await monitor.check(ready, 0)
     ratio = scrape("tse_flash_spare_blocks_ratio")
     assert ratio is not None
     assert 0 < ratio <= 1
     assert scrape("tse_flash_needs_replacement") == 0
     seen = scrape("tse_flash_checked_timestamp_seconds")
-    await wear.look(ready, 3600)
+    await monitor.check(ready, 3600)
     assert scrape("tse_flash_checked_timestamp_seconds") == seen
     assert ready.idle

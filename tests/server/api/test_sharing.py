@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.fleet.maintenance.flash_health import Wear
-from gateway.operations.store import Courteous
+from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
+from gateway.operations.store import PatientReader
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, User
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
@@ -159,9 +159,9 @@ async def _used(lan: LanClient) -> int:
 
 async def test_a_chunk_of_an_export_waits_for_the_sale_under_way(api: Api) -> None:
     device = api.served.registry.devices()[0]
-    source, till = Courteous(device), Wear(api.served.registry)
+    source, till = PatientReader(device), FlashHealthMonitor(api.served.registry)
     lease = await device.lock.acquire(till, 1)
-    with device.lock.entered(lease.session, till):
+    with device.lock.use(lease.session, till):
         chunk = asyncio.create_task(source.read_store(0, 1))
         await device.read_info()  # has its turn; the chunk asked first
         assert not chunk.done()
@@ -173,16 +173,16 @@ async def test_it_does_not_wait_for_who_only_holds_the_lock_or_for_itself(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = api.served.registry.devices()[0]
-    till = Wear(api.served.registry)
+    till = FlashHealthMonitor(api.served.registry)
     lease = await device.lock.acquire(till, 1)
     lease.touched -= 60
     async with asyncio.timeout(0.5):
-        await Courteous(device).read_store(0, 1)
-        with device.lock.entered(lease.session, till):
-            await Courteous(device, lease).read_store(0, 1)
+        await PatientReader(device).read_store(0, 1)
+        with device.lock.use(lease.session, till):
+            await PatientReader(device, lease).read_store(0, 1)
     monkeypatch.setattr("gateway.fleet.lock.lock._COURTESY", 0.01)
-    with device.lock.entered(lease.session, till):  # something that takes long: the export goes on all the same
-        assert len(await Courteous(device).read_store(0, 1)) == 512
+    with device.lock.use(lease.session, till):  # something that takes long: the export goes on all the same
+        assert len(await PatientReader(device).read_store(0, 1)) == 512
     device.lock.release(lease.session)
 
 

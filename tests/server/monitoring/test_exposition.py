@@ -130,7 +130,7 @@ async def test_health_and_metrics_do_not_wait_for_a_tse_that_hangs(tmp_path: Pat
         device, tse = gateway.registry.devices()[0], gateway.simulators[0]
         tse.faults.set("hung")
         hanging = asyncio.create_task(device.read_info())
-        await until(lambda: device._opening.busy)
+        await until(lambda: device._connection.busy)
         for path in ("/healthz", "/readyz", "/metrics"):
             began = time.perf_counter()
             await ask(gateway, path)

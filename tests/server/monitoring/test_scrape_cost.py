@@ -73,7 +73,7 @@ async def measured(directory: Path) -> tuple[Cost, Cost, float]:
         tse = next(tse for tse in gateway.simulators if tse.serial.hex().upper() == device.serial)
         tse.faults.set("hung")
         hanging = asyncio.create_task(device.read_info())
-        await until(lambda: device._opening.busy)
+        await until(lambda: device._connection.busy)
         hung = min([await scrape(gateway, session) for _ in range(5)], key=lambda cost: cost.seconds)
         ready = await readiness(gateway, session)
         assert not hanging.done()

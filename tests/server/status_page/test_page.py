@@ -224,7 +224,7 @@ async def test_looking_asks_no_tse_and_waits_for_none(served: Served) -> None:
     device = served.registry.devices()[0]
     served.tse.faults.set("hung")
     hanging = asyncio.create_task(device.read_info())
-    await until(lambda: device._opening.busy)
+    await until(lambda: device._connection.busy)
     async with browser_of(served) as browser:
         began = time.monotonic()
         await browser.page()

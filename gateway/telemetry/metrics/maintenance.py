@@ -6,13 +6,13 @@ from typing import Literal
 
 from gateway.telemetry.metrics.series import Series
 
-Duty = Literal["self_test", "set_time"]
+MaintenanceTask = Literal["self_test", "set_time"]
 User = Literal["puk", "admin", "time_admin"]
 USERS: tuple[User, ...] = ("puk", "admin", "time_admin")
-_DUTIES: tuple[Duty, ...] = ("self_test", "set_time")
+_TASKS: tuple[MaintenanceTask, ...] = ("self_test", "set_time")
 
 
-class Upkeep:
+class Maintenance:
     """Of all TSEs."""
 
     def __init__(self, make: Series) -> None:
@@ -39,17 +39,17 @@ class Upkeep:
 
     def adopt(self, serial: str) -> None:
         """From now on there is something to tell of this TSE."""
-        for duty in _DUTIES:
+        for duty in _TASKS:
             self._runs.labels(serial, duty, "ok")
         self._archive_runs.labels(serial, "ok")
         for user in USERS:
             self._pin_blocked.labels(serial, user)
 
-    def ran(self, serial: str, duty: Duty, result: str) -> None:
+    def ran(self, serial: str, duty: MaintenanceTask, result: str) -> None:
         """The gateway did (or tried) something for the TSE by itself."""
         self._runs.labels(serial, duty, result).inc()
 
-    def done(self, serial: str, duty: Duty) -> None:
+    def done(self, serial: str, duty: MaintenanceTask) -> None:
         """The TSE passed its self test, or took the time, just now."""
         self._done_at[duty].labels(serial).set(time.time())
 
