@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from gateway.client.trust import WHOSE, NoGateway, answers, listens, pinned
+from gateway.config.secret import checked_token, read_secret
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.server.http.unix_socket import socket_path
@@ -158,9 +159,9 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
     if url.scheme != "https" or not url.host:
         raise ConfigurationError("--url must be https://HOST:PORT")
     try:
-        token = target.token_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{target.token_file} cannot be read: {error}") from None
+        token = checked_token(read_secret(str(target.token_file)))
+    except ValueError as error:
+        raise ConfigurationError(f"--token-file: {error}") from None
     register_secret(token)
     trust = trust_of(target.ca_file, target.fingerprint) or True  # never unchecked: the token must not leak
     if isinstance(trust, aiohttp.Fingerprint):

@@ -7,10 +7,10 @@ where `serve` reads them: GATEWAY_PORT and GATEWAY_BIND, else the file that GATE
 import http.client
 import json
 import ssl
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.config.toml_file import read_toml
 from gateway.errors import ConfigurationError, DeviceError
 
 _TIMEOUT = 5.0
@@ -45,20 +45,13 @@ def ask(environ: Mapping[str, str], config: Path | None = None, *, path: str = "
 def _place(environ: Mapping[str, str], config: Path | None) -> tuple[str, int]:
     """Where a program of this machine reaches the gateway."""
     named = environ.get("GATEWAY_CONFIG", "")
-    table = _table(config or Path(named)) if config or named else {}
+    table = read_toml(config or Path(named)) if config or named else {}
     port = environ.get("GATEWAY_PORT") or str(table.get("port", 4433))
     bind = environ.get("GATEWAY_BIND") or table.get("bind", "0.0.0.0")
     first = str(bind[0] if isinstance(bind, list) and bind else bind).split(",")[0].strip()
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ConfigurationError(f"port {port!r} does not tell where the gateway listens: set GATEWAY_PORT")
+        raise ConfigurationError("the port of the settings does not tell where the gateway listens: set GATEWAY_PORT")
     return _ANYWHERE.get(first, first), int(port)
-
-
-def _table(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # TOML and UTF-8 errors are ValueErrors
-        raise ConfigurationError(f"configuration file {path} cannot be read: {error}") from None
 
 
 def _unverified() -> ssl.SSLContext:

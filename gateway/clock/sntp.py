@@ -50,7 +50,7 @@ class Server:
             host, port = text, str(PORT)
         host = host.strip("[]")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"{text!r} is no time server: use a name or address, and :port if it is not {PORT}")
+            raise ValueError(f"no time server: use a name or address, and :port if it is not {PORT}")
         return cls(host, int(port))
 
 

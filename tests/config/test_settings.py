@@ -1,12 +1,21 @@
+"""Settings: where they come from, what is refused, and that no value is ever shown by an error."""
+
+import contextlib
 import errno
+import json
 import re
 import socket
+import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.config.settings import Settings, effective, load
+from gateway.config.sources import setting_names
 from gateway.errors import ConfigurationError
 
 TOKEN = "471100471100"
@@ -119,7 +128,7 @@ def test_an_unknown_override_is_refused() -> None:
     [
         ("PORT", "65536", "65535"),
         ("PORT", "http", "integer"),
-        ("BIND", "localhost", "localhost"),
+        ("BIND", "localhost", "should be IP addresses"),
         ("BIND", ",", "at least 1"),
         ("ADDRESS", "a b", "pattern"),
         ("TOKEN_DIGITS", "4", "6 and more"),
@@ -133,10 +142,14 @@ def test_an_unknown_override_is_refused() -> None:
         ("MAX_BODY_BYTES", "1000", "1048576"),
     ],
 )
-def test_a_bad_value_is_told_with_its_name_its_value_and_the_bounds(name: str, value: str, says: str) -> None:
+def test_a_bad_value_is_told_with_its_name_the_bounds_and_the_meaning(name: str, value: str, says: str) -> None:
     message = refused({f"GATEWAY_{name}": value})
-    assert re.search(rf"^  GATEWAY_{name}: .*{re.escape(says)}.* \(is '{value}'\); \w", message, re.MULTILINE)
+    assert re.search(rf"^  GATEWAY_{name}: .*{re.escape(says)}.*; {_meaning(name)}$", message, re.MULTILINE)
     assert "pydantic" not in message.lower()
+
+
+def _meaning(name: str) -> str:
+    return re.escape(Settings.model_fields[name.lower()].description or "none")
 
 
 def test_all_bad_values_are_told_at_once(tmp_path: Path) -> None:
@@ -153,11 +166,15 @@ def test_certificate_and_key_come_together() -> None:
     assert "tls_certificate and tls_key must be given together" in refused({"GATEWAY_TLS_KEY": "/key.pem"})
 
 
-@pytest.mark.parametrize("token", ["s3cr3", "s3cr3t-ümlaut", "s3cr3t ", "s3cr3t\nx", "s3cr3t" * 30])
-def test_a_bad_token_is_refused_and_never_shown(token: str) -> None:
-    message = refused({"GATEWAY_API_TOKEN": token})
-    assert "GATEWAY_API_TOKEN" in message
-    assert "s3cr3" not in message
+@pytest.mark.parametrize("name", ["api_token", "metrics_token"])
+@pytest.mark.parametrize(
+    "token", ["s3cr3", "s3cr3t-ümlaut", "s3cr3t ", "s3cr3t s3cr3t", "s3cr3t\nx", "s3cr3t" * 30, "\0" * 8, " " * 8]
+)
+def test_a_bad_token_is_refused_and_never_shown(name: str, token: str, tmp_path: Path) -> None:
+    file = written(tmp_path / "c.toml", f"{name} = {json.dumps(token)}")
+    for message in (refused({}, file), refused({f"GATEWAY_{name.upper()}": token})):
+        assert name in message.lower()
+        assert "s3cr3" not in message
 
 
 def test_a_token_of_the_wrong_type_is_refused_and_never_shown(tmp_path: Path) -> None:
@@ -176,7 +193,7 @@ def test_a_secret_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_trouble_with_the_secret_file_is_told_by_the_name_of_the_setting(tmp_path: Path) -> None:
     missing, binary, empty = tmp_path / "none", tmp_path / "binary", written(tmp_path / "empty", "\n")
     binary.write_bytes(b"\xff\xfe")
-    assert f"GATEWAY_API_TOKEN_FILE: {missing} cannot be read: No such file" in refused(
+    assert "GATEWAY_API_TOKEN_FILE: the file that it names cannot be read: No such file" in refused(
         {"GATEWAY_API_TOKEN_FILE": str(missing)}
     )
     assert "not UTF-8" in refused({"GATEWAY_API_TOKEN_FILE": str(binary)})
@@ -190,12 +207,96 @@ def test_an_environment_token_wins_over_a_token_file_of_the_configuration(tmp_pa
     assert load({"GATEWAY_API_TOKEN": TOKEN}, file).api_token == SecretStr(TOKEN)
 
 
+def test_a_secret_that_stands_where_the_path_of_its_file_belongs_is_not_shown(tmp_path: Path) -> None:
+    file = written(tmp_path / "c.toml", f'[[upstreams]]\nurl = "https://tse"\ntoken_file = "{TOKEN}"')
+    for message in (refused({"GATEWAY_API_TOKEN_FILE": TOKEN}), refused({}, file)):
+        assert "cannot be read" in message
+        assert TOKEN not in message
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("tokn = 's3cr3t-token'", "upstreams in .*, entry 1, tokn: unknown name: did you mean token?; other LAN-TSE"),
+        ("token = 's3cr3t-token'\ncafile = 's3cr3t'", "entry 1, cafile: unknown name: did you mean ca_file?"),
+        ("token = 's3cr3t-token'\ntoken_file = 's3cr3t'", "entry 1: token and token_file are both given"),
+        ("token = ['s3cr3t-token']", "entry 1, token: should be a valid string"),
+    ],
+)
+def test_a_wrong_table_of_an_upstream_is_told_without_any_value(tmp_path: Path, lines: str, says: str) -> None:
+    message = refused({}, written(tmp_path / "c.toml", f"[[upstreams]]\nurl = 'https://tse'\n{lines}"))
+    assert re.search(says.replace("?", r"\?"), message)
+    assert "s3cr3t" not in message
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://tse.example:4433", "must be https"),
+        ("tse.example:4433", "must be https"),
+        ("https://", "must be https"),
+        ("https://tse.example/?token=s3cr3t", "must be https"),
+        ("https://[::1", "cannot be understood"),
+        ("https://lantse:s3cr3t@tse.example", "may hold no user and no password"),
+        ("https://s3cr3t@tse.example", "may hold no user and no password"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_and_never_shown(tmp_path: Path, url: str, says: str) -> None:
+    upstream = {"url": url, "token": TOKEN}
+    file = written(tmp_path / "c.toml", f"[[upstreams]]\nurl = '{url}'\ntoken = '{TOKEN}'")
+    for message in (refused({}, file), refused({"GATEWAY_UPSTREAMS": json.dumps([upstream])})):
+        assert f"entry 1, url: {says}" in message
+        assert not re.search(f"s3cr3t|tse.example|{TOKEN}", message)
+
+
+def test_a_private_key_that_stands_where_its_path_belongs_is_not_taken(tmp_path: Path) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\ns3cr3t\n-----END PRIVATE KEY-----\n"
+    message = refused({"GATEWAY_TLS_KEY": key, "GATEWAY_TLS_CERTIFICATE": "/chain.pem"})
+    assert "GATEWAY_TLS_KEY: should be a path" in message
+    assert "s3cr3t" not in message
+
+
 def test_trouble_with_the_configuration_file_is_told(tmp_path: Path) -> None:
     assert "cannot be read: No such file" in refused({"GATEWAY_CONFIG": str(tmp_path / "none")})
     assert "not valid TOML" in refused({}, written(tmp_path / "bad.toml", "port = = 1"))
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff")
     assert "not UTF-8" in refused({}, binary)
+    assert "nested too deeply" in refused({}, written(tmp_path / "deep.toml", "devices = " + 100_000 * "["))
+    assert "cannot be read" in refused({}, written(tmp_path / "long.toml", "port = " + 5_000 * "9"))
+    assert "cannot be read" in refused({}, Path("nul\0"))
+    assert "finite" in refused({}, written(tmp_path / "endless.toml", "lock_idle = inf"))
+    assert "JSON" in refused({"GATEWAY_UPSTREAMS": 100_000 * "["})
+
+
+TOML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["url", "token", "x"]), inner),
+    max_leaves=5,
+)
+
+
+@hypothesis.settings(deadline=None)
+@given(st.sampled_from(setting_names(Settings)), TOML)
+def test_any_value_is_taken_or_refused_with_a_sentence(name: str, value: object) -> None:
+    with contextlib.suppress(ConfigurationError):
+        effective(load({}, None, **{name: value}))
+    with contextlib.suppress(ConfigurationError):
+        effective(load({f"GATEWAY_{name.upper()}": str(value)}))
+
+
+@hypothesis.settings(deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_any_file_is_read_or_refused_with_a_sentence(content: bytes) -> None:
+    with tempfile.NamedTemporaryFile() as file, contextlib.suppress(ConfigurationError):
+        file.write(content)
+        file.flush()
+        load({}, Path(file.name))
+
+
+def test_names_of_files_need_not_be_utf_8() -> None:
+    (devices,) = (row for row in effective(load({"GATEWAY_DEVICES": "/tse-\udcff"})) if row.name == "devices")
+    assert devices.value == r"/tse-\udcff"
 
 
 def test_every_setting_is_shown_with_a_meaning_and_secrets_are_hidden() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.config.settings import STOP_ALL, Settings, known_names, load
+from gateway.config.settings import STOP_ALL, Settings, load
+from gateway.config.sources import setting_names
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
@@ -86,7 +87,7 @@ def test_every_line_of_the_example_is_explained() -> None:
 
 def test_the_example_has_settings_that_there_are(tmp_path: Path) -> None:
     given = _settings(_EXAMPLE, with_commented=True)
-    known = {"GATEWAY_" + name.upper() for name in known_names()}
+    known = {"GATEWAY_" + name.upper() for name in setting_names(Settings)}
     assert {name for name in given if name.startswith("GATEWAY_")} <= known
     used = set(re.findall(r"\$\{([A-Z_]+)", "".join(path.read_text() for path in COMPOSE.glob("site*.yaml"))))
     used |= set(re.findall(r"\$\{([A-Z_]+)", (COMPOSE / "hardened.yaml").read_text()))

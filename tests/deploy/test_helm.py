@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from gateway import __version__
-from gateway.config.settings import STOP_ALL, Settings, known_names, load
+from gateway.config.settings import STOP_ALL, Settings, effective, load
+from gateway.config.sources import setting_names
 
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
@@ -158,12 +159,12 @@ def test_every_setting_of_the_gateway_has_a_place_in_the_values(tmp_path: Path) 
             plain = isinstance(default, bool | int | float)
             given[name] = default if plain else [*map(str, default)] if isinstance(default, tuple) else str(default)
     settings = _settings(objects({"mode": "simulator", "settings": given}), tmp_path)
-    told = {name for name, source in settings._sources.items() if "gateway.toml" in source}
+    told = {row.name for row in effective(settings) if "gateway.toml" in row.source}
     assert set(given) <= told
     assert set(Settings.model_fields) == set(given) | SET_BY_THE_CHART
 
 
-@pytest.mark.parametrize("name", sorted(known_names()))
+@pytest.mark.parametrize("name", sorted(setting_names(Settings)))
 def test_settings_that_the_chart_sets_itself_are_refused(name: str) -> None:
     helm = pytest.importorskip("helm_python", reason="needs helm-python-sdk, see tests/deploy/README.md")
     if name in SET_BY_THE_CHART or name.removesuffix("_file") in SET_BY_THE_CHART:

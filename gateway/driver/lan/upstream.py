@@ -35,7 +35,7 @@ class Upstream:
     """
 
     def __init__(self, url: str, token: SecretStr, *, ca_file: Path | None = None, fingerprint: str = "") -> None:
-        self._base = _base(url)
+        self._base = URL(url) / _BASE
         self.place = f"{self._base.host}:{self._base.port}"
         self._trust = trust_of(ca_file, fingerprint)
         secret = token.get_secret_value()
@@ -79,16 +79,6 @@ class Upstream:
                 await asyncio.sleep(backoff.next())
         finally:
             await line.close()
-
-
-def _base(text: str) -> URL:
-    try:
-        url = URL(text)
-    except ValueError:
-        raise ConfigurationError("the URL of an upstream cannot be understood: https://<host>:<port>") from None
-    if url.scheme != "https" or not url.host or url.user or url.password or url.query_string or url.fragment:
-        raise ConfigurationError("the URL of an upstream must be https://<host>:<port>, perhaps with a path")
-    return url / _BASE
 
 
 def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
+from gateway.config.secret import checked_token
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, Unauthorized
 from gateway.storage.atomic import read_private, write_private
@@ -172,10 +173,12 @@ def _known_token(settings: Settings) -> Token | None:
     stored = read_private(path)
     if stored is None:
         return None
-    value = stored.decode("ascii", errors="replace").strip()
-    if not value or not value.isascii():
-        raise ConfigurationError(f"{path} holds no token: restore it, or remove it to get a new one")
-    return Token(value)
+    try:
+        return Token(checked_token(stored.decode("ascii", errors="replace").strip()))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the token in {path} cannot be used, it {error}: restore the file, or remove it to get a new token"
+        ) from None
 
 
 def _new_token(digits: int) -> str:

@@ -117,23 +117,6 @@ async def test_a_self_signed_certificate_needs_no_ca_but_is_told_of_once(
     assert [record.levelno for record in caplog.records if "impostor" in record.message] == [logging.WARNING]
 
 
-@pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("http://tse.example:4433", "must be https"),
-        ("tse.example:4433", "must be https"),
-        ("https://", "must be https"),
-        ("https://lantse:secret@tse.example", "must be https"),
-        ("https://tse.example/?a=b", "must be https"),
-        ("https://[::1", "cannot be understood"),
-    ],
-)
-def test_a_url_that_cannot_be_used_stops_the_start(url: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError, match=problem) as refused:
-        Upstream(url, SecretStr(TOKEN))
-    assert "secret" not in str(refused.value)
-
-
 @pytest.mark.parametrize("fingerprint", ["AB:CD", "zz" * 32, "ab" * 20])
 def test_a_fingerprint_that_is_none_stops_the_start(fingerprint: str) -> None:
     with pytest.raises(ConfigurationError, match="64 hex digits"):

@@ -206,9 +206,11 @@ def test_trouble_with_the_kept_token_is_told(tmp_path: Path) -> None:
         load_token(settings)
     path = tmp_path / "state" / "api_token"
     path.parent.mkdir()
-    path.write_bytes(b"\n")
-    with pytest.raises(ConfigurationError, match="holds no token"):
-        load_or_create_token(settings)
+    for content in (b"\n", b"x", b"      \n", bytes(40), b"two words", b"t\xf6ken-0815"):
+        path.write_bytes(content)
+        for loading in (load_or_create_token, load_token):
+            with pytest.raises(ConfigurationError, match=r"api_token cannot be used.* remove it to get a new token"):
+                loading(settings)
     path.unlink()
     path.mkdir()
     with pytest.raises(ConfigurationError, match="cannot be read"):

@@ -1,0 +1,133 @@
+"""Places that settings come from: the command line, the environment, a TOML file.
+
+Each refuses names that are none, which pydantic-settings would ignore, and reads secrets that lie in files
+of their own: beside each secret such as `api_token` there is a name `api_token_file`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from gateway.config.secret import read_secret
+from gateway.config.toml_file import read_toml
+from gateway.errors import ConfigurationError
+
+PREFIX = "GATEWAY_"
+CONFIG_FILE = "GATEWAY_CONFIG"
+_FILE = "_file"
+_HINT = "`tse-gateway config` shows all settings"
+_KUBERNETES = "; Kubernetes sets these names for a service called gateway: use enableServiceLinks: false"
+
+
+def setting_names(settings_cls: type[BaseSettings]) -> list[str]:
+    """Return the names of all settings in lower case, those of secret files included."""
+    return [*settings_cls.model_fields, *(name + _FILE for name in _secrets(settings_cls))]
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return the end of a sentence that tells which known name is most like this one; empty if none is."""
+    bare = [other.removeprefix(prefix) for other in known]  # the prefix would make all of them look alike
+    nearest = get_close_matches(name.removeprefix(prefix), bare, n=1, cutoff=0.6)
+    return f": did you mean {prefix}{nearest[0]}?" if nearest else ""
+
+
+class NamedSource(PydanticBaseSettingsSource):
+    """What one place gives. `values`, and `places` where people find them, go by the name of the setting.
+
+    `given` goes by the names that settings have in that place: `spelled`. `where` completes "unknown setting X ...".
+
+    Raises:
+        ConfigurationError: a name is none, or the file of a secret cannot be read; no value is shown.
+    """
+
+    prefix = ""
+    empty_is_not_set = False
+
+    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any], where: str) -> None:
+        super().__init__(settings_cls)
+        known = {self.spelled(name): name for name in setting_names(settings_cls)}
+        _refuse_unknown(sorted(set(given).difference(known)), where, known, self.prefix)
+        used = [name for name, value in given.items() if not (self.empty_is_not_set and value == "")]
+        self.values = {known[name]: given[name] for name in used}
+        self.places = {known[name]: name if self.prefix else f"{name} {where}" for name in used}
+        for name in _secrets(settings_cls):
+            self._read_secret(name, name + _FILE)
+
+    @classmethod
+    def spelled(cls, name: str) -> str:
+        """Return what the setting `name` is called in this place."""
+        return name
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (called by name)
+        """Return one value, its name, and that it needs no decoding."""
+        return self.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all values of this place."""
+        return self.values
+
+    def _read_secret(self, name: str, file: str) -> None:
+        if file not in self.values:
+            return
+        path, place = self.values.pop(file), self.places.pop(file)
+        if name in self.values:
+            raise ConfigurationError(f"{self.places[name]} and {place} are both given: keep one of them")
+        try:
+            self.values[name] = read_secret(str(path))
+        except ValueError as error:
+            raise ConfigurationError(f"{place}: {error}") from None
+        self.places[name] = place
+
+
+class CommandLineSource(NamedSource):
+    """Options of a command: the setting `lock_wait` is `--lock-wait`."""
+
+    prefix = "--"
+
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
+        given = {self.spelled(name): value for name, value in values.items()}
+        super().__init__(settings_cls, given, "on the command line")
+
+    @classmethod
+    def spelled(cls, name: str) -> str:
+        """Return the option of a setting."""
+        return cls.prefix + name.replace("_", "-")
+
+
+class EnvironmentSource(NamedSource):
+    """Environment variables: the setting `port` is `GATEWAY_PORT`. Compose and unit files pass unset ones as empty."""
+
+    prefix = PREFIX
+    empty_is_not_set = True
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name != CONFIG_FILE}
+        super().__init__(settings_cls, given, "in the environment")
+
+    @classmethod
+    def spelled(cls, name: str) -> str:
+        """Return the variable of a setting."""
+        return cls.prefix + name.upper()
+
+
+class TomlSource(NamedSource):
+    """Keys of the configuration file, if there is one."""
+
+    def __init__(self, settings_cls: type[BaseSettings], path: Path | None) -> None:
+        super().__init__(settings_cls, read_toml(path) if path else {}, f"in {path}")
+
+
+def _refuse_unknown(unknown: Sequence[str], where: str, known: Iterable[str], prefix: str) -> None:
+    if unknown:
+        lines = [f"unknown setting {name} {where}{did_you_mean(name, known, prefix)}" for name in unknown]
+        kubernetes = any(name.startswith("GATEWAY_SERVICE_") for name in unknown)
+        raise ConfigurationError("\n".join([*lines, _HINT + (_KUBERNETES if kubernetes else "")]))
+
+
+def _secrets(settings_cls: type[BaseSettings]) -> list[str]:
+    return [name for name, field in settings_cls.model_fields.items() if field.annotation == SecretStr | None]

@@ -1,0 +1,95 @@
+"""Kinds of values that settings have. Error messages never show a value: it may be a secret."""
+
+import json
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from yarl import URL
+
+from gateway.clock.sntp import Server
+from gateway.config.pins import Pins
+from gateway.config.secret import checked_digits, checked_token
+from gateway.errors import ConfigurationError
+
+
+def _listed(value: object) -> object:
+    """Split text at commas; lists are what a TOML file gives."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _addresses(value: object) -> object:
+    parts = _listed(value)
+    if not isinstance(parts, tuple | list):
+        return value
+    try:
+        return tuple(ip_address(str(part)) for part in parts)
+    except ValueError:
+        raise ValueError("should be IP addresses, separated by commas") from None
+
+
+def _from_json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be a JSON list of tables; easier to write as [[upstreams]] in a TOML file") from None
+
+
+def _path(path: Path) -> Path:
+    if any(ord(character) < ord(" ") for character in str(path)):
+        raise ValueError("should be a path: no control characters, and one line")
+    return path
+
+
+def _checked_pins(text: str) -> None:
+    try:
+        Pins(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _secret(check: Callable[[str], object]) -> AfterValidator:
+    def checked(value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check(value.get_secret_value())
+        return value
+
+    return AfterValidator(checked)
+
+
+def _time_servers(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value == ("none",):
+        return ()
+    for server in value:
+        Server.parse(server)
+    return value
+
+
+def _connector_url(text: str) -> str:
+    try:
+        url = URL(text)
+    except ValueError:
+        raise ValueError("cannot be understood: write https://<host>:<port>") from None
+    if url.user is not None or url.password is not None:
+        raise ValueError("may hold no user and no password: what lets the gateway in is the token, or token_file")
+    if url.scheme != "https" or not url.host or url.query_string or url.fragment:
+        raise ValueError("must be https://<host>:<port>, perhaps with a path")
+    return text
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+TokenDigits = Annotated[int, Field(ge=0, le=32), AfterValidator(checked_digits)]
+Token = Annotated[SecretStr | None, _secret(checked_token)]
+TimeAdminPins = Annotated[SecretStr | None, _secret(_checked_pins)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_listed)]
+Addresses = Annotated[tuple[IPv4Address | IPv6Address, ...], BeforeValidator(_addresses)]
+TimeServers = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_time_servers)]
+ConnectorUrl = Annotated[str, AfterValidator(_connector_url)]
+JsonTables = BeforeValidator(_from_json)
+UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
