@@ -85,7 +85,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         )
         shown = await stack.enter_async_context(gathering)
 
-        def refused(serial: str, error: GatewayError, till: str) -> None:
+        def on_refusal(serial: str, error: GatewayError, till: str) -> None:
             monitor.refused(serial, error, till)
             troubles.refused(serial, error)
 
@@ -95,7 +95,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             registry,
             metrics,
             token,
-            refused=refused,
+            on_refusal=on_refusal,
             api=routes,
             snapshot=shown,
             outages=monitor.outages,

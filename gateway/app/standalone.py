@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from aiohttp import web
-
 from gateway.app import sources
 from gateway.app.services import api_services, archives, clock_of, opened_simulator, rules
 from gateway.client import api
@@ -22,11 +20,13 @@ from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
 from gateway.server.api import routes
-from gateway.server.http import application, unix_socket
+from gateway.server.http import application, listener, unix_socket
 from gateway.server.http.auth import Token
 from gateway.simulator.device import SimulatedTse
 from gateway.storage import state_dir
 from gateway.telemetry.metrics import Metrics
+
+_SHUTDOWN = 60.0  # seconds for what the command still waits for
 
 
 class NoTse(ConfigurationError):
@@ -49,7 +49,7 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         if _is_ours(settings.state_dir):
             stack.enter_context(state_dir.opened(settings.state_dir))
             kept = settings.state_dir
-        scratch = settings.model_copy(update={"state_dir": private})
+        scratch = settings.model_copy(update={"state_dir": private, "local_socket": True})
         metrics = Metrics()
         simulators = tuple(_simulators(settings, stack))
         maintenance = MaintenanceOptions(directory=kept / "tses", self_test=False, set_time=False)
@@ -74,20 +74,9 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
         web_app = application.build(scratch, lan, registry, metrics, nobody, api=routes.routes(services))
-        path = await stack.enter_async_context(_listening(web_app, private))
-        yield await stack.enter_async_context(api.over_socket(path))
-
-
-@asynccontextmanager
-async def _listening(web_app: web.Application, directory: Path) -> AsyncIterator[Path]:
-    runner = web.AppRunner(web_app, access_log=None)
-    await runner.setup()
-    try:
-        path = directory / unix_socket.NAME
-        await web.UnixSite(runner, str(path)).start()
-        yield path
-    finally:
-        await runner.cleanup()
+        runner = await stack.enter_async_context(listener.running(web_app, shutdown_timeout=_SHUTDOWN))
+        await stack.enter_async_context(unix_socket.listening(runner, scratch))
+        yield await stack.enter_async_context(api.over_socket(unix_socket.socket_path(scratch)))
 
 
 def _simulators(settings: Settings, stack: AsyncExitStack) -> Iterator[SimulatedTse]:

@@ -8,7 +8,6 @@ of their own may have it compared as well.
 import hashlib
 import hmac
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from gateway.archive.errors import ArchiveNotWritten
 from gateway.archive.manifest import Manifest, Verdict
@@ -36,21 +35,18 @@ class NotExported(GatewayError):
     """The export is not a complete one of what is stored now."""
 
     code = "not_exported"
-    status = HTTPStatus.CONFLICT
 
 
 class NotArchived(GatewayError):
     """The archive does not hold everything that is stored, verified: look at its findings."""
 
     code = "not_archived"
-    status = HTTPStatus.CONFLICT
 
 
 class RestNotKept(GatewayError):
     """What was signed last cannot be kept on the disk, so nothing is deleted."""
 
     code = "rest_not_kept"
-    status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
 @dataclass(frozen=True, slots=True)

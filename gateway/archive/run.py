@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
 
 from gateway import __version__
@@ -32,7 +31,6 @@ class Stopped(GatewayError):
     """The gateway stops; the next run goes on."""
 
     code = "stopped"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)

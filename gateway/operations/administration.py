@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
 
 from gateway.clock.trusted import Clock, Verdict
 from gateway.errors import GatewayError
@@ -46,14 +45,12 @@ class NewerGeneration(GatewayError):
     """Firmware 2.x has other commands for this, whose answers nobody has described yet."""
 
     code = "newer_generation"
-    status = HTTPStatus.NOT_IMPLEMENTED
 
 
 class ClockNotTrusted(GatewayError):
     """The clock of the gateway is not known to be right, and its time would be signed into every receipt."""
 
     code = "clock_not_trusted"
-    status = HTTPStatus.CONFLICT
 
     def __init__(self, verdict: Verdict) -> None:
         known = "" if verdict.offset is None else f"; it seemed to lack {verdict.offset:.3f} s"

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 
 from gateway.errors import GatewayError
 
@@ -37,7 +36,6 @@ class NotConfirmed(GatewayError):
     """The confirmation is missing, over, used up, or for something else."""
 
     code = "not_confirmed"
-    status = HTTPStatus.FORBIDDEN
 
 
 @dataclass(frozen=True, slots=True)

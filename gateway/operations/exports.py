@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
@@ -38,14 +37,12 @@ class NothingToExport(GatewayError):
     """No log message matches, or none is new."""
 
     code = "nothing_to_export"
-    status = HTTPStatus.BAD_REQUEST  # as of an unknown TSE; the JSON API says 404
 
 
 class CursorInvalid(GatewayError):
     """The cursor does not belong to this store, or stored data were deleted since: export all of it once."""
 
     code = "cursor_invalid"
-    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

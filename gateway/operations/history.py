@@ -1,7 +1,5 @@
 """What was signed not long ago, found from the end of the store backwards."""
 
-from http import HTTPStatus
-
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations.receipt import Receipt, Signed
@@ -13,7 +11,6 @@ class TransactionNotFound(GatewayError):
     """No such transaction among the last ones in the store."""
 
     code = "transaction_not_found"
-    status = HTTPStatus.BAD_REQUEST  # as of an unknown TSE; the JSON API says 404
 
 
 MOST_BLOCKS = 16_384  # 8 MiB: thousands of receipts, and less than a second of reading

@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ class JournalFailed(GatewayError):
     """The journal cannot be written (disk full?), so nothing is signed under a key."""
 
     code = "journal_failed"
-    status = HTTPStatus.INSUFFICIENT_STORAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,7 +25,6 @@ class NoCertificate(GatewayError):
     """The store holds no certificate for the key of this TSE."""
 
     code = "no_certificate"
-    status = HTTPStatus.BAD_GATEWAY
 
 
 @dataclass(frozen=True, slots=True)

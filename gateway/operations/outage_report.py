@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from gateway.errors import GatewayError, UnknownDevice
 from gateway.fleet.outages.log import GATEWAY, Outage, OutageLog
@@ -19,7 +18,6 @@ class TseInUse(GatewayError):
     """The TSE is there and works."""
 
     code = "tse_in_use"
-    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from http import HTTPStatus
 
 import segno
 
@@ -20,7 +19,6 @@ class NoQrCode(GatewayError):
     """The step has none: it is no finish, its start is not known, or its data do not fit the form."""
 
     code = "no_qr_code"
-    status = HTTPStatus.CONFLICT
 
 
 class Action(StrEnum):

@@ -7,7 +7,6 @@ that log stands there instead.) Updates and finishes carry their number and thei
 """
 
 from dataclasses import replace
-from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError, ProtocolError
 from gateway.operations.exclusive import Exclusive
@@ -24,14 +23,12 @@ class OutcomeUnknown(GatewayError):
     """Whether the TSE has signed under this key can no longer be found out."""
 
     code = "outcome_unknown"
-    status = HTTPStatus.CONFLICT
 
 
 class EndedOtherwise(GatewayError):
     """Somebody else has finished the transaction with other data."""
 
     code = "ended_otherwise"
-    status = HTTPStatus.CONFLICT
 
 
 async def resolve(journal: Journal, record: JournalRecord, tse: Exclusive) -> JournalRecord | None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError
 from gateway.operations.exclusive import Exclusive
@@ -30,7 +29,6 @@ class NotFresh(GatewayError):
     """Only a TSE that was never put into service can be set up."""
 
     code = "not_fresh"
-    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True, repr=False)

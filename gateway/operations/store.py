@@ -8,7 +8,6 @@ import re
 import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Protocol
 
 from gateway.errors import GatewayError, ProtocolError
@@ -30,7 +29,6 @@ class StoreClosed(GatewayError):
     """The TSE shows its store only after a passed self test."""
 
     code = "store_closed"
-    status = HTTPStatus.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any
 
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError
@@ -32,7 +31,6 @@ class KeyReused(GatewayError):
     """This Idempotency-Key belongs to another request."""
 
     code = "key_reused"
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from gateway.tse.commands import (
     StartExport,
     TransactionReply,
 )
+from gateway.tse.error_numbers import number_of
 from tests.support import CLIENT, set_up
 
 EXPORT_ALL = StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode()
@@ -218,7 +219,7 @@ async def test_a_lock_for_a_client_that_hung_up_is_given_on(till: Till) -> None:
 async def test_an_unknown_tse_is_not_found(lan: LanTse, serial: str) -> None:
     with pytest.raises(UnknownDevice) as unknown:
         await lan.lock(serial, Connection())
-    assert unknown.value.worm_error == 24
+    assert number_of(unknown.value) == 24
 
 
 @pytest.mark.parametrize("command", [b"", bytes(511), b"\x83\0"])

@@ -25,6 +25,7 @@ from gateway.errors import (
     ResponseMissing,
     UnknownDevice,
 )
+from gateway.tse.error_numbers import NUMBERS
 from gateway.tse.results import ApiError, explain
 
 _Told = type[GatewayError]
@@ -37,7 +38,7 @@ _SAME_NUMBER: tuple[_Told, ...] = (
     PowerCycleDetected,
     InvalidSession,
 )
-_BY_NUMBER: dict[int, _Told] = {kind.worm_error: kind for kind in _SAME_NUMBER} | {UnknownDevice.worm_error: DeviceGone}
+_BY_NUMBER: dict[int, _Told] = {NUMBERS[kind]: kind for kind in _SAME_NUMBER} | {NUMBERS[UnknownDevice]: DeviceGone}
 _NAMED: tuple[_Told, ...] = (*_SAME_NUMBER, DeviceGone, LockRefused)
 _BY_NAME: dict[str, _Told] = {kind.code: kind for kind in _NAMED}
 # A lock refused with one of these tells of trouble with the TSE; with any other number, of another holder.

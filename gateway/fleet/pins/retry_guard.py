@@ -10,7 +10,6 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from gateway.errors import CommandRejected, GatewayError
 from gateway.fleet.pins.memory import PinMemory
@@ -31,7 +30,6 @@ class PinWithheld(GatewayError):
     """A PIN or PUK was not sent, for the TSE may be locked by it."""
 
     code = "pin_withheld"
-    status = HTTPStatus.FORBIDDEN
 
     def __init__(self, message: str, tries_left: int | None) -> None:
         super().__init__(message)

@@ -8,6 +8,7 @@ from gateway.archive.restore import Volume
 from gateway.archive.status import ArchiveList, ArchiveRun, ArchiveStatus
 from gateway.server.api import exports
 from gateway.server.api.endpoint import Call
+from gateway.server.api.errors import ExportChanged
 from gateway.server.api.requests import ArchiveFile, ArchiveSeries, NoBody, NoParams, OfTse
 from gateway.server.http.responses import JSON
 
@@ -47,7 +48,7 @@ async def _volume(request: web.Request, volume: Volume, name: str, media: str) -
     """All of it or a range; conditions are about its ETag."""
     tag, size = f'"{volume.tag}"', volume.size
     if request.headers.get(hdrs.IF_MATCH, tag) != tag:
-        raise exports.ExportChanged("this is another archive by now: begin again")
+        raise ExportChanged("this is another archive by now: begin again")
     fits = request.headers.get(hdrs.IF_RANGE, tag) == tag
     start, end = exports.wanted_range(request, size) if fits else (0, size)
     answer = web.StreamResponse(headers={hdrs.ETAG: tag, hdrs.ACCEPT_RANGES: "bytes"})

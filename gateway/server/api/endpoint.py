@@ -17,7 +17,7 @@ from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
-from gateway.server.api.problems import InvalidRequest
+from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody
 from gateway.server.api.responses import Place
 from gateway.server.http.responses import JSON

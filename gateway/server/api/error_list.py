@@ -3,12 +3,11 @@
 `python -m gateway.server.api.error_list` writes it.
 """
 
-from http import HTTPStatus
 from pathlib import Path
 
-from gateway.errors import CommandRejected, GatewayError
+from gateway.errors import CommandRejected, GatewayError, nearest
 from gateway.server.api.openapi import errors_of
-from gateway.server.api.problems import codes_of, statuses_of, title_of
+from gateway.server.api.problems import HTTP_TITLES, KINDS
 from gateway.server.api.routes import ENDPOINTS
 from gateway.tse.results import Result
 
@@ -34,32 +33,20 @@ Status 409, or 403 for a wrong or blocked PIN or PUK; `device_result` has the nu
 | code | number | meaning |
 |---|---|---|
 """
-_DEFECT = "The gateway made an error; its log tells more"
-_BY_HTTP = (
-    (HTTPStatus.NOT_FOUND, "There is no such path"),
-    (HTTPStatus.METHOD_NOT_ALLOWED, "The path knows other methods: see the header Allow"),
-    (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is longer than the setting max_body_bytes allows"),
-    (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Bodies are application/json"),
-)
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     kinds = {kind for endpoint in ENDPOINTS for kind in errors_of(endpoint)}
-    rows = {row for kind in kinds for row in _rows(kind)}
-    rows |= {(status.name.lower(), str(int(status)), meaning) for status, meaning in _BY_HTTP}
+    rows = {_row(kind) for kind in kinds if not issubclass(kind, CommandRejected)}
+    rows |= {(status.name.lower(), str(int(status)), title) for status, title in HTTP_TITLES.items()}
     refused = [(r.name.lower(), f"0x{r.value:04X}", r.explanation) for r in Result if r]
     return _HEAD + _table(sorted(rows)) + _REFUSED + _table(refused)
 
 
-def _rows(kind: type[GatewayError]) -> list[tuple[str, str, str]]:
-    if issubclass(kind, CommandRejected):
-        return []
-    status = ", ".join(str(int(status)) for status in sorted(statuses_of(kind)))
-    if kind is GatewayError:
-        return [(kind.code, status, _DEFECT)]
-    meant = {known.code: title_of(known) for known in (*kind.__subclasses__(), kind)}
-    return [(code, status, meant.get(code, title_of(kind))) for code in codes_of(kind)]
+def _row(kind: type[GatewayError]) -> tuple[str, str, str]:
+    status, title = nearest(KINDS, kind)
+    return kind.code, str(int(status)), title
 
 
 def _table(rows: list[tuple[str, str, str]]) -> str:

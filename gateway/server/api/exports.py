@@ -10,6 +10,7 @@ from gateway.errors import GatewayError
 from gateway.operations import exports
 from gateway.operations.exports import Filter, Mark
 from gateway.server.api.endpoint import Call
+from gateway.server.api.errors import ExportChanged, RangeInvalid
 from gateway.server.api.requests import ExportFilter, NewerThan, NoBody, OfTse
 from gateway.telemetry.events import Event, event
 
@@ -17,20 +18,6 @@ log = logging.getLogger(__name__)
 
 TAR = "application/x-tar"
 CURSOR = "TSE-Export-Cursor"
-
-
-class RangeInvalid(GatewayError):
-    """The range lies outside the export."""
-
-    code = "range_invalid"
-    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-
-
-class ExportChanged(GatewayError):
-    """The store is no longer what the condition of the request names: export it from its beginning."""
-
-    code = "export_changed"
-    status = HTTPStatus.PRECONDITION_FAILED
 
 
 async def export_all(call: Call[OfTse, NoBody]) -> web.StreamResponse:

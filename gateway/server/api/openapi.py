@@ -24,7 +24,8 @@ from pydantic import BaseModel
 from gateway import __version__
 from gateway.errors import BadRequest, CommandRejected, GatewayError, Unauthorized
 from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, Endpoint
-from gateway.server.api.problems import MEDIA, InvalidRequest, codes_of, statuses_of
+from gateway.server.api.errors import InvalidRequest
+from gateway.server.api.problems import MEDIA, statuses_of
 from gateway.server.api.responses import Problem
 from gateway.server.http.responses import JSON
 
@@ -147,7 +148,7 @@ def _problems(endpoint: Endpoint[Any, Any]) -> dict[str, Response]:
     codes: dict[HTTPStatus, set[str]] = {}
     for kind in errors_of(endpoint):
         for status in statuses_of(kind):
-            codes.setdefault(status, set()).update(() if issubclass(kind, CommandRejected) else codes_of(kind))
+            codes.setdefault(status, set()).update(() if issubclass(kind, CommandRejected) else (kind.code,))
     for status in _OF_BODIES if endpoint.has_body else ():
         codes.setdefault(status, set()).add(status.name.lower())
     content = {MEDIA: MediaType(media_type_schema=PydanticSchema(schema_class=Problem))}

@@ -1,106 +1,185 @@
-"""Errors of the JSON API as problem details (RFC 9457): a stable `code` for programs, `detail` for people."""
+"""Errors of the JSON API as problem details (RFC 9457): a stable `code` for programs, `detail` for people.
 
-from collections.abc import Sequence
+Each kind of error has its row in `KINDS`; one without a row of its own has that of its nearest base.
+"""
+
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from gateway.archive.errors import NothingArchived
-from gateway.errors import CommandRejected, DeviceError, GatewayError, Unauthorized, UnknownDevice
-from gateway.fleet.pins.retry_guard import PinWithheld
-from gateway.operations.administration import ClockNotTrusted
-from gateway.operations.exports import NothingToExport
+from gateway.archive.deletion import NotArchived, NotExported, RestNotKept
+from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten, NothingArchived
+from gateway.archive.run import Stopped
+from gateway.errors import (
+    BadRequest,
+    CommandRejected,
+    ConfigurationError,
+    DeviceError,
+    DeviceGone,
+    DeviceTimeout,
+    ExportInterrupted,
+    GatewayError,
+    InvalidSession,
+    LockRefused,
+    PowerCycleDetected,
+    ProtocolError,
+    ResponseMissing,
+    Unauthorized,
+    UnknownDevice,
+    nearest,
+)
+from gateway.fleet.outages.log import OutagesUnreadable
+from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinWithheld
+from gateway.operations.administration import ClockNotTrusted, NewerGeneration
+from gateway.operations.confirmations import NotConfirmed
+from gateway.operations.exports import CursorInvalid, NothingToExport
 from gateway.operations.history import TransactionNotFound
-from gateway.server.api.responses import Place, Problem
+from gateway.operations.journal import JournalFailed
+from gateway.operations.masterdata import NoCertificate
+from gateway.operations.outage_report import TseInUse
+from gateway.operations.receipt import NoQrCode
+from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
+from gateway.operations.setup import NotFresh
+from gateway.operations.store import StoreClosed
+from gateway.operations.transactions import KeyReused
+from gateway.server.api.errors import ExportChanged, InvalidRequest, ProcessDataForm, RangeInvalid
+from gateway.server.api.responses import Problem
+from gateway.server.http.responses import JSON
 from gateway.telemetry import log as logs
-from gateway.tse.results import Result, name_of
+from gateway.tse.results import name_of, tries_left
 
 PREFIX = "/api/"
 MEDIA = "application/problem+json"
+DOCUMENT = "/api/v1/openapi.json"
 _TYPE = "urn:tse-gateway:problem:"
-_MISSING = (
-    UnknownDevice,
-    TransactionNotFound,
-    NothingToExport,
-    NothingArchived,
-)  # tills of the LAN protocol must not see a 404
-_REJECTED = "command_rejected"  # with a result that has no name
-_WRONG_SECRET = range(0x1100, 0x1200)
 
 
-class InvalidRequest(GatewayError):
-    """The body does not have the documented form; nothing was done."""
+class Kind(NamedTuple):
+    """How one kind of error is told: its HTTP status, and a title that is the same for all errors of the kind."""
 
-    code = "invalid_request"
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    worm_error = 1
+    status: HTTPStatus
+    title: str
 
-    def __init__(self, message: str, places: Sequence[Place] = ()) -> None:
-        super().__init__(message)
-        self.places = list(places)
+
+KINDS: Mapping[type[GatewayError], Kind] = {
+    GatewayError: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway made an error; its log tells more"),
+    ConfigurationError: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway cannot work with its settings"),
+    BadRequest: Kind(HTTPStatus.BAD_REQUEST, "The request is wrong; nothing was done"),
+    InvalidRequest: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The body does not have the documented form"),
+    ProcessDataForm: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The process data do not have the form of their type"),
+    Unauthorized: Kind(HTTPStatus.UNAUTHORIZED, "The API token is wrong or missing"),
+    RangeInvalid: Kind(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
+    ExportChanged: Kind(HTTPStatus.PRECONDITION_FAILED, "The store is no longer the one that the condition names"),
+    UnknownDevice: Kind(HTTPStatus.NOT_FOUND, "No TSE with this serial is attached"),
+    DeviceError: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE could not be reached or used"),
+    DeviceGone: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE was unplugged, or its connection failed"),
+    DeviceTimeout: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE did not reply in time"),
+    ResponseMissing: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE replied to another command"),
+    PowerCycleDetected: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE lost power: login, time and self test are gone"),
+    LockRefused: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Another client holds the TSE"),
+    InvalidSession: Kind(HTTPStatus.BAD_REQUEST, "The session is unknown or over"),
+    CommandRejected: Kind(HTTPStatus.CONFLICT, "The TSE refused the command"),
+    ProtocolError: Kind(HTTPStatus.BAD_GATEWAY, "The TSE replied in an unknown form"),
+    ExportInterrupted: Kind(HTTPStatus.CONFLICT, "A part of the export may be lost"),
+    PinWithheld: Kind(HTTPStatus.FORBIDDEN, "The PIN or PUK was not sent: it could lock the TSE"),
+    LastTry: Kind(HTTPStatus.FORBIDDEN, "Only one try is left, so the PIN or PUK was not sent"),
+    KnownWrong: Kind(HTTPStatus.FORBIDDEN, "The TSE has refused this PIN or PUK before, so it was not sent"),
+    ClockNotTrusted: Kind(HTTPStatus.CONFLICT, "The clock of the gateway is not known to be right"),
+    NewerGeneration: Kind(HTTPStatus.NOT_IMPLEMENTED, "The gateway does not know this command of firmware 2.x"),
+    NotFresh: Kind(HTTPStatus.CONFLICT, "The TSE was set up before"),
+    NotConfirmed: Kind(HTTPStatus.FORBIDDEN, "The confirmation is missing, over, used, or for something else"),
+    KeyReused: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key belongs to another request"),
+    OutcomeUnknown: Kind(HTTPStatus.CONFLICT, "Whether the TSE signed under this key can no longer be found out"),
+    EndedOtherwise: Kind(HTTPStatus.CONFLICT, "The transaction was finished with other data"),
+    JournalFailed: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The journal cannot be written, so no key can be used"),
+    TransactionNotFound: Kind(HTTPStatus.NOT_FOUND, "The transaction is not among the last ones in the store"),
+    NoQrCode: Kind(HTTPStatus.CONFLICT, "This step has no QR code"),
+    StoreClosed: Kind(HTTPStatus.CONFLICT, "The TSE shows its store only after a passed self test"),
+    NoCertificate: Kind(HTTPStatus.BAD_GATEWAY, "The store holds no certificate for the key of this TSE"),
+    NothingToExport: Kind(HTTPStatus.NOT_FOUND, "No log message matches, or none is new"),
+    CursorInvalid: Kind(HTTPStatus.CONFLICT, "The cursor is not of this store, or stored data were deleted since"),
+    NothingArchived: Kind(HTTPStatus.NOT_FOUND, "The archive has no such file, series, or TSE"),
+    ArchiveBusy: Kind(HTTPStatus.CONFLICT, "The archive of this TSE is being written"),
+    ArchiveDamaged: Kind(HTTPStatus.CONFLICT, "Files of the archive are missing or changed"),
+    ArchiveNotWritten: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The archive cannot be written"),
+    Stopped: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway stops"),
+    NotArchived: Kind(HTTPStatus.CONFLICT, "The archive does not hold everything that is stored, verified"),
+    NotExported: Kind(HTTPStatus.CONFLICT, "The export is not a complete one of what is stored now"),
+    RestNotKept: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "What was signed last cannot be kept, so nothing is deleted"),
+    TseInUse: Kind(HTTPStatus.CONFLICT, "The TSE is attached and works"),
+    OutagesUnreadable: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The outage log cannot be read"),
+}
+HTTP_TITLES: Mapping[HTTPStatus, str] = {
+    HTTPStatus.NOT_FOUND: "There is no such path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "The path does not take this method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too long",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json",
+}
 
 
 def statuses_of(kind: type[GatewayError]) -> set[HTTPStatus]:
-    """What status an error of this kind may have in the JSON API."""
-    if issubclass(kind, CommandRejected):
-        return {HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN}
-    return {HTTPStatus.NOT_FOUND if issubclass(kind, _MISSING) else HTTPStatus(kind.status)}
-
-
-def codes_of(kind: type[GatewayError]) -> list[str]:
-    """What codes an error of this kind may have in the JSON API; a `DeviceError` stands for all kinds of it."""
-    if issubclass(kind, CommandRejected):
-        return [_REJECTED, *(result.name.lower() for result in Result if result)]
-    kinds: list[type[GatewayError]] = [kind, *DeviceError.__subclasses__()] if kind is DeviceError else [kind]
-    return [Unauthorized.code if issubclass(known, Unauthorized) else known.code for known in kinds]
-
-
-def title_of(kind: type[GatewayError]) -> str:
-    """The error in a few words."""
-    return (kind.__doc__ or kind.code).splitlines()[0].split(";")[0].split(":")[0].rstrip(".")
+    """Return what statuses an error of this kind may have."""
+    wrong_pin = {HTTPStatus.FORBIDDEN} if issubclass(kind, CommandRejected) else set()
+    return {nearest(KINDS, kind).status} | wrong_pin
 
 
 def of_error(error: GatewayError) -> web.Response:
-    """The answer to a request that failed on purpose."""
-    code = Unauthorized.code if isinstance(error, Unauthorized) else error.code  # tills know it by another name
+    """Return the response to a request that ended with `error`."""
+    kind, code = nearest(KINDS, type(error)), error.code
+    status, members = kind.status, _members(error)
+    if isinstance(error, CommandRejected):  # each result of the TSE is a problem of its own
+        name = name_of(error.result)
+        code = code if name.startswith("0X") else name.lower()
+        status = status if members["tries_left"] is None else HTTPStatus.FORBIDDEN
+    return _response(status, code, kind.title, str(error), **members)
+
+
+def of_http_error(error: web.HTTPException) -> web.Response:
+    """Return the response to a request that aiohttp refused."""
+    status = HTTPStatus(error.status)
+    return _response(status, status.name.lower(), HTTP_TITLES.get(status, error.reason), _what_helps(error))
+
+
+def _members(error: GatewayError) -> dict[str, Any]:
+    """Members of the problem beside those that all have (RFC 9457, 3.2)."""
+    match error:
+        case CommandRejected():
+            return {"device_result": error.result, "tries_left": tries_left(error.result)}
+        case PinWithheld():
+            return {"tries_left": error.tries_left}
+        case ClockNotTrusted():
+            return {"clock_offset_seconds": error.offset}
+        case InvalidRequest():
+            return {"errors": error.places or None}
+        case _:
+            return {}
+
+
+def _what_helps(error: web.HTTPException) -> str:
+    match error:
+        case web.HTTPMethodNotAllowed():
+            return f"this path takes {', '.join(sorted(error.allowed_methods))}"
+        case web.HTTPNotFound():
+            return f"{DOCUMENT} lists all paths"
+        case web.HTTPUnsupportedMediaType():
+            return f"send the body as Content-Type: {JSON}"
+        case web.HTTPRequestEntityTooLarge():
+            return f"{error.text}: the setting max_body_bytes of the gateway is the limit"
+        case _:
+            return error.text or error.reason
+
+
+def _response(status: HTTPStatus, code: str, title: str, detail: str, **members: Any) -> web.Response:
     problem = Problem(
         type=_TYPE + code,
-        title=title_of(type(error)),
-        status=_status(error),
+        title=title,
+        status=status,
         code=code,
-        detail=str(error),
+        detail=detail,
         request_id=logs.request_id.get(),
+        **members,
     )
-    if isinstance(error, CommandRejected):
-        name = name_of(error.result)
-        code = _REJECTED if name.startswith("0X") else name.lower()
-        tries = error.result & 0xFF if error.result in _WRONG_SECRET else None
-        problem = problem.model_copy(
-            update={"type": _TYPE + code, "code": code, "device_result": error.result, "tries_left": tries}
-        )
-    if isinstance(error, PinWithheld):
-        problem = problem.model_copy(update={"tries_left": error.tries_left})
-    if isinstance(error, ClockNotTrusted):
-        problem = problem.model_copy(update={"clock_offset_seconds": error.offset})
-    if isinstance(error, InvalidRequest) and error.places:
-        problem = problem.model_copy(update={"errors": error.places})
-    return _answer(problem)
-
-
-def of_status(status: int, title: str) -> web.Response:
-    """The answer to a request that the HTTP library refused, or that hit a defect of ours."""
-    code = HTTPStatus(status).name.lower()
-    kind = _TYPE + code
-    return _answer(Problem(type=kind, title=title, status=status, code=code, request_id=logs.request_id.get()))
-
-
-def _answer(problem: Problem) -> web.Response:
     body = problem.model_dump_json(exclude_none=True).encode()
-    return web.Response(status=problem.status, body=body, content_type=MEDIA)
-
-
-def _status(error: GatewayError) -> int:
-    if isinstance(error, CommandRejected):
-        wrong = error.result in _WRONG_SECRET or error.result == Result.PIN_BLOCKED
-        return HTTPStatus.FORBIDDEN if wrong else HTTPStatus.CONFLICT
-    return HTTPStatus.NOT_FOUND if isinstance(error, _MISSING) else HTTPStatus(error.status)
+    return web.Response(status=status, body=body, content_type=MEDIA)

@@ -8,8 +8,20 @@ from aiohttp import web
 
 from gateway.archive.deletion import NotArchived, NotExported, RestNotKept
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten, NothingArchived
+from gateway.archive.run import Stopped
 from gateway.archive.status import ArchiveList, ArchiveRun, ArchiveStatus
-from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError, UnknownDevice
+from gateway.errors import (
+    CommandRejected,
+    DeviceError,
+    DeviceGone,
+    DeviceTimeout,
+    GatewayError,
+    LockRefused,
+    PowerCycleDetected,
+    ProtocolError,
+    ResponseMissing,
+    UnknownDevice,
+)
 from gateway.fleet.outages.log import OutagesUnreadable
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry
 from gateway.operations.administration import ClockNotTrusted, NewerGeneration
@@ -27,9 +39,9 @@ from gateway.operations.transactions import KeyReused
 from gateway.server.api import administration, exports, outages, requests, responses, transactions, tses
 from gateway.server.api import archives as archive
 from gateway.server.api.endpoint import Endpoint, Services, route
+from gateway.server.api.errors import ExportChanged, ProcessDataForm, RangeInvalid
 from gateway.server.api.requests import NoBody, OfClient, OfTransaction, OfTse, SignBody
 from gateway.server.api.responses import ReceiptAnswer
-from gateway.server.api.transactions import ProcessDataForm
 from gateway.server.http.responses import ok_json
 
 BASE = "/api/v1"
@@ -37,19 +49,20 @@ DOCUMENT = f"{BASE}/openapi.json"
 _TSE = f"{BASE}/tses/{{serial}}"
 _TRANSACTION = f"{_TSE}/transactions/{{number}}"
 
-_ASKED: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, LockRefused, CommandRejected, ProtocolError)
-_READ: tuple[type[GatewayError], ...] = (UnknownDevice, DeviceError, StoreClosed, ProtocolError)
+_FAILED: tuple[type[GatewayError], ...] = (DeviceError, DeviceGone, DeviceTimeout, ResponseMissing, PowerCycleDetected)
+_ASKED: tuple[type[GatewayError], ...] = (UnknownDevice, *_FAILED, LockRefused, CommandRejected, ProtocolError)
+_READ: tuple[type[GatewayError], ...] = (UnknownDevice, *_FAILED, StoreClosed, ProtocolError)
 _SIGNED: tuple[type[GatewayError], ...] = (*_ASKED, KeyReused, OutcomeUnknown, EndedOtherwise, JournalFailed)
 _CHECKED: tuple[type[GatewayError], ...] = (*_SIGNED, ProcessDataForm)
 _BY_COMMAND: tuple[type[GatewayError], ...] = (*_ASKED, NewerGeneration)
 _USERS: tuple[type[GatewayError], ...] = (*_BY_COMMAND, LastTry, KnownWrong)
-_ARCHIVING: tuple[type[GatewayError], ...] = (ArchiveBusy, ArchiveNotWritten, ArchiveDamaged)
+_ARCHIVING: tuple[type[GatewayError], ...] = (ArchiveBusy, ArchiveNotWritten, ArchiveDamaged, Stopped)
 _ARCHIVED: tuple[type[GatewayError], ...] = (
     UnknownDevice,
     NothingArchived,
     ArchiveDamaged,
-    exports.RangeInvalid,
-    exports.ExportChanged,
+    RangeInvalid,
+    ExportChanged,
 )
 _IRREVERSIBLE: tuple[type[GatewayError], ...] = (*_USERS, NotConfirmed)
 
@@ -102,7 +115,7 @@ ENDPOINTS: tuple[Endpoint[Any, Any], ...] = (
 
     Endpoint("GET", f"{_TSE}/export", _EXPORTS, "All log messages (TAR); can be resumed by range",
              exports.export_all, exports.TAR, OfTse, NoBody,
-             (*_READ, exports.RangeInvalid, exports.ExportChanged), statuses=(200, 206),
+             (*_READ, RangeInvalid, ExportChanged), statuses=(200, 206),
              headers={"ETag": "names this state of the store, for If-Range",
                       exports.CURSOR: "for the next incremental export"}),
     Endpoint("GET", f"{_TSE}/export/filtered", _EXPORTS, "Log messages by time, number and client (TAR)",

@@ -15,7 +15,7 @@ from gateway.operations.processdata import ProcessDataFinding
 from gateway.operations.receipt import ALGORITHM, TIME_FORMAT, Action, NoQrCode, Receipt, SigningRequest, qr_image
 from gateway.operations.transactions import SigningResult
 from gateway.server.api.endpoint import Call
-from gateway.server.api.problems import InvalidRequest
+from gateway.server.api.errors import ProcessDataForm
 from gateway.server.api.requests import (
     CancelBody,
     Check,
@@ -32,12 +32,6 @@ from gateway.server.api.responses import OpenTransaction, OpenTransactions, Plac
 
 _ABORTED = b"AVBelegabbruch^0.00_0.00_0.00_0.00_0.00^"
 QR_MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
-
-
-class ProcessDataForm(InvalidRequest):
-    """The process data do not have the form of their type; nothing was signed."""
-
-    code = "process_data_form"
 
 
 async def start_transaction(call: Call[SignOnTse, SignBody]) -> ReceiptAnswer:

@@ -1,4 +1,4 @@
-"""The web application and its life: listen, serve, stop without cutting anybody off."""
+"""The web application of the gateway's one port, and its life: listen, serve, stop without cutting anybody off."""
 
 import asyncio
 import logging
@@ -10,13 +10,12 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from gateway.config.settings import STOP_REQUESTS, Settings
-from gateway.errors import ConfigurationError
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
-from gateway.server.http import middleware, unix_socket
+from gateway.server.http import listener, middleware, unix_socket
 from gateway.server.http.auth import Gatekeeper, Token
-from gateway.server.http.middleware import Refused
+from gateway.server.http.middleware import OnRefusal
 from gateway.server.http.tls import Renewal
 from gateway.server.lan_protocol import LanProtocol
 from gateway.server.monitoring.health import Status
@@ -28,9 +27,7 @@ from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-_KEEP_ALIVE = 600.0  # seconds; a till keeps one connection, and a closed one costs it a second try
 _CERTIFICATE_CHECK = 60.0
-_BACKLOG = 1024
 _MOST_FILES = 65_536
 
 
@@ -41,23 +38,24 @@ def build(
     metrics: Metrics,
     token: Token,
     *,
-    refused: Refused = middleware.nobody_counts,
+    on_refusal: OnRefusal = middleware.ignore_refusal,
     api: Iterable[web.RouteDef] = (),
     snapshot: Callable[[int], Snapshot] | None = None,
     outages: OutageLog | None = None,
     auth_delay: float = 1.0,
 ) -> web.Application:
-    """All that is served on the one port.
+    """Return the application of the gateway's one port.
 
-    `api` are the routes of the JSON API, `refused` hears of each error, `snapshot` is what the status page shows,
-    `outages` knows which TSEs are missing.
+    `api` are the routes of the JSON API, `on_refusal` is called with each error, `snapshot` returns what the status
+    page shows (no page without it), `outages` knows which TSEs are missing, `auth_delay` (seconds) slows wrong tokens.
     """
     protocol, status = LanProtocol(lan), Status(metrics, registry, outages)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
     pages = None if snapshot is None else Pages(snapshot, gatekeeper, registry.changed)
-    lets_in = middleware.nobody_enters if pages is None else pages.lets_in
+    logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(
-        middlewares=middleware.around(metrics, gatekeeper, refused, lets_in), client_max_size=settings.max_body_bytes
+        middlewares=middleware.middlewares(metrics, gatekeeper, on_refusal, logged_in),
+        client_max_size=settings.max_body_bytes,
     )
     app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
     if pages is not None:
@@ -67,47 +65,27 @@ def build(
 
 @asynccontextmanager
 async def serving(app: web.Application, settings: Settings, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """Listen on all addresses and give the port; at the end running requests get time to finish.
+    """Listen on all addresses and yield the port; at the end running requests get time to finish.
 
     Raises:
         ConfigurationError: an address or the port is not free.
     """
-    runner = web.AppRunner(
-        app,
-        access_log=None,  # the middleware tells more, and knows what must not be told
-        keepalive_timeout=_KEEP_ALIVE,
-        shutdown_timeout=STOP_REQUESTS * settings.stop_timeout,
-    )
     renewal = Renewal(settings, context)
-    await runner.setup()
-    try:
-        async with beside(renewal=_renew(renewal)):
-            port = await _listen(runner, settings, context)
-            async with unix_socket.listening(runner, settings):
-                yield port
-    finally:
-        await runner.cleanup()
+    async with (
+        listener.running(app, shutdown_timeout=STOP_REQUESTS * settings.stop_timeout) as runner,
+        beside(renewal=_renew(renewal)),
+    ):
+        port = await listener.listen(runner, settings.bind, settings.port, context)
+        async with unix_socket.listening(runner, settings):
+            yield port
 
 
 def allow_many_connections() -> None:
-    """As many open files as the system grants: silent connections of somebody must not keep tills out."""
+    """Raise the limit of open files as far as the system grants it, so that idle connections keep no till out."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext) -> int:
-    port = settings.port
-    for address in settings.bind:
-        site = web.TCPSite(runner, str(address), port, ssl_context=context, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConfigurationError(f"cannot listen on {address}, port {port}: {reason}") from None
-        port = port or int(runner.addresses[0][1])  # all addresses share the port that the first one got
-    return port
 
 
 async def _renew(renewal: Renewal) -> None:

@@ -45,12 +45,6 @@ class Token:
     configured: bool = False
 
 
-class InvalidApiToken(Unauthorized):
-    """As the clients of the LAN protocol call it."""
-
-    code = "InvalidApiToken"
-
-
 @dataclass(slots=True)
 class _Peer:
     errors: list[float] = field(default_factory=list)
@@ -214,5 +208,5 @@ def _network(address: str) -> str:
     return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
-def _refusal() -> InvalidApiToken:
-    return InvalidApiToken("the API token is missing or wrong")
+def _refusal() -> Unauthorized:
+    return Unauthorized("the API token is missing or wrong")

@@ -1,4 +1,4 @@
-"""Around every request: its id, its log line, its metrics, its API token, and errors made answers."""
+"""What happens around every request: its id, log line and metrics, the check of its token, errors as responses."""
 
 import logging
 import re
@@ -10,9 +10,10 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
+from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
+from gateway.server import lan_errors
 from gateway.server.api import problems
-from gateway.server.http import responses, unix_socket
+from gateway.server.http import unix_socket
 from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry import log as logs
 from gateway.telemetry.events import Event, event
@@ -20,38 +21,36 @@ from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-LAN_PREFIX = "/lantse/"
 REQUEST_ID = "X-Request-ID"
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERIAL = re.compile(r"[0-9A-F]{64}")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 # Only these show that the serial in the path is that of a TSE here; a label must not hold whatever clients write.
 _OF_A_TSE = (DeviceError, CommandRejected, LockRefused)
-_DEFECT = "the gateway made an error; its log tells more"
 _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
 
 
-Refused = Callable[[str, GatewayError, str], None]
-LetIn = Callable[[web.Request], bool]
+OnRefusal = Callable[[str, GatewayError, str], None]  # serial of the TSE or "", the error, address of the client
+IsLoggedIn = Callable[[web.Request], bool]
 
 
-def nobody_counts(_serial: str, _error: GatewayError, _till: str) -> None:
-    """Where nobody wants to know what is refused."""
+def ignore_refusal(_serial: str, _error: GatewayError, _client: str) -> None:
+    """Count no refused requests."""
 
 
-def nobody_enters(_: web.Request) -> bool:
-    """Where the API token is the only key."""
+def never_logged_in(_: web.Request) -> bool:
+    """Take nothing but the API token."""
     return False
 
 
-def around(
-    metrics: Metrics, gatekeeper: Gatekeeper, refused: Refused = nobody_counts, lets_in: LetIn = nobody_enters
+def middlewares(
+    metrics: Metrics,
+    gatekeeper: Gatekeeper,
+    on_refusal: OnRefusal = ignore_refusal,
+    logged_in: IsLoggedIn = never_logged_in,
 ) -> list[Middleware]:
-    """The middlewares of the gateway, the outermost first.
-
-    `refused` is told each error, the TSE that it is of and the client's address; whom `lets_in` likes needs no token.
-    """
-    return [_observed(metrics), _answered(metrics, refused), _guarded(gatekeeper, lets_in)]
+    """Return the middlewares of the gateway, the outermost first; a request that is `logged_in` needs no token."""
+    return [_observed(metrics), _errors_told(metrics, on_refusal), _guarded(gatekeeper, logged_in)]
 
 
 def _observed(metrics: Metrics) -> Middleware:
@@ -73,38 +72,31 @@ def _observed(metrics: Metrics) -> Middleware:
     return observed
 
 
-def _answered(metrics: Metrics, refused: Refused) -> Middleware:
+def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
     @web.middleware
-    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def errors_told(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except GatewayError as error:
             serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
             metrics.requests.refused(serial, error)
-            refused(serial, error, request.remote or "")
-            return _refused(request, error)
+            on_refusal(serial, error, request.remote or "")
+            return _error_response(request, error)
         except web.HTTPException as error:
-            return _refused_by_library(request, error)
+            return _http_error_response(request, error)
         except Exception:
             log.exception("unexpected error", extra=event(Event.DEFECT))
-            return _defect(request)
+            return _error_response(request, GatewayError("the gateway made an error; its log tells more"))
 
-    return answered
-
-
-def _defect(request: web.Request) -> web.Response:
-    if _is_api(request):
-        return problems.of_status(HTTPStatus.INTERNAL_SERVER_ERROR, _DEFECT)
-    number, name = responses.INTERNAL_ERROR, GatewayError.code
-    return responses.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, number, name, _DEFECT, logs.request_id.get())
+    return errors_told
 
 
-def _guarded(gatekeeper: Gatekeeper, lets_in: LetIn) -> Middleware:
+def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if unix_socket.is_local(request):
             unix_socket.admit(request)
-        elif request.path not in OPEN_PATHS and not lets_in(request):
+        elif request.path not in OPEN_PATHS and not logged_in(request):
             await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
         return await handler(request)
 
@@ -115,29 +107,18 @@ def _is_api(request: web.Request) -> bool:
     return request.path.startswith(problems.PREFIX)
 
 
-def _refused(request: web.Request, error: GatewayError) -> web.Response:
-    if _is_api(request):
-        answer = problems.of_error(error)
-    else:
-        answer = responses.refusal(error.status, error.worm_error, error.code, str(error), logs.request_id.get())
+def _error_response(request: web.Request, error: GatewayError) -> web.Response:
+    response = problems.of_error(error) if _is_api(request) else lan_errors.of_error(error)
     if isinstance(error, Unauthorized):
-        answer.headers[hdrs.WWW_AUTHENTICATE] = _REALM
-    return answer
+        response.headers[hdrs.WWW_AUTHENTICATE] = _REALM
+    return response
 
 
-def _refused_by_library(request: web.Request, error: web.HTTPException) -> web.Response:
-    status, message = error.status, error.reason
-    if request.path.startswith(LAN_PREFIX) and status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
-        # A 404 would hide the error number from tills (and crash some of them).
-        status, message = HTTPStatus.BAD_REQUEST, "no such request in the LAN protocol"
-    name = HTTPStatus(status).name.lower()
-    if _is_api(request):
-        answer = problems.of_status(status, message)
-    else:
-        answer = responses.refusal(status, BadRequest.worm_error, name, message, logs.request_id.get())
+def _http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
+    response = problems.of_http_error(error) if _is_api(request) else lan_errors.of_http_error(error, request.path)
     if hdrs.ALLOW in error.headers:
-        answer.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
-    return answer
+        response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return response
 
 
 def _tell(request: web.Request, route: str, status: int, seconds: float) -> None:

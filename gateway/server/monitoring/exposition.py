@@ -1,8 +1,6 @@
 """What Prometheus is told of the gateway itself, and the port that serves nothing but monitoring."""
 
-import asyncio
 import hashlib
-import hmac
 import logging
 import ssl
 import threading
@@ -19,11 +17,12 @@ from prometheus_client.registry import Collector
 from gateway.clock.trusted import kernel_state
 from gateway.config.settings import Settings, effective
 from gateway.driver.usb.thread import HUNG
-from gateway.errors import GatewayError, Unauthorized
+from gateway.errors import ConfigurationError, Unauthorized
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
-from gateway.server.http import responses, tls
-from gateway.server.http.auth import Token
+from gateway.server import lan_errors
+from gateway.server.http import listener, tls
+from gateway.server.http.auth import Gatekeeper, Token
 from gateway.server.http.middleware import OPEN_PATHS
 from gateway.server.monitoring.health import Status
 from gateway.telemetry.log import register_secret
@@ -31,8 +30,8 @@ from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-_WRONG_TOKEN_WAIT = 1.0
 _HASH_DIGITS = 12
+_REALM = 'Bearer realm="TSE gateway"'
 
 
 class GatewayMeasures(Collector):
@@ -99,59 +98,41 @@ async def monitoring(
         yield None
         return
     plain = settings.metrics_listen == "plain"
-    app = web.Application(middlewares=[] if plain else [_guarded(_token(settings, token), metrics)])
+    app = web.Application(middlewares=[] if plain else [_guarded(Gatekeeper(_token(settings, token), metrics))])
     app.add_routes(Status(metrics, registry, outages).routes(with_metrics=True))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
+    async with listener.running(app, shutdown_timeout=1.0) as runner:
         yield await _listen(runner, settings, None if plain else context)
-    finally:
-        await runner.cleanup()
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None) -> int | None:
-    port = settings.metrics_port
+    addresses = settings.metrics_bind or settings.bind
     try:
-        for address in settings.metrics_bind or settings.bind:
-            await web.TCPSite(runner, str(address), port, ssl_context=context).start()
-            port = port or int(runner.addresses[0][1])
-    except OSError as error:
-        reason = error.strerror or str(error)
-        log.error("nobody can scrape port %d, it cannot be opened: %s", port, reason)  # noqa: TRY400 (the reason says all)
+        port = await listener.listen(runner, addresses, settings.metrics_port, context)
+    except ConfigurationError as error:
+        log.error("metrics are not served: %s", error)  # noqa: TRY400 (the reason says all)
         return None
     log.info("metrics are served on port %d", port)
     return port
 
 
-def _token(settings: Settings, token: Token) -> bytes:
+def _token(settings: Settings, token: Token) -> Token:
     if settings.metrics_token is None:
-        return token.value.encode()
+        return token
     value = settings.metrics_token.get_secret_value()
     register_secret(value)
-    return value.encode()
+    return Token(value)
 
 
-def _guarded(token: bytes, metrics: Metrics) -> Middleware:
-    turn = asyncio.Semaphore(4)  # wrong tokens are answered late, and only few at once
-
+def _guarded(gatekeeper: Gatekeeper) -> Middleware:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in OPEN_PATHS or hmac.compare_digest(_bearer(request), token):
-            return await handler(request)
-        metrics.requests.unauthorized("wrong" if hdrs.AUTHORIZATION in request.headers else "missing")
-        async with turn:
-            await asyncio.sleep(_WRONG_TOKEN_WAIT)
-        return _refusal(Unauthorized("this port wants its bearer token"))
+        try:
+            if request.path not in OPEN_PATHS:
+                await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
+        except Unauthorized as error:
+            response = lan_errors.of_error(error)
+            response.headers[hdrs.WWW_AUTHENTICATE] = _REALM
+            return response
+        return await handler(request)
 
     return guarded
-
-
-def _bearer(request: web.Request) -> bytes:
-    scheme, _, rest = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return rest.strip().encode("utf-8", errors="replace") if scheme.lower() == "bearer" else b""
-
-
-def _refusal(error: GatewayError) -> web.Response:
-    answer = responses.refusal(error.status, error.worm_error, error.code, str(error), "")
-    answer.headers[hdrs.WWW_AUTHENTICATE] = 'Bearer realm="TSE gateway"'
-    return answer

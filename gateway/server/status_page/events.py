@@ -10,7 +10,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
@@ -30,7 +29,6 @@ class TooManyViewers(GatewayError):
     """As many pages are open as are kept up to date; this one is tried again later."""
 
     code = "too_many_viewers"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class Streams:

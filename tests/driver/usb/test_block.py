@@ -18,6 +18,7 @@ from gateway.errors import (
     ResponseMissing,
 )
 from gateway.tse.commands import SelfTest, SetTime
+from gateway.tse.error_numbers import number_of
 from gateway.tse.sectors import SECTOR, Response, State, decode_command
 
 COMMAND = SetTime(1_700_000_000).encode()
@@ -100,13 +101,13 @@ async def test_a_command_is_written_once_and_its_data_returned() -> None:
 async def test_a_refused_command_is_told_with_its_result() -> None:
     with pytest.raises(CommandRejected, match="0x100f") as refused:
         await send(Peer(Response(8, State.DONE, b"", 0x100F)))
-    assert (refused.value.result, refused.value.worm_error) == (0x100F, 0x100F)
+    assert (refused.value.result, number_of(refused.value)) == (0x100F, 0x100F)
 
 
 async def test_a_result_that_nobody_knows_survives() -> None:
     with pytest.raises(CommandRejected, match="0x7abc") as refused:
         await send(Peer(Response(8, State.DONE, b"", 0x7ABC)))
-    assert refused.value.worm_error == 0x7ABC
+    assert number_of(refused.value) == 0x7ABC
 
 
 @pytest.mark.parametrize("busy", [State.BUSY, State.BUSY_OLD])
@@ -130,7 +131,7 @@ async def test_a_tse_that_stays_busy_ends_at_the_deadline() -> None:
     clock = Clock()
     with pytest.raises(DeviceTimeout, match="45 s") as late:
         await send(Peer(Response(7, State.BUSY)), clock=clock)
-    assert late.value.worm_error == 4
+    assert number_of(late.value) == 4
     assert 45 <= clock.now - 100 <= 46
 
 
@@ -165,20 +166,20 @@ async def test_endless_fetching_is_not_believed() -> None:
 async def test_nonsense_in_the_window_is_a_protocol_error(sector: bytes) -> None:
     with pytest.raises(ProtocolError) as nonsense:
         await send(Peer(sector))
-    assert nonsense.value.worm_error == 6
+    assert number_of(nonsense.value) == 6
 
 
 @pytest.mark.parametrize("counter", [7, 9, 6, 2**32 - 1])
 async def test_a_counter_that_does_not_fit_is_a_missing_response(counter: int) -> None:
     with pytest.raises(ResponseMissing) as missing:
         await send(Peer(Response(counter, State.DONE, b"data")))
-    assert missing.value.worm_error == 8
+    assert number_of(missing.value) == 8
 
 
 async def test_a_counter_of_zero_is_a_power_cycle() -> None:
     with pytest.raises(PowerCycleDetected) as cycled:
         await send(Peer(Response(0, State.DONE)))
-    assert cycled.value.worm_error == 13
+    assert number_of(cycled.value) == 13
 
 
 async def test_the_state_before_a_command_means_nothing() -> None:
@@ -205,7 +206,7 @@ async def test_a_disturbed_read_is_repeated_once() -> None:
     assert await send(Peer(disturbed, Response(8, State.DONE, b"x"))) == b"x"
     with pytest.raises(DeviceError, match="I/O error") as failed:
         await send(Peer(disturbed, disturbed, Response(8, State.DONE)))
-    assert failed.value.worm_error == 3
+    assert number_of(failed.value) == 3
 
 
 async def test_info_and_store_are_read_and_written() -> None:
@@ -230,7 +231,7 @@ async def test_a_command_is_never_written_twice() -> None:
 async def test_an_unplugged_tse_is_gone(number: int) -> None:
     with pytest.raises(DeviceGone) as gone:
         await send(Peer(OSError(number, "gone")))
-    assert gone.value.worm_error == 3
+    assert number_of(gone.value) == 3
 
 
 @pytest.mark.parametrize("size", [0, 511])

@@ -70,7 +70,7 @@ async def test_the_tls_port_wants_its_own_token_which_opens_nothing_else(tmp_pat
             ask(gateway, "/api/v1/tses", port=gateway.port, Authorization=f"Bearer {METRICS_TOKEN}"),
         )
         assert refused[0] == 401
-        assert json.loads(refused[1])["error_name"] == "unauthorized"
+        assert json.loads(refused[1])["error_name"] == "InvalidApiToken"
         assert {status for status, _ in (*others, elsewhere)} == {401}
         failures = gateway.metrics.registry.get_sample_value
         assert failures("tse_gateway_auth_failures_total", {"reason": "wrong"}) == 4
