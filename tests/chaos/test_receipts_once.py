@@ -22,6 +22,9 @@ from gateway.simulator.socket import Socket
 from gateway.tse import archive
 from gateway.tse.commands import SelfTest
 from gateway.tse.logmessage import LogMessage
+from tests.history.checker import demand_explained
+from tests.history.events import Action, History, Step
+from tests.history.recorder import signature_of
 from tests.process import Process, gateway
 from tests.support import TIME_ADMIN_PIN, export, set_up
 
@@ -38,6 +41,7 @@ class Street:
         self.running: Process | None = None
         self.kills = 0
         self.answers: dict[str, dict[str, object]] = {}
+        self.history = History()
         self.repeats = 0
         self.trouble: Counter[str] = Counter()
 
@@ -61,8 +65,9 @@ async def test_each_receipt_is_signed_once_however_often_the_gateway_is_killed(t
                 await running.process.wait()
                 street.kills += 1
     await asyncio.gather(*selling)
-    messages = await _stored(tmp_path / "simulator-1")
-    _judge(street, messages)
+    tar = await _stored(tmp_path / "simulator-1")
+    assert demand_explained(street.history, tar).untold == ()
+    _judge(street, [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]])
 
 
 def _judge(street: Street, messages: list[LogMessage]) -> None:
@@ -73,11 +78,6 @@ def _judge(street: Street, messages: list[LogMessage]) -> None:
     assert len(street.answers) == RECEIPTS
     assert len(finishes) == RECEIPTS
     assert operations["StartTransaction"] == RECEIPTS
-    for key, answer in street.answers.items():
-        message = finishes[int(str(answer["signature_counter"]))]
-        assert message.process_data.decode() == _data(key)
-        assert message.client_id == answer["client_id"]
-        assert message.transaction_number == answer["transaction_number"]
     assert street.kills > 1
     assert street.repeats > 0
 
@@ -98,8 +98,13 @@ async def _sell(street: Street, serial: str, till: int) -> None:
                 continue
             street.repeats += tries > 0
             tries += 1
+            client, kind, data = (str(text).encode() for text in body.values())
+            step = Step(key, Action.SIGN, client, process_type=kind, data=data)
             try:
-                status, answer = await _post(running, f"{serial}/sign", body, key)
+                with street.history.asking(step) as answered:
+                    status, answer = await _post(running, f"{serial}/sign", body, key)
+                    if status == 200:
+                        answered(signature_of(answer))
             except (aiohttp.ClientError, OSError) as error:
                 street.trouble[type(error).__name__] += 1
                 continue
@@ -140,11 +145,11 @@ async def _post(
         return answer.status, await answer.json(content_type=None)
 
 
-async def _stored(directory: Path) -> list[LogMessage]:
+async def _stored(directory: Path) -> bytes:
     tse = SimulatedTse.open_or_create(directory)
     driver = BlockDriver(Socket(tse))
     await driver.send_command(SelfTest(b"POS-0").encode())
     tar = await export(driver)
     await driver.close()
     tse.close()
-    return [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]]
+    return tar

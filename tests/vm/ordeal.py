@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.tse.commands import Event
-from tests.vm.books import audit, stored
+from tests.history.events import History
+from tests.vm.books import audit
 from tests.vm.shop import CLIENTS, Shop
 from tests.vm.till import PATIENCE, Till
 from tests.vm.trials import KILL, Scene, Trial
@@ -61,8 +62,9 @@ class Ordeal:
         self._over = threading.Event()
         self._stop = threading.Event()
         serials = itertools.cycle(shop.sticks)
+        self._histories = {serial: History() for serial in shop.tses}
         self._tills = [
-            Till(client, serial, shop.connection(), self._next_receipt, self._stop)
+            Till(client, serial, shop.connection(), self._next_receipt, self._stop, self._histories[serial])
             for client, serial in zip(CLIENTS, serials, strict=False)
         ]
 
@@ -87,7 +89,7 @@ class Ordeal:
             assert till.ended_well, f"{till.name} did not finish: {till.troubles[-5:]}"
         signed = [step for till in self._tills for step in till.signed]
         for serial, tse in self._shop.tses.items():
-            audit(stored(tse), [step for step in signed if step.serial == serial])
+            audit(tse, self._histories[serial])
         return Report(
             outcomes=tuple(outcomes),
             receipts=sum(step.event is Event.FINISH for step in signed),

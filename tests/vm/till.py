@@ -25,6 +25,7 @@ from gateway.tse.commands import (
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
+from tests.history.events import Action, History, Signature, Step
 from tests.support import TIME_ADMIN_PIN
 
 PATIENCE = 60.0  # seconds a till waits for the answer to one request
@@ -154,17 +155,14 @@ def locked(connection: Connection, serial: str) -> Iterator[Session]:
 class Signed:
     """A step that the till has seen as signed. `at` on the monotonic clock; `asked`: the TSE had to be asked for it."""
 
-    serial: str
     event: Event
-    data: bytes
-    reply: TransactionReply
     at: float
     took: float
     asked: bool
 
 
 class Till(threading.Thread):
-    """Signs receipts for as long as `next_receipt` names one; everything it saw signed is in `signed`."""
+    """Signs receipts for as long as `next_receipt` names one; everything it saw signed is in `signed` and `history`."""
 
     def __init__(
         self,
@@ -173,12 +171,14 @@ class Till(threading.Thread):
         connection: Connection,
         next_receipt: Callable[[], int | None],
         stop: threading.Event,
+        history: History,
     ) -> None:
         super().__init__(name=client, daemon=True)
         self._client = client.encode()
         self.serial = serial
         self._next_receipt = next_receipt
         self._stop_all = stop
+        self._history = history
         self._newest = 0  # signature counter of the last own step
         self.connection = connection
         self.signed: list[Signed] = []
@@ -196,13 +196,15 @@ class Till(threading.Thread):
             self.connection.close()
 
     def _sell(self, receipt: int) -> None:
-        started = self._sign(Event.START, 0, b"")
+        started = self._sign(Event.START, 0, b"", receipt)
         text = b"%s:%d;" % (self._client, receipt)
         data = text.ljust(700, b"x") if receipt % 5 == 0 else text  # now and then more than a block
-        self._sign(Event.FINISH, started.transaction_number, data)
+        self._sign(Event.FINISH, started.transaction_number, data, receipt)
 
-    def _sign(self, event: Event, number: int, data: bytes) -> TransactionReply:
+    def _sign(self, event: Event, number: int, data: bytes, receipt: int) -> TransactionReply:
         """One signed step, however many tries it takes."""
+        action, kind = Action(event.name.lower()), _PROCESS_TYPE if event is Event.FINISH else b""
+        step = Step(f"{action} of receipt {receipt}", action, self._client, number, kind, data)
         began = time.monotonic()
         doubtful = False
         while True:
@@ -211,15 +213,19 @@ class Till(threading.Thread):
                     reply = self._last_own(session) if doubtful else None
                     asked, doubtful = reply is not None, False
                     if reply is None:
-                        self._announce(session, event, number, data)
-                        doubtful = True
-                        reply = TransactionReply.decode(session.command(CloseImport().encode()))
+                        with self._history.asking(step) as answered:
+                            self._announce(session, event, number, data)
+                            doubtful = True
+                            reply = TransactionReply.decode(session.command(CloseImport().encode()))
+                            answered(Signature.of(reply))
+                    else:
+                        self._history.told(step, Signature.of(reply))
             except (Refused, NoAnswer) as error:
                 self._recover(error)
                 continue
             self._newest = reply.signature_counter
             now = time.monotonic()
-            self.signed.append(Signed(self.serial, event, data, reply, now, now - began, asked))
+            self.signed.append(Signed(event, now, now - began, asked))
             return reply
 
     def _announce(self, session: Session, event: Event, number: int, data: bytes) -> None:
