@@ -1,7 +1,6 @@
 """The project's pages, their links, and the anchors that GitHub gives to their headings."""
 
 import re
-import subprocess
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -25,13 +24,11 @@ class Link(NamedTuple):
     anchor: str
 
 
-def _pages() -> list[Path]:
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    found = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    return sorted(ROOT / name for name in found if name and (ROOT / name).exists())
-
-
-PAGES = _pages()
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part.startswith(".") and part != ".github" for part in page.relative_to(ROOT).parts)
+)
 
 
 @cache

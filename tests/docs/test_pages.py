@@ -4,15 +4,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from gateway.cli.commands import app
 from tests.docs.markdown import PAGES, ROOT, links
 from tests.docs.settings_page import PAGE, with_table
 
-INDEX = ROOT / "docs/README.md"
-FOR_READERS = [page for page in PAGES if page.is_relative_to(ROOT / "docs") or page.parent.name in {"compose", "udev"}]
+README, INDEX = ROOT / "README.md", ROOT / "docs/README.md"
+# What the index links to may lead on: to package pages, and to pages on tests.
+HUBS = (README, INDEX, ROOT / "gateway/README.md", ROOT / "CONTRIBUTING.md", ROOT / "compose/monitoring/README.md")
+FOR_FORMS = {page for page in PAGES if ".github" in page.parts}
+_SOURCES = {ROOT / "tests/recordings/samples/SOURCES.md"}
 
 
 def test_the_page_of_settings_lists_each_with_its_default_and_meaning() -> None:
@@ -29,13 +31,21 @@ def test_the_page_of_the_command_line_tells_each_command() -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("page", [page for page in FOR_READERS if page != INDEX], ids=str)
-def test_each_page_for_readers_is_in_the_index(page: Path) -> None:
-    assert page in {link.file for link in links(INDEX)}
+def test_the_readme_leads_to_the_index_and_the_index_to_each_page_for_readers() -> None:
+    assert INDEX in _reached(README)
+    for_readers = {page for page in PAGES if page.is_relative_to(ROOT / "docs")} - {INDEX}
+    assert for_readers - _reached(INDEX) == set()
 
 
-def test_the_readme_leads_to_the_index() -> None:
-    assert INDEX in {link.file for link in links(ROOT / "README.md")}
+def test_each_page_is_one_hop_from_a_page_of_the_index() -> None:
+    assert set(HUBS) - {README, INDEX} <= _reached(INDEX)
+    found = {page for hub in HUBS for page in _reached(hub)}
+    assert set(PAGES) - found - {README} - FOR_FORMS - _SOURCES == set()
+
+
+def _reached(page: Path) -> set[Path]:
+    """Pages that `page` links to; a link to a folder shows the README in it."""
+    return {link.file / "README.md" if link.file.is_dir() else link.file for link in links(page)}
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> list[str]:
