@@ -9,8 +9,8 @@ from gateway.archive.draft import Draft
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, leading_blocks, mark_at
 from gateway.operations.store import PatientReader, Store, StoreEntry
-from gateway.tse.archive import END
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 
 _AT_ONCE = 1024 * 1024  # bytes collected before a thread is asked to write them
 

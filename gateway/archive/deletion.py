@@ -24,9 +24,9 @@ from gateway.operations.confirmations import Irreversible
 from gateway.operations.exclusive import Exclusive
 from gateway.operations.exports import Mark
 from gateway.operations.store import used_blocks
-from gateway.tse.archive import END
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, User
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 
 _MOST_REST_BLOCKS = 2048  # 1 MiB: what may have been signed since the archive was brought up to date
 

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic import model_validator as check_model
 
 from gateway.operations.exports import Mark
-from gateway.tse.archive import END
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 
 FILE_PATTERN = r"^[0-9]{4}-[0-9]{6}\.(?:tar|json)$"
 _FILE = re.compile(FILE_PATTERN)

@@ -10,8 +10,8 @@ from gateway.archive.directory import Shelf
 from gateway.archive.errors import ArchiveDamaged, NothingArchived
 from gateway.archive.index import Segment
 from gateway.archive.manifest import digest
-from gateway.tse.archive import END
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 
 _PIECE = 256 * 1024
 

@@ -22,12 +22,12 @@ from gateway.operations.store import (
     Store,
     StoreEntry,
     open_store,
-    parsed,
     used_blocks,
 )
-from gateway.tse.archive import END
 from gateway.tse.info import TseInfo
+from gateway.tse.log_names import LogName
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 
 _LEADING = 2  # info.csv and the certificates begin every export
 _HASHED = 16  # characters that tell one last entry from another
@@ -57,7 +57,7 @@ class Filter:
 
     def takes(self, entry: StoreEntry) -> bool:
         """Does the export contain it? Other clients' transactions no, system logs only unless numbers are asked for."""
-        name = parsed(entry.name)
+        name = LogName.parse(entry.name)
         if name is None:
             return False
         if not _between(self.from_time, name.log_time, self.to_time):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
-from gateway.operations.store import Store, parsed
+from gateway.operations.store import Store
 from gateway.tse.info import TseInfo
+from gateway.tse.log_names import LogName
 
 _DAY = 86_400.0
 _FEWEST_DAYS = 1.0  # what came in a shorter time tells nothing of a year
@@ -77,7 +78,7 @@ class Forecasts:
 async def _first_message(store: Store) -> Origin | None:
     looked_at = 0
     async for entry in store.entries():
-        name, looked_at = parsed(entry.name), looked_at + 1
+        name, looked_at = LogName.parse(entry.name), looked_at + 1
         if name is not None and name.log_time > 0:
             return Origin(name.log_time, name.counter, entry.block)
         if looked_at == _LOOKED_AT:

@@ -12,7 +12,8 @@ from gateway.errors import CommandRejected, GatewayError, ProtocolError
 from gateway.operations.exclusive import Exclusive
 from gateway.operations.journal import Journal, JournalRecord
 from gateway.operations.receipt import Action, Signed, SigningRequest
-from gateway.operations.store import Store, StoreEntry, parsed
+from gateway.operations.store import Store, StoreEntry
+from gateway.tse.log_names import LogName
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result, explain
 
@@ -88,7 +89,7 @@ async def _ended(store: Store, record: JournalRecord, number: int, action: Actio
     """The update or finish of transaction `number` since then, with the data that were wanted."""
     step = "update" if action is Action.UPDATE else "finish"
     async for entry in store.entries(record.position):
-        name = parsed(entry.name)
+        name = LogName.parse(entry.name)
         if name is None or name.number != number or name.step.lower() != step:
             continue
         message = await _message(store, entry)

@@ -4,8 +4,6 @@ Each chunk is one turn in the queue of the TSE and needs no lock, since a store 
 whoever reads it lets everybody sell in between.
 """
 
-import re
-import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,16 +11,13 @@ from typing import Protocol
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
-from gateway.tse.archive import blocks_of
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import PAX, PAX_GLOBAL, Header, blocks_of, is_ustar, pax_records
 
 CHUNK_BLOCKS = 128  # 64 KiB: what the vendor's library reads at a time
-_USTAR = slice(257, 262)
-_PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE)
-_NAME = re.compile(r"(?:\./)?Unixt_(\d+)_Sig-(\d+)_Log-(?:Tra_No-(\d+)_([A-Z][a-z]+)_Client-(.*)|Sys_.*|Aud.*?)\.log")
-_PAX_PATH = re.compile(rb"\d+ path=([^\n]*)\n")
+_PAX_TYPES = (PAX, PAX_GLOBAL)
 
 
 class StoreClosed(GatewayError):
@@ -44,17 +39,6 @@ class StoreEntry:
     def end(self) -> int:
         """The block behind it."""
         return self.data_block - 1 + blocks_of(self.size)
-
-
-@dataclass(frozen=True, slots=True)
-class LogName:
-    """What the name of a log message tells; `number`, `step` and `client_id` of transactions only."""
-
-    log_time: int
-    counter: int
-    number: int | None
-    step: str
-    client_id: str
 
 
 class BlockReader(Protocol):
@@ -127,34 +111,30 @@ class Store:
             tail = await self._device.read_store(first, end - first) + tail
             for at in range((end - first - 1) * SECTOR, -1, -SECTOR):
                 header = _header_in(tail[at : at + SECTOR])
-                if header is None or at + blocks_of(header.size) * SECTOR != len(tail):
+                if header is None or at + header.blocks * SECTOR != len(tail):
                     continue
                 content, padding = _parted(tail, at, header.size)
                 message = _message(content) if not any(padding) else None
                 if message is not None:
                     yield message
-                if message is not None or (header.type in _PAX_TYPES and _PAX_PATH.fullmatch(content)):
+                if message is not None or (header.kind in _PAX_TYPES and _path_in(content)):
                     tail = tail[:at]
             end = first
 
     async def _entry(self, block: int) -> StoreEntry:
         header = await self._header(block)
-        start, name = block, header.name
-        while header.type in _PAX_TYPES:
-            pax = StoreEntry("", block, block + 1, header.size)
-            found = _PAX_PATH.search(await self.content(pax))
-            name = found[1].decode("utf-8", "backslashreplace") if found else name
-            block = pax.end
+        start, path = block, None
+        while header.kind in _PAX_TYPES:
+            path = _path_in(await self.content(StoreEntry("", block, block + 1, header.size))) or path
+            block += header.blocks
             header = await self._header(block)
-            if found is None:
-                name = header.name
-        return StoreEntry(name.removeprefix("./"), start, block + 1, header.size)
+        return StoreEntry(path or header.path, start, block + 1, header.size)
 
-    async def _header(self, block: int) -> tarfile.TarInfo:
+    async def _header(self, block: int) -> Header:
         await self._load(block)
         at = (block - self._first) * SECTOR
         header = _header_in(self._chunk[at : at + SECTOR])
-        if header is None or block + blocks_of(header.size) > self.used:
+        if header is None or block + header.blocks > self.used:
             raise ProtocolError(f"the store has no entry at block {block}")
         return header
 
@@ -187,22 +167,17 @@ def used_blocks(info: TseInfo) -> int:
     return info.used_blocks
 
 
-def parsed(name: str) -> LogName | None:
-    """What `name` tells, if it is that of a log message in Unix time."""
-    found = _NAME.fullmatch(name)
-    if found is None:
-        return None
-    number = None if found[3] is None else int(found[3])
-    return LogName(int(found[1]), int(found[2]), number, found[4] or "", found[5] or "")
+def _header_in(block: bytes) -> Header | None:
+    return Header.decode(block) if is_ustar(block) else None
 
 
-def _header_in(block: bytes) -> tarfile.TarInfo | None:
-    if block[_USTAR] != b"ustar":
-        return None
+def _path_in(content: bytes) -> str:
+    """Return the long name that the data of a PAX header give; empty if they give none."""
     try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "backslashreplace")
-    except (tarfile.TarError, ValueError):
-        return None
+        path = dict(pax_records(content)).get(b"path", b"")
+    except ValueError:
+        return ""
+    return path.decode("utf-8", "backslashreplace").removeprefix("./")
 
 
 def _parted(data: bytes, at: int, size: int) -> tuple[bytes, bytes]:

@@ -11,14 +11,15 @@ from gateway.simulator.session import SelfTestOutcome, Session
 from gateway.simulator.signing import SigningKey
 from gateway.simulator.state import State, initial_secrets, load, save
 from gateway.simulator.store import StoreFiles
-from gateway.tse.archive import END, blocks_of, member
 from gateway.tse.commands import User
 from gateway.tse.credentials import initial_credentials
+from gateway.tse.der import integer_element
 from gateway.tse.fields import Command
 from gateway.tse.info import Lifecycle, TseInfo
-from gateway.tse.logmessage import Draft, LogMessage
+from gateway.tse.logmessage import LogMessage, UnsignedMessage
 from gateway.tse.results import Result, explain
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END, blocks_of, member
 
 
 def emptied(state: State) -> State:
@@ -122,8 +123,10 @@ class Core:
         operation = assumed.SYSTEM_LOGS[kind]
         time = self.log_time()
         counter = state.signature_counter + 1
-        draft = Draft.system(operation=operation, data=data, serial=self.key.serial, counter=counter, unix_time=time)
-        return self.with_log(state, draft.sealed(self.key.sign(draft.to_be_signed)), time)
+        message = UnsignedMessage.system(
+            operation=operation, data=data, serial=self.key.serial, counter=counter, log_time=integer_element(time)
+        )
+        return self.with_log(state, message.sealed(self.key.sign(message.to_be_signed)), time)
 
     def with_log(self, state: State, message: bytes, time: int) -> State:
         """`state` after a signed message; the message is written, the state not yet committed."""

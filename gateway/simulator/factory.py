@@ -20,10 +20,10 @@ from gateway.simulator.state import STATE_FILE, State, initial_secrets, load, sa
 from gateway.simulator.store import StoreFiles
 from gateway.storage.atomic import replace_file, sync_directory
 from gateway.storage.file_lock import open_locked
-from gateway.tse.archive import INFO_NAME, member
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED, initial_credentials
 from gateway.tse.info import version_text
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import INFO_NAME, member
 
 KEY_FILE = "key.pem"
 CHAIN_FILE = "chain.pem"

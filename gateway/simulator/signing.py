@@ -17,7 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway.errors import ConfigurationError
 from gateway.simulator.assumptions import MARK
-from gateway.tse.logmessage import plain_signature, serial_of
+from gateway.tse.certificates import serial_of
+from gateway.tse.signatures import plain_signature
 
 _FIELD_BYTES = 48
 _CA_LIFE = timedelta(days=20 * 365)

@@ -4,15 +4,16 @@ The common name of a TSE certificate is no reliable serial number and its subjec
 hold values that parsers refuse; the SHA-256 of the public point always fits.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import ProtocolError
-from gateway.tse.logmessage import serial_of
 
 _PEM_MARK = b"-----BEGIN"
 
@@ -40,6 +41,11 @@ def key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise ProtocolError("the certificate holds no elliptic-curve key")
     return key
+
+
+def serial_of(key: ec.EllipticCurvePublicKey) -> bytes:
+    """Return the serial number of a TSE: SHA-256 of its uncompressed public point, 32 bytes (BSI TR-03153-1)."""
+    return hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
 
 
 def by_serial(certificates: Iterable[x509.Certificate]) -> dict[bytes, x509.Certificate]:

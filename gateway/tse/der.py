@@ -1,4 +1,4 @@
-"""Reading DER elements without losing their stored bytes: signatures cover these, not a re-encoding.
+"""DER elements: reading them without losing their stored bytes, which a signature covers, and writing them.
 
 Real devices deviate now and then (process data of indefinite length, lengths longer than
 they must be). What can still be read only one way is read, and named in a list of deviations.
@@ -93,6 +93,20 @@ def octets(item: Element, deviations: list[str]) -> bytes:
         return item.value
     pieces = walk(item.data, item.start, item.end, deviations)
     return b"".join(expect(piece, OCTETS, "a piece of process data").value for piece in pieces)
+
+
+def element(tag: int, value: bytes) -> bytes:
+    """Return one element, with its length in the shortest form."""
+    length = len(value)
+    if length < 0x80:
+        return bytes([tag, length]) + value
+    size = (length.bit_length() + 7) // 8
+    return bytes([tag, 0x80 | size]) + length.to_bytes(size, "big") + value
+
+
+def integer_element(value: int, tag: int = INTEGER) -> bytes:
+    """Return a number that is not negative as an element: the fewest bytes, with a sign bit of zero."""
+    return element(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
 def _read_indefinite(data: bytes, at: int, deviations: list[str]) -> Element:

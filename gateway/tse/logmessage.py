@@ -15,43 +15,22 @@ length now and then, so this module walks the elements itself: only so the signe
 stay the stored ones.
 """
 
-import hashlib
 import itertools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import ProtocolError
-from gateway.tse import der
+from gateway.tse import der, log_names, signatures
+from gateway.tse.signatures import ECDSA_SHA384
 
 _LOG_OID = bytes.fromhex("04007f0007030701")  # 0.4.0.127.0.7.3.7.1
-_ECDSA_OID = bytes.fromhex("04007f000701010401")  # 0.4.0.127.0.7.1.1.4.1
-_ECSDSA_OID = bytes.fromhex("04007f000701010404")  # 0.4.0.127.0.7.1.1.4.4
-
-_HASHES: dict[int, tuple[str, Callable[[], hashes.HashAlgorithm]]] = {
-    2: ("SHA224", hashes.SHA224),
-    3: ("SHA256", hashes.SHA256),
-    4: ("SHA384", hashes.SHA384),
-    5: ("SHA512", hashes.SHA512),
-    8: ("SHA3-224", hashes.SHA3_224),
-    9: ("SHA3-256", hashes.SHA3_256),
-    10: ("SHA3-384", hashes.SHA3_384),
-    11: ("SHA3-512", hashes.SHA3_512),
-}
-ECDSA_SHA384 = _ECDSA_OID + b"\x04"
-
 _TIME_FORMATS = {der.INTEGER: "unixTime", der.UTC_TIME: "utcTime", der.GENERALIZED_TIME: "generalizedTime"}
-_NAME_OF_TIME = {"unixTime": "Unixt", "utcTime": "Utc", "generalizedTime": "Gent"}
 _UTC_TIME = re.compile(r"(\d{12})Z", re.ASCII)
 _GENERALIZED_TIME = re.compile(r"(\d{14})(?:\.\d+)?Z", re.ASCII)
-_FILE_COUNTER = re.compile(r"_Fc-\d+(?=\.log$)")
 
 
 class LogType(StrEnum):
@@ -147,26 +126,22 @@ class LogMessage:
 
     @property
     def algorithm_name(self) -> str:
-        """For example `ecdsa-plain-SHA384`; the OID's bytes in hex when nobody knows it."""
-        family, number = self.algorithm[:-1], self.algorithm[-1]
-        if family == _ECDSA_OID and number in _HASHES:
-            return f"ecdsa-plain-{_HASHES[number][0]}"
-        if family == _ECSDSA_OID:
-            return f"ecsdsa-{number}"
-        return self.algorithm.hex()
+        """For example `ecdsa-plain-SHA384`; the bytes of the OID in hex when nobody knows it."""
+        return signatures.algorithm_name(self.algorithm)
 
     @property
     def file_name(self) -> str:
         """Name of the message in an export (BSI TR-03151, TAR naming)."""
-        stem = f"{_NAME_OF_TIME[self.time_format]}_{self.time_text}_Sig-{self.signature_counter}_Log-"
+        time = (self.time_format, self.time_text, self.signature_counter)
         if self.log_type is LogType.TRANSACTION:
-            step = self.operation.removesuffix("Transaction").capitalize()
-            return f"{stem}Tra_No-{self.transaction_number}_{step}_Client-{self.client_id}.log"
-        return f"{stem}Sys_{self.operation}.log" if self.log_type is LogType.SYSTEM else f"{stem}Aud.log"
+            return log_names.transaction(
+                *time, number=self.transaction_number, operation=self.operation, client_id=self.client_id
+            )
+        return log_names.system(*time, self.operation) if self.log_type is LogType.SYSTEM else log_names.audit(*time)
 
     def is_named(self, name: str) -> bool:
         """Is this the right name for it? A file counter (`_Fc-1`) before the ending may be there."""
-        return self.file_name in (name, _FILE_COUNTER.sub("", name))
+        return self.file_name in (name, log_names.without_file_counter(name))
 
 
 def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
@@ -175,34 +150,12 @@ def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
     Raises:
         ProtocolError: the message names an algorithm that this verifier does not have.
     """
-    family, number = message.algorithm[:-1], message.algorithm[-1]
-    if family != _ECDSA_OID or number not in _HASHES:
-        raise ProtocolError(f"signature algorithm {message.algorithm_name} is not supported")
-    width = (key.curve.key_size + 7) // 8
-    if len(message.signature) != 2 * width:
-        return False
-    r, s = int.from_bytes(message.signature[:width], "big"), int.from_bytes(message.signature[width:], "big")
-    try:  # r and s outside 1 to n-1 are refused there
-        key.verify(utils.encode_dss_signature(r, s), message.signed_bytes, ec.ECDSA(_HASHES[number][1]()))
-    except InvalidSignature:
-        return False
-    return True
-
-
-def plain_signature(der: bytes, width: int) -> bytes:
-    """r||s, each padded to `width` bytes, from a DER signature."""
-    r, s = utils.decode_dss_signature(der)
-    return r.to_bytes(width, "big") + s.to_bytes(width, "big")
-
-
-def serial_of(key: ec.EllipticCurvePublicKey) -> bytes:
-    """Serial number of a TSE: SHA-256 of its uncompressed public point (BSI TR-03153)."""
-    return hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
+    return signatures.fits(message.signature, message.signed_bytes, message.algorithm, key)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A log message before it is signed: `to_be_signed`, then `sealed` with the signature."""
+class UnsignedMessage:
+    """A log message of version 2 before it is signed: `to_be_signed`, then `sealed` with the signature."""
 
     to_be_signed: bytes
 
@@ -217,54 +170,47 @@ class Draft:
         number: int,
         serial: bytes,
         counter: int,
-        unix_time: int,
-    ) -> "Draft":
-        """One step of a transaction; empty data and type are present with length zero."""
+        log_time: bytes,
+        algorithm: bytes = ECDSA_SHA384,
+    ) -> "UnsignedMessage":
+        """One step of a transaction; empty data and type are present with length zero. `log_time` is the element."""
         certified = (
-            element(0x80, operation.encode("ascii"))
-            + element(0x81, client_id)
-            + element(0x82, process_data)
-            + element(0x83, process_type)
-            + element(0x85, integer_content(number))
+            der.element(0x80, operation.encode("ascii"))
+            + der.element(0x81, client_id)
+            + der.element(0x82, process_data)
+            + der.element(0x83, process_type)
+            + der.integer_element(number, 0x85)
         )
-        return cls._around(LogType.TRANSACTION, certified, serial, counter, unix_time)
+        return cls._around(
+            LogType.TRANSACTION, certified, serial=serial, counter=counter, log_time=log_time, algorithm=algorithm
+        )
 
     @classmethod
-    def system(cls, *, operation: str, data: bytes, serial: bytes, counter: int, unix_time: int) -> "Draft":
+    def system(cls, *, operation: str, data: bytes, serial: bytes, counter: int, log_time: bytes) -> "UnsignedMessage":
         """A system log; `data` is a series of elements, present with length zero when empty."""
-        certified = element(0x80, operation.encode("ascii")) + element(0x81, data)
-        return cls._around(LogType.SYSTEM, certified, serial, counter, unix_time)
+        certified = der.element(0x80, operation.encode("ascii")) + der.element(0x81, data)
+        return cls._around(
+            LogType.SYSTEM, certified, serial=serial, counter=counter, log_time=log_time, algorithm=ECDSA_SHA384
+        )
 
     @classmethod
-    def _around(cls, kind: LogType, certified: bytes, serial: bytes, counter: int, unix_time: int) -> "Draft":
+    def _around(
+        cls, kind: LogType, certified: bytes, *, serial: bytes, counter: int, log_time: bytes, algorithm: bytes
+    ) -> "UnsignedMessage":
         number = next(number for number, known in _TYPES.items() if known is kind)
         return cls(
-            element(der.INTEGER, b"\x02")
-            + element(der.OID, _LOG_OID + bytes([number]))
+            der.integer_element(2)
+            + der.element(der.OID, _LOG_OID + bytes([number]))
             + certified
-            + element(der.OCTETS, serial)
-            + element(der.SEQUENCE, element(der.OID, ECDSA_SHA384))
-            + element(der.INTEGER, integer_content(counter))
-            + element(der.INTEGER, integer_content(unix_time))
+            + der.element(der.OCTETS, serial)
+            + der.element(der.SEQUENCE, der.element(der.OID, algorithm))
+            + der.integer_element(counter)
+            + log_time
         )
 
     def sealed(self, signature: bytes) -> bytes:
-        """The complete message with `signature` as r||s."""
-        return element(der.SEQUENCE, self.to_be_signed + element(der.OCTETS, signature))
-
-
-def element(tag: int, value: bytes) -> bytes:
-    """One DER element."""
-    length = len(value)
-    if length < 0x80:
-        return bytes([tag, length]) + value
-    size = (length.bit_length() + 7) // 8
-    return bytes([tag, 0x80 | size]) + length.to_bytes(size, "big") + value
-
-
-def integer_content(value: int) -> bytes:
-    """Content bytes of a non-negative DER INTEGER: minimal, with a sign bit of zero."""
-    return value.to_bytes(value.bit_length() // 8 + 1, "big")
+        """Return the complete message with `signature` as r||s."""
+        return der.element(der.SEQUENCE, self.to_be_signed + der.element(der.OCTETS, signature))
 
 
 def _certified(elements: list[der.Element], log_type: LogType) -> dict[int, der.Element]:

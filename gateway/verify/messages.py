@@ -14,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from gateway.errors import ProtocolError
+from gateway.tse import log_names
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.verify import tar
 from gateway.verify.findings import Code, Findings, Verdict
@@ -21,10 +22,8 @@ from gateway.verify.keys import Key, Keyring, unlocked
 
 SEQUENCE = struct.Struct(">32sQQB8s")
 TRANSACTION = struct.Struct(">32sQQB8s")
-LOG_ENDING = ".log"
 MAX_MESSAGE = 128 * 1024 * 1024  # TSEs take far less; bounds the memory for a forged size
 
-_EXPORT_NAMES = ("Unixt_", "Utc_", "Gent_")
 _U64 = 1 << 64
 _SERIAL = 32
 _FIRST_TSE = 1_000_000_000  # Unix time in 2001; a clock before it was never set
@@ -56,7 +55,7 @@ def check_range(path: Path, start: int, end: int, ring: Keyring) -> Checked:
     checked, known = Checked(), Findings()  # the scan has told already what is wrong with the archive itself
     with path.open("rb") as file:
         for entry in tar.entries(file, start, end, known):
-            if not entry.name.endswith(LOG_ENDING):
+            if not entry.name.endswith(log_names.ENDING):
                 continue
             if entry.size > MAX_MESSAGE:
                 _refuse(checked, entry.name, f"{entry.size} bytes")
@@ -80,7 +79,7 @@ def check_message(
         return None
     checked.verdict.messages += 1
     _check_form(message, name, checked.findings)
-    if not any_name or name.startswith(_EXPORT_NAMES):
+    if not any_name or log_names.is_exported(name):
         _check_name(message, name, checked.findings)
     _check_signature(message, name, unlocked(ring).get(message.serial), checked)
     _record(message, name, data, checked)

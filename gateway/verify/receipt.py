@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from gateway.errors import ProtocolError
 from gateway.tse import der
-from gateway.tse.logmessage import LogMessage, element, integer_content, plain_signature, serial_of, verify
+from gateway.tse.certificates import serial_of
+from gateway.tse.logmessage import LogMessage, UnsignedMessage, verify
+from gateway.tse.signatures import ALGORITHMS, plain_signature
 
 MARK = "V0;"
 
@@ -30,12 +32,6 @@ _CURVES = (
     ec.SECP384R1(),
     ec.SECP521R1(),
 )
-_DIGESTS = {"224": 2, "256": 3, "384": 4, "512": 5, "3-224": 8, "3-256": 9, "3-384": 10, "3-512": 11}
-_ALGORITHMS = {
-    f"ecdsa-plain-SHA{digest}": bytes.fromhex("04007f000701010401") + bytes([number])
-    for digest, number in _DIGESTS.items()
-}
-_FINISH_OF_TRANSACTION = bytes.fromhex("04007f000703070101")
 _UNCOMPRESSED, _DER = 0x04, 0x30
 
 
@@ -76,29 +72,27 @@ class Receipt:
 
 
 def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes) -> bytes:
-    algorithm = _ALGORITHMS.get(fields[8])
+    algorithm = ALGORITHMS.get(fields[8])
     if algorithm is None:
         raise ProtocolError(f"signature algorithm {fields[8]!r} is not supported")
-    parts = (
-        (der.INTEGER, b"\x02"),
-        (der.OID, _FINISH_OF_TRANSACTION),
-        (0x80, b"FinishTransaction"),
-        (0x81, fields[1].encode()),
-        (0x82, fields[3].encode()),
-        (0x83, fields[2].encode()),
-        (0x85, _number(fields[4])),
-        (der.OCTETS, serial),
-        (der.SEQUENCE, element(der.OID, algorithm)),
-        (der.INTEGER, _number(fields[5])),
+    message = UnsignedMessage.transaction(
+        operation="FinishTransaction",
+        client_id=fields[1].encode(),
+        process_data=fields[3].encode(),
+        process_type=fields[2].encode(),
+        number=_number(fields[4]),
+        serial=serial,
+        counter=_number(fields[5]),
+        log_time=time,
+        algorithm=algorithm,
     )
-    signed = b"".join(element(tag, value) for tag, value in parts) + time
-    return element(der.SEQUENCE, signed + element(der.OCTETS, signature))
+    return message.sealed(signature)
 
 
-def _number(text: str) -> bytes:
+def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 1 << 64:
         raise ProtocolError(f"{text!r} is no number")
-    return integer_content(int(text))
+    return int(text)
 
 
 def _time(text: str, form: list[str]) -> datetime:
@@ -116,13 +110,13 @@ def _time(text: str, form: list[str]) -> datetime:
 def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
     """The log time as an element, in each way in which that format may write it."""
     if time_format == "unixTime":
-        yield element(der.INTEGER, integer_content(max(int(at.timestamp()), 0)))
+        yield der.integer_element(max(int(at.timestamp()), 0))
     elif time_format.startswith("utcTime"):
-        yield element(der.UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
+        yield der.element(der.UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
     elif time_format.startswith("generalizedTime"):
-        yield element(der.GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
+        yield der.element(der.GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
         milliseconds = f"{at:%Y%m%d%H%M%S}.{at.microsecond // 1000:03}Z"
-        yield element(der.GENERALIZED_TIME, milliseconds.encode())
+        yield der.element(der.GENERALIZED_TIME, milliseconds.encode())
     else:
         raise ProtocolError(f"log time format {time_format!r} is not known")
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.errors import ProtocolError
-from gateway.tse.archive import INFO_NAME
-from gateway.tse.certificates import key_of
-from gateway.tse.logmessage import serial_of
+from gateway.tse.certificates import key_of, serial_of
+from gateway.tse.log_names import ENDING
+from gateway.tse.tar import INFO_NAME
 from gateway.verify import tar
 from gateway.verify.findings import Code, Findings
 from gateway.verify.keys import load_quietly
-from gateway.verify.messages import LOG_ENDING
 from gateway.verify.trust import CERTIFICATE_ENDINGS, canonical
 
 PIECE_MESSAGES = 400  # well under a second of work: progress moves, Ctrl-C is quick
@@ -53,7 +52,7 @@ def scan(path: Path) -> Scan:
             if pending and (pending >= PIECE_MESSAGES or entry.at - begin >= PIECE_BYTES):
                 found.pieces.append((begin, entry.at))
                 begin, pending = entry.at, 0
-            if entry.name.endswith(LOG_ENDING):
+            if entry.name.endswith(ENDING):
                 pending += 1
                 found.messages += 1
                 continue

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from gateway.app.gateway import running
 from gateway.config.settings import load
-from gateway.tse import archive
 from gateway.tse.certificates import by_serial, key_of
 from gateway.tse.certificates import load as load_certificates
 from gateway.tse.commands import Event, ListTransactions, TransactionList, TransactionReply
 from gateway.tse.logmessage import LogMessage, verify
+from gateway.tse.tar import members
 from tests.chaos.cutter import Cutter
 from tests.history.checker import demand_explained
 from tests.history.events import Action, History, Signature, Step
@@ -98,9 +98,9 @@ async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path) -> No
                 await till.lan.close()
         tar = await export(device)
     found = demand_explained(history, tar)
-    members = list(archive.members(tar))
-    key = key_of(by_serial(load_certificates(members[1].data))[gateway.simulators[0].serial])
-    messages = [LogMessage.decode(member.data) for member in members[2:]]
+    exported = list(members(tar))
+    key = key_of(by_serial(load_certificates(exported[1].data))[gateway.simulators[0].serial])
+    messages = [LogMessage.decode(member.data) for member in exported[2:]]
     finished = Counter(message.process_data for message in messages if message.operation == "FinishTransaction")
     seen = {data: reply for till in tills for data, reply in till.signed.items()}
     resent = sum(till.lan.resent for till in tills)

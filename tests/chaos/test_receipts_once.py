@@ -19,9 +19,9 @@ import pytest
 from gateway.driver.usb.block import BlockDriver
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
-from gateway.tse import archive
 from gateway.tse.commands import SelfTest
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.tar import members
 from tests.history.checker import demand_explained
 from tests.history.events import Action, History, Step
 from tests.history.recorder import signature_of
@@ -67,7 +67,7 @@ async def test_each_receipt_is_signed_once_however_often_the_gateway_is_killed(t
     await asyncio.gather(*selling)
     tar = await _stored(tmp_path / "simulator-1")
     assert demand_explained(street.history, tar).untold == ()
-    _judge(street, [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]])
+    _judge(street, [LogMessage.decode(member.data) for member in list(members(tar))[2:]])
 
 
 def _judge(street: Street, messages: list[LogMessage]) -> None:

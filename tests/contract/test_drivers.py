@@ -26,7 +26,6 @@ from gateway.simulator.image import TseImage
 from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
 from gateway.simulator.socket import Socket
-from gateway.tse import archive
 from gateway.tse.certificates import by_serial, key_of, load
 from gateway.tse.commands import (
     FILTER_OPEN_END,
@@ -48,6 +47,7 @@ from gateway.tse.commands import (
 )
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
+from gateway.tse.tar import members
 from tests.contract.disk import served as served_disk
 from tests.driver.lan.upstreams import gateway_over
 from tests.needs import FUSE
@@ -117,7 +117,7 @@ async def test_a_whole_life(ready: TseDriver) -> None:
     for _ in range(3):
         await receipt(ready.send_command, ready)
     tar = await export(ready)
-    found = list(archive.members(tar))
+    found = list(members(tar))
     certificates = load(found[1].data)
     key = key_of(by_serial(certificates)[TseInfo.decode(await ready.read_info()).serial])
     messages = [LogMessage.decode(item.data) for item in found[2:]]
@@ -133,7 +133,7 @@ async def test_process_data_of_any_size(ready: TseDriver, size: int) -> None:
     signed = await step(ready.send_command, ready, Event.FINISH, CLIENT, started.transaction_number, data, b"X")
     info = TseInfo.decode(await ready.read_info())
     entry = await ready.read_store(info.last_entry_block, info.used_blocks - info.last_entry_block + 2)
-    message = LogMessage.decode(next(archive.members(entry)).data)
+    message = LogMessage.decode(next(members(entry)).data)
     assert (message.process_data, message.signature_counter) == (data, signed.signature_counter)
 
 

@@ -3,10 +3,10 @@
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
-from gateway.tse import archive
 from gateway.tse.commands import CloseImport, Event, OpenImport, TransactionReply
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.tar import members
 from tests.contract.test_drivers import Open, open_driver
 from tests.support import CLIENT, set_up, step
 
@@ -27,7 +27,7 @@ async def test_a_signature_whose_answer_was_lost_is_told_all_the_same(
     tse.faults.set("lost_response", 1)
     reply = TransactionReply.decode(await device.command(CloseImport().encode()))
     info = TseInfo.decode(tse.read_info())
-    last = LogMessage.decode(list(archive.members(tse.read_store(0, info.used_blocks + 2)))[-1].data)
+    last = LogMessage.decode(list(members(tse.read_store(0, info.used_blocks + 2)))[-1].data)
     assert (last.operation, last.signature) == ("FinishTransaction", reply.signature)
     assert reply.signature_counter == started.signature_counter + 1
     await registry.reconcile([])

@@ -9,8 +9,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.tse import archive
 from gateway.tse.logmessage import LogMessage, LogType
+from gateway.tse.tar import members
 from tests.history.events import Action, Answered, Asked, History, Refused, Signature, Step
 
 _OPERATIONS = {
@@ -62,7 +62,7 @@ def demand_explained(history: History, tar: bytes) -> Report:
     Raises:
         AssertionError: it cannot be explained; all violations are named.
     """
-    report = check(history, [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]])
+    report = check(history, [LogMessage.decode(member.data) for member in list(members(tar))[2:]])
     assert not report.violations, "\n".join(report.violations)
     return report
 

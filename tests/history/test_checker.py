@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from gateway.tse import archive
-from gateway.tse.logmessage import Draft, LogMessage
+from gateway.tse.der import integer_element
+from gateway.tse.logmessage import LogMessage, UnsignedMessage
+from gateway.tse.tar import END, member
 from tests.history.checker import Report, check, demand_explained
 from tests.history.events import Action, History, Signature, Step
 
@@ -35,7 +36,7 @@ class Story:
         self.counter += 1
         if action is Action.START:
             self.number = number = self.number + 1
-        draft = Draft.transaction(
+        draft = UnsignedMessage.transaction(
             operation=OPERATIONS[action],
             client_id=client,
             process_data=data,
@@ -43,7 +44,7 @@ class Story:
             number=number,
             serial=bytes(32),
             counter=self.counter,
-            unix_time=NOW,
+            log_time=integer_element(NOW),
         )
         signature = self.counter.to_bytes(96, "big")
         self.store.append(draft.sealed(signature))
@@ -144,9 +145,9 @@ def test_a_refused_key_may_leave_its_start(story: Story) -> None:
 
 
 def test_the_export_of_a_tse_is_what_is_checked(story: Story) -> None:
-    files = [archive.member("info.csv", b"", mtime=NOW), archive.member("certificate.pem", b"", mtime=NOW)]
-    files += [archive.member(LogMessage.decode(raw).file_name, raw, mtime=NOW) for raw in story.store]
-    tar = b"".join(files) + archive.END
+    files = [member("info.csv", b"", mtime=NOW), member("certificate.pem", b"", mtime=NOW)]
+    files += [member(LogMessage.decode(raw).file_name, raw, mtime=NOW) for raw in story.store]
+    tar = b"".join(files) + END
     assert demand_explained(story.history, tar).signatures == 2
     story.ask(start("second"), Signature(2, 3, NOW, bytes(96)))
     with pytest.raises(AssertionError, match="'second start' was answered with signature 3, which is not in the store"):

@@ -8,7 +8,8 @@ from gateway.simulator.core import Core
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
 from gateway.simulator.state import State
-from gateway.tse.logmessage import Draft
+from gateway.tse.der import integer_element
+from gateway.tse.logmessage import UnsignedMessage
 from gateway.tse.sectors import SECTOR
 from tests.support import CLIENT, NOW, set_up
 
@@ -33,7 +34,7 @@ async def filled(directory: Path, size: int) -> str:
 def _receipt(core: Core, state: State) -> State:
     number = state.transaction_number + 1
     for operation, data in (("StartTransaction", b""), ("FinishTransaction", number.to_bytes(4, "big") * (_LONG // 4))):
-        draft = Draft.transaction(
+        draft = UnsignedMessage.transaction(
             operation=operation,
             client_id=CLIENT,
             process_data=data,
@@ -41,7 +42,7 @@ def _receipt(core: Core, state: State) -> State:
             number=number,
             serial=core.key.serial,
             counter=state.signature_counter + 1,
-            unix_time=NOW,
+            log_time=integer_element(NOW),
         )
         state = core.with_log(state, draft.sealed(core.key.sign(draft.to_be_signed)), NOW)
     return replace(state, transaction_number=number)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway.tse.archive import END
 from gateway.tse.layout import store_file
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 from tests.large.store import filled
 from tests.process import Process, gateway
 from tests.support import TIME_ADMIN_PIN

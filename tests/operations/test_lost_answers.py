@@ -15,7 +15,6 @@ from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
 from gateway.telemetry.metrics import Metrics
-from gateway.tse import archive
 from gateway.tse.commands import (
     CloseImport,
     Event,
@@ -26,6 +25,7 @@ from gateway.tse.commands import (
     TransactionReply,
 )
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.tar import members
 from tests.operations.test_lan import Connection, Till
 from tests.support import CLIENT, export, set_up
 
@@ -96,7 +96,7 @@ async def till(lan: LanTse) -> Till:
 async def stored(registry: Registry) -> list[LogMessage]:
     """Transaction messages in the store."""
     tar = await export(registry.devices()[0])
-    messages = [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]]
+    messages = [LogMessage.decode(member.data) for member in list(members(tar))[2:]]
     return [message for message in messages if message.operation.endswith("Transaction")]
 
 

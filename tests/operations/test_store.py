@@ -7,9 +7,10 @@ import pytest
 from gateway.errors import ProtocolError
 from gateway.fleet.device import Device
 from gateway.operations import history
-from gateway.operations.store import CHUNK_BLOCKS, Store, parsed
+from gateway.operations.store import CHUNK_BLOCKS, Store
 from gateway.simulator.device import SimulatedTse
-from gateway.tse import archive
+from gateway.tse.log_names import LogName
+from gateway.tse.tar import member, members
 from tests.support import export, receipt, set_up
 
 SIZES = (0, 1, 511, 512, 513, 100, CHUNK_BLOCKS * 512, CHUNK_BLOCKS * 512 + 1, 200_000, 3)
@@ -28,32 +29,32 @@ async def filled(device: Device, tse: SimulatedTse) -> Device:
 
 
 async def test_the_entries_are_those_that_tarfile_finds(filled: Device) -> None:
-    expected = [(member.name, member.data) for member in archive.members(await export(filled))]
+    expected = [(member.name, member.data) for member in members(await export(filled))]
     store, reader = Store(filled, filled.info.used_blocks), Store(filled, filled.info.used_blocks)
     found = [(entry.name, await reader.content(entry)) async for entry in store.entries()]
     assert found == expected
-    assert all(parsed(name) is not None for name, _ in found[2:])
+    assert all(LogName.parse(name) is not None for name, _ in found[2:])
 
 
 async def test_the_content_may_be_read_while_walking(filled: Device) -> None:
     store = Store(filled, filled.info.used_blocks)
     found = [await store.content(entry) async for entry in store.entries()]
-    assert found == [member.data for member in archive.members(await export(filled))]
+    assert found == [member.data for member in members(await export(filled))]
 
 
 async def test_names_beyond_a_tar_header_are_read(ready: Device) -> None:
     name = "Unixt_1790000000_Sig-1_Log-Tra_No-1_Finish_Client-" + "x" * 70 + ".log"
-    device = _Stored(archive.member(name, b"data", mtime=0) + archive.member("b.log", b"", mtime=0))
+    device = _Stored(member(name, b"data", mtime=0) + member("b.log", b"", mtime=0))
     entries = [entry async for entry in Store(device, device.blocks).entries()]
     assert [entry.name for entry in entries] == [name, "b.log"]
     assert (entries[0].block, entries[1].block) == (0, entries[0].end)
-    messages = [member.data for member in archive.members(await export(ready))][2:]
-    device = _Stored(b"".join(archive.member(name, message, mtime=0) for message in messages))
+    messages = [member.data for member in members(await export(ready))][2:]
+    device = _Stored(b"".join(member(name, message, mtime=0) for message in messages))
     found = [message async for message in Store(device, device.blocks).newest_first(1000)]
     assert len(found) == len(messages)
 
 
-@pytest.mark.parametrize("store", [b"\0" * 512, b"x" * 512, archive.member("a", b"123", mtime=0)[:512]])
+@pytest.mark.parametrize("store", [b"\0" * 512, b"x" * 512, member("a", b"123", mtime=0)[:512]])
 async def test_what_is_no_archive_is_told(store: bytes) -> None:
     device = _Stored(store)
     with pytest.raises(ProtocolError, match="no entry at block 0"):
@@ -73,7 +74,7 @@ async def test_backwards_no_more_is_read_than_allowed(filled: Device) -> None:
 
 
 async def test_a_log_message_within_process_data_is_not_taken_for_one(ready: Device) -> None:
-    other = archive.member("Unixt_1_Sig-999_Log-Tra_No-1_Start_Client-POS-1.log", _forged(await export(ready)), mtime=0)
+    other = member("Unixt_1_Sig-999_Log-Tra_No-1_Start_Client-POS-1.log", _forged(await export(ready)), mtime=0)
     await receipt(ready.command, ready, data=(other + b"\0") * 512)  # one of these copies begins with a block
     steps = await history.steps_of(ready, 1)
     assert [history.step_of(step) for step in steps] == ["finish", "start"]
@@ -81,7 +82,7 @@ async def test_a_log_message_within_process_data_is_not_taken_for_one(ready: Dev
 
 def _forged(tar: bytes) -> bytes:
     """A message of the TSE with one bit of its signature changed."""
-    message = list(archive.members(tar))[-1].data
+    message = list(members(tar))[-1].data
     return message[:-1] + bytes([message[-1] ^ 1])
 
 

@@ -12,9 +12,9 @@ from gateway.operations.journal import Journal, JournalFailed, JournalRecord
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.transactions import KeyReused, SigningResult
-from gateway.tse import archive
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, SetTime, User
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.tar import members
 from tests.operations.conftest import Shop
 from tests.support import ADMIN_PIN, NOW, export, receipt, step
 
@@ -30,7 +30,7 @@ def wish(
 
 async def messages(shop: Shop) -> list[LogMessage]:
     tar = await export(shop.registry.devices()[0])
-    found = [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]]
+    found = [LogMessage.decode(member.data) for member in list(members(tar))[2:]]
     return [message for message in found if message.transaction_number is not None]
 
 

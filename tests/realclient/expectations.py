@@ -1,8 +1,8 @@
 """What a recorded result must be on a TSE whose info.csv and certificate have other lengths than the recorded one's."""
 
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.archive import blocks_of, members
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import blocks_of, members
 from tests.recordings.scenarios import BLOCKS_BEFORE_LOGS, Call
 
 _PART = 496  # bytes in each piece of a filtered export

@@ -11,8 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.tse.archive import members
-from gateway.tse.certificates import chain_problems, key_of, load
+from gateway.tse.certificates import chain_problems, key_of, load, serial_of
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     AbortExport,
@@ -35,9 +34,10 @@ from gateway.tse.commands import (
     User,
 )
 from gateway.tse.fields import Command
-from gateway.tse.logmessage import LogMessage, LogType, serial_of, verify
+from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import members
 from tests.needs import OPENSSL
 from tests.simulator.host import ADMIN_PIN, CLIENT, TIME, Host, RefusedError
 

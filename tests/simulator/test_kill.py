@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.archive import Member, members
 from gateway.tse.certificates import key_of, load
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, LastTransaction, TransactionReply
 from gateway.tse.logmessage import LogMessage, LogType, verify
+from gateway.tse.tar import Member, members
 from tests.simulator.host import CLIENT, TIME, Host, RefusedError
 
 KILLS = 200

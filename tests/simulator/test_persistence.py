@@ -16,7 +16,6 @@ from gateway.simulator.device import SimulatedTse
 from gateway.simulator.signing import SigningKey
 from gateway.simulator.state import STATE_FILE, load
 from gateway.simulator.store import StoreFiles
-from gateway.tse.archive import members
 from gateway.tse.commands import (
     AcknowledgeExport,
     ClientList,
@@ -34,6 +33,7 @@ from gateway.tse.commands import (
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import members
 from tests.simulator.host import CLIENT, TIME, Host
 
 START = OpenImport(Event.START, CLIENT, 0, 0, b"")

@@ -6,7 +6,6 @@ import pytest
 
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
-from gateway.tse.archive import members
 from gateway.tse.commands import (
     AbortImport,
     CloseImport,
@@ -27,6 +26,7 @@ from gateway.tse.commands import (
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import members
 from tests.simulator.host import CLIENT, TIME, Clock, Host
 
 START = OpenImport(Event.START, CLIENT, 0, 0, b"")

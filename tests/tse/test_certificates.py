@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
-from gateway.tse.certificates import by_serial, chain_problems, key_of, load
-from gateway.tse.logmessage import serial_of
+from gateway.tse.certificates import by_serial, chain_problems, key_of, load, serial_of
 from tests.tse.samples import SAMPLES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

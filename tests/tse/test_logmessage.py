@@ -9,18 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
-from gateway.tse.der import MAX_INTEGER
+from gateway.tse.certificates import serial_of
+from gateway.tse.der import MAX_INTEGER, element, integer_element
 from gateway.tse.logmessage import (
-    ECDSA_SHA384,
-    Draft,
     LogMessage,
     LogType,
-    element,
-    integer_content,
-    plain_signature,
-    serial_of,
+    UnsignedMessage,
     verify,
 )
+from gateway.tse.signatures import ECDSA_SHA384, plain_signature
 from tests.tse.samples import CURVES, SAMPLES, key_of_vector, vectors
 
 TYPES = {"transaction-log": LogType.TRANSACTION, "system-log": LogType.SYSTEM, "audit-log": LogType.AUDIT}
@@ -241,7 +238,7 @@ def test_times_that_are_none_are_refused(tag: int, text: str) -> None:
 
 
 def test_a_time_beyond_the_calendar_is_still_a_number() -> None:
-    late = element(2, integer_content(2**62))
+    late = integer_element(2**62)
     read = LogMessage.decode(message(TRANSACTION, CERTIFIED, _WHOLE.replace(element(2, b"\x65\x53\xf1\0"), late)))
     assert read.file_name.startswith(f"Unixt_{2**62}_Sig-7_")
 
@@ -323,7 +320,7 @@ def test_a_drafted_transaction_is_read_back_and_verifies(
     client: str, data: bytes, kind: str, number: int, counter: int, unix_time: int
 ) -> None:
     key = _KEYS["brainpoolP384r1"]
-    draft = Draft.transaction(
+    draft = UnsignedMessage.transaction(
         operation="FinishTransaction",
         client_id=client.encode(),
         process_data=data,
@@ -331,7 +328,7 @@ def test_a_drafted_transaction_is_read_back_and_verifies(
         number=number,
         serial=serial_of(key.public_key()),
         counter=counter,
-        unix_time=unix_time,
+        log_time=integer_element(unix_time),
     )
     raw = draft.sealed(plain_signature(key.sign(draft.to_be_signed, ec.ECDSA(hashes.SHA384())), 48))
     read = LogMessage.decode(raw)
@@ -344,7 +341,9 @@ def test_a_drafted_transaction_is_read_back_and_verifies(
 
 @given(st.text("abcXYZ", min_size=1, max_size=20), st.binary(max_size=300), u64, u64)
 def test_a_drafted_system_log_is_read_back(operation: str, data: bytes, counter: int, unix_time: int) -> None:
-    draft = Draft.system(operation=operation, data=data, serial=SERIAL, counter=counter, unix_time=unix_time)
+    draft = UnsignedMessage.system(
+        operation=operation, data=data, serial=SERIAL, counter=counter, log_time=integer_element(unix_time)
+    )
     read = LogMessage.decode(draft.sealed(bytes(96)))
     assert (read.log_type, read.operation, read.system_data) == (LogType.SYSTEM, operation, data)
     assert (read.serial, read.signature_counter, read.log_time) == (SERIAL, counter, unix_time)
@@ -355,7 +354,7 @@ def test_a_draft_of_the_vendors_message_is_that_message() -> None:
     raw = (SAMPLES / "Sig-918_FinishTransaction.log").read_bytes()
     read = LogMessage.decode(raw)
     assert read.transaction_number is not None
-    draft = Draft.transaction(
+    draft = UnsignedMessage.transaction(
         operation=read.operation,
         client_id=read.client_id.encode(),
         process_data=read.process_data,
@@ -363,6 +362,6 @@ def test_a_draft_of_the_vendors_message_is_that_message() -> None:
         number=read.transaction_number,
         serial=read.serial,
         counter=read.signature_counter,
-        unix_time=read.log_time,
+        log_time=integer_element(read.log_time),
     )
     assert draft.sealed(read.signature) == raw

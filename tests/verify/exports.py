@@ -11,8 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from gateway.tse.archive import END, INFO_NAME, member
-from gateway.tse.logmessage import Draft, LogMessage, plain_signature, serial_of
+from gateway.tse.certificates import serial_of
+from gateway.tse.der import integer_element
+from gateway.tse.logmessage import LogMessage, UnsignedMessage
+from gateway.tse.signatures import plain_signature
+from gateway.tse.tar import END, INFO_NAME, member
 
 NOW = 1_790_000_000
 CLIENT = b"POS-1"
@@ -67,7 +70,7 @@ class Tse:
     ) -> bytes:
         """A step of a transaction as a log message; the next counter unless one is given."""
         return self._seal(
-            Draft.transaction(
+            UnsignedMessage.transaction(
                 operation=f"{operation}Transaction",
                 client_id=client,
                 process_data=b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar",
@@ -75,7 +78,7 @@ class Tse:
                 number=number,
                 serial=self.serial,
                 counter=counter or self._next(),
-                unix_time=time,
+                log_time=integer_element(time),
             )
         )
 
@@ -87,7 +90,9 @@ class Tse:
         """A system log without data."""
         counter = self._next()
         return self._seal(
-            Draft.system(operation=operation, data=b"", serial=self.serial, counter=counter, unix_time=time)
+            UnsignedMessage.system(
+                operation=operation, data=b"", serial=self.serial, counter=counter, log_time=integer_element(time)
+            )
         )
 
     def export(self, messages: Sequence[bytes]) -> bytes:
@@ -101,7 +106,7 @@ class Tse:
         self.counter += 1
         return self.counter
 
-    def _seal(self, draft: Draft) -> bytes:
+    def _seal(self, draft: UnsignedMessage) -> bytes:
         width = (self.key.curve.key_size + 7) // 8
         signature = self.key.sign(draft.to_be_signed, ec.ECDSA(hashes.SHA384()))
         return draft.sealed(plain_signature(signature, width))

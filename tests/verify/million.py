@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.tse.archive import END
+from gateway.tse.tar import END
 from gateway.verify.files import verify_file
 from gateway.verify.findings import Verdict
 from tests.verify.exports import INFO_MEMBER, Tse, log_member, receipts

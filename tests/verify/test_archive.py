@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.tse.archive import END, member, members
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END, member, members
 from gateway.verify import archive
 from gateway.verify.files import Options
 from gateway.verify.findings import Code, FileReport, Severity, Verdict

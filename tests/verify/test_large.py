@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.tse.archive import END
+from gateway.tse.tar import END
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import MAX_EXAMPLES, Code, FileReport, Verdict
 from tests.verify.exports import INFO_MEMBER, Tse, log_member, receipts

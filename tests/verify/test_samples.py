@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.tse.archive import END, member, members
+from gateway.tse.tar import END, member, members
 from gateway.verify.files import Options, certificates_in, verify_file
 from gateway.verify.findings import Code, FileReport, Severity, Verdict
 from gateway.verify.texts import MEANINGS, worst

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from gateway.fleet.device import Device
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.archive import END, INFO_NAME, blocks_of, member, members
 from gateway.tse.commands import Event
+from gateway.tse.log_names import ENDING
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END, INFO_NAME, blocks_of, member, members
 from gateway.verify.findings import FileReport, Verdict
-from gateway.verify.messages import LOG_ENDING
 from tests.support import NOW, export, receipt, set_up, step
 from tests.verify.conftest import Check
 from tests.verify.exports import Tse, log_member
@@ -36,14 +36,14 @@ async def large(device: Device, tse: SimulatedTse) -> bytes:
 def small(large: bytes) -> bytes:
     """The same, but only two of its messages."""
     found = list(members(large))
-    logs = [one for one in found if one.name.endswith(LOG_ENDING)][1:3]
-    others = [one for one in found if not one.name.endswith(LOG_ENDING)]
+    logs = [one for one in found if one.name.endswith(ENDING)][1:3]
+    others = [one for one in found if not one.name.endswith(ENDING)]
     return b"".join(member(one.name, one.data, mtime=NOW) for one in (*others, *logs)) + END
 
 
 def test_an_export_of_a_simulated_tse_is_in_order(large: bytes, check: Check) -> None:
     report = check(large)
-    count = sum(one.name.endswith(LOG_ENDING) for one in members(large))
+    count = sum(one.name.endswith(ENDING) for one in members(large))
     assert report.verdict == Verdict(count, count, 0, 0)
     assert sorted(code for code, _ in report.findings.items()) == ["chain.unanchored", "time.unset", "transaction.open"]
 

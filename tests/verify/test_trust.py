@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import ConfigurationError
-from gateway.tse.archive import END, member
+from gateway.tse.tar import END, member
 from gateway.verify.files import Options, certificates_in
 from gateway.verify.findings import Code, FileReport
 from gateway.verify.trust import load_trust

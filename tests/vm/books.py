@@ -3,9 +3,9 @@
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.archive import members
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
+from gateway.tse.tar import members
 from tests.history.checker import demand_explained
 from tests.history.events import History
 

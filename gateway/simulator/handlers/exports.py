@@ -1,13 +1,12 @@
 """Certificate, filtered export, acknowledgement and deletion."""
 
-import re
+import errno
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gateway.simulator import assumptions as assumed
 from gateway.simulator.core import Core, emptied, refusal
 from gateway.simulator.needs import ADMIN, Handlers, Needs
-from gateway.tse.archive import END, NAME_ROOM, blocks_of
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     AbortExport,
@@ -18,11 +17,11 @@ from gateway.tse.commands import (
     ReadCertificate,
     StartExport,
 )
+from gateway.tse.log_names import LogName
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END, Header
 
-_NAME = re.compile(rb"Unixt_(\d+)_Sig-\d+_Log-(?:Tra_No-(\d+)_[A-Z][a-z]+_Client-(.*)|Sys_.*)\.log", re.DOTALL)
-_SIZE_AT, _SIZE_ROOM = 124, 12  # of a ustar header
 _READ_BLOCKS = 128  # of the store at a time
 
 
@@ -37,11 +36,10 @@ def start_export(core: Core, command: StartExport) -> bytes:
     """Find what matches at once, so that an empty result is told here; later messages do not come in."""
     if core.session.export is not None:
         raise refusal(Result.EXPORT_IN_PROGRESS)
-    found = [entry for entry in _log_entries(core) if entry.matches(command)]
+    found = [(block, count) for block, count, name in _log_messages(core) if _takes(command, name)]
     if not found:
         raise refusal(Result.NO_DATA_AVAILABLE)
-    ranges = [(0, core.state.leading_blocks), *((entry.block, entry.block_count) for entry in found)]
-    core.session.export = _parts(core, ranges)
+    core.session.export = _parts(core, [(0, core.state.leading_blocks), *found])
     return b""
 
 
@@ -100,40 +98,30 @@ HANDLERS: Handlers = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A log message in the store, known by its name; `number` is `None` for a system log."""
-
-    block: int
-    block_count: int
-    time: int
-    number: int | None
-    client: bytes
-
-    def matches(self, wanted: StartExport) -> bool:
-        """Does a filtered export take it along?"""
-        if not wanted.from_time <= self.time <= wanted.to_time:
-            return False
-        by_number = (wanted.from_number, wanted.to_number) != (0, FILTER_OPEN_END)
-        if self.number is None:
-            by_client = bool(wanted.client_id)
-            return (not by_number or assumed.FILTER_BY_NUMBER_KEEPS_SYSTEM_LOGS) and (
-                not by_client or assumed.FILTER_BY_CLIENT_KEEPS_SYSTEM_LOGS
-            )
-        return wanted.from_number <= self.number <= wanted.to_number and wanted.client_id in (b"", self.client)
+def _takes(wanted: StartExport, name: LogName) -> bool:
+    """Does a filtered export take a message of this name along?"""
+    if not wanted.from_time <= name.log_time <= wanted.to_time:
+        return False
+    by_number = (wanted.from_number, wanted.to_number) != (0, FILTER_OPEN_END)
+    if name.number is None:
+        by_client = bool(wanted.client_id)
+        return (not by_number or assumed.FILTER_BY_NUMBER_KEEPS_SYSTEM_LOGS) and (
+            not by_client or assumed.FILTER_BY_CLIENT_KEEPS_SYSTEM_LOGS
+        )
+    return wanted.from_number <= name.number <= wanted.to_number and wanted.client_id in (b"", name.client_id.encode())
 
 
-def _log_entries(core: Core) -> Iterator[_Entry]:
+def _log_messages(core: Core) -> Iterator[tuple[int, int, LogName]]:
+    """First block, count of blocks and name of each log message in the store."""
     block = core.state.leading_blocks
     while block < core.state.used_blocks:
-        header = core.read_store(block, 1)
-        size = int(header[_SIZE_AT : _SIZE_AT + _SIZE_ROOM].rstrip(b"\0 "), 8)
-        name = _NAME.fullmatch(header[:NAME_ROOM].rstrip(b"\0"))
-        count = blocks_of(size)
+        header = Header.decode(core.read_store(block, 1))
+        if header is None:
+            raise OSError(errno.EIO, f"the store of the simulated TSE is damaged at block {block}")
+        name = LogName.parse(header.path)
         if name:
-            number, client = name[2], name[3]
-            yield _Entry(block, count, int(name[1]), None if number is None else int(number), client or b"")
-        block += count
+            yield block, header.blocks, name
+        block += header.blocks
 
 
 def _parts(core: Core, ranges: list[tuple[int, int]]) -> Iterator[bytes]:

@@ -19,8 +19,8 @@ from gateway.tse.commands import (
     SetTime,
     TransferUpdate,
 )
+from gateway.tse.der import element
 from gateway.tse.info import Lifecycle
-from gateway.tse.logmessage import element
 from gateway.tse.results import Result
 
 _RAW_TIME = 4  # bytes of a Unix time inside system data

@@ -7,7 +7,6 @@ from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import Handlers, Needs, check
 from gateway.simulator.session import Import
 from gateway.simulator.state import State
-from gateway.tse.archive import blocks_of
 from gateway.tse.commands import (
     TRANSACTIONS_PER_LIST,
     AbortImport,
@@ -20,8 +19,10 @@ from gateway.tse.commands import (
     TransactionList,
     TransactionReply,
 )
-from gateway.tse.logmessage import Draft
+from gateway.tse.der import integer_element
+from gateway.tse.logmessage import UnsignedMessage
 from gateway.tse.results import Result
+from gateway.tse.tar import blocks_of
 
 _OPERATIONS = {
     Event.START: "StartTransaction",
@@ -126,7 +127,7 @@ def _sign(core: Core, pending: Import) -> bytes:
     request, state, time = pending.request, core.state, core.log_time()
     counter = state.signature_counter + 1
     number = state.transaction_number + 1 if request.event == Event.START else request.transaction_number
-    draft = Draft.transaction(
+    message = UnsignedMessage.transaction(
         operation=_OPERATIONS[Event(request.event)],
         client_id=request.client_id,
         process_data=pending.process_data(),
@@ -134,12 +135,12 @@ def _sign(core: Core, pending: Import) -> bytes:
         number=number,
         serial=core.key.serial,
         counter=counter,
-        unix_time=time,
+        log_time=integer_element(time),
     )
-    signature = core.key.sign(draft.to_be_signed)
+    signature = core.key.sign(message.to_be_signed)
     reply = TransactionReply(number, core.key.serial, time, counter, signature).encode()
     after = _after_step(state, Event(request.event), number, request.client_id, reply)
-    core.commit(core.with_log(after, draft.sealed(signature), time))
+    core.commit(core.with_log(after, message.sealed(signature), time))
     return reply
 
 

@@ -11,8 +11,8 @@ from gateway.simulator.session import SelfTestOutcome
 from gateway.simulator.state import Secret, State
 from gateway.tse.commands import ChangePin, ChangePuk, Login, Logout, UnblockPin, User
 from gateway.tse.credentials import PIN_LENGTH, PUK_LENGTH
+from gateway.tse.der import element
 from gateway.tse.info import Lifecycle
-from gateway.tse.logmessage import element
 from gateway.tse.results import Result
 
 _USER_NAMES = {User.ADMIN: "Admin", User.TIME_ADMIN: "TimeAdmin"}

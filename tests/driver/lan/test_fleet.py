@@ -14,8 +14,8 @@ from gateway.driver.protocols import TseDriver
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.simulator.device import SimulatedTse
-from gateway.tse import archive
 from gateway.tse.commands import Event, LastTransaction, TransactionReply
+from gateway.tse.tar import members
 from tests.driver.lan.upstreams import TOKEN, Served, gateway_over, gateway_with
 from tests.lan_client import LanClient, LanError
 from tests.support import CLIENT, export, set_up
@@ -78,7 +78,7 @@ async def test_tills_at_both_gateways_sign_with_one_tse(served: Served, upstream
         first, second = await asyncio.gather(sell(near), sell(far))
         assert len(set(first) | set(second)) == 16
         async with near.locked():
-            names = [item.name for item in archive.members(await export(near))]
+            names = [item.name for item in members(await export(near))]
         assert sum("_Log-Tra_" in name for name in names) == 32
 
 

@@ -12,10 +12,10 @@ from gateway.fleet.maintenance.scheduler import MaintenanceOptions, MaintenanceS
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.socket import Socket
 from gateway.telemetry.metrics import Metrics
-from gateway.tse import archive
 from gateway.tse.commands import LastTransaction, TransactionReply
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.tar import members
 from tests.support import NOW, TIME_ADMIN_PIN, export, set_up
 
 HOUR = 3600.0
@@ -115,7 +115,7 @@ class Shop:
         return [message.operation for message in await self.messages()]
 
     async def messages(self) -> list[LogMessage]:
-        return [LogMessage.decode(member.data) for member in list(archive.members(await export(self.device)))[2:]]
+        return [LogMessage.decode(member.data) for member in list(members(await export(self.device)))[2:]]
 
     async def last(self, client: bytes) -> TransactionReply:
         return TransactionReply.decode(await self.device.command(LastTransaction(client).encode()))

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.operations.confirmations import Confirmations, Irreversible, NotConfirmed
 from gateway.telemetry import log as logs
-from gateway.tse import archive
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.tar import members
 from tests.server.api.client import RECEIPT, SECRETS, SETUP, Api, Reply, api_of, make_ready
 from tests.server.shop import Served
 
@@ -153,9 +153,7 @@ async def test_stored_data_are_deleted_when_the_archive_holds_them_and_the_rest(
     assert kept.startswith(exported[:-1024])
     rest = (await api.get(f"/archive/files/{answer.json['rest_file']}")).body
     after = (await api.get("/export")).body
-    stored = [
-        [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]] for tar in (exported, rest, after)
-    ]
+    stored = [[LogMessage.decode(member.data) for member in list(members(tar))[2:]] for tar in (exported, rest, after)]
     counters = [message.signature_counter for messages in stored for message in messages]
     assert counters == list(range(1, len(counters) + 1))
     assert answer.json["complete_up_to_counter"] == stored[1][-1].signature_counter

@@ -7,7 +7,6 @@ import aiohttp
 import pytest
 
 from gateway.fleet.device import Device
-from gateway.tse import archive
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     AcknowledgeExport,
@@ -19,6 +18,7 @@ from gateway.tse.commands import (
     StartExport,
     User,
 )
+from gateway.tse.tar import members
 from tests.server.api.client import Api, api_of, make_ready
 from tests.server.shop import Served
 from tests.support import ADMIN_PIN, NOW, export, receipt
@@ -141,7 +141,7 @@ async def test_after_stored_data_were_deleted_an_old_export_is_not_continued(api
 
 async def test_incremental_exports_together_are_the_whole(api: Api) -> None:
     first = await api.get("/export")
-    names = [member.name for member in archive.members(first.body)]
+    names = [member.name for member in members(first.body)]
     none = await api.get("/export/new", params={"cursor": first.headers[CURSOR]})
     assert (none.status, none.json["code"]) == (404, "nothing_to_export")
     cursor = first.headers[CURSOR]
@@ -150,11 +150,11 @@ async def test_incremental_exports_together_are_the_whole(api: Api) -> None:
         newer = await api.get("/export/new", params={"cursor": cursor})
         assert newer.status == 200
         assert int(newer.headers["Content-Length"]) == len(newer.body)
-        added = [member.name for member in archive.members(newer.body)]
+        added = [member.name for member in members(newer.body)]
         assert added[:2] == names[:2]
         names += added[2:]
         cursor = newer.headers[CURSOR]
-    assert names == [member.name for member in archive.members(await export(device_of(api)))]
+    assert names == [member.name for member in members(await export(device_of(api)))]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "!!!", "bnVsbA", "e30", "\u00e9"])

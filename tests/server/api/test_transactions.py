@@ -9,9 +9,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from gateway.tse import archive
 from gateway.tse.commands import Event
-from gateway.tse.logmessage import Draft, LogMessage
+from gateway.tse.der import integer_element
+from gateway.tse.logmessage import LogMessage, UnsignedMessage
+from gateway.tse.tar import members
 from tests.server.api.client import RECEIPT, Api, api_of, make_ready
 from tests.server.shop import Served
 from tests.support import export, step
@@ -29,7 +30,7 @@ async def api(served: Served) -> AsyncIterator[Api]:
 
 async def stored(api: Api) -> list[LogMessage]:
     tar = await export(api.served.registry.devices()[0])
-    return [LogMessage.decode(member.data) for member in list(archive.members(tar))[2:]]
+    return [LogMessage.decode(member.data) for member in list(members(tar))[2:]]
 
 
 def verify_qr(text: str) -> None:
@@ -40,7 +41,7 @@ def verify_qr(text: str) -> None:
     assert (version, algorithm, form) == ("V0", "ecdsa-plain-SHA384", "unixTime")
     point, raw = base64.b64decode(key), base64.b64decode(signature)
     assert datetime.fromisoformat(start) <= datetime.fromisoformat(end)
-    draft = Draft.transaction(
+    draft = UnsignedMessage.transaction(
         operation="FinishTransaction",
         client_id=client.encode(),
         process_data=data.encode(),
@@ -48,7 +49,7 @@ def verify_qr(text: str) -> None:
         number=int(number),
         serial=hashlib.sha256(point).digest(),
         counter=int(counter),
-        unix_time=int(datetime.fromisoformat(end).timestamp()),
+        log_time=integer_element(int(datetime.fromisoformat(end).timestamp())),
     )
     public = ec.EllipticCurvePublicKey.from_encoded_point(ec.BrainpoolP384R1(), point)
     der = utils.encode_dss_signature(int.from_bytes(raw[:48], "big"), int.from_bytes(raw[48:], "big"))

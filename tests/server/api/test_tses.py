@@ -20,9 +20,8 @@ from openapi_spec_validator import validate
 from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.operations.forecast import Forecasts
 from gateway.server.api import error_list, openapi, routes
-from gateway.tse.certificates import key_of
+from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.commands import SetTime
-from gateway.tse.logmessage import serial_of
 from tests.server.api.client import Api, api_of, make_ready
 from tests.server.shop import Served, Till
 from tests.support import NOW, receipt

@@ -7,12 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
-from gateway.tse import archive
-from gateway.tse.archive import END, INFO_NAME, Member, blocks_of, member, members
 from gateway.tse.certificates import by_serial, chain_problems, load
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END, INFO_NAME, Header, Member, blocks_of, is_ustar, member, members, pax_records
 from tests.tse.samples import SAMPLES, exchanges
 
 files = st.dictionaries(st.text("abc-_.ü", min_size=1, max_size=150), st.binary(max_size=1500), min_size=1, max_size=5)
@@ -189,5 +188,58 @@ def test_any_records_of_an_extended_header_are_read_or_a_protocol_error(records:
 
 def test_what_is_nothing_is_no_archive() -> None:
     with pytest.raises(ProtocolError, match="empty file"):
-        list(archive.members(b""))
+        list(members(b""))
     assert list(members(END)) == []
+
+
+@given(files, st.booleans())
+def test_headers_are_those_that_tarfile_finds(contents: dict[str, bytes], gnu: bool) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT if gnu else tarfile.PAX_FORMAT) as archive:
+        for name, data in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    whole = buffer.getvalue()
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        infos = archive.getmembers()
+    for info in infos:
+        header = Header.decode(whole[info.offset_data - SECTOR : info.offset_data])
+        assert header is not None
+        assert is_ustar(whole[info.offset : info.offset + SECTOR])
+        assert (header.size, header.is_file, header.blocks) == (info.size, True, blocks_of(info.size))
+        if info.offset + SECTOR == info.offset_data:  # no extended header before it
+            assert header.path == info.name.removeprefix("./")
+
+
+def test_the_prefix_of_a_ustar_header_belongs_to_the_name() -> None:
+    info = tarfile.TarInfo("directory/" * 10 + "x" * 90)
+    header = Header.decode(info.tobuf(tarfile.USTAR_FORMAT))
+    assert header is not None
+    assert header.path == info.name
+
+
+def test_a_size_in_base_256_is_read() -> None:
+    info = tarfile.TarInfo("large")
+    info.size = 2**40
+    header = Header.decode(info.tobuf(tarfile.GNU_FORMAT))
+    assert header is not None
+    assert header.size == 2**40
+
+
+@given(st.binary(min_size=SECTOR, max_size=SECTOR))
+def test_any_other_block_is_no_header(block: bytes) -> None:
+    assert Header.decode(block) is None
+    assert Header.decode(block[:-1]) is None
+
+
+@given(st.dictionaries(st.text("abcdef", min_size=1), st.text(), min_size=1, max_size=4))
+def test_pax_records_are_read_back(pairs: dict[str, str]) -> None:
+    data = tarfile.TarInfo._create_pax_generic_header(pairs, tarfile.XHDTYPE, "utf-8")[SECTOR:]  # type: ignore[attr-defined]
+    assert {key.decode(): value.decode() for key, value in pax_records(data[: data.rindex(b"\n") + 1])} == pairs
+
+
+@pytest.mark.parametrize("data", [b"x", b"8 path=a\n", b"10 path=ab", b"8 path a\n", b"0 ", b"999999 path=a\n"])
+def test_what_is_no_pax_record_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no PAX record"):
+        list(pax_records(data))

@@ -1,0 +1,63 @@
+"""Signature algorithms of TSEs by their OIDs (BSI TR-03151-1, TR-03116-5), and how a signature is verified.
+
+A signature is r||s, each filled up with zeros to the width of the field: 64, 96 or 128 bytes on a curve of 256, 384 or
+512 bits.
+"""
+
+from collections.abc import Callable
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from gateway.errors import ProtocolError
+
+_ECDSA = bytes.fromhex("04007f000701010401")  # ecdsa-plain, 0.4.0.127.0.7.1.1.4.1
+_ECSDSA = bytes.fromhex("04007f000701010404")  # 0.4.0.127.0.7.1.1.4.4
+
+# By the last number of the OID.
+_HASHES: dict[int, tuple[str, Callable[[], hashes.HashAlgorithm]]] = {
+    2: ("SHA224", hashes.SHA224),
+    3: ("SHA256", hashes.SHA256),
+    4: ("SHA384", hashes.SHA384),
+    5: ("SHA512", hashes.SHA512),
+    8: ("SHA3-224", hashes.SHA3_224),
+    9: ("SHA3-256", hashes.SHA3_256),
+    10: ("SHA3-384", hashes.SHA3_384),
+    11: ("SHA3-512", hashes.SHA3_512),
+}
+ECDSA_SHA384 = _ECDSA + b"\x04"
+ALGORITHMS = {f"ecdsa-plain-{name}": _ECDSA + bytes([number]) for number, (name, _) in _HASHES.items()}
+_NAMES = {oid: name for name, oid in ALGORITHMS.items()}
+
+
+def algorithm_name(oid: bytes) -> str:
+    """Return for example `ecdsa-plain-SHA384`; the bytes of the OID in hex when nobody knows it."""
+    if oid[:-1] == _ECSDSA:
+        return f"ecsdsa-{oid[-1]}"
+    return _NAMES.get(oid, oid.hex())
+
+
+def fits(signature: bytes, signed: bytes, oid: bytes, key: ec.EllipticCurvePublicKey) -> bool:
+    """Tell whether `signature` is one of `key` (on any named curve) over the bytes `signed`.
+
+    Raises:
+        ProtocolError: the algorithm is none that can be verified here.
+    """
+    if oid not in _NAMES:
+        raise ProtocolError(f"signature algorithm {algorithm_name(oid)} is not supported")
+    width = (key.curve.key_size + 7) // 8
+    if len(signature) != 2 * width:
+        return False
+    r, s = int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
+    try:  # r and s outside 1 to n-1 are refused there
+        key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(_HASHES[oid[-1]][1]()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def plain_signature(der: bytes, width: int) -> bytes:
+    """Return r||s, each filled up to `width` bytes, from a signature in DER."""
+    r, s = utils.decode_dss_signature(der)
+    return r.to_bytes(width, "big") + s.to_bytes(width, "big")
