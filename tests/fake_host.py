@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from gateway.driver.usb.block_devices import Place, Roots
-from gateway.driver.usb.probe import Finding, probe
+from gateway.driver.usb.block_devices import Candidate, Roots
+from gateway.driver.usb.probe import ProbeResult, probe
 from gateway.driver.usb.transport import DirectFile
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.image import TseImage
@@ -63,8 +63,8 @@ class Opener:
     def names(self) -> list[str]:
         return sorted({name for name, _ in self.opened})
 
-    def look(self, place: Place) -> Finding:
-        return probe(place, self)
+    def look(self, candidate: Candidate) -> ProbeResult:
+        return probe(candidate, self)
 
 
 @dataclass

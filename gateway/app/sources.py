@@ -78,7 +78,7 @@ async def _follow(sources: Sources, upstream: Upstream, deadlines: Deadlines) ->
     async def opened(serial: str) -> TseDriver:
         return LanDriver(upstream, serial, deadlines=deadlines)
 
-    async with aclosing(upstream.arrivals()) as arrivals:
+    async with aclosing(upstream.discover()) as arrivals:
         async for serials in arrivals:
             found = [Attachment(upstream.place, partial(opened, serial), plug=serial) for serial in sorted(serials)]
             sources.see(upstream.place, found)

@@ -13,7 +13,7 @@ from gateway.client import api
 from gateway.client.api import Api
 from gateway.config.settings import Settings
 from gateway.driver.usb.discovery import Discovery, Sighting
-from gateway.driver.usb.probe import Verdict
+from gateway.driver.usb.probe import ProbeVerdict
 from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
@@ -102,12 +102,14 @@ def _not_ours(settings: Settings) -> str:
 
 async def _seen(settings: Settings) -> Sequence[Sighting]:
     """What is there now, troubles at once: nobody waits for it to settle."""
-    async with Discovery(named=settings.devices, everywhere=settings.discovers, settling=0) as discovery:
+    async with Discovery(named=settings.devices, everywhere=settings.discovers, settle_time=0) as discovery:
         return await discovery.scan()
 
 
 def _why(seen: Sequence[Sighting]) -> str:
-    troubles = [f"{sighting.place}: {sighting.way_out}" for sighting in seen if sighting.verdict is not Verdict.TSE]
+    troubles = [
+        f"{sighting.place}: {sighting.way_out}" for sighting in seen if sighting.verdict is not ProbeVerdict.TSE
+    ]
     if not troubles:
         return (
             "no gateway runs here, and no TSE was found: plug one in, name one in GATEWAY_DEVICES, "

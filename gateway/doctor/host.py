@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from gateway.doctor.findings import Finding, Layer, fail, ok, unknown
-from gateway.driver.usb.block_devices import Place, Roots, listed
-from gateway.driver.usb.probe import Finding as Look
-from gateway.driver.usb.probe import Verdict, probe
-from gateway.driver.usb.thread import Worker
+from gateway.driver.usb.block_devices import Candidate, Roots, candidates
+from gateway.driver.usb.probe import ProbeResult, ProbeVerdict, probe
+from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceTimeout
 from gateway.i18n.text import Words
 
@@ -51,18 +50,18 @@ _FOREIGN = (
     ),
 )
 _TROUBLES = {
-    Verdict.NO_MEDIUM: (
+    ProbeVerdict.NO_MEDIUM: (
         Words("the reader at {place} is empty", "das Lesegerät an {place} ist leer"),
         Words("put the TSE in", "die TSE einlegen"),
     ),
-    Verdict.ABSENT: (
+    ProbeVerdict.ABSENT: (
         Words("nothing can be reached at {place}", "an {place} ist nichts zu erreichen"),
         Words(
             "plug the TSE in, or correct GATEWAY_DEVICES; in a container pass /dev (or the volume) in",
             "die TSE einstecken oder GATEWAY_DEVICES berichtigen; in Container /dev (oder das Volume) durchreichen",
         ),
     ),
-    Verdict.NO_PERMISSION: (
+    ProbeVerdict.NO_PERMISSION: (
         Words(
             "{place} may not be read and written by this user", "{place} darf dieser Benutzer nicht lesen und schreiben"
         ),
@@ -71,14 +70,14 @@ _TROUBLES = {
             "die udev-Regeln installieren und als Benutzer des Gateways laufen; im Container auch das Gerät erlauben",
         ),
     ),
-    Verdict.READ_ONLY: (
+    ProbeVerdict.READ_ONLY: (
         Words("{place} is read-only", "{place} ist schreibgeschützt"),
         Words(
             "mount the volume writable, or release the card's write protection",
             "das Volume beschreibbar einhängen, oder den Schreibschutz der Karte lösen",
         ),
     ),
-    Verdict.IN_USE: (
+    ProbeVerdict.IN_USE: (
         Words("another process owns {place}", "ein anderer Prozess besitzt {place}"),
         Words(
             "end that program (`fuser -v {place}`), or unmount the volume; is it a gateway, set its GATEWAY_STATE_DIR",
@@ -86,14 +85,14 @@ _TROUBLES = {
             "GATEWAY_STATE_DIR setzen",
         ),
     ),
-    Verdict.HANGS: (
+    ProbeVerdict.HANGS: (
         Words("the kernel does not return from reading {place}", "der Kern kehrt vom Lesen von {place} nicht zurück"),
         Words(
             "plug the TSE out and in again; then try another socket",
             "die TSE aus- und einstecken; dann eine andere Buchse",
         ),
     ),
-    Verdict.DAMAGED: (
+    ProbeVerdict.DAMAGED: (
         Words("the TSE at {place} cannot be read: {reason}", "die TSE an {place} ist nicht lesbar: {reason}"),
         Words(
             "plug it out and in again; if that does not help, try another socket, then replace it",
@@ -101,8 +100,8 @@ _TROUBLES = {
         ),
     ),
 }
-_CONTENT = {Verdict.DAMAGED}
-_ORDINARY = {Verdict.FOREIGN, Verdict.NO_MEDIUM}
+_CONTENT = {ProbeVerdict.DAMAGED}
+_ORDINARY = {ProbeVerdict.FOREIGN, ProbeVerdict.NO_MEDIUM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +119,8 @@ class Host:
 class Looked:
     """A place and what is there."""
 
-    place: Place
-    look: Look
+    place: Candidate
+    look: ProbeResult
 
     @property
     def name(self) -> str:
@@ -134,9 +133,9 @@ async def examine(host: Host) -> list[Finding]:
     if host.elsewhere and all(item.look.verdict in _ORDINARY for item in looked):
         return [ok(layer, _USB_NOT_NEEDED, why=host.elsewhere) for layer in (Layer.USB, Layer.BLOCK, Layer.CONTENT)]
     plugged = max(_mass_storage(host.roots), sum(item.place.pluggable for item in looked))
-    named = [item for item in looked if item.place.named and item.look.verdict is not Verdict.ABSENT]
-    if not plugged and not named and not any(item.look.verdict is Verdict.TSE for item in looked):
-        missing = list(_troubles(looked, host.served, Verdict.ABSENT))
+    named = [item for item in looked if item.place.named and item.look.verdict is not ProbeVerdict.ABSENT]
+    if not plugged and not named and not any(item.look.verdict is ProbeVerdict.TSE for item in looked):
+        missing = list(_troubles(looked, host.served, ProbeVerdict.ABSENT))
         below = [unknown(layer, _BELOW) for layer in (Layer.BLOCK, Layer.CONTENT)]
         return [fail(Layer.USB, *_USB_NONE), *(missing or below[:1]), below[1]]
     seen = ok(Layer.USB, _USB_SEEN, count=plugged) if plugged else ok(Layer.USB, _USB_NOT_NEEDED, why=_names(looked))
@@ -148,11 +147,11 @@ def _stored(looked: Sequence[Looked], served: Collection[str]) -> Iterator[Findi
         yield fail(Layer.BLOCK, *_NO_DISK)
         yield unknown(Layer.CONTENT, _BELOW)
         return
-    good = [item for item in looked if item.look.verdict is Verdict.TSE or item.look.serial in served]
+    good = [item for item in looked if item.look.verdict is ProbeVerdict.TSE or item.look.serial in served]
     if good:  # then a disk of which nobody says that it is one is none: a backup disk, the slots of a card reader
         looked = [item for item in looked if item in good or item.place.named or item.look.serial]
     broken = [item for item in looked if item.look.verdict in _CONTENT]
-    ordinary = [item for item in looked if item.look.verdict is Verdict.FOREIGN]
+    ordinary = [item for item in looked if item.look.verdict is ProbeVerdict.FOREIGN]
     troubles = list(_troubles(looked, served, *(_TROUBLES.keys() - _CONTENT)))
     yield from troubles or [ok(Layer.BLOCK, _DISKS, places=_names(looked))]
     yield from (_trouble(Layer.CONTENT, item) for item in broken)
@@ -164,9 +163,9 @@ def _stored(looked: Sequence[Looked], served: Collection[str]) -> Iterator[Findi
         yield unknown(Layer.CONTENT, _BELOW)
 
 
-def _troubles(looked: Iterable[Looked], served: Collection[str], *verdicts: Verdict) -> Iterator[Finding]:
+def _troubles(looked: Iterable[Looked], served: Collection[str], *verdicts: ProbeVerdict) -> Iterator[Finding]:
     for item in looked:
-        ours = item.look.verdict is Verdict.IN_USE and item.look.serial in served
+        ours = item.look.verdict is ProbeVerdict.IN_USE and item.look.serial in served
         if item.look.verdict in verdicts and not ours:
             yield _trouble(Layer.BLOCK, item)
 
@@ -182,23 +181,23 @@ def _names(looked: Iterable[Looked]) -> str:
 
 async def _looked(host: Host) -> list[Looked]:
     """What may hold a TSE: what people plug in, what the settings name, and what looks like one."""
-    places = await asyncio.to_thread(listed, host.roots, tuple(host.named), everywhere=host.everywhere)
+    places = await asyncio.to_thread(candidates, host.roots, tuple(host.named), everywhere=host.everywhere)
     found = await asyncio.gather(*map(_look, places))
     return [
         item
         for item in found
-        if item.place.named or item.place.pluggable or item.look.serial or item.look.verdict is Verdict.DAMAGED
+        if item.place.named or item.place.pluggable or item.look.serial or item.look.verdict is ProbeVerdict.DAMAGED
     ]
 
 
-async def _look(place: Place) -> Looked:
-    worker = Worker(f"look at {place.path}")
+async def _look(place: Candidate) -> Looked:
+    thread = BlockingThread(f"look at {place.path}")
     try:
-        return Looked(place, await worker.run(partial(probe, place), _PATIENCE))
+        return Looked(place, await thread.run(partial(probe, place), _PATIENCE))
     except DeviceTimeout:
-        return Looked(place, Look(Verdict.HANGS))
+        return Looked(place, ProbeResult(ProbeVerdict.HANGS))
     finally:
-        worker.stop()
+        thread.stop()
 
 
 def _mass_storage(roots: Roots) -> int:

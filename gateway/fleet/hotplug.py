@@ -18,7 +18,7 @@ from typing import Protocol
 
 from gateway.driver.protocols import TseDriver
 from gateway.driver.usb.discovery import Discovery, Sighting
-from gateway.driver.usb.probe import Verdict
+from gateway.driver.usb.probe import ProbeVerdict
 from gateway.fleet.registry import Attachment
 from gateway.telemetry.events import Event, event
 
@@ -108,16 +108,16 @@ async def sightings(
     To be closed when no longer wanted (`contextlib.aclosing`).
     """
     now = asyncio.get_running_loop().time
-    with _listening(sources, discovery.look_again):
+    with _listening(sources, discovery.invalidate):
         before: tuple[Sighting, ...] | None = None
-        names, due = discovery.glance(), now()
+        names, due = discovery.disk_names(), now()
         while True:
-            discovery.news.clear()
+            discovery.changed.clear()
             if discovery.stale or now() >= due:
-                names, due = discovery.glance(), now() + every
+                names, due = discovery.disk_names(), now() + every
                 seen = await discovery.scan()
             else:
-                seen = discovery.seen()
+                seen = discovery.sightings()
             if seen != before:
                 _log_changes(before or (), seen)
                 before = seen
@@ -127,18 +127,18 @@ async def sightings(
 
 def attachments(seen: Iterable[Sighting], opener: Opener) -> list[Attachment]:
     """Those of the sightings that can be opened, for `Registry.reconcile`."""
-    return [Attachment(item.place, opener(item.path), item.key) for item in seen if item.verdict is Verdict.TSE]
+    return [Attachment(item.place, opener(item.path), item.key) for item in seen if item.verdict is ProbeVerdict.TSE]
 
 
 async def _sign(discovery: Discovery, names: frozenset[str], due: float, glance: float) -> None:
     """Return when there are news, or when it is time to look again."""
     now = asyncio.get_running_loop().time
-    while now() < due and not discovery.news.is_set():
-        if discovery.glance() != names:
-            discovery.look_again()
+    while now() < due and not discovery.changed.is_set():
+        if discovery.disk_names() != names:
+            discovery.invalidate()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(glance, due - now())):
-                await discovery.news.wait()
+                await discovery.changed.wait()
     if discovery.stale:
         await asyncio.sleep(_BURST)
 
@@ -173,7 +173,7 @@ def _listen(source: Source, sign: Callable[[], None], stack: ExitStack) -> None:
 
 def _log_changes(before: Sequence[Sighting], now: Sequence[Sighting]) -> None:
     for item in before:
-        if item.verdict is Verdict.TSE and item not in now:
+        if item.verdict is ProbeVerdict.TSE and item not in now:
             gone = event(Event.DETACHED, item.serial, place=item.place)
             log.info("TSE %s is gone from %s", item.serial, item.place, extra=gone)
     for item in now:
@@ -182,7 +182,7 @@ def _log_changes(before: Sequence[Sighting], now: Sequence[Sighting]) -> None:
 
 
 def _log_sighting(item: Sighting) -> None:
-    if item.verdict is Verdict.TSE:
+    if item.verdict is ProbeVerdict.TSE:
         there = event(Event.ATTACHED, item.serial, place=item.place)
         log.info("TSE %s is attached at %s", item.serial, item.place, extra=there)
         return

@@ -20,7 +20,7 @@ from gateway.driver.protocols import TseDriver
 from gateway.driver.usb.block import BlockDriver
 from gateway.driver.usb.block_devices import Roots
 from gateway.driver.usb.discovery import Discovery, Sighting
-from gateway.driver.usb.probe import Verdict
+from gateway.driver.usb.probe import ProbeVerdict
 from gateway.driver.usb.transport import open_transport
 from gateway.fleet.hotplug import BlockEvents, MountChanges, Source, Sources, attachments, sightings
 from gateway.fleet.registry import Registry
@@ -46,7 +46,7 @@ async def following(
 ) -> AsyncIterator[Changes]:
     roots = Roots(host.roots.sys, host.roots.dev, mounts or host.roots.mounts)
     async with (
-        Discovery(roots, settling=0) as discovery,
+        Discovery(roots, settle_time=0) as discovery,
         aclosing(sightings(discovery, every=every, glance=glance, sources=sources)) as changes,
     ):
         yield changes
@@ -72,7 +72,7 @@ async def test_what_is_there_is_told_at_once_and_then_each_change(host: FakeHost
         assert await anext(changes) == ()
         host.plug("sda", tse_disk(1))
         (found,) = await until(changes, bool)
-        assert (found.verdict, found.serial) == (Verdict.TSE, serial_of(1))
+        assert (found.verdict, found.serial) == (ProbeVerdict.TSE, serial_of(1))
         host.unplug("sda")
         await until(changes, lambda seen: seen == ())
 
@@ -93,24 +93,24 @@ async def test_late_news_of_a_disk_need_no_sign(host: FakeHost) -> None:
     node.rename(node.with_name("not yet"))
     async with following(host, glance=300) as changes:
         (found,) = await anext(changes)
-        assert found.verdict is Verdict.ABSENT
+        assert found.verdict is ProbeVerdict.ABSENT
         node.with_name("not yet").rename(node)
         (found,) = await anext(changes)
-        assert found.verdict is Verdict.TSE
+        assert found.verdict is ProbeVerdict.TSE
 
 
 async def test_a_link_that_udev_makes_late_leads_to_its_disk(host: FakeHost) -> None:
     node = host.plug("sda", tse_disk(1))
     link = host.roots.dev / "tse"
     async with (
-        Discovery(host.roots, [link], everywhere=False, settling=0) as discovery,
+        Discovery(host.roots, [link], everywhere=False, settle_time=0) as discovery,
         aclosing(sightings(discovery, every=300, glance=300, sources=NO_SOURCES)) as changes,
     ):
         (found,) = await anext(changes)
-        assert found.verdict is Verdict.ABSENT
+        assert found.verdict is ProbeVerdict.ABSENT
         link.symlink_to(node)
         (found,) = await until(changes, lambda seen: bool(seen) and bool(seen[0].key))
-        assert (found.place, found.verdict) == (str(link), Verdict.TSE)
+        assert (found.place, found.verdict) == (str(link), ProbeVerdict.TSE)
 
 
 async def test_a_sign_is_enough(host: FakeHost) -> None:
@@ -284,7 +284,7 @@ async def test_a_real_volume_is_seen_when_it_is_mounted(host: FakeHost, tse: Sim
             await asyncio.to_thread(stack.enter_context, mounted(tse, point))
             seen = await until(changes, lambda seen: str(point) in {item.place for item in seen})
             (found,) = [item for item in seen if item.place == str(point)]
-            assert (found.verdict, found.serial) == (Verdict.TSE, tse.serial.hex().upper())
+            assert (found.verdict, found.serial) == (ProbeVerdict.TSE, tse.serial.hex().upper())
             await asyncio.to_thread(stack.close)
         await until(changes, lambda seen: str(point) not in {item.place for item in seen})
 

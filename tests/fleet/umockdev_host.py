@@ -8,7 +8,7 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from gateway.driver.usb.block_devices import Place, Roots
+from gateway.driver.usb.block_devices import Candidate, Roots
 from gateway.driver.usb.discovery import Discovery
 from gateway.driver.usb.probe import probe
 from gateway.fleet.hotplug import BlockEvents, sightings
@@ -73,7 +73,7 @@ async def main(table: Path) -> None:
                     break
                 began = time.monotonic()
                 steps.pop(0)()
-    print(probe(Place(Path("/dev/sdy"), number="8:77")).verdict.value)
+    print(probe(Candidate(Path("/dev/sdy"), number="8:77")).verdict.value)
     bed.close()
 
 

@@ -1,4 +1,4 @@
-"""The seven requests of the LAN protocol from the client's side, on one connection.
+"""The seven requests of the LAN-TSE protocol from the client's side, on one connection.
 
 GET  {base}/tses                                           -> ["<serial>", ...]
 GET  {base}/tse/{serial}/lock                              -> {"data": <session>}
@@ -38,15 +38,15 @@ _CONNECT = 10.0  # seconds for TCP and TLS
 _LIST = 15.0
 _KEPT = 300.0  # seconds that we keep an idle connection; within a session it should not change
 _BIG = 256 * 1024  # bytes from which coding takes longer than changing to a thread
-_SMALL_BODY = 64 * 1024  # most bytes of an answer that carries no store
+_SMALL_BODY = 64 * 1024  # most bytes of a response that carries no store
 _SERIAL = re.compile(r"[0-9A-Fa-f]{64}")
 
 
-class Line:
-    """One connection to an upstream, for one request at a time. Limits in seconds.
+class UpstreamConnection:
+    """One connection to an upstream, for one request at a time. Each `limit` is in seconds.
 
-    Every request raises `DeviceError` when no answer came, `ProtocolError` when it was nonsense,
-    and what the upstream refused it with (see `refusals`).
+    Every request raises `DeviceError` when no response came, `ProtocolError` when it was nonsense,
+    and what the upstream refused it with (see `errors`).
     """
 
     def __init__(self, place: str, base: URL, trust: Trust, authorization: str) -> None:
@@ -59,14 +59,14 @@ class Line:
         )
 
     async def serials(self) -> list[str]:
-        """The TSEs there, in upper-case hex."""
+        """Return the serials of the TSEs there, in upper-case hex."""
         found = _json(await self._ask("GET", "tses", _LIST))
         if not isinstance(found, list) or not all(isinstance(item, str) and _SERIAL.fullmatch(item) for item in found):
             raise ProtocolError(f"upstream {self._place} answered with no list of serials")
         return [item.upper() for item in found]
 
     async def lock(self, serial: str, limit: float) -> int:
-        """A session; the upstream answers when the TSE is free.
+        """Return the id of a session; the upstream responds when the TSE is free.
 
         Raises:
             LockRefused: others held it as long as the upstream lets us wait.
@@ -81,35 +81,35 @@ class Line:
         await self._ask("GET", f"tse/{serial}/{session}/unlock", limit)
 
     async def read_info(self, serial: str, session: int, limit: float) -> bytes:
-        """The info sector."""
-        answer = await self._ask("GET", f"tse/{serial}/{session}/readInfo", limit)
-        return self._of_size(_decoded(answer), SECTOR)
+        """Return the info sector (512 bytes)."""
+        response = await self._ask("GET", f"tse/{serial}/{session}/readInfo", limit)
+        return self._of_size(_decoded(response), SECTOR)
 
     async def send_command(self, serial: str, session: int, command: bytes, limit: float) -> bytes:
-        """The data of the response."""
-        answer = await self._ask("POST", f"tse/{serial}/{session}/sendCommand", limit, posted=_encoded(command))
-        data = _decoded(answer)
+        """Send one command, once, and return the data of its response."""
+        response = await self._ask("POST", f"tse/{serial}/{session}/sendCommand", limit, posted=_encoded(command))
+        data = _decoded(response)
         if len(data) > MAX_REPLY:
             raise ProtocolError(f"upstream {self._place} answered a command with {len(data)} bytes")
         return data
 
     async def read_store(self, serial: str, session: int, block: int, count: int, limit: float) -> bytes:
-        """`count` blocks of the store from `block`."""
+        """Return `count` blocks (512 bytes each) of the store from `block`."""
         size = count * SECTOR
         path = f"tse/{serial}/{session}/readWormStore"
-        answer = await self._ask(
+        response = await self._ask(
             "GET", path, limit, query={"offset": block, "numblocks": count}, most=2 * size + _SMALL_BODY
         )
-        return self._of_size(await _aside(size, lambda: _decoded(answer)), size)
+        return self._of_size(await _in_thread_if_big(size, lambda: _decoded(response)), size)
 
     async def write_store(self, serial: str, session: int, block: int, data: bytes, limit: float) -> None:
-        """Whole blocks to the store at `block`."""
-        posted = await _aside(len(data), lambda: _encoded(data))
+        """Write whole blocks to the store at `block`, once."""
+        posted = await _in_thread_if_big(len(data), lambda: _encoded(data))
         path = f"tse/{serial}/{session}/writeWormStore"
         await self._ask("POST", path, limit, query={"offset": block}, posted=posted)
 
     async def close(self) -> None:
-        """Close the connection; harmless when done already."""
+        """Close the connection; harmless when it is closed already."""
         await self._http.close()
 
     async def _ask(
@@ -131,17 +131,17 @@ class Line:
                 headers={"Content-Type": "application/json"},
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=limit, sock_connect=_CONNECT),
-            ) as answer:
-                body = await self._read(answer, most)
+            ) as response:
+                body = await self._read(response, most)
         except (aiohttp.ClientError, OSError) as error:
-            raise errors.lost(self._place, error, limit) from None  # its text would hold the URL, hence the session
-        if answer.status != HTTPStatus.OK:
-            raise errors.told(self._place, answer.status, body, locking=locking)
+            raise errors.without_response(self._place, error, limit) from None  # its text holds the URL: the session
+        if response.status != HTTPStatus.OK:
+            raise errors.of_response(self._place, response.status, body, locking=locking)
         return body
 
-    async def _read(self, answer: aiohttp.ClientResponse, most: int) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, most: int) -> bytes:
         body = bytearray()
-        async for part in answer.content.iter_any():
+        async for part in response.content.iter_any():
             body += part
             if len(body) > most:
                 raise ProtocolError(f"upstream {self._place} answered with more than {most} bytes")
@@ -153,7 +153,7 @@ class Line:
         return data
 
 
-async def _aside(size: int, work: Callable[[], T]) -> T:
+async def _in_thread_if_big(size: int, work: Callable[[], T]) -> T:
     return await asyncio.to_thread(work) if size > _BIG else work()
 
 

@@ -43,16 +43,16 @@ _CLOSE_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Courtesy:
-    """How long the upstream's lock is waited for and kept, in seconds.
+class LockTimes:
+    """Seconds for which the upstream's lock is waited for and kept.
 
-    A till gives up after 60, and connectors take a lock back after 60 and more of silence:
+    A till gives up after 60, and connectors take a lock back after 60 and more of silence (LAN-TSE protocol):
     the waiting and the longest silence stay below.
     """
 
     wait: float = 55.0
     quiet: float = 0.3
-    glance: float = 0.05
+    after_info: float = 0.05
     unfinished: float = 40.0
     longest: float = 2.0
     unlock: float = 5.0
@@ -67,86 +67,86 @@ class LanDriver:
         serial: str,
         *,
         deadlines: Deadlines | None = None,
-        courtesy: Courtesy | None = None,
+        lock_times: LockTimes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = upstream.place
-        self._line = upstream.connect()
+        self._connection = upstream.connect()
         self._serial = serial.upper()
         self._deadlines = deadlines or Deadlines(command=55)  # more than the upstream's own: its answer tells more
-        self._courtesy = courtesy or Courtesy()
+        self._lock_times = lock_times or LockTimes()
         self._clock = clock
         self._turn = asyncio.Lock()
         self._session: int | None = None
         self._since = 0.0
         self._unfinished: set[unfinished.Work] = set()
-        self._silence: asyncio.TimerHandle | None = None
-        self._leaving: asyncio.Task[None] | None = None
-        self._reached = False
+        self._release_timer: asyncio.TimerHandle | None = None
+        self._releasing: asyncio.Task[None] | None = None
+        self._was_locked = False
         self._closed = False
 
     async def read_info(self) -> bytes:
-        """The info sector."""
+        """Return the info sector."""
         fresh = self._session is None
         return await self._locked(
-            lambda session: self._line.read_info(self._serial, session, self._deadlines.command), glance=fresh
+            lambda session: self._connection.read_info(self._serial, session, self._deadlines.command), info_only=fresh
         )
 
     async def read_store(self, block: int, count: int) -> bytes:
-        """`count` blocks of the store."""
+        """Return `count` blocks of the store from `block`."""
         return await self._locked(
-            lambda session: self._line.read_store(self._serial, session, block, count, self._deadlines.command)
+            lambda session: self._connection.read_store(self._serial, session, block, count, self._deadlines.command)
         )
 
     async def write_store(self, block: int, data: bytes) -> None:
-        """Process data to the store, once."""
+        """Write process data to the store at `block`, once."""
         await self._locked(
-            lambda session: self._line.write_store(self._serial, session, block, data, self._deadlines.command)
+            lambda session: self._connection.write_store(self._serial, session, block, data, self._deadlines.command)
         )
 
     async def send_command(self, command: bytes) -> bytes:
-        """One command, sent once; the data of its response."""
+        """Send one command, once, and return the data of its response."""
         return await self._locked(lambda session: self._command(session, command))
 
     async def close(self) -> None:
-        """Give the lock back, abort what is unfinished; a dead upstream is left behind. Harmless when done already."""
+        """Abort what is unfinished and give the lock back; a dead upstream is left behind. May be called again."""
         if self._closed:
             return
         self._closed = True
-        self._hush()
+        self._cancel_release()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_WAIT):
                 async with self._turn:
-                    await self._leave()
-        if self._leaving is not None:
-            self._leaving.cancel()
-            await asyncio.gather(self._leaving, return_exceptions=True)
-        await self._line.close()
+                    await self._release()
+        if self._releasing is not None:
+            self._releasing.cancel()
+            await asyncio.gather(self._releasing, return_exceptions=True)
+        await self._connection.close()
 
     # ---- one verb under the lock ------------------------------------------------
 
-    async def _locked(self, work: Callable[[int], Awaitable[T]], *, glance: bool = False) -> T:
+    async def _locked(self, work: Callable[[int], Awaitable[T]], *, info_only: bool = False) -> T:
         async with self._turn:
             if self._closed:
                 raise DeviceGone("this way to the TSE is closed")
-            self._hush()
+            self._cancel_release()
             try:
                 result = await work(await self._lock())
             except (LockRefused, InvalidSession) as error:
-                await self._not_ours(error)
+                await self._handle_lost_lock(error)
                 raise
             except (DeviceError, ProtocolError):
                 self._unfinished.clear()  # the fleet opens the TSE afresh and looks what it finds there
                 raise
             finally:
-                self._listen(glance=glance)
-            self._reached = True
+                self._schedule_release(info_only=info_only)
+            self._was_locked = True
             return result
 
     async def _command(self, session: int, command: bytes) -> bytes:
         limit = self._deadlines.of(command)
         try:
-            reply = await self._line.send_command(self._serial, session, command, limit)
+            reply = await self._connection.send_command(self._serial, session, command, limit)
         except CommandRejected as rejected:
             unfinished.refused(self._unfinished, rejected.result)
             raise
@@ -154,45 +154,45 @@ class LanDriver:
         return reply
 
     async def _lock(self) -> int:
-        if not self._unfinished and self._clock() - self._since >= self._courtesy.longest:
+        if not self._unfinished and self._clock() - self._since >= self._lock_times.longest:
             await self._unlock()
         if self._session is None:
-            self._session = await self._line.lock(self._serial, self._courtesy.wait)
+            self._session = await self._connection.lock(self._serial, self._lock_times.wait)
             self._since = self._clock()
         return self._session
 
-    async def _not_ours(self, error: GatewayError) -> None:
+    async def _handle_lost_lock(self, error: GatewayError) -> None:
         lost, self._unfinished = sorted(self._unfinished), set()
         await self._unlock()
         if lost:
             raise DeviceError(f"upstream {self._place} took its lock back during an {lost[0]}") from error
-        if not self._reached:  # nothing to go on with: the fleet tries again, as with a TSE that is not there yet
+        if not self._was_locked:  # nothing to go on with: the fleet tries again, as with a TSE that is not there yet
             raise DeviceError(str(error)) from error
 
     # ---- giving the lock back ---------------------------------------------------
 
-    def _listen(self, *, glance: bool) -> None:
+    def _schedule_release(self, *, info_only: bool) -> None:
         if self._session is None or self._closed:
             return
-        courtesy = self._courtesy
-        pause = courtesy.unfinished if self._unfinished else courtesy.glance if glance else courtesy.quiet
-        self._silence = asyncio.get_running_loop().call_later(pause, self._start_leaving)
+        lock_times = self._lock_times
+        pause = lock_times.unfinished if self._unfinished else lock_times.after_info if info_only else lock_times.quiet
+        self._release_timer = asyncio.get_running_loop().call_later(pause, self._start_release)
 
-    def _hush(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
+    def _cancel_release(self) -> None:
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
 
-    def _start_leaving(self) -> None:
-        self._silence = None
-        self._leaving = asyncio.create_task(self._leave_if_silent())
+    def _start_release(self) -> None:
+        self._release_timer = None
+        self._releasing = asyncio.create_task(self._release_if_silent())
 
-    async def _leave_if_silent(self) -> None:
+    async def _release_if_silent(self) -> None:
         async with self._turn:
-            if self._silence is None:  # else a verb came in between, and will be followed by silence of its own
-                await self._leave()
+            if self._release_timer is None:  # else a verb came in between, and will be followed by silence of its own
+                await self._release()
 
-    async def _leave(self) -> None:
+    async def _release(self) -> None:
         for work in sorted(self._unfinished):
             log.info("aborting the %s that was left unfinished on TSE %s", work, self._serial)
             with suppress(GatewayError):
@@ -206,6 +206,6 @@ class LanDriver:
         if session is None:
             return
         try:
-            await self._line.unlock(self._serial, session, self._courtesy.unlock)
+            await self._connection.unlock(self._serial, session, self._lock_times.unlock)
         except GatewayError as error:  # it lapses upstream; if that is in trouble, the next verb finds out
             log.debug("lock of TSE %s not given back: %s", self._serial, error)

@@ -1,7 +1,7 @@
-"""What went wrong at an upstream, as errors of ours.
+"""What went wrong at an upstream, as errors of this gateway.
 
-Two kinds: it answered and refused (a number, and a name if it is a gateway like this one),
-or no whole answer came. Messages name the way out; URLs, which hold sessions, never appear.
+Two kinds: it refused (a number of the LAN-TSE protocol, and a name if it is a gateway like this one),
+or no whole response came. Messages name the way out; URLs, which hold sessions, never appear.
 """
 
 import json
@@ -28,8 +28,8 @@ from gateway.errors import (
 from gateway.tse.error_numbers import NUMBERS
 from gateway.tse.results import ApiError, explain
 
-_Told = type[GatewayError]
-_SAME_NUMBER: tuple[_Told, ...] = (
+_Kind = type[GatewayError]
+_SAME_NUMBER: tuple[_Kind, ...] = (
     BadRequest,
     DeviceTimeout,
     ProtocolError,
@@ -38,9 +38,9 @@ _SAME_NUMBER: tuple[_Told, ...] = (
     PowerCycleDetected,
     InvalidSession,
 )
-_BY_NUMBER: dict[int, _Told] = {NUMBERS[kind]: kind for kind in _SAME_NUMBER} | {NUMBERS[UnknownDevice]: DeviceGone}
-_NAMED: tuple[_Told, ...] = (*_SAME_NUMBER, DeviceGone, LockRefused)
-_BY_NAME: dict[str, _Told] = {kind.code: kind for kind in _NAMED}
+_BY_NUMBER: dict[int, _Kind] = {NUMBERS[kind]: kind for kind in _SAME_NUMBER} | {NUMBERS[UnknownDevice]: DeviceGone}
+_NAMED: tuple[_Kind, ...] = (*_SAME_NUMBER, DeviceGone, LockRefused)
+_BY_NAME: dict[str, _Kind] = {kind.code: kind for kind in _NAMED}
 # A lock refused with one of these tells of trouble with the TSE; with any other number, of another holder.
 _TROUBLE = frozenset(
     {
@@ -57,8 +57,8 @@ _FIRST_RESULT, _LAST_RESULT = 0x1000, 0xFFFF
 _LONGEST_MESSAGE = 200
 
 
-def told(place: str, status: int, body: bytes, *, locking: bool = False) -> GatewayError:
-    """The error that an answer with another status than 200 stands for."""
+def of_response(place: str, status: int, body: bytes, *, locking: bool = False) -> GatewayError:
+    """Return the error that a response with another status than 200 stands for."""
     if status == HTTPStatus.UNAUTHORIZED:
         return DeviceError(f"upstream {place} refused our token: set its token to the one that it shows")
     document = _document(body)
@@ -74,8 +74,8 @@ def told(place: str, status: int, body: bytes, *, locking: bool = False) -> Gate
     return kind(message)
 
 
-def lost(place: str, error: Exception, limit: float) -> DeviceError:
-    """The error for a request that got no whole answer; whether it took effect is unknown."""
+def without_response(place: str, error: Exception, limit: float) -> DeviceError:
+    """Return the error for a request that got no whole response; whether it took effect is unknown."""
     kind: type[DeviceError] = DeviceGone
     text = "broke the connection"
     match error:

@@ -10,7 +10,7 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from gateway.driver.lan.connection import Line, Trust
+from gateway.driver.lan.connection import Trust, UpstreamConnection
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.tasks import Backoff
 from gateway.telemetry.log import register_secret
@@ -44,30 +44,30 @@ class Upstream:
         if self._trust is False:
             log.warning("upstream %s could be an impostor: set ca_file or fingerprint to have it checked", self.place)
 
-    def connect(self) -> Line:
-        """A connection of its own; opened by the first request, and again when it was lost."""
-        return Line(self.place, self._base, self._trust, self._authorization)
+    def connect(self) -> UpstreamConnection:
+        """Return a connection of its own; opened by the first request, and again when it was lost."""
+        return UpstreamConnection(self.place, self._base, self._trust, self._authorization)
 
     async def serials(self) -> list[str]:
-        """The TSEs that it has now, in upper-case hex."""
-        line = self.connect()
+        """Return the serials of the TSEs that it has now, in upper-case hex."""
+        connection = self.connect()
         try:
-            return await line.serials()
+            return await connection.serials()
         finally:
-            await line.close()
+            await connection.close()
 
-    async def arrivals(self, *, every: float = 10.0) -> AsyncGenerator[frozenset[str], None]:
-        """All TSEs that it ever had, whenever there is a new one; asks every `every` seconds, for ever.
+    async def discover(self, *, every: float = 10.0) -> AsyncGenerator[frozenset[str], None]:
+        """Yield the serials of all TSEs that it ever had, whenever there is a new one; ask every `every` seconds.
 
-        One that it has no more stays in the set: it may come back, and until then counts as failed.
+        A TSE that it has no more stays in the set: it may come back, and until then counts as failed.
         """
         seen: frozenset[str] = frozenset()
         backoff, trouble = Backoff(_FIRST_WAIT, every), ""
-        line = self.connect()
+        connection = self.connect()
         try:
             while True:
                 try:
-                    found = seen.union(await line.serials())
+                    found = seen.union(await connection.serials())
                     trouble = ""
                     backoff.skip_to_longest()
                 except GatewayError as error:
@@ -78,11 +78,15 @@ class Upstream:
                     yield seen
                 await asyncio.sleep(backoff.next())
         finally:
-            await line.close()
+            await connection.close()
 
 
 def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:
-    """By a CA or by one certificate; `False` with neither."""
+    """Return trust in the CA of `ca_file`, or in the one certificate with `fingerprint`; `False` with neither.
+
+    Raises:
+        ConfigurationError: both are given, or what is given cannot be used.
+    """
     if ca_file is not None and fingerprint:
         raise ConfigurationError("ca_file and fingerprint are both given: keep one of them")
     if ca_file is not None:

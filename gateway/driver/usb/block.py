@@ -1,9 +1,8 @@
 """The sector exchange with one TSE: a command is sent once, and only reading is repeated.
 
-What happens at each failure (README.md of this folder has the table; tests/driver shows it):
-the driver raises, never hides, and is of no more use after a `DeviceError` or a
-`ProtocolError`; the fleet opens the TSE afresh. Whether a command took effect that ended
-so is unknown here: the till asks the TSE, which knows.
+The README of gateway/driver has a table of all failures. The driver raises, never hides, and is of no use
+after a `DeviceError` or a `ProtocolError`: the fleet opens the TSE afresh. Whether a command that ended so
+took effect is unknown here; the till asks the TSE, which knows.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from gateway.driver.protocols import BlockTransport
-from gateway.driver.usb.thread import T, Worker
+from gateway.driver.usb.thread import BlockingThread, T
 from gateway.errors import (
     CommandRejected,
     DeviceError,
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE = 0.0002  # the first polls come within a millisecond
 _LONGEST_PAUSE = 0.05
-_PAUSE_SHARE = 0.04  # of the time gone by, so that polling costs the till less than 5 %
+_PAUSE_SHARE = 0.04  # of the time elapsed, so that polling costs the till less than 5 %
 _MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
 _KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
 _OPEN_TIMEOUT = 10.0
@@ -51,18 +50,18 @@ class Deadlines:
     slow: float = 180.0
 
     def of(self, command: bytes) -> float:
-        """The one for these command bytes."""
+        """Return the seconds that this command may take."""
         return self.command if _SLOW_OPCODES.isdisjoint(command[:1]) else self.slow
 
 
 class BlockDriver:
-    """A `TseDriver` over a `BlockTransport`."""
+    """A `TseDriver` over a `BlockTransport`; `power_cycles` counts those that its response counter shows."""
 
     def __init__(
         self,
         transport: BlockTransport,
         *,
-        worker: Worker | None = None,
+        thread: BlockingThread | None = None,
         deadlines: Deadlines | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
@@ -71,7 +70,7 @@ class BlockDriver:
         self._deadlines = deadlines or Deadlines()
         self._clock = clock
         self._pause = pause
-        self._worker = worker or Worker("tse")
+        self._thread = thread or BlockingThread("tse")
         self._counter = 0
         self._closed = False
         self.power_cycles = 0
@@ -84,34 +83,34 @@ class BlockDriver:
             DeviceError: it cannot be opened; the message says what to do.
             ProtocolError: something is there, but it is no TSE.
         """
-        worker = Worker(name)
+        thread = BlockingThread(name)
         opened: list[BlockTransport] = []
         try:
-            await worker.run(lambda: opened.append(opener()), _OPEN_TIMEOUT)
+            await thread.run(lambda: opened.append(opener()), _OPEN_TIMEOUT)
         except OSError as error:
-            worker.stop()
+            thread.stop()
             raise _cannot_open(error) from error
         except BaseException:  # given up or too late: what still gets opened is closed in its thread
-            worker.stop(lambda: _close_all(opened))
+            thread.stop(lambda: _close_all(opened))
             raise
-        return cls(opened[0], worker=worker, deadlines=deadlines)
+        return cls(opened[0], thread=thread, deadlines=deadlines)
 
     async def read_info(self) -> bytes:
-        """The info sector; read a second time after a disturbed read."""
+        """Return the info sector; after an I/O error it is read a second time."""
         return await self._run(lambda: _twice(self._transport.read_info), self._deadlines.command)
 
     async def read_store(self, block: int, count: int) -> bytes:
-        """`count` blocks of the store; read a second time after a disturbed read."""
+        """Return `count` blocks of the store from `block`; after an I/O error they are read a second time."""
         return await self._run(
             lambda: _twice(lambda: self._transport.read_store(block, count)), self._deadlines.command
         )
 
     async def write_store(self, block: int, data: bytes) -> None:
-        """Process data to the store, once."""
+        """Write process data to the store at `block`, once."""
         await self._run(lambda: self._transport.write_store(block, data), self._deadlines.command)
 
     async def send_command(self, command: bytes) -> bytes:
-        """One command, sent once; the data of its response."""
+        """Send one command, once, and return the data of its response."""
         sector = encode_command(command)
         limit = self._deadlines.of(command)
         response = await self._run(lambda: self._exchange(sector, limit), limit)
@@ -120,18 +119,18 @@ class BlockDriver:
         return response.data
 
     async def close(self) -> None:
-        """Close the transport in its own thread; a hung one is left behind. Harmless when done already."""
+        """Close the transport in its own thread; leave a hung one behind; harmless when closed already."""
         if self._closed:
             return
         self._closed = True
-        if not self._worker.hung:
+        if not self._thread.hung:
             with contextlib.suppress(DeviceError):
-                await self._worker.run(lambda: _quietly(self._transport.close), _CLOSE_WAIT)
-        self._worker.stop()
+                await self._thread.run(lambda: _quietly(self._transport.close), _CLOSE_WAIT)
+        self._thread.stop()
 
     async def _run(self, call: Callable[[], T], limit: float) -> T:
         try:
-            return await self._worker.run(call, limit + _KERNEL_GRACE)
+            return await self._thread.run(call, limit + _KERNEL_GRACE)
         except OSError as error:
             if error.errno in _GONE:
                 raise DeviceGone(f"the TSE is gone: {error.strerror}") from error
@@ -160,15 +159,15 @@ class BlockDriver:
             response = Response.decode(_twice(self._transport.read_window))
             if response.state is State.DONE:
                 return response
-            gone_by = self._clock() - began
-            if gone_by > limit:
+            elapsed = self._clock() - began
+            if elapsed > limit:
                 raise DeviceTimeout(f"the TSE is still busy after {limit:g} s")
             if response.state is State.FETCH:
                 fetches += 1
                 if fetches > _MOST_FETCHES:
                     raise ProtocolError(f"the TSE asked {fetches} times to be fetched from")
                 self._transport.write_window(_FETCH)
-            self._pause(min(max(gone_by * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+            self._pause(min(max(elapsed * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE))
 
 
 def _twice(read: Callable[[], bytes]) -> bytes:

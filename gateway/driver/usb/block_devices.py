@@ -1,7 +1,8 @@
-"""Where a TSE may be: disks in sysfs, mounted volumes, and paths that the settings name.
+"""Candidates for a TSE: disks in sysfs, mounted volumes, and paths that the settings name.
 
-Only sysfs, the table of mounts and links in /dev are read here; no disk is opened. A disk
-with something mounted from it is no place to look at: its mounted volumes are.
+Only sysfs, the table of mounts and links in /dev are read; no disk is opened. A disk with something
+mounted from it is no candidate, its mounted volumes are. The README of gateway/driver tells why this
+is not left to pyudev.
 """
 
 import os
@@ -13,21 +14,15 @@ from pathlib import Path
 
 from gateway.tse.sectors import SECTOR
 
-_FLOPPY, _CD_ROM = "2", "11"  # majors of drives that rattle when they are opened, and never hold a TSE
-_VOLUME_TYPES = (
-    "vfat",
-    "msdos",
-    "exfat",
-    "fuse",
-    "fuseblk",
-)  # a TSE has FAT; fuse is what simulators and some hosts use
+_FLOPPY, _CD_ROM = "2", "11"  # majors (Linux, devices.txt) of drives that rattle when opened, and never hold a TSE
+_VOLUME_TYPES = ("vfat", "msdos", "exfat", "fuse", "fuseblk")  # a TSE has FAT; simulators and some hosts use fuse
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _HOT_PLUGGED = re.compile(r"/(usb|mmc)\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """The host as the gateway sees it."""
+    """Where sysfs, device nodes and the table of mounts are; tests have hosts made of files."""
 
     sys: Path = Path("/sys")
     dev: Path = Path("/dev")
@@ -35,12 +30,12 @@ class Roots:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Somewhere to look for a TSE.
+class Candidate:
+    """A block device, volume or path that may hold a TSE.
 
-    `key` is another one after each plugging-in, mounting, or change of medium; it is empty
-    for a path of which neither sysfs nor the table of mounts knows. `number` is major:minor of a disk.
-    `named`: the settings say so; `pluggable`: people plug such things in.
+    `key` is another one after each plugging-in, mounting, or change of medium; it is empty for a path that
+    neither sysfs nor the table of mounts knows. `number` is major:minor of a disk. `named`: the settings name it;
+    `pluggable`: it is on USB, a card, or removable.
     """
 
     path: Path
@@ -65,8 +60,8 @@ class _Disk:
     numbers: frozenset[str]  # its own and those of its partitions
     nodes: frozenset[str]
 
-    def place(self, path: Path | None = None, *, named: bool = False) -> Place:
-        return Place(path or self.node, self.key, self.number, named, self.pluggable, self.read_only, self.empty)
+    def candidate(self, path: Path | None = None, *, named: bool = False) -> Candidate:
+        return Candidate(path or self.node, self.key, self.number, named, self.pluggable, self.read_only, self.empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,46 +77,46 @@ class _Mount:
     def is_of(self, disk: _Disk) -> bool:
         return self.number in disk.numbers or self.source in disk.nodes  # btrfs shows numbers of its own
 
-    def place(self, disks: Sequence[_Disk], *, named: bool = False) -> Place:
+    def candidate(self, disks: Sequence[_Disk], *, named: bool = False) -> Candidate:
         below = next((disk for disk in disks if self.is_of(disk)), None)
         key = f"{self.id}/{self.number}/{'ro' if self.read_only else 'rw'}/{below.key if below else ''}"
-        return Place(self.point, key, named=named, pluggable=below is not None and below.pluggable)
+        return Candidate(self.point, key, named=named, pluggable=below is not None and below.pluggable)
 
 
-def listed(roots: Roots, named: Sequence[Path] = (), *, everywhere: bool = True) -> tuple[Place, ...]:
-    """All places, the named ones first; one TSE is one place, however many names lead to it."""
+def candidates(roots: Roots, named: Sequence[Path] = (), *, everywhere: bool = True) -> tuple[Candidate, ...]:
+    """Return all candidates, the named ones first; one TSE is one candidate, however many names lead to it."""
     disks, mounts = list(_disks(roots)), list(_mounts(roots.mounts))
-    places = dict(_named(path, roots, disks, mounts) for path in named)
+    found = dict(_named(path, roots, disks, mounts) for path in named)
     if everywhere:
         for mount in mounts:
             if mount.type in _VOLUME_TYPES or mount.type.startswith("fuse."):
-                places.setdefault(f"{mount.number} {mount.root}", mount.place(disks))
+                found.setdefault(f"{mount.number} {mount.root}", mount.candidate(disks))
         for disk in disks:
             used = disk.held or disk.large_sectors or any(mount.is_of(disk) for mount in mounts)
             if not used:
-                places.setdefault(disk.number, disk.place())
-    return tuple(places.values())
+                found.setdefault(disk.number, disk.candidate())
+    return tuple(found.values())
 
 
-def names(roots: Roots) -> frozenset[str]:
-    """Names of all disks: a quick look whether it is worth listing again."""
+def disk_names(roots: Roots) -> frozenset[str]:
+    """Return the names of all disks, in microseconds: another answer means that `candidates` has one, too."""
     return frozenset(entry.name for entry in _entries(roots.sys / "block"))
 
 
-def _named(path: Path, roots: Roots, disks: Sequence[_Disk], mounts: Sequence[_Mount]) -> tuple[str, Place]:
+def _named(path: Path, roots: Roots, disks: Sequence[_Disk], mounts: Sequence[_Mount]) -> tuple[str, Candidate]:
     # Only below /dev the file is asked for: on a dead volume that would block.
     node, number = _node_and_number(path) if path.is_relative_to(roots.dev) else (path, "")
     for disk in disks:
         if disk.number == number or disk.node == node:
-            return disk.number, disk.place(path, named=True)
+            return disk.number, disk.candidate(path, named=True)
     for mount in reversed(mounts):  # the last one hides those before
         if mount.point == path:
-            return f"{mount.number} {mount.root}", mount.place(disks, named=True)
-    return str(path), Place(path, named=True)
+            return f"{mount.number} {mount.root}", mount.candidate(disks, named=True)
+    return str(path), Candidate(path, named=True)
 
 
 def _node_and_number(path: Path) -> tuple[Path, str]:
-    """Containers give disks other names than sysfs does; the number stays."""
+    """Return both: containers may give disks other names than sysfs does, but the number stays."""
     node = Path(os.path.realpath(path))
     try:
         found = node.stat()
@@ -131,7 +126,7 @@ def _node_and_number(path: Path) -> tuple[Path, str]:
 
 
 def device_number(device: int) -> str:
-    """As sysfs and the table of mounts write it."""
+    """Return major:minor, as sysfs and the table of mounts spell it."""
     return f"{os.major(device)}:{os.minor(device)}"
 
 
@@ -139,14 +134,14 @@ def device_number(device: int) -> str:
 
 
 def _disks(roots: Roots) -> Iterator[_Disk]:
-    for name in sorted(names(roots)):
+    for name in sorted(disk_names(roots)):
         disk = _disk(roots, roots.sys / "block" / name)
         if disk is not None:
             yield disk
 
 
 def _disk(roots: Roots, directory: Path) -> _Disk | None:
-    """None for what no TSE can be: loop, RAM and mapped disks (nothing in hardware), CDs, hidden paths."""
+    """Return None for what no TSE can be: loop, RAM and mapped disks (no hardware), CDs, hidden paths (NVMe)."""
     number = _attribute(directory / "dev")
     if not (directory / "device").exists() or _attribute(directory / "hidden") == "1":
         return None
@@ -199,7 +194,7 @@ def _attribute(file: Path) -> str:
 
 
 def _mounts(table: Path) -> Iterator[_Mount]:
-    """proc(5): id parent major:minor root point options [tags ...] - type source options."""
+    """Parse lines of proc(5): id parent major:minor root point options [tags ...] - type source options."""
     try:
         lines = table.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""Finds TSEs by their content, and remembers what it found until something changes.
+"""Finds TSEs by their content, and keeps what it found until something changes.
 
-Each new place is looked at in a thread of its own, again and again while it may still become
-a TSE (no permission yet, in use, an empty reader), so that a disk that hangs delays no other.
+Each new candidate is probed in a thread of its own, again and again while it may still become a TSE
+(no permission yet, in use, an empty reader), so that a disk that hangs delays no other.
 """
 
 import asyncio
@@ -14,69 +14,73 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from gateway.driver.usb.block_devices import Place, Roots, listed, names
-from gateway.driver.usb.probe import Finding, Kind, Verdict, probe
-from gateway.driver.usb.thread import Worker
+from gateway.driver.usb.block_devices import Candidate, Roots, candidates, disk_names
+from gateway.driver.usb.probe import AccessKind, ProbeResult, ProbeVerdict, probe
+from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceTimeout
 from gateway.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-Look = Callable[[Place], Finding]
+Prober = Callable[[Candidate], ProbeResult]
 
-_QUICK = 0.5  # seconds that a scan waits for first looks; unplugging must be known within one
+_QUICK = 0.5  # seconds that a scan waits for first results; unplugging must be known within one
 _LISTING = 5.0
 _FIRST_PAUSE, _GROWTH = 0.05, 1.2  # a stick gets its group and mode from udev within a second, and is wanted at once
-_LONGEST_PAUSES = {Verdict.NO_PERMISSION: 30.0, Verdict.DAMAGED: 30.0, Verdict.IN_USE: 5.0}  # each try may be in a log
+_LONGEST_PAUSES = {  # each try may be in a log
+    ProbeVerdict.NO_PERMISSION: 30.0,
+    ProbeVerdict.DAMAGED: 30.0,
+    ProbeVerdict.IN_USE: 5.0,
+}
 _LONGEST_PAUSE = 1.0
 _WAYS_OUT = {
-    Verdict.TSE: "",
-    Verdict.FOREIGN: "not a TSE, left alone",
-    Verdict.NO_MEDIUM: "the reader is empty: put the TSE in",
-    Verdict.ABSENT: "nothing can be reached there: plug the TSE in; in a container, pass /dev (or the volume) in",
-    Verdict.NO_PERMISSION: "if it is a TSE, give the gateway's user read and write access: install the udev rules "
+    ProbeVerdict.TSE: "",
+    ProbeVerdict.FOREIGN: "not a TSE, left alone",
+    ProbeVerdict.NO_MEDIUM: "the reader is empty: put the TSE in",
+    ProbeVerdict.ABSENT: "nothing can be reached there: plug the TSE in; in a container, pass /dev (or the volume) in",
+    ProbeVerdict.NO_PERMISSION: "if it is a TSE, give the gateway's user read and write access: install the udev rules "
     "and add its group; in a container, allow the device in the device cgroup too",
-    Verdict.READ_ONLY: "mount the volume writable, or release the card's write protection",
-    Verdict.IN_USE: "end the other program, or unmount the volume (or pass its mount point in instead)",
-    Verdict.DAMAGED: "plug it out and in again; if that does not help, try another socket, then replace it",
-    Verdict.HANGS: "the kernel does not return from reading it: plug it out and in again",
+    ProbeVerdict.READ_ONLY: "mount the volume writable, or release the card's write protection",
+    ProbeVerdict.IN_USE: "end the other program, or unmount the volume (or pass its mount point in instead)",
+    ProbeVerdict.DAMAGED: "plug it out and in again; if that does not help, try another socket, then replace it",
+    ProbeVerdict.HANGS: "the kernel does not return from reading it: plug it out and in again",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A place that was looked at. `key` is another one after each plugging-in; `notable`: people should hear of it."""
+    """A candidate that was probed. `key` is another one after each plugging-in; `notable`: worth a line in the log."""
 
     place: str
     path: Path
     key: str
-    kind: Kind
-    verdict: Verdict
+    kind: AccessKind
+    verdict: ProbeVerdict
     serial: str = ""
     reason: str = ""
     notable: bool = True
 
     @property
     def way_out(self) -> str:
-        """What a person can do; empty for a TSE."""
+        """Say why it cannot be used and what helps; empty for a TSE."""
         advice = _WAYS_OUT[self.verdict]
         return f"{self.reason}; {advice}" if self.reason and advice else advice
 
 
 @dataclass(slots=True)
 class _Known:
-    first_look: asyncio.Event = field(default_factory=asyncio.Event)
+    probed: asyncio.Event = field(default_factory=asyncio.Event)
     again: asyncio.Event = field(default_factory=asyncio.Event)
-    finding: Finding | None = None
+    result: ProbeResult | None = None
     task: "asyncio.Task[None] | None" = None
 
 
 class Discovery:
-    """Looks at `named` paths, and `everywhere` else if wanted. To be used as an async context manager.
+    """Probes `named` paths, and `everywhere` all other candidates. To be used as an async context manager.
 
-    `news` is set whenever there is something new to tell, and `stale` when it takes a `scan` to find
-    out. `patience`: seconds until a look counts as hanging; `settling`: seconds that a new place has
-    until its troubles are told.
+    `changed` is set whenever a sighting is another one, and `stale` when it takes a `scan` to find out.
+    `hang_after`: seconds until a probe counts as hanging; `settle_time`: seconds that a new candidate has until
+    its troubles are shown.
     """
 
     def __init__(
@@ -85,142 +89,140 @@ class Discovery:
         named: Sequence[Path] = (),
         *,
         everywhere: bool = True,
-        look: Look = probe,
-        patience: float = 3.0,
-        settling: float = 3.0,
+        prober: Prober = probe,
+        hang_after: float = 3.0,
+        settle_time: float = 3.0,
     ) -> None:
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
         self.stale = True
         self._roots = roots or Roots()
-        self._list = partial(listed, self._roots, tuple(named), everywhere=everywhere)
-        self._look = look
-        self._patience = patience
-        self._settling = settling
-        self._known: dict[Place, _Known] = {}
-        self._lister = Worker("discovery")
+        self._list = partial(candidates, self._roots, tuple(named), everywhere=everywhere)
+        self._probe = prober
+        self._hang_after = hang_after
+        self._settle_time = settle_time
+        self._known: dict[Candidate, _Known] = {}
+        self._lister = BlockingThread("discovery")
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._lister.stop()
-        await self._forget(list(self._known))
+        await self._drop(list(self._known))
 
-    def glance(self) -> frozenset[str]:
-        """Names of the disks, for a few microseconds: another answer means that a scan is worth it."""
-        return names(self._roots)
+    def disk_names(self) -> frozenset[str]:
+        """Return the names of all disks, in microseconds: another answer means that a scan is worth it."""
+        return disk_names(self._roots)
 
-    def look_again(self) -> None:
-        """Something has changed, perhaps to the good of what could not be used: the next scan asks again."""
+    def invalidate(self) -> None:
+        """Let the next scan probe again what could not be used: something has changed, perhaps to its good."""
         self.stale = True
-        self.news.set()
+        self.changed.set()
 
-    def seen(self) -> tuple[Sighting, ...]:
-        """What is known by now, the earliest first."""
-        told = [_sighting(place, known.finding) for place, known in self._known.items() if known.finding]
-        return tuple(item for item in told if item.notable or item.verdict is not Verdict.ABSENT)
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Return what is known by now, the earliest first."""
+        known = [_sighting(candidate, known.result) for candidate, known in self._known.items() if known.result]
+        return tuple(item for item in known if item.notable or item.verdict is not ProbeVerdict.ABSENT)
 
     async def scan(self) -> tuple[Sighting, ...]:
-        """What is there now; what still hangs or settles follows with `news`."""
-        called, self.stale = self.stale, False
+        """Return what is there now; what still hangs or settles follows with `changed`."""
+        invalidated, self.stale = self.stale, False
         try:
-            places = await self._lister.run(self._list, _LISTING)
+            listed = await self._lister.run(self._list, _LISTING)
         except DeviceTimeout as error:
             log.error("the list of disks and mounts cannot be read: %s; start the gateway again", error)  # noqa: TRY400 (no bug)
-            return self.seen()
-        await self._forget([place for place in self._known if place not in places])
-        for known in self._known.values() if called else ():
+            return self.sightings()
+        await self._drop([candidate for candidate in self._known if candidate not in listed])
+        for known in self._known.values() if invalidated else ():
             known.again.set()
-        await _first_looks([self._meet(place) for place in places if place not in self._known])
-        return self.seen()
+        await _first_results([self._add(candidate) for candidate in listed if candidate not in self._known])
+        return self.sightings()
 
-    def _meet(self, place: Place) -> _Known:
+    def _add(self, candidate: Candidate) -> _Known:
         known = _Known()
-        known.task = asyncio.create_task(self._examine(place, known), name=f"look at {place.path}")
-        self._known[place] = known
+        known.task = asyncio.create_task(self._probe_until_final(candidate, known), name=f"probe {candidate.path}")
+        self._known[candidate] = known
         return known
 
-    async def _forget(self, places: list[Place]) -> None:
-        tasks = [known.task for known in map(self._known.pop, places) if known.task]
+    async def _drop(self, gone: list[Candidate]) -> None:
+        tasks = [known.task for known in map(self._known.pop, gone) if known.task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _examine(self, place: Place, known: _Known) -> None:
-        """Look until nothing else can come of it."""
+    async def _probe_until_final(self, candidate: Candidate, known: _Known) -> None:
         now = asyncio.get_running_loop().time
-        worker = Worker(f"look at {place.path}")
+        thread = BlockingThread(f"probe {candidate.path}")
         began, backoff = now(), Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, _GROWTH)
         try:
             while True:
                 known.again.clear()
-                finding = await self._look_once(worker, place, known)
-                final = _is_final(place, finding)
-                if final or now() - began >= self._settling:
-                    self._tell(place, known, finding)
-                known.first_look.set()
+                result = await self._probe_once(thread, candidate, known)
+                final = _is_final(candidate, result)
+                if final or now() - began >= self._settle_time:
+                    self._publish(candidate, known, result)
+                known.probed.set()
                 if final:
                     return
-                backoff.longest = _LONGEST_PAUSES.get(finding.verdict, _LONGEST_PAUSE)
-                called = await _called(known.again, backoff.next())
-                if called and finding.verdict is Verdict.ABSENT:
+                backoff.longest = _LONGEST_PAUSES.get(result.verdict, _LONGEST_PAUSE)
+                invalidated = await _is_set_within(known.again, backoff.next())
+                if invalidated and result.verdict is ProbeVerdict.ABSENT:
                     backoff.reset()  # udev makes its links a little after the kernel's event
         finally:
-            worker.stop()
+            thread.stop()
 
-    async def _look_once(self, worker: Worker, place: Place, known: _Known) -> Finding:
-        """One look; tells that it hangs, but waits for it: a second look would only hang a second thread."""
-        looking = asyncio.create_task(worker.run(partial(self._look, place), math.inf))
+    async def _probe_once(self, thread: BlockingThread, candidate: Candidate, known: _Known) -> ProbeResult:
+        """Publish that it hangs, but wait for it: a second probe would only hang a second thread."""
+        probing = asyncio.create_task(thread.run(partial(self._probe, candidate), math.inf))
         try:
-            done, _ = await asyncio.wait([looking], timeout=self._patience)
-            if not done and known.finding is None:  # else it is only slow, and what was told still holds
-                self._tell(place, known, Finding(Verdict.HANGS))
-            return await looking
+            done, _ = await asyncio.wait([probing], timeout=self._hang_after)
+            if not done and known.result is None:  # else it is only slow, and what was published still holds
+                self._publish(candidate, known, ProbeResult(ProbeVerdict.HANGS))
+            return await probing
         finally:
-            looking.cancel()
+            probing.cancel()
 
-    def _tell(self, place: Place, known: _Known, finding: Finding) -> None:
-        if finding == known.finding:
+    def _publish(self, candidate: Candidate, known: _Known, result: ProbeResult) -> None:
+        if result == known.result:
             return
-        known.finding = finding
-        self.news.set()
+        known.result = result
+        self.changed.set()
         # What has come to an empty reader, or to a path that was not there, the list knows better.
-        self.stale |= place.empty or not place.key
+        self.stale |= candidate.empty or not candidate.key
 
 
-async def _first_looks(new: list[_Known]) -> None:
-    """Wait for all of them, but not for one that hangs."""
+async def _first_results(new: list[_Known]) -> None:
+    """Wait for the first result of each, but not for one that hangs."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_QUICK):
             for known in new:
-                await known.first_look.wait()
+                await known.probed.wait()
 
 
-async def _called(again: asyncio.Event, pause: float) -> bool:
-    """Did a scan ask to look again before the pause ended?"""
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(pause):
-            await again.wait()
-    return again.is_set()
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
-def _is_final(place: Place, finding: Finding) -> bool:
-    """Only another key can change it; without a key nothing would tell."""
-    if finding.verdict is Verdict.TSE:
+def _is_final(candidate: Candidate, result: ProbeResult) -> bool:
+    """Tell whether only another key can change it; without a key nothing would show a change."""
+    if result.verdict is ProbeVerdict.TSE:
         return True
-    return bool(place.key) and finding.verdict in {Verdict.FOREIGN, Verdict.READ_ONLY}
+    return bool(candidate.key) and result.verdict in {ProbeVerdict.FOREIGN, ProbeVerdict.READ_ONLY}
 
 
-def _sighting(place: Place, finding: Finding) -> Sighting:
-    ordinary = finding.verdict in {Verdict.FOREIGN, Verdict.NO_MEDIUM}
-    notable = bool(finding.serial) or place.named or (place.pluggable and not ordinary)
+def _sighting(candidate: Candidate, result: ProbeResult) -> Sighting:
+    ordinary = result.verdict in {ProbeVerdict.FOREIGN, ProbeVerdict.NO_MEDIUM}
+    notable = bool(result.serial) or candidate.named or (candidate.pluggable and not ordinary)
     return Sighting(
-        str(place.path),
-        place.path,
-        place.key,
-        finding.kind,
-        finding.verdict,
-        finding.serial,
-        finding.reason,
+        str(candidate.path),
+        candidate.path,
+        candidate.key,
+        result.kind,
+        result.verdict,
+        result.serial,
+        result.reason,
         notable,
     )

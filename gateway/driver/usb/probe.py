@@ -1,7 +1,7 @@
-"""Is there a TSE? Told by what is stored there, never by a name or a USB id. Nothing but reads.
+"""Tell whether a candidate holds a TSE: by what is stored there, never by a name or a USB id. Nothing but reads.
 
-A raw disk is one when the offset table at LBA 8 leads to an info sector; a volume is one
-when it has TSE_INFO.DAT and TSE_COMM.DAT.
+A raw disk is a TSE when the offset table at LBA 8 leads to an info sector; a volume is one when it has
+TSE_INFO.DAT and TSE_COMM.DAT (`gateway.tse.layout`).
 """
 
 import errno
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from gateway.driver.usb.block_devices import Place, device_number
+from gateway.driver.usb.block_devices import Candidate, device_number
 from gateway.driver.usb.transport import DirectFile
 from gateway.errors import ProtocolError
 from gateway.tse import layout
@@ -23,8 +23,8 @@ from gateway.tse.layout import Offsets
 Open = Callable[[Path, int], DirectFile]  # as DirectFile(path, flags)
 
 
-class Verdict(StrEnum):
-    """What a look at a place has told."""
+class ProbeVerdict(StrEnum):
+    """What probing a candidate has shown."""
 
     TSE = "tse"
     FOREIGN = "foreign"
@@ -37,8 +37,8 @@ class Verdict(StrEnum):
     HANGS = "hangs"
 
 
-class Kind(StrEnum):
-    """How a TSE is reached."""
+class AccessKind(StrEnum):
+    """The way to a TSE: its whole disk, or the files of its mounted volume."""
 
     RAW = "raw"
     VOLUME = "volume"
@@ -46,60 +46,60 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Verdict, and what is known besides: the serial of a TSE, also of one that cannot be used."""
+class ProbeResult:
+    """The verdict, and what is known besides: `serial` in hex, also of a TSE that cannot be used; `reason` if any."""
 
-    verdict: Verdict
-    kind: Kind = Kind.UNKNOWN
+    verdict: ProbeVerdict
+    kind: AccessKind = AccessKind.UNKNOWN
     serial: str = ""
     reason: str = ""
 
 
 _VERDICTS = {
-    errno.EACCES: Verdict.NO_PERMISSION,
-    errno.EPERM: Verdict.NO_PERMISSION,  # the device cgroup of a container
-    errno.ENOMEDIUM: Verdict.NO_MEDIUM,
-    errno.ENOENT: Verdict.ABSENT,
-    errno.ENODEV: Verdict.ABSENT,
-    errno.ENXIO: Verdict.ABSENT,
-    errno.ENOTCONN: Verdict.ABSENT,  # the process behind a FUSE volume died
-    errno.EBUSY: Verdict.IN_USE,
-    errno.EROFS: Verdict.READ_ONLY,
-    errno.EINVAL: Verdict.FOREIGN,  # sectors of another size than 512
+    errno.EACCES: ProbeVerdict.NO_PERMISSION,
+    errno.EPERM: ProbeVerdict.NO_PERMISSION,  # the device cgroup of a container
+    errno.ENOMEDIUM: ProbeVerdict.NO_MEDIUM,
+    errno.ENOENT: ProbeVerdict.ABSENT,
+    errno.ENODEV: ProbeVerdict.ABSENT,
+    errno.ENXIO: ProbeVerdict.ABSENT,
+    errno.ENOTCONN: ProbeVerdict.ABSENT,  # the process behind a FUSE volume died
+    errno.EBUSY: ProbeVerdict.IN_USE,
+    errno.EROFS: ProbeVerdict.READ_ONLY,
+    errno.EINVAL: ProbeVerdict.FOREIGN,  # sectors of another size than 512
 }
 
 
-def probe(place: Place, open_file: Open = DirectFile) -> Finding:
-    """Look at a place. Blocks as long as the kernel does; never raises for what is found there."""
+def probe(candidate: Candidate, open_file: Open = DirectFile) -> ProbeResult:
+    """Probe a candidate. Blocks as long as the kernel does; never raises for what is found there."""
     try:
-        mode = place.path.stat()
+        mode = candidate.path.stat()
         if stat.S_ISDIR(mode.st_mode):
-            return _look_at_volume(place, open_file)
-        if stat.S_ISBLK(mode.st_mode) and place.number not in {"", device_number(mode.st_rdev)}:
-            return Finding(Verdict.ABSENT, reason="the node is one of another disk")
+            return _probe_volume(candidate, open_file)
+        if stat.S_ISBLK(mode.st_mode) and candidate.number not in {"", device_number(mode.st_rdev)}:
+            return ProbeResult(ProbeVerdict.ABSENT, reason="the node is one of another disk")
         if not (stat.S_ISBLK(mode.st_mode) or stat.S_ISREG(mode.st_mode)):
-            return Finding(Verdict.FOREIGN, reason="neither a disk nor a directory")
-        return _look_at_disk(place, open_file)
+            return ProbeResult(ProbeVerdict.FOREIGN, reason="neither a disk nor a directory")
+        return _probe_disk(candidate, open_file)
     except OSError as error:
-        return Finding(_verdict(error), reason=error.strerror or str(error))
+        return ProbeResult(_verdict(error), reason=error.strerror or str(error))
 
 
-def _verdict(error: OSError) -> Verdict:
-    return _VERDICTS.get(error.errno or 0, Verdict.DAMAGED)
+def _verdict(error: OSError) -> ProbeVerdict:
+    return _VERDICTS.get(error.errno or 0, ProbeVerdict.DAMAGED)
 
 
 # --- a raw disk ---
 
 
-def _look_at_disk(place: Place, open_file: Open) -> Finding:
-    with closing(open_file(place.path, os.O_RDONLY)) as disk:
-        if place.empty:  # opened all the same: on some hosts only this makes the kernel see a new medium
+def _probe_disk(candidate: Candidate, open_file: Open) -> ProbeResult:
+    with closing(open_file(candidate.path, os.O_RDONLY)) as disk:
+        if candidate.empty:  # opened all the same: on some hosts only this makes the kernel see a new medium
             came = disk.sectors() > 0
-            return Finding(Verdict.NO_MEDIUM, Kind.RAW, reason="a medium came" if came else "")
+            return ProbeResult(ProbeVerdict.NO_MEDIUM, AccessKind.RAW, reason="a medium came" if came else "")
         sector = _info_sector(disk)
     if sector is None:
-        return Finding(Verdict.FOREIGN, Kind.RAW)
-    return _judged(sector, Kind.RAW, place, [place.path], open_file)
+        return ProbeResult(ProbeVerdict.FOREIGN, AccessKind.RAW)
+    return _judged(sector, AccessKind.RAW, candidate, [candidate.path], open_file)
 
 
 def _info_sector(disk: DirectFile) -> bytes | None:
@@ -119,43 +119,43 @@ def _info_sector(disk: DirectFile) -> bytes | None:
 # --- a mounted volume ---
 
 
-def _look_at_volume(place: Place, open_file: Open) -> Finding:
-    info, *others = [place.path / name for name in (layout.INFO_FILE, layout.WINDOW_FILE, layout.store_file(1))]
+def _probe_volume(candidate: Candidate, open_file: Open) -> ProbeResult:
+    info, *others = [candidate.path / name for name in (layout.INFO_FILE, layout.WINDOW_FILE, layout.store_file(1))]
     try:
         opened = open_file(info, os.O_RDONLY)
     except FileNotFoundError:
-        return Finding(Verdict.FOREIGN, Kind.VOLUME)
+        return ProbeResult(ProbeVerdict.FOREIGN, AccessKind.VOLUME)
     with closing(opened) as file:
         sector = file.read(0, 1)
     for other in others:
         if not other.exists():
-            return Finding(Verdict.DAMAGED, Kind.VOLUME, reason=f"{other.name} is missing")
-    return _judged(sector, Kind.VOLUME, place, others, open_file)
+            return ProbeResult(ProbeVerdict.DAMAGED, AccessKind.VOLUME, reason=f"{other.name} is missing")
+    return _judged(sector, AccessKind.VOLUME, candidate, others, open_file)
 
 
 # --- both ---
 
 
-def _judged(sector: bytes, kind: Kind, place: Place, written: list[Path], open_file: Open) -> Finding:
-    """It says that it is a TSE: can it be used? `written` is what would be written to."""
+def _judged(sector: bytes, kind: AccessKind, candidate: Candidate, written: list[Path], open_file: Open) -> ProbeResult:
+    """Return whether what says that it is a TSE can be used; `written` are the files that would be written to."""
     try:
         serial = TseInfo.decode(sector).serial_hex
     except ProtocolError as error:
-        return Finding(Verdict.DAMAGED, kind, reason=str(error))
+        return ProbeResult(ProbeVerdict.DAMAGED, kind, reason=str(error))
     is_block = stat.S_ISBLK(written[0].stat().st_mode)
-    if place.read_only or (not is_block and os.statvfs(written[0]).f_flag & os.ST_RDONLY):
-        return Finding(Verdict.READ_ONLY, kind, serial)
+    if candidate.read_only or (not is_block and os.statvfs(written[0]).f_flag & os.ST_RDONLY):
+        return ProbeResult(ProbeVerdict.READ_ONLY, kind, serial)
     if not all(os.access(path, os.R_OK | os.W_OK) for path in written):
-        return Finding(Verdict.NO_PERMISSION, kind, serial, reason="it may be read, but not written to")
+        return ProbeResult(ProbeVerdict.NO_PERMISSION, kind, serial, reason="it may be read, but not written to")
     try:
         _check_that_it_is_free(written[0], open_file, is_block=is_block)
     except OSError as error:
-        return Finding(_verdict(error), kind, serial, reason=error.strerror or str(error))
-    return Finding(Verdict.TSE, kind, serial)
+        return ProbeResult(_verdict(error), kind, serial, reason=error.strerror or str(error))
+    return ProbeResult(ProbeVerdict.TSE, kind, serial)
 
 
 def _check_that_it_is_free(path: Path, open_file: Open, *, is_block: bool) -> None:
-    """`OSError` (EBUSY) when it is mounted elsewhere or another process owns it; given back at once."""
+    """Raise `OSError` (EBUSY) when it is mounted elsewhere or another process owns it."""
     with closing(open_file(path, os.O_RDONLY | (os.O_EXCL if is_block else 0))) as file:
         if not is_block:  # udev locks each disk while it looks at it; O_EXCL tells what counts
             file.own()

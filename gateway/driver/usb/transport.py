@@ -33,7 +33,7 @@ class DirectFile:
             raise
 
     def read(self, sector: int, count: int) -> bytes:
-        """`count` sectors from `sector`; `OSError` (EIO) when the file ends before."""
+        """Return `count` sectors from `sector`; `OSError` (EIO) when the file ends before."""
         parts = []
         at, left = sector * SECTOR, count * SECTOR
         while left:
@@ -47,7 +47,7 @@ class DirectFile:
         return b"".join(parts)
 
     def write(self, sector: int, data: bytes) -> None:
-        """Whole sectors from `sector`."""
+        """Write whole sectors from `sector`."""
         if len(data) % SECTOR:
             raise ValueError(f"{len(data)} bytes are no whole sectors")
         for begin in range(0, len(data), _BUFFER):
@@ -66,11 +66,11 @@ class DirectFile:
             raise OSError(errno.EBUSY, "the TSE is in use by another process") from None
 
     def sectors(self) -> int:
-        """Size in sectors."""
+        """Return the size in sectors."""
         return os.lseek(self._fd, 0, os.SEEK_END) // SECTOR
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._fd)
         self._buffer.close()
 
@@ -170,7 +170,7 @@ class RawDisk:
 
 
 def open_transport(path: Path) -> MountedFiles | RawDisk:
-    """The TSE at `path`: a directory is a mounted volume, anything else a raw device.
+    """Open the TSE at `path`: a directory is a mounted volume, anything else a raw device.
 
     Raises:
         OSError: missing, no permission, or in use.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.lan.driver import Courtesy, LanDriver
+from gateway.driver.lan.driver import LanDriver, LockTimes
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.usb.block import Deadlines
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, InvalidSession, LockRefused
@@ -37,7 +37,7 @@ from tests.support import CLIENT, receipt, set_up
 HEALTH = FlashHealth().encode()
 START = OpenImport(Event.START, CLIENT, 0, 0, b"").encode()
 SIGN = CloseImport().encode()
-FOR_EVER = Courtesy(quiet=600, glance=600, unfinished=600, longest=600)
+FOR_EVER = LockTimes(quiet=600, after_info=600, unfinished=600, longest=600)
 Make = Callable[..., LanDriver]
 
 
@@ -51,8 +51,8 @@ async def served(tse: SimulatedTse, tmp_path: Path) -> AsyncIterator[Served]:
 async def make(served: Served, tse: SimulatedTse) -> AsyncIterator[Make]:
     made = []
 
-    def driver(upstream: Upstream | None = None, courtesy: Courtesy = FOR_EVER) -> LanDriver:
-        made.append(LanDriver(upstream or served.upstream(), tse.serial.hex(), courtesy=courtesy))
+    def driver(upstream: Upstream | None = None, lock_times: LockTimes = FOR_EVER) -> LanDriver:
+        made.append(LanDriver(upstream or served.upstream(), tse.serial.hex(), lock_times=lock_times))
         return made[-1]
 
     yield driver
@@ -94,14 +94,14 @@ async def counter(driver: LanDriver) -> int:
 
 
 async def test_the_lock_is_given_back_after_silence(make: Make, served: Served, other: LanClient) -> None:
-    driver = make(courtesy=replace(FOR_EVER, quiet=0.01))
+    driver = make(lock_times=replace(FOR_EVER, quiet=0.01))
     await driver.send_command(HEALTH)
     async with asyncio.timeout(5), other.locked():
         await other.send_command(HEALTH)
 
 
 async def test_a_snapshot_gives_the_lock_back_sooner(make: Make, other: LanClient) -> None:
-    driver = make(courtesy=replace(FOR_EVER, glance=0.01))
+    driver = make(lock_times=replace(FOR_EVER, after_info=0.01))
     await driver.read_info()
     async with asyncio.timeout(5), other.locked():
         pass
@@ -123,9 +123,9 @@ async def test_the_lock_is_kept_from_verb_to_verb(make: Make, served: Served) ->
 
 
 async def test_each_verb_begins_the_silence_anew(make: Make, served: Served) -> None:
-    driver = make(courtesy=replace(FOR_EVER, quiet=0.1))
+    driver = make(lock_times=replace(FOR_EVER, quiet=0.1))
     await driver.send_command(HEALTH)
-    driver._courtesy = FOR_EVER
+    driver._lock_times = FOR_EVER
     await driver.send_command(HEALTH)
     mine = lease(served)
     with pytest.raises(TimeoutError):
@@ -135,7 +135,7 @@ async def test_each_verb_begins_the_silence_anew(make: Make, served: Served) -> 
 
 
 async def test_an_unfinished_import_keeps_the_lock(ready: LanDriver, served: Served, other: LanClient) -> None:
-    ready._courtesy = replace(FOR_EVER, quiet=0.01)
+    ready._lock_times = replace(FOR_EVER, quiet=0.01)
     await ready.send_command(START)
     waiting = asyncio.create_task(other.request("GET", f"/lantse/api/v1/tse/{other.serial}/lock"))
     mine = lease(served)
@@ -151,7 +151,7 @@ async def test_an_abandoned_import_is_aborted_before_the_upstream_loses_patience
     ready: LanDriver, served: Served, other: LanClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "gateway.driver.lan.driver")
-    ready._courtesy = replace(FOR_EVER, unfinished=0.01)
+    ready._lock_times = replace(FOR_EVER, unfinished=0.01)
     await ready.send_command(START)
     async with asyncio.timeout(5), other.locked():
         assert not TseInfo.decode(await other.read_info()).import_in_progress
@@ -162,7 +162,7 @@ async def test_an_abandoned_import_is_aborted_before_the_upstream_loses_patience
 
 
 async def test_an_abandoned_export_is_aborted(ready: LanDriver, other: LanClient) -> None:
-    ready._courtesy = replace(FOR_EVER, unfinished=0.01)
+    ready._lock_times = replace(FOR_EVER, unfinished=0.01)
     await ready.send_command(StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode())
     async with asyncio.timeout(5), other.locked():
         with pytest.raises(LanError) as refused:
@@ -172,7 +172,7 @@ async def test_an_abandoned_export_is_aborted(ready: LanDriver, other: LanClient
 
 async def test_an_export_that_was_read_to_its_end_keeps_nothing(ready: LanDriver, other: LanClient) -> None:
     await ready.send_command(StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode())
-    ready._courtesy = replace(FOR_EVER, quiet=0.01)
+    ready._lock_times = replace(FOR_EVER, quiet=0.01)
     while Part.decode(await ready.send_command(NextExportPart().encode())).data:
         pass
     async with asyncio.timeout(5), other.locked():
@@ -180,7 +180,7 @@ async def test_an_export_that_was_read_to_its_end_keeps_nothing(ready: LanDriver
 
 
 async def test_work_without_pause_lets_others_have_their_turn(make: Make, other: LanClient) -> None:
-    driver = make(courtesy=replace(FOR_EVER, longest=0.05))
+    driver = make(lock_times=replace(FOR_EVER, longest=0.05))
     await driver.send_command(HEALTH)
 
     async def work() -> None:
@@ -207,7 +207,7 @@ async def test_a_verb_waits_while_another_client_holds_the_lock(make: Make, othe
 async def test_a_refused_lock_is_no_failure_of_the_tse(tse: SimulatedTse, tmp_path: Path) -> None:
     async with impatient(tse, tmp_path) as (driver, other):
         await driver.send_command(HEALTH)
-        await driver._leave()
+        await driver._release()
         async with other.locked():
             with pytest.raises(LockRefused, match="another client held the TSE"):
                 await driver.send_command(HEALTH)
@@ -226,7 +226,10 @@ async def test_a_tse_that_is_locked_when_first_reached_is_not_there_yet(tse: Sim
 async def impatient(tse: SimulatedTse, tmp_path: Path) -> AsyncIterator[tuple[LanDriver, LanClient]]:
     """A driver and another client of an upstream that lets nobody wait for long."""
     async with gateway_over(tse, tmp_path / "impatient", lock_wait=0.1) as served:
-        driver, other = LanDriver(served.upstream(), tse.serial.hex(), courtesy=FOR_EVER), LanClient(served.port, TOKEN)
+        driver, other = (
+            LanDriver(served.upstream(), tse.serial.hex(), lock_times=FOR_EVER),
+            LanClient(served.port, TOKEN),
+        )
         await other.select()
         yield driver, other
         await driver.close()
@@ -311,7 +314,7 @@ async def test_a_read_cut_off_is_repeated(make: Make, served: Served) -> None:
 
 async def test_an_idle_connection_that_the_upstream_closed_is_no_trouble(make: Make, served: Served) -> None:
     async with relayed(served) as (relay, upstream):
-        driver = make(upstream, courtesy=replace(FOR_EVER, quiet=0.01))
+        driver = make(upstream, lock_times=replace(FOR_EVER, quiet=0.01))
         await driver.send_command(HEALTH)
         await _until_free(served)
         relay.cut()

@@ -119,7 +119,7 @@ async def test_a_wrong_token_is_told(
 
 async def test_tses_arrive_and_stay(tmp_path: Path, upstream_gateway: Served, tse: SimulatedTse) -> None:
     upstream = upstream_gateway.upstream()
-    arrivals = upstream.arrivals(every=0.01)
+    arrivals = upstream.discover(every=0.01)
     async with asyncio.timeout(10):
         assert await anext(arrivals) == {tse.serial.hex().upper()}
         await upstream_gateway.registry.reconcile([])
@@ -136,7 +136,7 @@ async def test_an_upstream_that_comes_later_is_found(
 ) -> None:
     async with gateway_over(tse, tmp_path / "upstream") as first:
         upstream, port = first.upstream(), first.port
-    arrivals = upstream.arrivals(every=0.05)
+    arrivals = upstream.discover(every=0.05)
     waiting = asyncio.ensure_future(anext(arrivals))
     done, _ = await asyncio.wait({waiting}, timeout=0.2)
     assert not done

@@ -12,7 +12,7 @@ from aiohttp import encode_basic_auth
 from pydantic import SecretStr
 
 from gateway.config.settings import Settings
-from gateway.driver.lan.driver import Courtesy, LanDriver
+from gateway.driver.lan.driver import LanDriver, LockTimes
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.usb.block import Deadlines
 from gateway.errors import (
@@ -38,7 +38,7 @@ from tests.driver.lan.upstreams import TOKEN, Connector, Reply, Served, gateway_
 SERIAL = "AB" * 32
 COMMAND = b"\x12\0"
 INFO = Reply(body=b'{"data": "' + base64.encodebytes(bytes(512)).replace(b"\n", b"\\n") + b'"}')
-FOR_EVER = Courtesy(quiet=600, glance=600, unfinished=600, longest=600)
+FOR_EVER = LockTimes(quiet=600, after_info=600, unfinished=600, longest=600)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def foreign(tmp_path: Path) -> AsyncIterator[Foreign]:
     connector = Connector({"readInfo": INFO, "sendCommand": Reply(body=b'{"data": ""}'), "writeWormStore": Reply()})
     async with connector.serving(tls.server_context(settings)) as port:
         upstream = Upstream(f"https://127.0.0.1:{port}/a/path/", SecretStr(TOKEN))
-        driver = LanDriver(upstream, SERIAL, courtesy=FOR_EVER)
+        driver = LanDriver(upstream, SERIAL, lock_times=FOR_EVER)
         await driver.read_info()
         yield Foreign(connector, driver, upstream)
         await driver.close()
@@ -225,7 +225,7 @@ async def test_a_result_keeps_its_number(foreign: Foreign) -> None:
 async def test_a_lock_is_refused_by_another_client_or_by_trouble(
     foreign: Foreign, number: int, kind: type[GatewayError]
 ) -> None:
-    await foreign.driver._leave()
+    await foreign.driver._release()
     foreign.replies["lock"] = Reply(400, b'{"error": %d}' % number)
     with pytest.raises(kind) as refused:
         await foreign.driver.send_command(COMMAND)
@@ -259,7 +259,7 @@ async def test_nonsense_is_a_protocol_error(foreign: Foreign, body: bytes) -> No
 
 @pytest.mark.parametrize("body", [b'{"data": "1"}', b'{"data": -1}', b'{"data": true}', b'{"data": 1.5}', b"{}"])
 async def test_a_session_that_is_none_is_a_protocol_error(foreign: Foreign, body: bytes) -> None:
-    await foreign.driver._leave()
+    await foreign.driver._release()
     foreign.replies["lock"] = Reply(body=body)
     with pytest.raises(ProtocolError):
         await foreign.driver.read_info()

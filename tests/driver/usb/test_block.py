@@ -308,7 +308,7 @@ def test_a_loop_that_is_gone_does_not_break_the_thread() -> None:
     driver = asyncio.run(abandon())
     release.set()
     assert done.wait(5)
-    assert not driver._worker.hung
+    assert not driver._thread.hung
 
 
 def _blocked(release: threading.Event) -> Callable[[], bytes]:

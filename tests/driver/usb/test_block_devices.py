@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.driver.usb.block_devices import listed
+from gateway.driver.usb.block_devices import candidates
 from tests.fake_host import FakeHost, tse_disk
 
 
@@ -15,7 +15,7 @@ def test_a_host_without_sysfs_or_mounts_has_no_places(tmp_path: Path) -> None:
     roots = host.roots
     for missing in (roots.mounts, roots.sys / "block"):
         missing.rename(tmp_path / missing.name)
-    assert listed(roots) == ()
+    assert candidates(roots) == ()
 
 
 def test_a_disk_that_vanishes_while_it_is_listed_is_left_out(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_a_disk_that_vanishes_while_it_is_listed_is_left_out(tmp_path: Path) -> 
     host.plug("sda", tse_disk())
     (host.root / "sys/block/sda/dev").unlink()
     (host.root / "sys/block/gone").symlink_to(host.root / "nowhere")
-    assert listed(host.roots) == ()
+    assert candidates(host.roots) == ()
 
 
 @settings(deadline=None)
@@ -32,4 +32,4 @@ def test_any_table_of_mounts_is_read(text: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         host = FakeHost(Path(directory) / "host")
         host.roots.mounts.write_text(text)
-        assert all(place.path.parts for place in listed(host.roots))
+        assert all(place.path.parts for place in candidates(host.roots))

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.driver.usb.block_devices import Place
+from gateway.driver.usb.block_devices import Candidate
 from gateway.driver.usb.discovery import Discovery, Sighting
-from gateway.driver.usb.probe import Finding, Kind, Verdict, probe
+from gateway.driver.usb.probe import AccessKind, ProbeResult, ProbeVerdict, probe
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.tse import layout
@@ -35,25 +35,25 @@ def opener() -> Opener:
 
 @pytest.fixture
 async def discovery(host: FakeHost, opener: Opener) -> AsyncIterator[Discovery]:
-    async with Discovery(host.roots, look=opener.look, settling=0) as made:
+    async with Discovery(host.roots, prober=opener.look, settle_time=0) as made:
         yield made
 
 
 async def until(discovery: Discovery, reached: Callable[[tuple[Sighting, ...]], bool]) -> tuple[Sighting, ...]:
     async with asyncio.timeout(10):
         while True:
-            discovery.news.clear()
+            discovery.changed.clear()
             seen = await discovery.scan()
             if reached(seen):
                 return seen
-            await discovery.news.wait()
+            await discovery.changed.wait()
 
 
-def verdicts(seen: tuple[Sighting, ...]) -> dict[str, Verdict]:
+def verdicts(seen: tuple[Sighting, ...]) -> dict[str, ProbeVerdict]:
     return {item.path.name: item.verdict for item in seen}
 
 
-def says(verdict: Verdict) -> Callable[[tuple[Sighting, ...]], bool]:
+def says(verdict: ProbeVerdict) -> Callable[[tuple[Sighting, ...]], bool]:
     return lambda seen: [item.verdict for item in seen] == [verdict]
 
 
@@ -68,7 +68,7 @@ async def test_a_whole_simulated_stick_is_recognised_by_its_content(
     dump(tse, node)
     (host.root / "sys/block/sda/size").write_text(str(node.stat().st_size // SECTOR))
     (found,) = await discovery.scan()
-    assert (found.verdict, found.kind, found.path) == (Verdict.TSE, Kind.RAW, node)
+    assert (found.verdict, found.kind, found.path) == (ProbeVerdict.TSE, AccessKind.RAW, node)
     assert found.serial == tse.serial.hex().upper()
     assert found.way_out == ""
     tse.close()
@@ -81,7 +81,7 @@ async def test_neither_name_nor_bus_matters(host: FakeHost, discovery: Discovery
     (host.root / "dev/whatever/c0d0").write_bytes(tse_disk(7))
     (host.root / "sys/block/whatever!c0d0/size").write_text("64")
     (found,) = await discovery.scan()
-    assert (found.verdict, found.serial) == (Verdict.TSE, serial_of(7))
+    assert (found.verdict, found.serial) == (ProbeVerdict.TSE, serial_of(7))
 
 
 async def test_a_mounted_tse_is_reached_by_its_volume_and_its_disk_is_not_opened(
@@ -92,11 +92,11 @@ async def test_a_mounted_tse_is_reached_by_its_volume_and_its_disk_is_not_opened
     host.mount(volume, "8:1")
     host.mount(host.root / "elsewhere", "8:1")  # a second name of the same volume
     (found,) = await discovery.scan()
-    assert (found.place, found.kind, found.verdict) == (str(volume), Kind.VOLUME, Verdict.TSE)
+    assert (found.place, found.kind, found.verdict) == (str(volume), AccessKind.VOLUME, ProbeVerdict.TSE)
     assert "sda" not in opener.names
     host.unmount_all()
     (found,) = await discovery.scan()
-    assert (found.path.name, found.kind, found.verdict) == ("sda", Kind.RAW, Verdict.TSE)
+    assert (found.path.name, found.kind, found.verdict) == ("sda", AccessKind.RAW, ProbeVerdict.TSE)
 
 
 async def test_what_cannot_be_a_tse_is_not_even_opened(host: FakeHost, discovery: Discovery, opener: Opener) -> None:
@@ -124,7 +124,7 @@ async def test_a_foreign_disk_is_read_once_until_it_is_another(
 ) -> None:
     host.plug("sda", FOREIGN_DISK)
     (found,) = await discovery.scan()
-    assert (found.verdict, found.notable) == (Verdict.FOREIGN, False)
+    assert (found.verdict, found.notable) == (ProbeVerdict.FOREIGN, False)
     async with asyncio.timeout(5):
         await asyncio.gather(*(known.task for known in discovery._known.values() if known.task))
     assert await discovery.scan() == (found,)
@@ -133,7 +133,7 @@ async def test_a_foreign_disk_is_read_once_until_it_is_another(
     assert await discovery.scan() == ()
     host.plug("sda", tse_disk(5))
     (other,) = await discovery.scan()
-    assert (other.verdict, other.serial) == (Verdict.TSE, serial_of(5))
+    assert (other.verdict, other.serial) == (ProbeVerdict.TSE, serial_of(5))
 
 
 async def test_a_replug_between_two_scans_is_another_attachment(host: FakeHost, discovery: Discovery) -> None:
@@ -150,15 +150,15 @@ async def test_a_replug_between_two_scans_is_another_attachment(host: FakeHost, 
 async def test_an_empty_reader_says_so_until_a_card_is_put_in(host: FakeHost, opener: Opener) -> None:
     opener.failures = [errno.ENOMEDIUM] * 2
     node = host.plug("mmcblk0", b"", bus="pci0000:00/mmc0/mmc0:0001")
-    async with Discovery(host.roots, look=opener.look, settling=0) as discovery:
+    async with Discovery(host.roots, prober=opener.look, settle_time=0) as discovery:
         (found,) = await discovery.scan()
-        assert (found.verdict, found.notable) == (Verdict.NO_MEDIUM, False)
+        assert (found.verdict, found.notable) == (ProbeVerdict.NO_MEDIUM, False)
         assert "put the TSE in" in found.way_out
         node.write_bytes(tse_disk(3))
         await until(discovery, lambda seen: "a medium came" in seen[0].reason)  # the kernel learns it by an open
         (host.root / "sys/block/mmcblk0/size").write_text("64")
         (found,) = await discovery.scan()
-        assert (found.verdict, found.serial) == (Verdict.TSE, serial_of(3))
+        assert (found.verdict, found.serial) == (ProbeVerdict.TSE, serial_of(3))
 
 
 async def test_a_disk_without_permission_right_after_plugging_in_is_not_complained_about(
@@ -166,30 +166,30 @@ async def test_a_disk_without_permission_right_after_plugging_in_is_not_complain
 ) -> None:
     opener.failures = [errno.EACCES] * 3
     host.plug("sda", tse_disk())
-    async with Discovery(host.roots, look=opener.look, settling=60) as discovery:
+    async with Discovery(host.roots, prober=opener.look, settle_time=60) as discovery:
         assert await discovery.scan() == ()
         (found,) = await until(discovery, bool)
-        assert found.verdict is Verdict.TSE
+        assert found.verdict is ProbeVerdict.TSE
         assert opener.failures == []
 
 
 @pytest.mark.parametrize(
     ("number", "verdict"),
     [
-        (errno.EACCES, Verdict.NO_PERMISSION),
-        (errno.EPERM, Verdict.NO_PERMISSION),
-        (errno.EBUSY, Verdict.IN_USE),
-        (errno.EIO, Verdict.DAMAGED),
-        (errno.ENXIO, Verdict.ABSENT),
-        (errno.EROFS, Verdict.READ_ONLY),
+        (errno.EACCES, ProbeVerdict.NO_PERMISSION),
+        (errno.EPERM, ProbeVerdict.NO_PERMISSION),
+        (errno.EBUSY, ProbeVerdict.IN_USE),
+        (errno.EIO, ProbeVerdict.DAMAGED),
+        (errno.ENXIO, ProbeVerdict.ABSENT),
+        (errno.EROFS, ProbeVerdict.READ_ONLY),
     ],
 )
 async def test_what_stands_in_the_way_is_told_with_the_way_out(
-    host: FakeHost, opener: Opener, number: int, verdict: Verdict
+    host: FakeHost, opener: Opener, number: int, verdict: ProbeVerdict
 ) -> None:
     opener.failures = [number]
     host.plug("sda", tse_disk())
-    async with Discovery(host.roots, look=opener.look, settling=0) as discovery:
+    async with Discovery(host.roots, prober=opener.look, settle_time=0) as discovery:
         (found,) = await discovery.scan()
         assert (found.verdict, found.notable) == (verdict, True)
         assert os.strerror(number) in found.way_out
@@ -199,9 +199,9 @@ async def test_what_stands_in_the_way_is_told_with_the_way_out(
 async def test_a_disk_of_the_host_that_may_not_be_read_is_not_worth_a_warning(host: FakeHost, opener: Opener) -> None:
     opener.failures = [errno.EACCES]
     host.plug("sda", tse_disk(), bus=FIXED)
-    async with Discovery(host.roots, look=opener.look, settling=0) as discovery:
+    async with Discovery(host.roots, prober=opener.look, settle_time=0) as discovery:
         (found,) = await discovery.scan()
-        assert (found.verdict, found.notable) == (Verdict.NO_PERMISSION, False)
+        assert (found.verdict, found.notable) == (ProbeVerdict.NO_PERMISSION, False)
 
 
 async def test_disks_of_the_host_without_a_node_in_the_container_are_left_out(
@@ -210,7 +210,7 @@ async def test_disks_of_the_host_without_a_node_in_the_container_are_left_out(
     host.plug("vda", None, "254:0", bus=FIXED, size="1000")
     host.plug("sda", None, "8:0", size="1000")
     (found,) = await discovery.scan()
-    assert (found.path.name, found.verdict) == ("sda", Verdict.ABSENT)
+    assert (found.path.name, found.verdict) == ("sda", ProbeVerdict.ABSENT)
     assert "pass /dev" in found.way_out
 
 
@@ -221,8 +221,8 @@ async def test_a_tse_that_another_process_owns_is_in_use_until_it_lets_go(host: 
         window = stack.enter_context((volume / layout.WINDOW_FILE).open("rb"))
         fcntl.flock(window, fcntl.LOCK_EX)
         (found,) = await discovery.scan()
-        assert (found.verdict, found.serial, found.notable) == (Verdict.IN_USE, serial_of(9), True)
-    (found,) = await until(discovery, says(Verdict.TSE))
+        assert (found.verdict, found.serial, found.notable) == (ProbeVerdict.IN_USE, serial_of(9), True)
+    (found,) = await until(discovery, says(ProbeVerdict.TSE))
     assert found.serial == serial_of(9)
 
 
@@ -230,7 +230,7 @@ async def test_a_write_protected_tse_is_told_apart_from_a_foreign_card(host: Fak
     host.plug("sda", tse_disk(2), "8:0", ro="1")
     host.plug("sdb", FOREIGN_DISK, "8:16", ro="1")
     seen = await discovery.scan()
-    assert verdicts(seen) == {"sda": Verdict.READ_ONLY, "sdb": Verdict.FOREIGN}
+    assert verdicts(seen) == {"sda": ProbeVerdict.READ_ONLY, "sdb": ProbeVerdict.FOREIGN}
     assert seen[0].serial == serial_of(2)
 
 
@@ -241,10 +241,10 @@ async def test_a_change_elsewhere_is_a_reason_to_look_again_at_once(
     monkeypatch.setattr("gateway.driver.usb.discovery._FIRST_PAUSE", 300)
     opener.failures = [number]
     host.plug("sda", tse_disk())
-    async with Discovery(host.roots, look=opener.look, settling=0) as discovery:
-        await until(discovery, lambda seen: bool(seen) and seen[0].verdict is not Verdict.TSE)
-        discovery.look_again()
-        await until(discovery, says(Verdict.TSE))
+    async with Discovery(host.roots, prober=opener.look, settle_time=0) as discovery:
+        await until(discovery, lambda seen: bool(seen) and seen[0].verdict is not ProbeVerdict.TSE)
+        discovery.invalidate()
+        await until(discovery, says(ProbeVerdict.TSE))
 
 
 # --- disks that hang ---
@@ -258,40 +258,40 @@ class Hanging:
     freed: threading.Event = field(default_factory=threading.Event)
     looks: int = 0
 
-    def look(self, place: Place) -> Finding:
-        if place.path.name == self.name:
+    def look(self, candidate: Candidate) -> ProbeResult:
+        if candidate.path.name == self.name:
             self.looks += 1
             self.freed.wait(30)
-        return probe(place)
+        return probe(candidate)
 
 
 async def test_a_disk_that_hangs_delays_no_other_and_is_told(host: FakeHost) -> None:
     hanging = Hanging("sda")
     host.plug("sda", tse_disk(1), "8:0")
     host.plug("sdb", tse_disk(2), "8:16")
-    async with Discovery(host.roots, look=hanging.look, patience=0.2, settling=0) as discovery:
+    async with Discovery(host.roots, prober=hanging.look, hang_after=0.2, settle_time=0) as discovery:
         began = asyncio.get_running_loop().time()
         seen = await discovery.scan()
         assert asyncio.get_running_loop().time() - began < 2
-        assert verdicts(seen)["sdb"] is Verdict.TSE
+        assert verdicts(seen)["sdb"] is ProbeVerdict.TSE
         seen = await until(discovery, lambda seen: "sda" in verdicts(seen))
-        assert verdicts(seen)["sda"] is Verdict.HANGS
+        assert verdicts(seen)["sda"] is ProbeVerdict.HANGS
         await discovery.scan()
         assert hanging.looks == 1
         hanging.freed.set()
-        seen = await until(discovery, lambda seen: verdicts(seen)["sda"] is Verdict.TSE)
+        seen = await until(discovery, lambda seen: verdicts(seen)["sda"] is ProbeVerdict.TSE)
         assert {item.serial for item in seen} == {serial_of(1), serial_of(2)}
 
 
 async def test_a_disk_that_hangs_may_be_pulled_and_the_next_one_is_seen(host: FakeHost) -> None:
     hanging = Hanging("sda")
     host.plug("sda", tse_disk(1))
-    async with Discovery(host.roots, look=hanging.look, patience=0.1) as discovery:
-        await until(discovery, says(Verdict.HANGS))
+    async with Discovery(host.roots, prober=hanging.look, hang_after=0.1) as discovery:
+        await until(discovery, says(ProbeVerdict.HANGS))
         host.unplug("sda")
         host.plug("sdb", tse_disk(1))
         (found,) = await discovery.scan()
-        assert (found.path.name, found.verdict) == ("sdb", Verdict.TSE)
+        assert (found.path.name, found.verdict) == ("sdb", ProbeVerdict.TSE)
         assert not [task for task in asyncio.all_tasks() if task.get_name().endswith("sda")]
     hanging.freed.set()
 
@@ -300,7 +300,7 @@ async def test_looking_ends_with_the_discovery_even_when_a_disk_hangs(host: Fake
     hanging = Hanging("sda")
     host.plug("sda", tse_disk(1))
     async with asyncio.timeout(5):
-        async with Discovery(host.roots, look=hanging.look) as discovery:
+        async with Discovery(host.roots, prober=hanging.look) as discovery:
             await discovery.scan()
     hanging.freed.set()
 
@@ -310,11 +310,11 @@ async def test_looking_ends_with_the_discovery_even_when_a_disk_hangs(host: Fake
 
 async def test_a_named_path_that_is_not_there_yet_becomes_a_tse(host: FakeHost, tmp_path: Path) -> None:
     path = tmp_path / "image"
-    async with Discovery(host.roots, [path], settling=0) as discovery:
+    async with Discovery(host.roots, [path], settle_time=0) as discovery:
         (found,) = await discovery.scan()
-        assert (found.verdict, found.notable) == (Verdict.ABSENT, True)
+        assert (found.verdict, found.notable) == (ProbeVerdict.ABSENT, True)
         path.write_bytes(tse_disk(4))
-        (found,) = await until(discovery, says(Verdict.TSE))
+        (found,) = await until(discovery, says(ProbeVerdict.TSE))
         assert (found.place, found.serial) == (str(path), serial_of(4))
 
 
@@ -322,7 +322,7 @@ async def test_a_named_foreign_disk_is_told_of_and_left_alone(host: FakeHost) ->
     node = host.plug("sda", FOREIGN_DISK)
     async with Discovery(host.roots, [node], everywhere=False) as discovery:
         (found,) = await discovery.scan()
-        assert (found.verdict, found.notable) == (Verdict.FOREIGN, True)
+        assert (found.verdict, found.notable) == (ProbeVerdict.FOREIGN, True)
 
 
 async def test_one_tse_with_many_names_is_one_place_and_the_named_one_wins(host: FakeHost) -> None:
@@ -351,7 +351,7 @@ async def test_one_tse_with_many_names_is_one_place_and_the_named_one_wins(host:
 async def test_without_discovery_only_named_paths_are_looked_at(host: FakeHost, opener: Opener) -> None:
     host.plug("sda", tse_disk(1), "8:0")
     named = host.plug("sdb", tse_disk(2), "8:16")
-    async with Discovery(host.roots, [named], everywhere=False, look=opener.look) as discovery:
+    async with Discovery(host.roots, [named], everywhere=False, prober=opener.look) as discovery:
         (found,) = await discovery.scan()
         assert found.serial == serial_of(2)
         assert opener.names == ["sdb"]

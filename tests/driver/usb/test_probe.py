@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.driver.usb.block_devices import Place
-from gateway.driver.usb.probe import Verdict, probe
+from gateway.driver.usb.block_devices import Candidate
+from gateway.driver.usb.probe import ProbeVerdict, probe
 from gateway.tse import layout
 from gateway.tse.layout import Offsets
 from gateway.tse.sectors import SECTOR
@@ -31,18 +31,18 @@ def opener() -> Opener:
 @pytest.mark.parametrize(
     ("spoil", "verdict"),
     [
-        (lambda volume: (volume / layout.INFO_FILE).unlink(), Verdict.FOREIGN),
-        (lambda volume: (volume / layout.WINDOW_FILE).unlink(), Verdict.DAMAGED),
-        (lambda volume: (volume / layout.store_file(1)).unlink(), Verdict.DAMAGED),
-        (lambda volume: (volume / layout.INFO_FILE).write_bytes(b""), Verdict.DAMAGED),
-        (lambda volume: (volume / layout.INFO_FILE).write_bytes(bytes(SECTOR)), Verdict.DAMAGED),
+        (lambda volume: (volume / layout.INFO_FILE).unlink(), ProbeVerdict.FOREIGN),
+        (lambda volume: (volume / layout.WINDOW_FILE).unlink(), ProbeVerdict.DAMAGED),
+        (lambda volume: (volume / layout.store_file(1)).unlink(), ProbeVerdict.DAMAGED),
+        (lambda volume: (volume / layout.INFO_FILE).write_bytes(b""), ProbeVerdict.DAMAGED),
+        (lambda volume: (volume / layout.INFO_FILE).write_bytes(bytes(SECTOR)), ProbeVerdict.DAMAGED),
     ],
 )
-def test_a_volume_with_half_of_a_tse(host: FakeHost, spoil: Callable[[Path], object], verdict: Verdict) -> None:
+def test_a_volume_with_half_of_a_tse(host: FakeHost, spoil: Callable[[Path], object], verdict: ProbeVerdict) -> None:
     volume = host.volume()
-    assert probe(Place(volume)).verdict is Verdict.TSE
+    assert probe(Candidate(volume)).verdict is ProbeVerdict.TSE
     spoil(volume)
-    assert probe(Place(volume)).verdict is verdict
+    assert probe(Candidate(volume)).verdict is verdict
 
 
 def with_table(table: bytes, info: bytes = b"") -> bytes:
@@ -55,21 +55,21 @@ def with_table(table: bytes, info: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("content", "verdict"),
     [
-        (b"", Verdict.FOREIGN),
-        (tse_disk()[: 8 * SECTOR], Verdict.FOREIGN),
-        (with_table(bytes(SECTOR)), Verdict.FOREIGN),
-        (with_table(Offsets(20, 21, 64).encode()), Verdict.FOREIGN),
-        (with_table(Offsets(2**32 - 1, 21, 30).encode()), Verdict.FOREIGN),
-        (with_table(Offsets(22, 21, 30).encode()), Verdict.FOREIGN),
-        (with_table(Offsets(20, 21, 30).encode(), b"gmis"), Verdict.FOREIGN),
-        (with_table(Offsets(20, 21, 30).encode(), info_of(1)[:0x6A] + b"\xff"), Verdict.DAMAGED),
-        (with_table(Offsets(20, 21, 30).encode(), info_of(1)), Verdict.TSE),
+        (b"", ProbeVerdict.FOREIGN),
+        (tse_disk()[: 8 * SECTOR], ProbeVerdict.FOREIGN),
+        (with_table(bytes(SECTOR)), ProbeVerdict.FOREIGN),
+        (with_table(Offsets(20, 21, 64).encode()), ProbeVerdict.FOREIGN),
+        (with_table(Offsets(2**32 - 1, 21, 30).encode()), ProbeVerdict.FOREIGN),
+        (with_table(Offsets(22, 21, 30).encode()), ProbeVerdict.FOREIGN),
+        (with_table(Offsets(20, 21, 30).encode(), b"gmis"), ProbeVerdict.FOREIGN),
+        (with_table(Offsets(20, 21, 30).encode(), info_of(1)[:0x6A] + b"\xff"), ProbeVerdict.DAMAGED),
+        (with_table(Offsets(20, 21, 30).encode(), info_of(1)), ProbeVerdict.TSE),
     ],
 )
-def test_the_table_must_lead_to_an_info_sector(tmp_path: Path, content: bytes, verdict: Verdict) -> None:
+def test_the_table_must_lead_to_an_info_sector(tmp_path: Path, content: bytes, verdict: ProbeVerdict) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(content)
-    assert probe(Place(disk)).verdict is verdict
+    assert probe(Candidate(disk)).verdict is verdict
 
 
 near = st.integers(0, 70)
@@ -89,8 +89,8 @@ def test_any_bytes_are_never_a_tse_and_never_written_to(seed: int, table: bytes 
     with tempfile.TemporaryDirectory() as directory:
         disk = Path(directory) / "disk"
         disk.write_bytes(content)
-        finding = probe(Place(disk, "key"), opener)
-        assert finding.verdict is Verdict.FOREIGN
+        finding = probe(Candidate(disk, "key"), opener)
+        assert finding.verdict is ProbeVerdict.FOREIGN
         assert disk.read_bytes() == content
     assert [flags & os.O_ACCMODE for _, flags in opener.opened] == [os.O_RDONLY]
 
@@ -100,7 +100,7 @@ def test_a_tse_is_only_read_while_it_is_looked_at(host: FakeHost, opener: Opener
     place = host.volume() if as_volume else host.plug("sda", tse_disk())
     files = [file for file in [place, *place.glob("*")] if file.is_file()]
     before = [file.read_bytes() for file in files]
-    assert opener.look(Place(place)).verdict is Verdict.TSE
+    assert opener.look(Candidate(place)).verdict is ProbeVerdict.TSE
     assert [file.read_bytes() for file in files] == before
     assert {flags & (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC) for _, flags in opener.opened} == {os.O_RDONLY}
 
@@ -112,12 +112,12 @@ def test_a_tse_that_may_only_be_read_is_no_use(
     place = host.volume() if as_volume else host.plug("sda", tse_disk())
     # Whoever runs this may be root, whom no mode keeps out.
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
-    found = probe(Place(place))
-    assert (found.verdict, found.serial) == (Verdict.NO_PERMISSION, serial_of(1))
+    found = probe(Candidate(place))
+    assert (found.verdict, found.serial) == (ProbeVerdict.NO_PERMISSION, serial_of(1))
     assert "not written" in found.reason
 
 
 def test_a_path_that_is_neither_disk_nor_directory_is_foreign(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    assert probe(Place(tmp_path / "fifo")).verdict is Verdict.FOREIGN
-    assert probe(Place(Path("/dev/null"))).verdict is Verdict.FOREIGN
+    assert probe(Candidate(tmp_path / "fifo")).verdict is ProbeVerdict.FOREIGN
+    assert probe(Candidate(Path("/dev/null"))).verdict is ProbeVerdict.FOREIGN

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from gateway.app.gateway import Gateway, running
-from gateway.driver.usb.thread import Worker
+from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceGone, DeviceTimeout
 from gateway.fleet.outages.log import LOG
 from gateway.server.http import tls
@@ -141,7 +141,7 @@ async def test_health_and_metrics_do_not_wait_for_a_tse_that_hangs(tmp_path: Pat
 
 
 async def test_a_thread_that_the_kernel_does_not_give_back_shows(tmp_path: Path) -> None:
-    measures, released, worker = GatewayMeasures(settings_for(tmp_path)), threading.Event(), Worker("tse")
+    measures, released, thread = GatewayMeasures(settings_for(tmp_path)), threading.Event(), BlockingThread("tse")
 
     def hung() -> float:
         return (
@@ -150,10 +150,10 @@ async def test_a_thread_that_the_kernel_does_not_give_back_shows(tmp_path: Path)
 
     before = hung()
     with pytest.raises(DeviceTimeout):
-        await worker.run(released.wait, timeout=0.01)
+        await thread.run(released.wait, timeout=0.01)
     assert hung() == before + 1
     released.set()
-    worker.stop()
+    thread.stop()
     await until(lambda: hung() == before)
 
 
