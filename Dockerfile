@@ -33,7 +33,7 @@ RUN site=$(/opt/tse-gateway/bin/python -c 'import sysconfig; print(sysconfig.get
 
 FROM ${BASE}
 ARG BASE
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tse-gateway" \
       org.opencontainers.image.description="Serves Swissbit USB TSEs to the network by the LAN-TSE protocol" \
