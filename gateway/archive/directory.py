@@ -23,7 +23,7 @@ from gateway.archive.errors import ArchiveNotWritten, unwritable
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import Manifest, Model, digest, is_name
 from gateway.errors import ConfigurationError
-from gateway.storage.atomic import read_private, sync_directory, write_private
+from gateway.storage.atomic import make_directory, read_private, sync_directory, write_private
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class Shelf:
         """
         path = self.directory / _DRAFT
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self.directory)
             for left in [path, *self.directory.glob(_LEFT)]:  # by a crash
                 left.unlink(missing_ok=True)
             draft = Draft(path, lambda size: self._make_sure_of(size, least_free))

@@ -33,7 +33,7 @@ def write_private(path: Path, data: bytes) -> None:
         ConfigurationError: it cannot be written.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent)
         replace_file(path, data)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
@@ -51,6 +51,18 @@ def read_private(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def make_directory(path: Path, *, mode: int = 0o700) -> None:
+    """Make a directory and what is missing above it; their names outlast a power cut from the return on.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        make_directory(path.parent, mode=0o777)
+        path.mkdir(mode=mode, exist_ok=True)
+        sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway import __version__
 from gateway.errors import ConfigurationError
-from gateway.storage.atomic import read_private, write_private
+from gateway.storage.atomic import make_directory, read_private, write_private
 from gateway.storage.file_lock import open_locked
 from gateway.telemetry.events import Event, event
 
@@ -58,7 +58,7 @@ def opened(directory: Path, migrations: Mapping[int, Migration] = MIGRATIONS) ->
 
 def _make(directory: Path) -> None:
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
     except OSError as error:
         raise ConfigurationError(f"state directory {directory} cannot be made: {error.strerror}") from None
 
