@@ -69,7 +69,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         registry = Registry(metrics, rules(settings), maintenance)
         stack.push_async_callback(registry.close)
         if maintenance.pins:  # else nobody wants to know the time, and nobody is asked
-            await stack.enter_async_context(beside(clock=maintenance.clock.keep(metrics)))
+            await stack.enter_async_context(beside(clock=maintenance.clock.run(metrics)))
         await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
         monitor = await stack.enter_async_context(_outage_monitor(settings, registry, metrics))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)

@@ -8,7 +8,7 @@ from gateway.archive.deletion import Deletion
 from gateway.archive.run import Terms
 from gateway.archive.schedule import Nightly
 from gateway.archive.service import Archivist
-from gateway.clock.sntp import Server
+from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
 from gateway.config.settings import Settings
@@ -80,7 +80,7 @@ def rules(settings: Settings) -> Rules:
 
 def clock_of(settings: Settings) -> Clock:
     """The time for TSEs."""
-    return Clock([Server.parse(server) for server in settings.ntp_servers])
+    return Clock([TimeServer.parse(server) for server in settings.ntp_servers])
 
 
 def maintenance_options(settings: Settings) -> MaintenanceOptions:

@@ -1,4 +1,4 @@
-"""A client of the JSON API: of the gateway on this machine, or of one elsewhere."""
+"""A client of the JSON API, for the gateway on this machine or one elsewhere."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from gateway.client.trust import WHOSE, NoGateway, answers, listens, pinned
+from gateway.client.trust import WHOSE, NoGateway, listens, pinned, socket_listens
 from gateway.config.secret import checked_token, read_secret
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
@@ -21,8 +21,8 @@ from gateway.server.http.unix_socket import socket_path
 from gateway.telemetry.log import register_secret
 
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
-_LOOK = aiohttp.ClientTimeout(total=120, sock_connect=10)
-_WORK = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)  # archiving all of a full store
+_READ = aiohttp.ClientTimeout(total=120, sock_connect=10)
+_WRITE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)  # archiving all of a full store
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Remote:
 
 
 class Refused(GatewayError):
-    """The gateway answered that it will not, or cannot; `problem` is its answer."""
+    """The gateway refused a request; `problem` is the problem document of its response (RFC 9457)."""
 
     code = "refused"
 
@@ -50,47 +50,48 @@ class Refused(GatewayError):
 
 
 class Api:
-    """Paths are those below /api/v1. `place` is how people call the way to it."""
+    """Requests to one gateway. Paths are those below /api/v1; `place` names the gateway in messages."""
 
     def __init__(self, session: aiohttp.ClientSession, place: str) -> None:
         self._session = session
         self.place = place
 
     async def get(self, path: str, **params: Any) -> Any:
-        """The answer, JSON decoded, or text."""
-        return await self._ask("GET", path, params=params, timeout=_LOOK)
+        """Return what is at `path`: decoded JSON, or text."""
+        return await self._ask("GET", path, params=params, timeout=_READ)
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The same for what changes something."""
-        return await self._ask("POST", path, json=body, timeout=_WORK)
+        """Send `body` as JSON to `path` and return the response: decoded JSON, or text."""
+        return await self._ask("POST", path, json=body, timeout=_WRITE)
 
     @asynccontextmanager
     async def opened(self, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer that is read by the caller, piece by piece.
+        """Open a response that the caller reads piece by piece.
 
         Raises:
-            Refused: the gateway will not; NoGateway: it is gone.
+            Refused: the gateway refused it.
+            NoGateway: it broke off.
         """
         try:
-            async with self._session.get(f"/api/v1{path}", **options) as answer:
-                if answer.status >= HTTPStatus.BAD_REQUEST:
-                    raise await _refusal(answer)
-                yield answer
+            async with self._session.get(f"/api/v1{path}", **options) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(response)
+                yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._broken_off(error) from None
 
     async def health(self) -> Any:
-        """What /readyz says, whatever its status is."""
+        """Return the document of /readyz, whatever its HTTP status."""
         return json.loads(await self._text("/readyz"))
 
     async def metrics(self) -> str:
-        """What Prometheus would read."""
+        """Return what Prometheus would scrape, as text."""
         return await self._text("/metrics")
 
     async def _text(self, path: str) -> str:
         try:
-            async with self._session.get(path) as answer:
-                return await answer.text()
+            async with self._session.get(path) as response:
+                return await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._broken_off(error) from None
 
@@ -99,24 +100,24 @@ class Api:
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:
-            async with self._session.request(method, f"/api/v1{path}", **options) as answer:
-                if answer.status >= HTTPStatus.BAD_REQUEST:
-                    raise await _refusal(answer)
-                return await answer.json() if answer.content_type == "application/json" else await answer.text()
+            async with self._session.request(method, f"/api/v1{path}", **options) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _refusal(response)
+                return await response.json() if response.content_type == "application/json" else await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._broken_off(error) from None
 
 
 @asynccontextmanager
 async def local(settings: Settings) -> AsyncIterator[Api]:
-    """The gateway that runs with these settings on this machine: by its socket, else by TLS and its token.
+    """Reach the gateway that runs with these settings on this machine: by its socket, else by TLS and its token.
 
     Raises:
         NoGateway: none runs.
-        Refused: what answers there does not know our token.
+        Refused: it has another token.
     """
     path = socket_path(settings)
-    if await asyncio.to_thread(answers, path, known=settings.api_token is not None):
+    if await asyncio.to_thread(socket_listens, path, token_known=settings.api_token is not None):
         async with over_socket(path) as api:
             yield api
         return
@@ -129,11 +130,11 @@ async def local(settings: Settings) -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def over_tls(settings: Settings) -> AsyncIterator[Api]:
-    """The same as tills reach it: by its port and the token.
+    """Reach the gateway of these settings as tills do: by its port and its token.
 
     Raises:
         NoGateway: what answers there is none, or not that of these settings.
-        Refused: it does not know our token.
+        Refused: it has another token.
     """
     from gateway.server.http import auth, tls  # most commands go by the socket, and need none of this
 
@@ -143,15 +144,15 @@ async def over_tls(settings: Settings) -> AsyncIterator[Api]:
     except ConfigurationError as error:
         raise ConfigurationError(f"{place} answers, but is it a gateway of these settings? {error}. {WHOSE}") from None
     async with _session(f"https://{place}", context, token.value) as session:
-        yield await _proven(Api(session, place))
+        yield await _checked(Api(session, place))
 
 
 @asynccontextmanager
 async def remote(target: Remote) -> AsyncIterator[Api]:
-    """A gateway elsewhere.
+    """Reach a gateway elsewhere.
 
     Raises:
-        NoGateway: it does not answer, or is another one than it should be.
+        NoGateway: it does not respond, or is another one than it should be.
     """
     from gateway.driver.lan.upstream import trust_of
 
@@ -167,12 +168,12 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
     if isinstance(trust, aiohttp.Fingerprint):
         trust = await pinned(url, trust.fingerprint)
     async with _session(str(url.origin()), trust, token) as session:
-        yield await _proven(Api(session, f"{url.host}:{url.port}"))
+        yield await _checked(Api(session, f"{url.host}:{url.port}"))
 
 
 @asynccontextmanager
 async def over_socket(path: Path) -> AsyncIterator[Api]:
-    """Whoever listens at a Unix socket."""
+    """Reach the gateway that listens at a Unix socket."""
     connector = aiohttp.UnixConnector(str(path))
     async with aiohttp.ClientSession("http://localhost", connector=connector, timeout=_STREAM) as session:
         yield Api(session, str(path))
@@ -186,8 +187,8 @@ async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> Async
         yield session
 
 
-async def _proven(api: Api) -> Api:
-    """Ask once, so that what is wrong with the way is told as such."""
+async def _checked(api: Api) -> Api:
+    """Send one request, so that a wrong token or address is an error of its own."""
     try:
         await api.get("/tses")
     except Refused as error:
@@ -199,9 +200,9 @@ async def _proven(api: Api) -> Api:
     return api
 
 
-async def _refusal(answer: aiohttp.ClientResponse) -> Refused:
+async def _refusal(response: aiohttp.ClientResponse) -> Refused:
     try:
-        problem = json.loads(await answer.read())
+        problem = json.loads(await response.read())
     except ValueError:
         problem = {}
-    return Refused(answer.status, problem if isinstance(problem, dict) else {})
+    return Refused(response.status, problem if isinstance(problem, dict) else {})

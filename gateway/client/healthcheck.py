@@ -1,4 +1,4 @@
-"""Is the gateway of this machine alive? For container engines, which ask again and again.
+"""The health check of the gateway on this machine, for container engines, which ask again and again.
 
 Standard library only, and no `Settings`: this must start fast on a small computer. Port and address are read
 where `serve` reads them: GATEWAY_PORT and GATEWAY_BIND, else the file that GATEWAY_CONFIG names.
@@ -18,32 +18,32 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def ask(environ: Mapping[str, str], config: Path | None = None, *, path: str = "/healthz") -> str:
-    """What the gateway answers, as one line.
+    """Return the gateway's response as one line.
 
     Raises:
-        ConfigurationError: nothing answers there, or the settings do not tell where "there" is.
-        DeviceError: it answers that it is not well.
+        ConfigurationError: nothing answers there, or the settings do not tell where that is.
+        DeviceError: its HTTP status is not 200.
     """
     host, port = _place(environ, config)
     connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=_unverified())
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read(65536)
+        response = connection.getresponse()
+        body = response.read(65536)
     except (OSError, http.client.HTTPException) as error:
         raise ConfigurationError(
             f"no gateway answers at {host}, port {port} ({error or type(error).__name__})"
         ) from None
     finally:
         connection.close()
-    told = _one_line(body)
-    if answer.status != http.HTTPStatus.OK:
-        raise DeviceError(f"the gateway answers {path} with HTTP status {answer.status}: {told}")
-    return told
+    line = _one_line(body)
+    if response.status != http.HTTPStatus.OK:
+        raise DeviceError(f"the gateway answers {path} with HTTP status {response.status}: {line}")
+    return line
 
 
 def _place(environ: Mapping[str, str], config: Path | None) -> tuple[str, int]:
-    """Where a program of this machine reaches the gateway."""
+    """Return host and port by which a program of this machine reaches the gateway."""
     named = environ.get("GATEWAY_CONFIG", "")
     table = read_toml(config or Path(named)) if config or named else {}
     port = environ.get("GATEWAY_PORT") or str(table.get("port", 4433))

@@ -1,4 +1,4 @@
-"""Who listens there, and with which certificate; nothing secret is sent to find out."""
+"""Finds out who listens at a port or socket, and with which certificate; sends nothing secret for it."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ class NoGateway(ConfigurationError):
 
 
 async def certificate_at(host: str, port: int) -> bytes | None:
-    """The certificate (DER) of whoever listens there; it is looked at, not trusted. `None` if there is none."""
+    """Return the certificate (DER) of whoever listens there, without trusting it; None when nobody does."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -38,7 +38,7 @@ async def certificate_at(host: str, port: int) -> bytes | None:
 
 
 async def listens(settings: Settings) -> bool:
-    """Does anybody listen where tills reach the gateway?"""
+    """Tell whether anybody listens where tills reach the gateway."""
     try:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(settings.local_address.strip("[]"), settings.port)
@@ -49,7 +49,11 @@ async def listens(settings: Settings) -> bool:
 
 
 async def pinned(url: URL, fingerprint: bytes) -> ssl.SSLContext:
-    """Trust in exactly the certificate with this SHA-256, and in no other."""
+    """Return a context that trusts exactly the certificate with this SHA-256.
+
+    Raises:
+        NoGateway: nothing speaks TLS there, or with another certificate.
+    """
     found = await certificate_at(url.host or "", url.port or 0)
     if found is None:
         raise NoGateway(f"nothing that speaks TLS answers at {url.host}:{url.port}")
@@ -64,18 +68,22 @@ async def pinned(url: URL, fingerprint: bytes) -> ssl.SSLContext:
 
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()  # there is nothing to say goodbye for, and who knows whether the other end would answer
+    writer.transport.abort()  # the other end may never answer a TLS shutdown
     with suppress(OSError):
         await writer.wait_closed()
 
 
-def answers(path: Path, *, known: bool) -> bool:
-    """Is there a process behind this socket? Who may not open it and knows the token can go by the port."""
+def socket_listens(path: Path, *, token_known: bool) -> bool:
+    """Tell whether a process listens at this socket; False, too, if it may not be opened but the token is known.
+
+    Raises:
+        ConfigurationError: it may not be opened, and without a token there is no other way to the gateway.
+    """
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except PermissionError:
-            if known:
+            if token_known:
                 return False
             raise ConfigurationError(f"{path} may not be opened. {WHOSE}") from None
         except OSError:

@@ -1,9 +1,9 @@
-"""One question to a time server, and what its answer is worth (SNTP version 4, RFC 4330). No I/O, no clock.
+"""One request to a time server, and what its reply is worth (SNTP version 4, RFC 4330). No I/O, no clock.
 
 0  leap (2 bits) | version (3) | mode (3)      1  stratum     2  poll     3  precision
 4  root delay, u16.u16                         8  root dispersion, u16.u16
-12  reference: at stratum 0 the reason in four letters ("kiss of death")
-16  reference time, u32.u32    24  originate: what the question sent
+12  reference: at stratum 0 the reason in four letters ("kiss of death", RFC 4330, 8)
+16  reference time, u32.u32    24  originate: what the request sent
 32  received                   40  sent
 """
 
@@ -16,8 +16,8 @@ PORT = 123
 PACKET = 48
 NONCE = 8
 
-_QUESTION = 4 << 3 | 3  # no leap, version 4, client
-_ANSWER_MODE = 4
+_REQUEST = 4 << 3 | 3  # no leap, version 4, client
+_REPLY_MODE = 4
 _VERSIONS = range(3, 5)
 _UNSYNCHRONISED = 3
 _STRATA = range(1, 16)
@@ -36,15 +36,15 @@ class KissOfDeath(ProtocolError):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class TimeServer:
     """A time server as an operator names it."""
 
     host: str
     port: int = PORT
 
     @classmethod
-    def parse(cls, text: str) -> "Server":
-        """From `host`, `host:port`, an IPv6 address, or `[address]:port`. `ValueError` when it is none of them."""
+    def parse(cls, text: str) -> "TimeServer":
+        """Parse `host`, `host:port`, an IPv6 address or `[address]:port`; raise `ValueError` for anything else."""
         host, colon, port = text.rpartition(":")
         if not colon or (":" in host and not text.startswith("[")) or (host.startswith("[") and not host.endswith("]")):
             host, port = text, str(PORT)
@@ -56,39 +56,39 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer: our clock is `offset` seconds behind the server's, give or take `error`."""
+    """One measurement: the system clock is `offset` seconds behind the server's, give or take `error` seconds."""
 
     offset: float
     error: float
 
 
-def question(nonce: bytes) -> bytes:
-    """The packet to send; `nonce` are eight unguessable bytes, which the answer must bring back."""
-    return bytes([_QUESTION]).ljust(PACKET - NONCE, b"\0") + nonce
+def request(nonce: bytes) -> bytes:
+    """Return the packet to send (48 bytes); `nonce` are 8 unguessable bytes, which the reply must bring back."""
+    return bytes([_REQUEST]).ljust(PACKET - NONCE, b"\0") + nonce
 
 
-def evaluate(answer: bytes, nonce: bytes, asked: float, answered: float) -> Sample:
-    """What an answer tells that was asked for and came at these moments of our clock, in Unix seconds.
+def evaluate(reply: bytes, nonce: bytes, sent_at: float, received_at: float) -> Sample:
+    """Return what a reply is worth; `sent_at` and `received_at` in Unix seconds of the system clock (RFC 4330, 5).
 
     Raises:
-        KissOfDeath: the server wants to be left alone.
-        ProtocolError: it is no answer to this question, or from a server without good time.
+        KissOfDeath: the server does not want to be asked.
+        ProtocolError: it is no reply to this request, or from a server that is not synchronised itself.
     """
-    if len(answer) < PACKET:
-        raise ProtocolError(f"an answer of {len(answer)} bytes is none of a time server")
-    head, stratum, _, _, delay, dispersion, reference, _, originate, received, sent = _FORM.unpack_from(answer)
-    if head & 7 != _ANSWER_MODE or head >> 3 & 7 not in _VERSIONS or originate != nonce:
-        raise ProtocolError("not the answer to our question")
+    if len(reply) < PACKET:
+        raise ProtocolError(f"a reply of {len(reply)} bytes is none of a time server")
+    head, stratum, _, _, delay, dispersion, reference, _, originate, received, sent = _FORM.unpack_from(reply)
+    if head & 7 != _REPLY_MODE or head >> 3 & 7 not in _VERSIONS or originate != nonce:
+        raise ProtocolError("not the reply to this request")
     if stratum == 0:
         raise KissOfDeath(reference.decode("latin-1") if reference.isalnum() else "no reason")
     root = (delay / 2 + dispersion) / 2**16
     if head >> 6 == _UNSYNCHRONISED or stratum not in _STRATA or root > _LONGEST_ROOT or not any(sent):
         raise ProtocolError("the time server is not synchronised itself")
     arrived, left = _unix(received), _unix(sent)
-    travelled = (answered - asked) - (left - arrived)
+    travelled = (received_at - sent_at) - (left - arrived)
     if left < arrived or travelled < 0:
-        raise ProtocolError("the times in the answer cannot be")
-    return Sample(((arrived - asked) + (left - answered)) / 2, travelled / 2 + root)
+        raise ProtocolError("the times in the reply cannot be")
+    return Sample(((arrived - sent_at) + (left - received_at)) / 2, travelled / 2 + root)
 
 
 def _unix(stamp: bytes) -> float:

@@ -1,6 +1,6 @@
-"""Is our time fit for a TSE? The kernel's word for it, or else time servers (SNTP).
+"""Tells whether the time of this machine is fit for a TSE: by the kernel, or else by time servers (SNTP).
 
-The kernel knows when chrony, systemd-timesyncd or ntpd keeps its clock. When it does not,
+The kernel knows when chrony, systemd-timesyncd or ntpd keeps its clock (adjtimex(2)). When it does not, time
 servers are asked, and the time they tell runs on by a clock that nobody sets.
 """
 
@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.clock.sntp import NONCE, KissOfDeath, Sample, Server, evaluate, question
+from gateway.clock.sntp import NONCE, KissOfDeath, Sample, TimeServer, evaluate, request
 from gateway.errors import ProtocolError
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
@@ -38,8 +38,8 @@ _STA_UNSYNC, _STA_NANO, _TIME_ERROR = 0x40, 0x2000, 5
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """May a TSE be given our time? `offset` is what the system clock lacks, `age` that of the measurement; seconds."""
+class ClockStatus:
+    """Whether a TSE may be given the time. Seconds: `offset` is what the system clock lacks, `age` the sample's."""
 
     fit: bool
     source: Literal["kernel", "sntp", "none"]
@@ -49,8 +49,8 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
-    """What the kernel says of its clock; `offset` in seconds."""
+class KernelClock:
+    """What the kernel says of its clock; `offset` in seconds is what it still has to correct."""
 
     synchronised: bool
     offset: float = 0.0
@@ -63,13 +63,13 @@ class _Measured:
 
 
 class Clock:
-    """The time for TSEs. `wall` is the system clock, `steady` one that nobody sets; both in seconds."""
+    """The time for TSEs. `wall` reads the system clock, `steady` one that nobody sets; both in seconds."""
 
     def __init__(
         self,
-        servers: Sequence[Server] = (),
+        servers: Sequence[TimeServer] = (),
         *,
-        kernel: Callable[[], Kernel] | None = None,
+        kernel: Callable[[], KernelClock] | None = None,
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
     ) -> None:
@@ -79,31 +79,33 @@ class Clock:
         self._steady = steady
         self._measured: _Measured | None = None
         self._trouble = "no time server was asked yet" if servers else "no time server is set"
-        self._left_alone: dict[str, float] = {}
+        self._silent_until: dict[str, float] = {}
 
     @property
-    def verdict(self) -> Verdict:
-        """As of now; asks nobody but the kernel."""
+    def status(self) -> ClockStatus:
+        """Return the status as of now; asks nobody but the kernel."""
         kernel = self._kernel()
         if kernel.synchronised:
-            return Verdict(True, "kernel", kernel.offset, 0.0, "the kernel says that its clock is synchronised")
+            return ClockStatus(True, "kernel", kernel.offset, 0.0, "the kernel says that its clock is synchronised")
         measured = self._measured
         if measured is None:
-            return Verdict(False, "none", None, 0.0, f"the system clock is not synchronised, and {self._trouble}")
+            return ClockStatus(False, "none", None, 0.0, f"the system clock is not synchronised, and {self._trouble}")
         age = self._steady() - measured.at
         offset = measured.unix + age - self._wall()
         if age > _KEPT_FOR:
-            return Verdict(False, "none", offset, age, f"the last measurement is {age:.0f} s old, and {self._trouble}")
-        return Verdict(True, "sntp", offset, age, "measured at time servers")
+            return ClockStatus(
+                False, "none", offset, age, f"the last measurement is {age:.0f} s old, and {self._trouble}"
+            )
+        return ClockStatus(True, "sntp", offset, age, "measured at time servers")
 
     def now(self) -> float:
-        """Unix seconds by the source of the verdict; the plain system clock when there is none."""
-        verdict = self.verdict
-        return self._wall() + (verdict.offset or 0.0) if verdict.source == "sntp" else self._wall()
+        """Return Unix seconds by the source of the status; those of the system clock when there is none."""
+        status = self.status
+        return self._wall() + (status.offset or 0.0) if status.source == "sntp" else self._wall()
 
-    async def keep(self, metrics: Metrics) -> None:
-        """Measure for ever, but only while the kernel's clock is not synchronised."""
-        told: tuple[bool, str] | None = None
+    async def run(self, metrics: Metrics) -> None:
+        """Measure for ever while the kernel's clock is not synchronised; log and count each change of the status."""
+        logged: tuple[bool, str] | None = None
         backoff = Backoff(_AFTER_FAILURE, _EVERY)
         while True:
             wait = _KERNEL_EVERY
@@ -113,16 +115,16 @@ class Clock:
                 if await self.measure():
                     backoff.skip_to_longest()
                 wait = backoff.next()
-            verdict = self.verdict
-            metrics.host.clock(verdict.fit, verdict.source, verdict.offset)
-            if told != (verdict.fit, verdict.source):
-                told = (verdict.fit, verdict.source)
-                level, which = (logging.INFO, Event.CLOCK_FIT) if verdict.fit else (logging.WARNING, Event.CLOCK_UNFIT)
-                log.log(level, "%s", _told(verdict), extra=event(which))
+            status = self.status
+            metrics.host.clock(status.fit, status.source, status.offset)
+            if logged != (status.fit, status.source):
+                logged = (status.fit, status.source)
+                level, which = (logging.INFO, Event.CLOCK_FIT) if status.fit else (logging.WARNING, Event.CLOCK_UNFIT)
+                log.log(level, "%s", _sentence(status), extra=event(which))
             await asyncio.sleep(wait)
 
     async def measure(self) -> bool:
-        """Ask each server once; did enough of them agree?"""
+        """Ask each server once, and return whether enough of them agree."""
         if not self._servers:
             return False
         samples = [sample for sample in await self._samples() if sample.error <= _LARGEST_ERROR]
@@ -136,7 +138,7 @@ class Clock:
     async def _samples(self) -> list[Sample]:
         addresses = [address for server in self._servers for address in await _resolved(server)]
         now = self._steady()
-        wanted = [address for address in dict.fromkeys(addresses) if self._left_alone.get(address[0], 0.0) <= now]
+        wanted = [address for address in dict.fromkeys(addresses) if self._silent_until.get(address[0], 0.0) <= now]
         asked = await asyncio.gather(*(self._ask(address) for address in wanted))
         return [sample for sample in asked if sample is not None]
 
@@ -144,25 +146,25 @@ class Clock:
         nonce = os.urandom(NONCE)
         asked, began = self._wall(), self._steady()
         try:
-            answer = await _exchange(address, question(nonce))
+            answer = await _exchange(address, request(nonce))
             # By the steady clock: somebody may set the other one meanwhile.
             return evaluate(answer, nonce, asked, asked + self._steady() - began)
         except KissOfDeath as kiss:
             log.warning("time server %s is left alone from now on: %s", address[0], kiss.reason)
-            self._left_alone[address[0]] = float("inf") if kiss.reason in _NEVER_AGAIN else began + _KISSED
+            self._silent_until[address[0]] = float("inf") if kiss.reason in _NEVER_AGAIN else began + _KISSED
         except (OSError, TimeoutError, ProtocolError) as error:
             log.debug("time server %s: %s", address[0], error or "no answer")
         return None
 
 
-def kernel_state() -> Kernel:
-    """The kernel's word on its own clock, by adjtimex(2), which only reads here; not synchronised if it is refused."""
+def kernel_state() -> KernelClock:
+    """Return what adjtimex(2), which only reads here, says of the kernel's clock; not synchronised if it is refused."""
     timex = _Timex()
     with suppress(OSError, AttributeError):
         state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex))
         good = 0 <= state < _TIME_ERROR and not timex.status & _STA_UNSYNC and timex.maxerror < _STILL_FINE
-        return Kernel(good, timex.offset / (1e9 if timex.status & _STA_NANO else 1e6))
-    return Kernel(synchronised=False)
+        return KernelClock(good, timex.offset / (1e9 if timex.status & _STA_NANO else 1e6))
+    return KernelClock(synchronised=False)
 
 
 class _Timex(ctypes.Structure):
@@ -203,7 +205,7 @@ async def _exchange(address: tuple[str, int], packet: bytes) -> bytes:
             transport.close()
 
 
-async def _resolved(server: Server) -> list[tuple[str, int]]:
+async def _resolved(server: TimeServer) -> list[tuple[str, int]]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -217,7 +219,7 @@ async def _resolved(server: Server) -> list[tuple[str, int]]:
 
 
 def _agreed(samples: Iterable[Sample]) -> float | None:
-    """The offset that more than half of the servers agree on, from the one that knows it best."""
+    """Return the offset that more than half of the servers agree on, as the one with the least error has it."""
     known = list(samples)
     if not known:
         return None
@@ -228,7 +230,7 @@ def _agreed(samples: Iterable[Sample]) -> float | None:
     return min(agreeing, key=lambda sample: sample.error).offset
 
 
-def _told(verdict: Verdict) -> str:
-    if not verdict.fit:
-        return f"no TSE is given the time: {verdict.reason}"
-    return f"TSEs are given the time: {verdict.reason}, the system clock lacks {verdict.offset or 0.0:.3f} s"
+def _sentence(status: ClockStatus) -> str:
+    if not status.fit:
+        return f"no TSE is given the time: {status.reason}"
+    return f"TSEs are given the time: {status.reason}, the system clock lacks {status.offset or 0.0:.3f} s"

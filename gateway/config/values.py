@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from yarl import URL
 
-from gateway.clock.sntp import Server
+from gateway.clock.sntp import TimeServer
 from gateway.config.pins import Pins
 from gateway.config.secret import checked_digits, checked_token
 from gateway.errors import ConfigurationError
@@ -65,7 +65,7 @@ def _time_servers(value: tuple[str, ...]) -> tuple[str, ...]:
     if value == ("none",):
         return ()
     for server in value:
-        Server.parse(server)
+        TimeServer.parse(server)
     return value
 
 

@@ -12,7 +12,7 @@ from gateway.app import standalone
 from gateway.client import trust
 from gateway.client.api import Api, Remote, local, remote
 from gateway.client.trust import NoGateway
-from gateway.clock.trusted import Kernel
+from gateway.clock.trusted import KernelClock
 from gateway.config.settings import Settings
 from gateway.doctor import device, host, machine, service
 from gateway.doctor.findings import Finding, Layer, Verdict, fail, ok, unknown
@@ -43,7 +43,7 @@ class Machine:
     """What is looked at beside the gateway; tests bring machines of their own."""
 
     roots: Roots = field(default_factory=Roots)
-    kernel: Callable[[], Kernel] | None = None
+    kernel: Callable[[], KernelClock] | None = None
 
 
 async def here(settings: Settings, beside: Machine | None = None) -> list[Finding]:

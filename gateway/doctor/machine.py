@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway.clock.sntp import Server
-from gateway.clock.trusted import Clock, Kernel
+from gateway.clock.sntp import TimeServer
+from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.settings import Settings
 from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
 from gateway.i18n.text import Words
@@ -62,25 +62,25 @@ def _try_to_write(directory: Path) -> None:
         os.fsync(trial.fileno())
 
 
-async def clock(settings: Settings, kernel: Callable[[], Kernel] | None = None) -> Finding:
+async def clock(settings: Settings, kernel: Callable[[], KernelClock] | None = None) -> Finding:
     """Is this machine's time fit for a TSE?"""
-    servers = [Server.parse(server) for server in settings.ntp_servers]
+    servers = [TimeServer.parse(server) for server in settings.ntp_servers]
     judge = Clock(servers, kernel=kernel)
-    if not judge.verdict.fit and servers:
+    if not judge.status.fit and servers:
         await judge.measure()
-    verdict = judge.verdict
+    status = judge.status
     remedy = Words(
         "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
         "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
     )
-    if not verdict.fit:
+    if not status.fit:
         return fail(Layer.CLOCK, _NOBODY_ANSWERS if servers else _NOBODY_IS_ASKED, remedy)
-    offset = verdict.offset or 0.0
+    offset = status.offset or 0.0
     values = {"offset": f"{offset:+.3f}"}
     if abs(offset) > _FAR_OFF:
         return warn(
             Layer.CLOCK, Words("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
         )
-    if verdict.source == "kernel":
+    if status.source == "kernel":
         return ok(Layer.CLOCK, Words("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
     return ok(Layer.CLOCK, Words("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)

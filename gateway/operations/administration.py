@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from gateway.clock.trusted import Clock, Verdict
+from gateway.clock.trusted import Clock, ClockStatus
 from gateway.errors import GatewayError
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
@@ -52,10 +52,10 @@ class ClockNotTrusted(GatewayError):
 
     code = "clock_not_trusted"
 
-    def __init__(self, verdict: Verdict) -> None:
-        known = "" if verdict.offset is None else f"; it seemed to lack {verdict.offset:.3f} s"
-        super().__init__(f"the time was not set: {verdict.reason}{known}")
-        self.offset = verdict.offset
+    def __init__(self, status: ClockStatus) -> None:
+        known = "" if status.offset is None else f"; it seemed to lack {status.offset:.3f} s"
+        super().__init__(f"the time was not set: {status.reason}{known}")
+        self.offset = status.offset
 
 
 class Administration:
@@ -197,11 +197,11 @@ class Administration:
     async def _check_clock(self, *, trust: bool) -> None:
         if trust:
             return
-        if not self._clock.verdict.fit:
+        if not self._clock.status.fit:
             await self._clock.measure()
-        verdict = self._clock.verdict
-        if not verdict.fit:
-            raise ClockNotTrusted(verdict)
+        status = self._clock.status
+        if not status.fit:
+            raise ClockNotTrusted(status)
 
     def _now(self) -> int:
         return math.floor(self._clock.now() + 0.5)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.clock.sntp import KissOfDeath, Sample, Server, evaluate, question
+from gateway.clock.sntp import KissOfDeath, Sample, TimeServer, evaluate, request
 from gateway.errors import ProtocolError
 from tests.clock.time_server import answer_to
 
@@ -15,11 +15,11 @@ NOW = 1_795_420_000.25
 
 
 def evaluated(asked: float = NOW, answered: float = NOW + 0.5, **answer: object) -> Sample:
-    return evaluate(answer_to(question(NONCE), **answer), NONCE, asked, answered)  # type: ignore[arg-type]
+    return evaluate(answer_to(request(NONCE), **answer), NONCE, asked, answered)  # type: ignore[arg-type]
 
 
 def test_the_question_is_that_of_a_version_4_client_and_tells_no_time_of_ours() -> None:
-    packet = question(NONCE)
+    packet = request(NONCE)
     assert (len(packet), packet[0], packet[1:40], packet[40:]) == (48, 0x23, bytes(39), NONCE)
 
 
@@ -78,24 +78,24 @@ def test_any_bytes_are_an_answer_or_a_protocol_error(data: bytes, asked: float, 
 
 
 def test_the_layout_is_48_bytes() -> None:
-    assert struct.calcsize(">BBBb II 4s 8s 8s 8s 8s") == len(question(NONCE))
+    assert struct.calcsize(">BBBb II 4s 8s 8s 8s 8s") == len(request(NONCE))
 
 
 @pytest.mark.parametrize(
     ("text", "server"),
     [
-        ("ntp.shop.lan", Server("ntp.shop.lan", 123)),
-        ("192.0.2.1:1123", Server("192.0.2.1", 1123)),
-        ("2001:db8::1", Server("2001:db8::1", 123)),
-        ("[2001:db8::1]", Server("2001:db8::1", 123)),
-        ("[2001:db8::1]:1123", Server("2001:db8::1", 1123)),
+        ("ntp.shop.lan", TimeServer("ntp.shop.lan", 123)),
+        ("192.0.2.1:1123", TimeServer("192.0.2.1", 1123)),
+        ("2001:db8::1", TimeServer("2001:db8::1", 123)),
+        ("[2001:db8::1]", TimeServer("2001:db8::1", 123)),
+        ("[2001:db8::1]:1123", TimeServer("2001:db8::1", 1123)),
     ],
 )
-def test_servers_are_named_as_usual(text: str, server: Server) -> None:
-    assert Server.parse(text) == server
+def test_servers_are_named_as_usual(text: str, server: TimeServer) -> None:
+    assert TimeServer.parse(text) == server
 
 
 @pytest.mark.parametrize("text", ["", ":123", "host:", "host:port", "host:70000", "host:0"])
 def test_what_is_no_server_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no time server"):
-        Server.parse(text)
+        TimeServer.parse(text)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.clock import trusted as clock_module
-from gateway.clock.sntp import Server
-from gateway.clock.trusted import Clock, Kernel, kernel_state
+from gateway.clock.sntp import TimeServer
+from gateway.clock.trusted import Clock, KernelClock, kernel_state
 from gateway.telemetry.metrics import Metrics
 from tests.clock.time_server import Answers, answer_to, time_server
 
@@ -35,8 +35,8 @@ class Watch:
         return NOW + self.steady_now
 
 
-def clock_with(watch: Watch, *servers: Server, synchronised: bool = False) -> Clock:
-    return Clock(servers, kernel=lambda: Kernel(synchronised, 0.002), wall=watch.wall, steady=watch.steady)
+def clock_with(watch: Watch, *servers: TimeServer, synchronised: bool = False) -> Clock:
+    return Clock(servers, kernel=lambda: KernelClock(synchronised, 0.002), wall=watch.wall, steady=watch.steady)
 
 
 def telling(watch: Watch, wrong_by: float = 0.0, **answer: object) -> Answers:
@@ -57,23 +57,23 @@ async def measured(watch: Watch, *answers: Answers) -> Clock:
 def test_the_kernel_is_believed_when_it_says_that_its_clock_is_synchronised() -> None:
     watch = Watch(lacks=5)
     clock = clock_with(watch, synchronised=True)
-    verdict = clock.verdict
-    assert (verdict.fit, verdict.source, verdict.offset, verdict.age) == (True, "kernel", 0.002, 0)
+    status = clock.status
+    assert (status.fit, status.source, status.offset, status.age) == (True, "kernel", 0.002, 0)
     assert clock.now() == watch.wall()
 
 
 def test_an_unsynchronised_kernel_without_servers_is_not_fit() -> None:
-    verdict = clock_with(Watch()).verdict
-    assert (verdict.fit, verdict.source, verdict.offset) == (False, "none", None)
-    assert "no time server is set" in verdict.reason
+    status = clock_with(Watch()).status
+    assert (status.fit, status.source, status.offset) == (False, "none", None)
+    assert "no time server is set" in status.reason
 
 
 async def test_a_server_tells_what_the_system_clock_lacks() -> None:
     watch = Watch(lacks=37.5)
     clock = await measured(watch, telling(watch))
-    verdict = clock.verdict
-    assert (verdict.fit, verdict.source) == (True, "sntp")
-    assert verdict.offset == pytest.approx(37.5, abs=1e-3)
+    status = clock.status
+    assert (status.fit, status.source) == (True, "sntp")
+    assert status.offset == pytest.approx(37.5, abs=1e-3)
     assert clock.now() == pytest.approx(watch.true(), abs=1e-3)
 
 
@@ -83,35 +83,35 @@ async def test_whoever_sets_the_system_clock_does_not_set_the_time_of_the_tse() 
     watch.steady_now += 60
     watch.lacks = 3600
     assert clock.now() == pytest.approx(watch.true(), abs=1e-3)
-    assert clock.verdict.offset == pytest.approx(3600, abs=1e-3)
+    assert clock.status.offset == pytest.approx(3600, abs=1e-3)
 
 
 async def test_an_old_measurement_is_worth_nothing() -> None:
     watch = Watch()
     clock = await measured(watch, telling(watch))
     watch.steady_now += 3600
-    assert clock.verdict.fit
+    assert clock.status.fit
     watch.steady_now += 1
-    assert (clock.verdict.fit, clock.verdict.source) == (False, "none")
+    assert (clock.status.fit, clock.status.source) == (False, "none")
 
 
 async def test_one_server_that_is_wrong_is_outvoted() -> None:
     watch = Watch(lacks=1)
     clock = await measured(watch, telling(watch), telling(watch, wrong_by=300), telling(watch, wrong_by=0.1))
-    assert clock.verdict.offset == pytest.approx(1, abs=0.2)
+    assert clock.status.offset == pytest.approx(1, abs=0.2)
 
 
 async def test_two_servers_that_disagree_are_not_believed() -> None:
     watch = Watch()
     clock = await measured(watch, telling(watch), telling(watch, wrong_by=300))
-    assert (clock.verdict.fit, "disagree" in clock.verdict.reason) == (False, True)
+    assert (clock.status.fit, "disagree" in clock.status.reason) == (False, True)
 
 
 @pytest.mark.parametrize("answer", [{"leap": 3}, {"stratum": 16}, {"stratum": 0}, {"root_delay": 100.0}])
 async def test_a_server_without_good_time_is_not_believed(answer: dict[str, Any]) -> None:
     watch = Watch()
     clock = await measured(watch, telling(watch, **answer))
-    assert (clock.verdict.fit, "no time server gave a good answer" in clock.verdict.reason) == (False, True)
+    assert (clock.status.fit, "no time server gave a good answer" in clock.status.reason) == (False, True)
 
 
 @pytest.mark.parametrize("answer", [lambda _: None, lambda _: b"nonsense"])
@@ -121,14 +121,14 @@ async def test_a_server_that_is_silent_or_mad_costs_no_more_than_patience(
     monkeypatch.setattr(clock_module, "_PATIENCE", 0.05)
     watch = Watch()
     clock = await measured(watch, answer, telling(watch))
-    assert clock.verdict.fit
+    assert clock.status.fit
 
 
 async def test_a_port_where_nobody_listens_and_a_name_that_is_none() -> None:
     watch = Watch()
     async with time_server(telling(watch)) as gone:
         pass
-    clock = clock_with(watch, gone, Server("no-such-host.invalid" + "." * 300))
+    clock = clock_with(watch, gone, TimeServer("no-such-host.invalid" + "." * 300))
     assert not await clock.measure()
 
 
@@ -180,7 +180,7 @@ async def test_servers_are_asked_only_while_the_kernel_does_not_know(
 
     async with time_server(answer) as server:
         told = counting(metrics, lambda: True)
-        keeper = asyncio.create_task(clock_with(watch, server, synchronised=synchronised).keep(metrics))
+        keeper = asyncio.create_task(clock_with(watch, server, synchronised=synchronised).run(metrics))
         async with asyncio.timeout(5):
             await told.wait()
         keeper.cancel()
@@ -194,7 +194,7 @@ async def test_servers_are_asked_only_while_the_kernel_does_not_know(
 
 async def test_a_clock_that_is_not_fit_is_told_loudly(metrics: Metrics, caplog: pytest.LogCaptureFixture) -> None:
     told = counting(metrics, lambda: True)
-    keeper = asyncio.create_task(clock_with(Watch()).keep(metrics))
+    keeper = asyncio.create_task(clock_with(Watch()).run(metrics))
     async with asyncio.timeout(5):
         await told.wait()
     keeper.cancel()

@@ -5,7 +5,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from gateway.clock.sntp import Server
+from gateway.clock.sntp import TimeServer
 
 Answers = Callable[[bytes], bytes | None]
 _1900 = 2_208_988_800
@@ -43,13 +43,13 @@ def answer_to(
 
 
 @asynccontextmanager
-async def time_server(answers: Answers) -> AsyncIterator[Server]:
+async def time_server(answers: Answers) -> AsyncIterator[TimeServer]:
     """Serves until the end of the block; `None` is no answer."""
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Service(answers), local_addr=("127.0.0.1", 0)
     )
     try:
-        yield Server("127.0.0.1", transport.get_extra_info("sockname")[1])
+        yield TimeServer("127.0.0.1", transport.get_extra_info("sockname")[1])
     finally:
         transport.close()
 

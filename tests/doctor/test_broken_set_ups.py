@@ -21,7 +21,7 @@ from gateway.app import gateway as app
 from gateway.app.gateway import Gateway
 from gateway.client import api as client
 from gateway.client.api import Refused
-from gateway.clock.trusted import Kernel
+from gateway.clock.trusted import KernelClock
 from gateway.config.settings import Settings, UpstreamSettings
 from gateway.doctor import examination
 from gateway.doctor.examination import Machine
@@ -46,7 +46,7 @@ def host(tmp_path: Path) -> FakeHost:
 
 
 def machine(host: FakeHost, *, synchronised: bool = True) -> Machine:
-    return Machine(host.roots, lambda: Kernel(synchronised))
+    return Machine(host.roots, lambda: KernelClock(synchronised))
 
 
 def unwell(found: list[Finding]) -> set[Layer]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock.trusted import Clock, Kernel
+from gateway.clock.trusted import Clock, KernelClock
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
@@ -23,7 +23,7 @@ CLIENTS = [b"POS-1", b"POS-2"]
 
 @pytest.fixture
 def administration(shop: Shop) -> Administration:
-    clock = Clock(kernel=lambda: Kernel(synchronised=True), wall=lambda: float(NOW))
+    clock = Clock(kernel=lambda: KernelClock(synchronised=True), wall=lambda: float(NOW))
     return Administration(shop.registry, lock_wait=1, clock=clock)
 
 
@@ -125,7 +125,7 @@ async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart
 
 async def test_a_clock_that_nobody_vouches_for_sets_no_time_unless_an_operator_says_so(shop: Shop) -> None:
     before = shop.registry.devices()[0].info.created_signatures
-    clock = Clock(kernel=lambda: Kernel(synchronised=False), wall=lambda: float(NOW + 77))
+    clock = Clock(kernel=lambda: KernelClock(synchronised=False), wall=lambda: float(NOW + 77))
     administration = Administration(shop.registry, lock_wait=1, clock=clock)
     with pytest.raises(ClockNotTrusted, match="no time server is set"):
         await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN))
@@ -138,7 +138,7 @@ async def test_a_clock_that_nobody_vouches_for_sets_no_time_unless_an_operator_s
 
 async def test_time_servers_are_asked_when_an_operator_wants_the_time_set(shop: Shop) -> None:
     async with time_server(lambda asked: answer_to(asked, received=NOW + 100, sent=NOW + 100)) as server:
-        clock = Clock([server], kernel=lambda: Kernel(synchronised=False), wall=lambda: float(NOW))
+        clock = Clock([server], kernel=lambda: KernelClock(synchronised=False), wall=lambda: float(NOW))
         administration = Administration(shop.registry, lock_wait=1, clock=clock)
         moment = await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN))
     assert abs(moment - NOW - 100) <= 1

@@ -130,7 +130,7 @@ class MaintenanceScheduler:
         return not self._tell(guard.objection())
 
     def _can_set_time(self) -> bool:
-        verdict = self._options.clock.verdict
+        verdict = self._options.clock.status
         return not self._tell("" if verdict.fit else verdict.reason)
 
     def _paused(self, task: str, lost: bool) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.clock.trusted import Clock, Kernel
+from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.pins import Pins
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
@@ -60,7 +60,7 @@ class Shop:
         tse = SimulatedTse.create(directory / "tse", monotonic=clock, durable=False)
         kept = {
             "pins": Pins(pin),
-            "clock": Clock(kernel=lambda: Kernel(fit), wall=clock.wall, steady=clock),
+            "clock": Clock(kernel=lambda: KernelClock(fit), wall=clock.wall, steady=clock),
             "directory": directory / "notes",
             "local_time": clock.local,
             "monotonic": clock,
