@@ -7,8 +7,7 @@ import pytest
 
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.info import TseInfo
 from tests.support import set_up
@@ -30,7 +29,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 async def device(tse: SimulatedTse, metrics: Metrics) -> AsyncIterator[Device]:
     """The fresh TSE as a device of the fleet."""
-    driver = BlockDriver(Socket(tse))
+    driver = BlockDriver(SimulatedTransport(tse))
     info = TseInfo.decode(await driver.read_info())
     made = Device(info.serial_hex, "simulator", driver, info, metrics=metrics)
     yield made

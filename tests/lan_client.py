@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.tse.commands import CloseImport, Event, ImportOpened, OpenImport, TransactionReply
+from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, TransactionReply, TransactionStep
 from gateway.tse.sectors import SECTOR
 
 BASE = "/lantse/api/v1"
@@ -83,7 +83,9 @@ class LanClient:
     async def write_store(self, block: int, data: bytes) -> None:
         await self.request("POST", self._path(f"writeWormStore?offset={block}"), _posted(data))
 
-    async def sign(self, event: Event, client: bytes, number: int, data: bytes, kind: bytes) -> TransactionReply:
+    async def sign(
+        self, event: TransactionStep, client: bytes, number: int, data: bytes, kind: bytes
+    ) -> TransactionReply:
         """One step of a transaction: announce, write, sign."""
         opened = await self.send_command(OpenImport(event, client, number, len(data), kind).encode())
         if data:

@@ -10,7 +10,6 @@ from gateway.tse.commands import (
     ChangePuk,
     CloseImport,
     EnableCtss,
-    Event,
     ExportIfCspFails,
     ImportOpened,
     Initialize,
@@ -20,6 +19,7 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
@@ -67,7 +67,7 @@ async def set_up(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> 
 async def step(
     send: Send,
     tse: Tse,
-    event: Event,
+    event: TransactionStep,
     client: bytes = CLIENT,
     number: int = 0,
     data: bytes = b"",
@@ -85,8 +85,8 @@ async def step(
 
 async def receipt(send: Send, tse: Tse, client: bytes = CLIENT, data: bytes = b"Beleg^1.00") -> TransactionReply:
     """A whole receipt: start and finish; the reply of the finish."""
-    started = await step(send, tse, Event.START, client)
-    return await step(send, tse, Event.FINISH, client, started.transaction_number, data, b"Kassenbeleg-V1")
+    started = await step(send, tse, TransactionStep.START, client)
+    return await step(send, tse, TransactionStep.FINISH, client, started.transaction_number, data, b"Kassenbeleg-V1")
 
 
 async def export(tse: Tse) -> bytes:

@@ -18,8 +18,7 @@ from gateway.driver.usb.discovery import Discovery
 from gateway.driver.usb.transport import open_transport
 from gateway.fleet import hotplug
 from gateway.fleet.registry import Attachment, Registry
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.tasks import beside
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ async def _follow(sources: Sources, upstream: Upstream, deadlines: Deadlines) ->
 
 def _simulated(number: int, tse: SimulatedTse, deadlines: Deadlines) -> Attachment:
     place = f"simulator-{number}"
-    return Attachment(place, _opener(partial(Socket, tse), place, deadlines))
+    return Attachment(place, _opener(partial(SimulatedTransport, tse), place, deadlines))
 
 
 def _opener(

@@ -26,7 +26,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import DeleteStoredData, FactoryReset
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
-from gateway.tse.unfinished import UNDO, Work
+from gateway.tse.unfinished import UNDO, Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Device:
         if self._pipeline.owes_answer:
             self._start(self._ask())
         if info.import_in_progress:
-            self._start(self._undo(UNDO[Work.IMPORT]))
+            self._start(self._undo(UNDO[Unfinished.IMPORT]))
 
     async def let_go(self, reason: str) -> None:
         """Give the driver back: the TSE failed (then that is the reason) or is there no more."""

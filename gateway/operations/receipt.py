@@ -10,7 +10,7 @@ from enum import StrEnum
 import segno
 
 from gateway.errors import GatewayError
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 
 ALGORITHM, TIME_FORMAT = "ecdsa-plain-SHA384", "unixTime"  # what all Swissbit TSEs use
 
@@ -30,9 +30,11 @@ class Action(StrEnum):
     SIGN = "sign"
 
     @property
-    def event(self) -> Event:
+    def event(self) -> TransactionStep:
         """The last step that the TSE signs for it."""
-        return {Action.START: Event.START, Action.UPDATE: Event.UPDATE}.get(self, Event.FINISH)
+        return {Action.START: TransactionStep.START, Action.UPDATE: TransactionStep.UPDATE}.get(
+            self, TransactionStep.FINISH
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from gateway.simulator import assumptions as assumed
 from gateway.simulator.faults import Faults
 from gateway.simulator.session import SelfTestOutcome, Session
 from gateway.simulator.signing import SigningKey
-from gateway.simulator.state import State, initial_secrets, load, save
+from gateway.simulator.state import PersistentState, initial_secrets, load, save
 from gateway.simulator.store import StoreFiles
 from gateway.tse.commands import User
 from gateway.tse.credentials import initial_credentials
@@ -22,7 +22,7 @@ from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END, blocks_of, member
 
 
-def emptied(state: State) -> State:
+def emptied(state: PersistentState) -> PersistentState:
     """`state` with nothing but the two leading members in the store."""
     leading = state.leading_blocks
     return replace(state, used_blocks=leading, acknowledged_blocks=leading, last_entry_block=state.certificate_block)
@@ -44,10 +44,10 @@ class Core:
     faults: Faults
     monotonic: Callable[[], float]
     durable: bool
-    state: State
+    state: PersistentState
     session: Session = field(default_factory=Session)
 
-    def commit(self, state: State) -> None:
+    def commit(self, state: PersistentState) -> None:
         """Make `state` the state of the TSE, for good."""
         save(self.directory, state, durable=self.durable)
         self.state = state
@@ -118,7 +118,7 @@ class Core:
             return False
         return kind not in assumed.NEEDS_VALID_TIME_TO_LOG or self.unix_time() is not None
 
-    def with_system_log(self, state: State, kind: type[Command], data: bytes) -> State:
+    def with_system_log(self, state: PersistentState, kind: type[Command], data: bytes) -> PersistentState:
         """`state` after the system log of a command; the log is written, the state not yet committed."""
         operation = assumed.SYSTEM_LOGS[kind]
         time = self.log_time()
@@ -128,7 +128,7 @@ class Core:
         )
         return self.with_log(state, message.sealed(self.key.sign(message.to_be_signed)), time)
 
-    def with_log(self, state: State, message: bytes, time: int) -> State:
+    def with_log(self, state: PersistentState, message: bytes, time: int) -> PersistentState:
         """`state` after a signed message; the message is written, the state not yet committed."""
         entry = member(LogMessage.decode(message).file_name, message, mtime=time)
         used = state.used_blocks + len(entry) // SECTOR
@@ -188,6 +188,6 @@ class Core:
         )
 
 
-def _credentials_changed(state: State) -> int:
+def _credentials_changed(state: PersistentState) -> int:
     admin, time_admin = state.pins[User.ADMIN], state.pins[User.TIME_ADMIN]
     return state.puk.changed | admin.changed << 1 | time_admin.changed << 2

@@ -26,11 +26,11 @@ from gateway.simulator.handlers import execute
 from gateway.simulator.profiles import INSTANT, Profile
 from gateway.tse.commands import COMMANDS, FetchResponse
 from gateway.tse.results import Result
-from gateway.tse.sectors import SECTOR, Response, State, decode_command
+from gateway.tse.sectors import SECTOR, Response, WindowState, decode_command
 
 log = logging.getLogger(__name__)
 
-_POWER_UP = Response(0, State.DONE)
+_POWER_UP = Response(0, WindowState.DONE)
 _COUNTER_END = 2**32
 
 
@@ -200,8 +200,8 @@ class SimulatedTse:
 
     def _shown(self) -> Response:
         if self._busy():
-            return Response(self._before, State.BUSY)
-        return Response(self._before, State.FETCH) if self._to_be_fetched else self._response
+            return Response(self._before, WindowState.BUSY)
+        return Response(self._before, WindowState.FETCH) if self._to_be_fetched else self._response
 
     def _take_command(self, sector: bytes) -> None:
         try:
@@ -224,7 +224,7 @@ class SimulatedTse:
             return
         step = 2 if faults.strike("counter_jump") else 1
         self._before = self._response.counter
-        self._response = Response((self._before + step) % _COUNTER_END, State.DONE, data, result)
+        self._response = Response((self._before + step) % _COUNTER_END, WindowState.DONE, data, result)
         self._to_be_fetched = faults.strike("fetch")
         self._stuck = faults.strike("busy_forever")
 
@@ -259,6 +259,20 @@ class SimulatedTse:
         self._broken = self._power_lost = False
         self._power_up_window()
         log.info("simulated TSE %s went through a power cycle", self.serial.hex())
+
+
+class SimulatedTransport:
+    """One handle to a simulated TSE, by shape a `gateway.driver.protocols.BlockTransport`; the TSE outlives it."""
+
+    def __init__(self, tse: SimulatedTse) -> None:
+        self.read_info = tse.read_info
+        self.read_window = tse.read_window
+        self.write_window = tse.write_window
+        self.read_store = tse.read_store
+        self.write_store = tse.write_store
+
+    def close(self) -> None:
+        """Do nothing: the TSE belongs to whoever opened it."""
 
 
 def _check_that(fits: bool) -> None:

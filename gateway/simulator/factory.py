@@ -16,7 +16,7 @@ from gateway.simulator import assumptions as assumed
 from gateway.simulator.core import Core
 from gateway.simulator.faults import Faults
 from gateway.simulator.signing import SigningKey, certificate_chain
-from gateway.simulator.state import STATE_FILE, State, initial_secrets, load, save
+from gateway.simulator.state import STATE_FILE, PersistentState, initial_secrets, load, save
 from gateway.simulator.store import StoreFiles
 from gateway.storage.atomic import replace_file, sync_directory
 from gateway.storage.file_lock import open_locked
@@ -109,10 +109,10 @@ def open_core(directory: Path, *, monotonic: Callable[[], float], durable: bool)
     return Core(directory, key, chain, store, Faults(directory), monotonic, durable, state)
 
 
-def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, created: float) -> State:
+def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, created: float) -> PersistentState:
     puk, pins = initial_secrets(initial_credentials(make.seed, key.serial))
     leading = (len(info) + len(certificate)) // SECTOR
-    return State(
+    return PersistentState(
         capacity_blocks=make.capacity_blocks,
         max_signatures=make.max_signatures,
         firmware_type=make.firmware_type,

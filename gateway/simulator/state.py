@@ -29,7 +29,7 @@ class Secret:
 
 
 @dataclass(frozen=True)
-class State:
+class PersistentState:
     """Everything that survives a power cycle. Blocks count 512 bytes; `leading_blocks` hold info.csv and certificate.
 
     `last_replies` maps client ids, and the empty id for "any", to the encoded `TransactionReply`.
@@ -57,7 +57,7 @@ class State:
     transaction_number: int = 0
     last_log_time: int = 0
 
-    def with_pin(self, user: int, secret: Secret) -> "State":
+    def with_pin(self, user: int, secret: Secret) -> "PersistentState":
         """This state with another PIN (or another number of tries) of `user`."""
         return replace(self, pins={**self.pins, user: secret})
 
@@ -68,12 +68,12 @@ def initial_secrets(initial: Credentials) -> tuple[Secret, dict[int, Secret]]:
     return Secret(initial.admin_puk), pins
 
 
-def save(directory: Path, state: State, *, durable: bool) -> None:
+def save(directory: Path, state: PersistentState, *, durable: bool) -> None:
     """Commit `state`."""
     replace_file(directory / STATE_FILE, json.dumps(_to_json(state)).encode(), durable=durable)
 
 
-def load(directory: Path) -> State:
+def load(directory: Path) -> PersistentState:
     """The committed state.
 
     Raises:
@@ -97,8 +97,8 @@ def load(directory: Path) -> State:
         raise ConfigurationError(f"{path} is damaged: {type(error).__name__} {error}") from None
 
 
-def _to_json(state: State) -> dict[str, Any]:
-    plain = {item.name: getattr(state, item.name) for item in fields(State)}
+def _to_json(state: PersistentState) -> dict[str, Any]:
+    plain = {item.name: getattr(state, item.name) for item in fields(PersistentState)}
     return plain | {
         "format": FORMAT,
         "seed": state.seed.hex(),
@@ -112,12 +112,12 @@ def _to_json(state: State) -> dict[str, Any]:
     }
 
 
-def _from_json(content: dict[str, Any]) -> State:
-    names = {item.name for item in fields(State)}
+def _from_json(content: dict[str, Any]) -> PersistentState:
+    names = {item.name for item in fields(PersistentState)}
     if content.keys() != names | {"format"}:
         raise ValueError(f"fields {sorted(content.keys() ^ (names | {'format'}))}")
     plain = {name: content[name] for name in names}
-    return State(
+    return PersistentState(
         **plain
         | {
             "seed": bytes.fromhex(content["seed"]),

@@ -25,7 +25,7 @@ class User(IntEnum):
     TIME_ADMIN = 2
 
 
-class Event(IntEnum):
+class TransactionStep(IntEnum):
     """The three signed steps of a transaction."""
 
     START = 0

@@ -19,7 +19,7 @@ _END_OF_CONTENTS = b"\0\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
+class DerElement:
     """Where an element of `data` begins (`at`), its content between `start` and `end`, and what follows (`next`)."""
 
     data: bytes
@@ -35,7 +35,7 @@ class Element:
         return self.data[self.start : self.end]
 
 
-def read(data: bytes, at: int, deviations: list[str]) -> Element:
+def read(data: bytes, at: int, deviations: list[str]) -> DerElement:
     """The element at `at`; `ProtocolError` if it does not fit `data`."""
     if at + 2 > len(data):
         raise ProtocolError("the message ends within an element")
@@ -55,10 +55,10 @@ def read(data: bytes, at: int, deviations: list[str]) -> Element:
     end = start + length
     if end > len(data):
         raise ProtocolError(f"element at {at} claims {length} bytes, {len(data) - start} are there")
-    return Element(data, tag, at, start, end, end)
+    return DerElement(data, tag, at, start, end, end)
 
 
-def walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[Element]:
+def walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[DerElement]:
     """The elements that fill `data` from `at` to `end`."""
     while at < end:
         item = read(data, at, deviations)
@@ -68,14 +68,14 @@ def walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[Elem
         at = item.next
 
 
-def expect(item: Element, tag: int, what: str) -> Element:
+def expect(item: DerElement, tag: int, what: str) -> DerElement:
     """The element itself if it has the tag, else `ProtocolError`."""
     if item.tag != tag:
         raise ProtocolError(f"{what} with tag 0x{item.tag:02x}, 0x{tag:02x} expected")
     return item
 
 
-def integer(item: Element, deviations: list[str]) -> int:
+def integer(item: DerElement, deviations: list[str]) -> int:
     """The content as a number that cannot be negative; a leading one bit is a forgotten zero byte."""
     content = item.value
     if not 1 <= len(content) <= MAX_INTEGER:
@@ -87,7 +87,7 @@ def integer(item: Element, deviations: list[str]) -> int:
     return int.from_bytes(content, "big")
 
 
-def octets(item: Element, deviations: list[str]) -> bytes:
+def octets(item: DerElement, deviations: list[str]) -> bytes:
     """The content of an OCTET STRING, the pieces put together if it is constructed."""
     if item.tag != PROCESS_DATA_CONSTRUCTED:
         return item.value
@@ -109,7 +109,7 @@ def integer_element(value: int, tag: int = INTEGER) -> bytes:
     return element(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
-def _read_indefinite(data: bytes, at: int, deviations: list[str]) -> Element:
+def _read_indefinite(data: bytes, at: int, deviations: list[str]) -> DerElement:
     if data[at] != PROCESS_DATA_CONSTRUCTED:
         raise ProtocolError(f"indefinite length at {at}, allowed in process data only")
     deviations.append(f"process data of indefinite length at {at}")
@@ -119,4 +119,4 @@ def _read_indefinite(data: bytes, at: int, deviations: list[str]) -> Element:
         if data[end : end + 1] != bytes([OCTETS]):
             raise ProtocolError("process data of indefinite length hold OCTET STRINGs only")
         end = read(data, end, []).next
-    return Element(data, data[at], at, at + 2, end, end + 2)
+    return DerElement(data, data[at], at, at + 2, end, end + 2)

@@ -213,7 +213,7 @@ class UnsignedMessage:
         return der.element(der.SEQUENCE, self.to_be_signed + der.element(der.OCTETS, signature))
 
 
-def _certified(elements: list[der.Element], log_type: LogType) -> dict[int, der.Element]:
+def _certified(elements: list[der.DerElement], log_type: LogType) -> dict[int, der.DerElement]:
     """The context-tagged elements at the beginning, by number."""
     numbers = [item.tag & 0x1F for item in itertools.takewhile(lambda item: item.tag & 0xC0 == 0x80, elements)]
     if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
@@ -223,14 +223,14 @@ def _certified(elements: list[der.Element], log_type: LogType) -> dict[int, der.
     return dict(zip(numbers, elements, strict=False))
 
 
-def _log_type(item: der.Element) -> LogType:
+def _log_type(item: der.DerElement) -> LogType:
     oid = der.expect(item, der.OID, "log type").value
     if oid[:-1] != _LOG_OID or oid[-1] not in _TYPES:
         raise ProtocolError(f"log type {oid.hex()} is not known")
     return _TYPES[oid[-1]]
 
 
-def _algorithm(item: der.Element, deviations: list[str]) -> bytes:
+def _algorithm(item: der.DerElement, deviations: list[str]) -> bytes:
     der.expect(item, der.SEQUENCE, "signature algorithm")
     inner = list(der.walk(item.data, item.start, item.end, deviations))
     if not inner or inner[0].tag != der.OID or not inner[0].value:
@@ -238,11 +238,11 @@ def _algorithm(item: der.Element, deviations: list[str]) -> bytes:
     return inner[0].value
 
 
-def _text(item: der.Element | None) -> str:
+def _text(item: der.DerElement | None) -> str:
     return item.value.decode("utf-8", "backslashreplace") if item is not None else ""
 
 
-def _unix_time(item: der.Element, deviations: list[str]) -> int:
+def _unix_time(item: der.DerElement, deviations: list[str]) -> int:
     if item.tag not in _TIME_FORMATS:
         raise ProtocolError(f"log time with tag 0x{item.tag:02x}")
     if item.tag == der.INTEGER:

@@ -22,7 +22,7 @@ _HEADER = struct.Struct(">IBH")
 _RESULT = struct.Struct(">H")
 
 
-class State(IntEnum):
+class WindowState(IntEnum):
     """What the TSE is doing with the last command."""
 
     BUSY_OLD = 0xF3  # only named by third-party code; a real device was never seen to answer so
@@ -36,7 +36,7 @@ class Response:
     """The window as the TSE shows it; `data` and `result` mean something only when DONE."""
 
     counter: int
-    state: State
+    state: WindowState
     data: bytes = b""
     result: int = 0
 
@@ -50,10 +50,10 @@ class Response:
         counter = read_counter(sector)
         _, raw_state, length = _HEADER.unpack_from(sector)
         try:
-            state = State(raw_state)
+            state = WindowState(raw_state)
         except ValueError:
             raise ProtocolError(f"unknown window state 0x{raw_state:02x}") from None
-        if state is not State.DONE:
+        if state is not WindowState.DONE:
             return cls(counter, state)
         end = _HEADER.size + length - _RESULT.size
         if not _HEADER.size <= end <= _HEADER.size + MAX_REPLY:

@@ -7,37 +7,37 @@ from gateway.tse.fields import Command
 from gateway.tse.results import Result
 
 
-class Work(StrEnum):
+class Unfinished(StrEnum):
     """Kinds of work that take more than one command."""
 
     IMPORT = "import"
     EXPORT = "export"
 
 
-UNDO: dict[Work, Command] = {Work.IMPORT: AbortImport(), Work.EXPORT: AbortExport()}
+UNDO: dict[Unfinished, Command] = {Unfinished.IMPORT: AbortImport(), Unfinished.EXPORT: AbortExport()}
 _LAST_PART = Part(b"").encode()
 
 
-def done(unfinished: set[Work], command: bytes, reply: bytes) -> None:
+def done(unfinished: set[Unfinished], command: bytes, reply: bytes) -> None:
     """Bring `unfinished` up to date after the TSE carried out `command`."""
     match command[0]:
         case OpenImport.opcode:
-            unfinished.add(Work.IMPORT)
+            unfinished.add(Unfinished.IMPORT)
         case CloseImport.opcode | AbortImport.opcode:
-            unfinished.discard(Work.IMPORT)
+            unfinished.discard(Unfinished.IMPORT)
         case StartExport.opcode:
-            unfinished.add(Work.EXPORT)
+            unfinished.add(Unfinished.EXPORT)
         case AbortExport.opcode:
-            unfinished.discard(Work.EXPORT)
+            unfinished.discard(Unfinished.EXPORT)
         case NextExportPart.opcode if reply == _LAST_PART:
-            unfinished.discard(Work.EXPORT)
+            unfinished.discard(Unfinished.EXPORT)
         case _:
             pass
 
 
-def refused(unfinished: set[Work], result: int) -> None:
+def refused(unfinished: set[Unfinished], result: int) -> None:
     """Bring `unfinished` up to date after the TSE refused a command: it may know that there is nothing to finish."""
     if result == Result.NO_TRANSACTION_IN_PROGRESS:
-        unfinished.discard(Work.IMPORT)
+        unfinished.discard(Unfinished.IMPORT)
     elif result == Result.NO_EXPORT_IN_PROGRESS:
-        unfinished.discard(Work.EXPORT)
+        unfinished.discard(Unfinished.EXPORT)

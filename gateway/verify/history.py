@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from gateway.tse.commands import TransactionStep
 from gateway.verify.findings import Code, Findings, Span
-from gateway.verify.messages import SEQUENCE, TRANSACTION, Step
+from gateway.verify.messages import SEQUENCE, TRANSACTION
 
 _FIRST_COUNTERS = (1, 2)  # the first signature may sign the request for the certificate
 _SERIAL = slice(0, 32)
@@ -95,19 +96,19 @@ def _check_steps(
     """
     _, number, last_counter, step, client = next(steps)
     place = f"No-{number}"
-    started = step == Step.START
+    started = step == TransactionStep.START
     if not started:
         begun = span.whole and not span.missing
         findings.add(Code.TRANSACTION_START if begun else Code.TRANSACTION_CUT, place, f"Sig-{last_counter}")
     for _, _, counter, following, other in steps:
         if counter == last_counter:
             continue  # repeated or in conflict: told already
-        if step == Step.FINISH or following == Step.START:
+        if step == TransactionStep.FINISH or following == TransactionStep.START:
             findings.add(Code.TRANSACTION_ORDER, place, f"Sig-{counter} behind Sig-{last_counter}")
         if other != client:
             findings.add(Code.TRANSACTION_CLIENT, place, f"Sig-{counter}")
         step, last_counter = following, counter
-    if step != Step.FINISH:
+    if step != TransactionStep.FINISH:
         findings.add(Code.TRANSACTION_OPEN, place, f"Sig-{last_counter}")
     return int(number), started
 

@@ -10,11 +10,11 @@ size which sort as bytes:
 import hashlib
 import struct
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 
 from gateway.errors import ProtocolError
 from gateway.tse import log_names
+from gateway.tse.commands import TransactionStep
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.verify import tar
 from gateway.verify.findings import Code, Findings, Verdict
@@ -29,15 +29,11 @@ _SERIAL = 32
 _FIRST_TSE = 1_000_000_000  # Unix time in 2001; a clock before it was never set
 
 
-class Step(IntEnum):
-    """Steps of a transaction, in their order."""
-
-    START = 0
-    UPDATE = 1
-    FINISH = 2
-
-
-_STEPS = {"starttransaction": Step.START, "updatetransaction": Step.UPDATE, "finishtransaction": Step.FINISH}
+_STEPS = {
+    "starttransaction": TransactionStep.START,
+    "updatetransaction": TransactionStep.UPDATE,
+    "finishtransaction": TransactionStep.FINISH,
+}
 
 
 @dataclass(slots=True)

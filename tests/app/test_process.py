@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
 from tests.lan_client import LanClient, LanError
 from tests.needs import TERMINAL
@@ -51,7 +51,7 @@ async def test_everything_survives_a_restart(tmp_path: Path) -> None:
         client = await running.client()
         async with client.locked():
             await set_up(client.send_command, bytes.fromhex(client.serial))
-            signed = await client.sign(Event.START, CLIENT, 0, b"", b"")
+            signed = await client.sign(TransactionStep.START, CLIENT, 0, b"", b"")
         await client.close()
         first_token = running.token
         await running.stop()
@@ -62,7 +62,7 @@ async def test_everything_survives_a_restart(tmp_path: Path) -> None:
         assert later.serial == client.serial
         async with later.locked():
             with pytest.raises(LanError) as due:
-                await later.sign(Event.FINISH, CLIENT, signed.transaction_number, b"", b"X")
+                await later.sign(TransactionStep.FINISH, CLIENT, signed.transaction_number, b"", b"X")
         assert due.value.number == 0x1054  # a restart of the simulator is a power cycle
         await later.close()
 
@@ -76,7 +76,7 @@ async def test_a_kill_with_a_till_in_the_middle_loses_nothing(tmp_path: Path) ->
         counters = []
         for _ in range(5):
             async with client.locked():
-                counters.append((await client.sign(Event.START, CLIENT, 0, b"", b"")).signature_counter)
+                counters.append((await client.sign(TransactionStep.START, CLIENT, 0, b"", b"")).signature_counter)
         await running.stop(signal.SIGKILL)
         await client.close()
     async with gateway(tmp_path, "--simulator", "1") as again:
@@ -132,7 +132,7 @@ async def test_no_secret_ever_reaches_the_log(tmp_path: Path) -> None:
                 await client.send_command(b"\x20\0\1\x05" + b"00000")
         async with client.locked():
             sessions.append(client.session)
-            await client.sign(Event.START, CLIENT, 0, b"", b"")
+            await client.sign(TransactionStep.START, CLIENT, 0, b"", b"")
         client.session ^= 1
         with pytest.raises(LanError):
             await client.read_info()

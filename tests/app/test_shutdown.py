@@ -11,13 +11,13 @@ import pytest
 from gateway.simulator.faults import set_fault
 from gateway.tse.commands import (
     CloseImport,
-    Event,
     ImportOpened,
     Login,
     OpenImport,
     SelfTest,
     SetTime,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from tests.lan_client import BASE, LanClient, LanError
@@ -39,7 +39,7 @@ async def _ready(running: Process) -> LanClient:
 
 async def _sell(till: LanClient) -> TransactionReply:
     async with till.locked():
-        return await till.sign(Event.START, CLIENT, 0, b"", b"")
+        return await till.sign(TransactionStep.START, CLIENT, 0, b"", b"")
 
 
 async def _care(till: LanClient) -> None:
@@ -66,10 +66,10 @@ async def test_tills_in_the_middle_and_in_the_queue_finish_and_later_ones_notice
         holder = await _ready(running)
         waiting, late = await running.client(), await running.client()
         async with holder.locked():
-            started = await holder.sign(Event.START, CLIENT, 0, b"", b"")
+            started = await holder.sign(TransactionStep.START, CLIENT, 0, b"", b"")
             queued = asyncio.create_task(_sell(waiting))
             await _queued(holder, 1)
-            opening = OpenImport(Event.FINISH, CLIENT, started.transaction_number, 10, b"Kassenbeleg-V1")
+            opening = OpenImport(TransactionStep.FINISH, CLIENT, started.transaction_number, 10, b"Kassenbeleg-V1")
             opened = ImportOpened.decode(await holder.send_command(opening.encode()))
             running.process.send_signal(signal.SIGTERM)
             await running.until(_DRAINS)

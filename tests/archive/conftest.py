@@ -15,8 +15,7 @@ from gateway.archive.status import ArchiveRun, ArchiveStatus
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Attachment, Registry
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from tests.support import export, receipt, set_up
 
@@ -80,7 +79,9 @@ class Shop:
 @pytest.fixture
 async def shop(tse: SimulatedTse, metrics: Metrics, tmp_path: Path) -> AsyncIterator[Shop]:
     registry = Registry(metrics)
-    await registry.reconcile([Attachment("simulator", lambda: BlockDriver.open(lambda: Socket(tse), name="tse"))])
+    await registry.reconcile(
+        [Attachment("simulator", lambda: BlockDriver.open(lambda: SimulatedTransport(tse), name="tse"))]
+    )
     device = registry.devices()[0]
     await set_up(device.command, tse.serial, now=int(time.time()) + 60)
     await device.read_info()

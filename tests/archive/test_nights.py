@@ -12,7 +12,7 @@ from gateway.archive.directory import State
 from gateway.archive.errors import ArchiveBusy, NothingArchived
 from gateway.archive.manifest import Manifest, Verdict
 from gateway.errors import UnknownDevice
-from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, Logout, SelfTest, User
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, Logout, SelfTest, TransactionStep, User
 from gateway.tse.layout import store_file
 from gateway.verify.files import Options, verify_file
 from gateway.verify.texts import worst
@@ -54,10 +54,10 @@ async def test_each_segment_is_an_export_that_can_be_read_alone(shop: Shop) -> N
 
 async def test_a_transaction_that_is_open_over_night_is_in_order(shop: Shop) -> None:
     send = shop.device.command
-    opened = await step(send, shop.device, Event.START)
+    opened = await step(send, shop.device, TransactionStep.START)
     await shop.sell(3)
     assert (await shop.run()).verdict is Verdict.OK
-    await step(send, shop.device, Event.FINISH, number=opened.transaction_number)
+    await step(send, shop.device, TransactionStep.FINISH, number=opened.transaction_number)
     await shop.sell(2)
     assert (await shop.run()).verdict is Verdict.OK
 

@@ -10,7 +10,7 @@ from gateway.app.gateway import running
 from gateway.config.settings import load
 from gateway.tse.certificates import by_serial, key_of
 from gateway.tse.certificates import load as load_certificates
-from gateway.tse.commands import Event, ListTransactions, TransactionList, TransactionReply
+from gateway.tse.commands import ListTransactions, TransactionList, TransactionReply, TransactionStep
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.tar import members
 from tests.chaos.cutter import Cutter
@@ -49,7 +49,9 @@ class Till:
                     pending = await self._open_ones()
                     if pending:
                         return pending[0]
-                    return (await self.lan.sign(Event.START, self.client_id, 0, b"", b"", name)).transaction_number
+                    return (
+                        await self.lan.sign(TransactionStep.START, self.client_id, 0, b"", b"", name)
+                    ).transaction_number
             except LanError as error:
                 self.errors[error.number] += 1
 
@@ -63,7 +65,7 @@ class Till:
                         step = Step(name, Action.FINISH, self.client_id, transaction, kind, data)
                         self.lan.history.told(step, Signature.of(reply))
                         return reply
-                    return await self.lan.sign(Event.FINISH, self.client_id, transaction, data, kind, name)
+                    return await self.lan.sign(TransactionStep.FINISH, self.client_id, transaction, data, kind, name)
             except LanError as error:
                 self.errors[error.number] += 1
 

@@ -17,8 +17,7 @@ import aiohttp
 import pytest
 
 from gateway.driver.usb.block import BlockDriver
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.tse.commands import SelfTest
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
@@ -120,7 +119,7 @@ def _data(key: str) -> str:
 
 async def _made_ready(directory: Path) -> str:
     tse = SimulatedTse.create(directory)
-    driver = BlockDriver(Socket(tse))
+    driver = BlockDriver(SimulatedTransport(tse))
     await set_up(driver.send_command, tse.serial, *(f"POS-{till}".encode() for till in range(TILLS)))
     await driver.close()
     tse.close()
@@ -147,7 +146,7 @@ async def _post(
 
 async def _stored(directory: Path) -> bytes:
     tse = SimulatedTse.open_or_create(directory)
-    driver = BlockDriver(Socket(tse))
+    driver = BlockDriver(SimulatedTransport(tse))
     await driver.send_command(SelfTest(b"POS-0").encode())
     tar = await export(driver)
     await driver.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.gateway import Gateway
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 from gateway.verify.command import verify_files
 from tests.cli.background import Running, make_ready, pull, running, settings_of, write_secrets
 from tests.cli.test_examples import example_of
@@ -75,7 +75,7 @@ def test_open_transactions_come_first(two: Running) -> None:
 
 async def _begin_to_sell(gateway: Gateway) -> None:
     device = next(item for item in gateway.registry.devices() if item.info.serial == gateway.simulators[0].serial)
-    await step(device.command, device, Event.START)
+    await step(device.command, device, TransactionStep.START)
     await device.read_info()
 
 

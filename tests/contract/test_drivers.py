@@ -21,17 +21,15 @@ from gateway.driver.protocols import TseDriver
 from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.driver.usb.transport import open_transport
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, ResponseMissing
-from gateway.simulator.device import SimulatedTse
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.simulator.image import TseImage
 from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
-from gateway.simulator.socket import Socket
 from gateway.tse.certificates import by_serial, key_of, load
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     AbortExport,
     CloseImport,
-    Event,
     FlashHealth,
     HealthReply,
     LastTransaction,
@@ -43,6 +41,7 @@ from gateway.tse.commands import (
     SelfTest,
     StartExport,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.info import TseInfo
@@ -68,7 +67,7 @@ async def open_driver(request: pytest.FixtureRequest, tse: SimulatedTse, tmp_pat
     deadlines = Deadlines(command=5, slow=5)
     async with AsyncExitStack() as stack:
         if request.param == "in process":
-            yield lambda: BlockDriver.open(lambda: Socket(tse), name="tse", deadlines=deadlines)
+            yield lambda: BlockDriver.open(lambda: SimulatedTransport(tse), name="tse", deadlines=deadlines)
         elif request.param == "mounted volume":
             path = stack.enter_context(mounted(tse, tmp_path / "volume"))
             yield lambda: BlockDriver.open(lambda: open_transport(path), name="tse", deadlines=deadlines)
@@ -129,8 +128,10 @@ async def test_a_whole_life(ready: TseDriver) -> None:
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1500, 300_000])
 async def test_process_data_of_any_size(ready: TseDriver, size: int) -> None:
     data = os.urandom(size)
-    started = await step(ready.send_command, ready, Event.START)
-    signed = await step(ready.send_command, ready, Event.FINISH, CLIENT, started.transaction_number, data, b"X")
+    started = await step(ready.send_command, ready, TransactionStep.START)
+    signed = await step(
+        ready.send_command, ready, TransactionStep.FINISH, CLIENT, started.transaction_number, data, b"X"
+    )
     info = TseInfo.decode(await ready.read_info())
     entry = await ready.read_store(info.last_entry_block, info.used_blocks - info.last_entry_block + 2)
     message = LogMessage.decode(next(members(entry)).data)
@@ -179,11 +180,11 @@ async def test_a_fetched_response_is_a_response(ready: TseDriver, tse: Simulated
 async def test_the_driver_adds_less_than_five_percent(ready: TseDriver, tse: SimulatedTse) -> None:
     tse._profile = Profile("timed", seconds={CloseImport: 0.4})
     await ready.send_command(FlashHealth().encode())
-    started = await step(ready.send_command, ready, Event.START)
+    started = await step(ready.send_command, ready, TransactionStep.START)
     took = []
     for _ in range(10):  # a busy machine adds time of its own; the best of some tries shows the driver's share
         began = time.monotonic()
-        await step(ready.send_command, ready, Event.UPDATE, CLIENT, started.transaction_number)
+        await step(ready.send_command, ready, TransactionStep.UPDATE, CLIENT, started.transaction_number)
         took.append(time.monotonic() - began)
         if took[-1] < 0.4 * 1.05 + 0.02:
             break
@@ -218,8 +219,8 @@ async def test_a_response_of_something_else(ready: TseDriver, tse: SimulatedTse,
 async def test_a_signature_whose_response_was_lost_did_happen(
     ready: TseDriver, tse: SimulatedTse, open_driver: Open
 ) -> None:
-    started = await step(ready.send_command, ready, Event.START)
-    await ready.send_command(OpenImport(Event.FINISH, CLIENT, started.transaction_number, 0, b"X").encode())
+    started = await step(ready.send_command, ready, TransactionStep.START)
+    await ready.send_command(OpenImport(TransactionStep.FINISH, CLIENT, started.transaction_number, 0, b"X").encode())
     tse.faults.set("lost_response", 1)
     with nullcontext() if isinstance(ready, LanDriver) else pytest.raises(ResponseMissing):
         await ready.send_command(CloseImport().encode())  # an upstream gateway asks its TSE itself and knows

@@ -3,7 +3,7 @@
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import CloseImport, Event, OpenImport, TransactionReply
+from gateway.tse.commands import CloseImport, OpenImport, TransactionReply, TransactionStep
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
@@ -22,8 +22,8 @@ async def test_a_signature_whose_answer_was_lost_is_told_all_the_same(
     await registry.reconcile([Attachment("here", open_driver)])
     device = registry.devices()[0]
     await set_up(device.command, tse.serial)
-    started = await step(device.command, device, Event.START)
-    await device.command(OpenImport(Event.FINISH, CLIENT, started.transaction_number, 0, b"X").encode())
+    started = await step(device.command, device, TransactionStep.START)
+    await device.command(OpenImport(TransactionStep.FINISH, CLIENT, started.transaction_number, 0, b"X").encode())
     tse.faults.set("lost_response", 1)
     reply = TransactionReply.decode(await device.command(CloseImport().encode()))
     info = TseInfo.decode(tse.read_info())

@@ -20,13 +20,13 @@ import aiohttp
 
 from gateway.tse.commands import (
     CloseImport,
-    Event,
     ImportOpened,
     Login,
     OpenImport,
     SelfTest,
     SetTime,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.info import TseInfo
@@ -167,8 +167,10 @@ async def sell(till: LanClient, receipts: int) -> int:
     counter, began = 0, time.monotonic()
     for _ in range(receipts):
         async with till.locked():
-            started = await till.sign(Event.START, CLIENT, 0, b"", b"")
-            ended = await till.sign(Event.FINISH, CLIENT, started.transaction_number, b"Beleg^1.00", b"Kassenbeleg-V1")
+            started = await till.sign(TransactionStep.START, CLIENT, 0, b"", b"")
+            ended = await till.sign(
+                TransactionStep.FINISH, CLIENT, started.transaction_number, b"Beleg^1.00", b"Kassenbeleg-V1"
+            )
         assert ended.signature_counter > counter
         counter = ended.signature_counter
     told(f"{receipts} receipts", f"{(time.monotonic() - began) / receipts * 1000:.1f} ms each")
@@ -197,7 +199,7 @@ async def stop_in_the_middle(till: LanClient) -> int:
     """
     await till.select()
     async with till.locked():
-        opened = await till.send_command(OpenImport(Event.START, CLIENT, 0, 0, b"").encode())
+        opened = await till.send_command(OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode())
         assert ImportOpened.decode(opened)
         began = time.monotonic()
         stopping = asyncio.create_task(asyncio.to_thread(podman, "stop", "-t", "30", NAME))
@@ -233,7 +235,7 @@ async def carry_on(till: LanClient, number: int, before: int) -> None:
         await till.send_command(SelfTest(CLIENT).encode())
         await till.send_command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
         await till.send_command(SetTime(int(time.time())).encode())
-        finished = await till.sign(Event.FINISH, CLIENT, number, b"Beleg^1.00", b"Kassenbeleg-V1")
+        finished = await till.sign(TransactionStep.FINISH, CLIENT, number, b"Beleg^1.00", b"Kassenbeleg-V1")
         info = TseInfo.decode(await till.read_info())
         store = await export(till)
     assert finished.signature_counter > before + 1

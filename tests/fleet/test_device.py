@@ -19,26 +19,25 @@ from gateway.errors import (
 )
 from gateway.fleet.device import Device
 from gateway.server.api.summary import summary
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     AbortImport,
     CloseImport,
-    Event,
     FlashHealth,
     ListTransactions,
     NextExportPart,
     OpenImport,
     Part,
     StartExport,
+    TransactionStep,
 )
 from gateway.tse.info import TseInfo
 from tests.support import CLIENT, receipt, step
 
 EXPORT_ALL = StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode()
-START = OpenImport(Event.START, CLIENT, 0, 0, b"").encode()
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 
 
 class Till:
@@ -65,7 +64,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_receipts_are_signed_through_the_queue(ready: Device) -> None:
-    replies = await asyncio.gather(*(step(ready.command, ready, Event.START) for _ in range(1)))
+    replies = await asyncio.gather(*(step(ready.command, ready, TransactionStep.START) for _ in range(1)))
     assert replies[0].transaction_number == 1
     finished = await receipt(ready.command, ready)
     assert finished.transaction_number == 2
@@ -136,7 +135,7 @@ async def test_a_silent_holder_loses_its_lock_and_its_import(
     tse: SimulatedTse, metrics: Metrics, ready: Device
 ) -> None:
     clock = Clock()
-    driver = BlockDriver(Socket(tse))
+    driver = BlockDriver(SimulatedTransport(tse))
     device = Device(ready.serial, "x", driver, ready.info, metrics=metrics, lock_idle=90, clock=clock)
     till = Till()
     lease = await device.lock.acquire(till, 1)
@@ -222,7 +221,7 @@ async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, r
         await ready.read_info()
     await ready.let_go("")
     tse.faults.clear()
-    driver = BlockDriver(Socket(tse))
+    driver = BlockDriver(SimulatedTransport(tse))
     await ready.renew(driver, TseInfo.decode(await driver.read_info()), "elsewhere")
     await ready.lock.acquire(Till(), 1)
     assert (ready.place, summary(ready)["state"]) == ("elsewhere", "ready")
@@ -244,9 +243,9 @@ async def test_an_info_sector_without_magic_is_a_failure(tse: SimulatedTse, read
 
 async def test_maximal_process_data_survive_the_way(ready: Device) -> None:
     data = bytes(range(256)) * 4096 + b"tail"
-    started = await step(ready.command, ready, Event.START)
+    started = await step(ready.command, ready, TransactionStep.START)
     finished = await step(
-        ready.command, ready, Event.FINISH, CLIENT, started.transaction_number, data, b"Kassenbeleg-V1"
+        ready.command, ready, TransactionStep.FINISH, CLIENT, started.transaction_number, data, b"Kassenbeleg-V1"
     )
     info = TseInfo.decode(await ready.read_info())
     stored = await ready.read_store(info.last_entry_block, info.used_blocks - info.last_entry_block)

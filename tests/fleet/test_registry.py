@@ -11,13 +11,12 @@ from gateway.errors import DeviceError, DeviceGone, UnknownDevice
 from gateway.fleet import registry as registry_module
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.server.api.summary import summary
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 
 
 def attachment(tse: SimulatedTse, place: str = "simulator") -> Attachment:
-    return Attachment(place, lambda: BlockDriver.open(lambda: Socket(tse), name=place))
+    return Attachment(place, lambda: BlockDriver.open(lambda: SimulatedTransport(tse), name=place))
 
 
 async def changed(registry: Registry) -> None:
@@ -152,7 +151,7 @@ async def test_the_same_place_with_another_plug_is_opened_afresh(tse: SimulatedT
     async def count() -> BlockDriver:
         nonlocal opened
         opened += 1
-        return await BlockDriver.open(lambda: Socket(tse), name="x")
+        return await BlockDriver.open(lambda: SimulatedTransport(tse), name="x")
 
     registry = Registry(metrics)
     for plug in ("1", "1", "2"):
@@ -165,7 +164,7 @@ async def test_the_same_place_with_another_plug_is_opened_afresh(tse: SimulatedT
 async def test_an_opening_that_is_given_up_leaves_nothing_open(tse: SimulatedTse, metrics: Metrics) -> None:
     entered, release, closed = threading.Event(), threading.Event(), threading.Event()
 
-    class Slow(Socket):
+    class Slow(SimulatedTransport):
         def close(self) -> None:
             closed.set()
 

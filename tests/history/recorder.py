@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gateway.tse.commands import Event, LastTransaction, TransactionReply
+from gateway.tse.commands import LastTransaction, TransactionReply, TransactionStep
 from tests.history.events import Action, History, Signature, Step
 from tests.lan_client import LanClient, LanError
 
@@ -31,7 +31,7 @@ class RecordedLan(LanClient):
     history: History = field(default_factory=History)
 
     async def sign(
-        self, event: Event, client: bytes, number: int, data: bytes, kind: bytes, name: str = ""
+        self, event: TransactionStep, client: bytes, number: int, data: bytes, kind: bytes, name: str = ""
     ) -> TransactionReply:
         action = Action(event.name.lower())
         step = Step(name or unique(client, action), action, client, number, kind, data)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from gateway.driver.usb.block import BlockDriver
 from gateway.simulator.core import Core
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
-from gateway.simulator.state import State
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
+from gateway.simulator.state import PersistentState
 from gateway.tse.der import integer_element
 from gateway.tse.logmessage import UnsignedMessage
 from gateway.tse.sectors import SECTOR
@@ -19,7 +18,7 @@ _LONG = 1 << 20  # bytes of process data; a chunk of an export is a sixteenth of
 async def filled(directory: Path, size: int) -> str:
     """Make a TSE in `directory` whose store has at least `size` bytes; its serial."""
     tse = SimulatedTse.create(directory, durable=False)
-    driver = BlockDriver(Socket(tse))
+    driver = BlockDriver(SimulatedTransport(tse))
     await set_up(driver.send_command, tse.serial)
     core = tse._core
     state = core.state
@@ -31,7 +30,7 @@ async def filled(directory: Path, size: int) -> str:
     return tse.serial.hex().upper()
 
 
-def _receipt(core: Core, state: State) -> State:
+def _receipt(core: Core, state: PersistentState) -> PersistentState:
     number = state.transaction_number + 1
     for operation, data in (("StartTransaction", b""), ("FinishTransaction", number.to_bytes(4, "big") * (_LONG // 4))):
         draft = UnsignedMessage.transaction(

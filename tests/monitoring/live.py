@@ -28,7 +28,7 @@ from gateway.server.http import certificate_authority
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.profiles import INSTANT, Profile
-from gateway.tse.commands import CloseImport, Event, Login, SelfTest, SetTime, User
+from gateway.tse.commands import CloseImport, Login, SelfTest, SetTime, TransactionStep, User
 from tests.monitoring.prometheus import Prometheus, free_port, hurried, watching
 from tests.monitoring.tables import ask_dashboards
 from tests.monitoring.test_rules import RULES
@@ -183,7 +183,7 @@ async def trouble(server: Prometheus, shop: Shop) -> None:
     await server.fires("TseCertificateExpires30", of_it)
     await server.is_silent("TseCertificateExpires7", of_it)
     for _ in range(device.info.max_open_transactions * 6 // 10):
-        await step(device.command, device, Event.START)
+        await step(device.command, device, TransactionStep.START)
     await server.fires("TseOpenTransactionsMany", of_it)
     await server.is_silent("TseOpenTransactionsNearMax", of_it)
     for alert in ("TsePinTriesLow", "TsePinTriesLow", "TsePinBlocked"):

@@ -10,8 +10,7 @@ from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.registry import Attachment, Registry
 from gateway.operations.journal import Journal
 from gateway.operations.transactions import Transactions
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport
 from tests.support import NOW, set_up
@@ -24,8 +23,8 @@ class Wire:
         self._tse = tse
         self.signatures_until_loss = 0
 
-    def socket(self) -> Socket:
-        made = Socket(self._tse)
+    def socket(self) -> SimulatedTransport:
+        made = SimulatedTransport(self._tse)
         made.write_window = self._write_window
         return made
 

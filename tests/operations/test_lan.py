@@ -18,13 +18,11 @@ from gateway.errors import (
 )
 from gateway.fleet.registry import Attachment, Registry
 from gateway.operations.lan import LanTse
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     CloseImport,
-    Event,
     FlashHealth,
     ImportOpened,
     NextExportPart,
@@ -32,12 +30,13 @@ from gateway.tse.commands import (
     Part,
     StartExport,
     TransactionReply,
+    TransactionStep,
 )
 from gateway.tse.error_numbers import number_of
 from tests.support import CLIENT, set_up
 
 EXPORT_ALL = StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode()
-START = OpenImport(Event.START, CLIENT, 0, 0, b"").encode()
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 SIGN = CloseImport().encode()
 PART = NextExportPart().encode()
 
@@ -69,7 +68,9 @@ class Till:
 @pytest.fixture
 async def registry(tse: SimulatedTse, metrics: Metrics) -> AsyncIterator[Registry]:
     registry = Registry(metrics)
-    await registry.reconcile([Attachment("simulator", lambda: BlockDriver.open(lambda: Socket(tse), name="tse"))])
+    await registry.reconcile(
+        [Attachment("simulator", lambda: BlockDriver.open(lambda: SimulatedTransport(tse), name="tse"))]
+    )
     await set_up(registry.devices()[0].command, tse.serial)
     yield registry
     await registry.close()
@@ -152,7 +153,7 @@ async def test_a_command_sent_again_while_it_runs_joins_it(till: Till, registry:
 
 
 async def test_process_data_sent_again_are_written_once(till: Till, metrics: Metrics) -> None:
-    opened = ImportOpened.decode(await till.send(OpenImport(Event.START, CLIENT, 0, 512, b"").encode()))
+    opened = ImportOpened.decode(await till.send(OpenImport(TransactionStep.START, CLIENT, 0, 512, b"").encode()))
     for _ in range(2):
         await till.lan.write_store(till.serial, till.session, opened.block, b"d" * 512, till.connection)
         till.reconnect()

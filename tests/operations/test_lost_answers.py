@@ -12,24 +12,23 @@ from gateway.errors import CommandRejected, DeviceError, DeviceGone, InvalidSess
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.operations.lan import LanTse
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
     CloseImport,
-    Event,
     FlashHealth,
     LastTransaction,
     OpenImport,
     SelfTest,
     TransactionReply,
+    TransactionStep,
 )
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
 from tests.operations.test_lan import Connection, Till
 from tests.support import CLIENT, export, set_up
 
-START = OpenImport(Event.START, CLIENT, 0, 0, b"").encode()
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 SIGN = CloseImport().encode()
 Strike = Callable[[SimulatedTse], None]
 
@@ -43,7 +42,7 @@ class Trouble:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Wire(Socket):
+class Wire(SimulatedTransport):
     """A socket with trouble on it."""
 
     def __init__(self, tse: SimulatedTse, trouble: Trouble) -> None:
@@ -137,8 +136,10 @@ async def test_a_signature_whose_response_is_missing_reaches_its_till(
     assert TransactionReply.decode(await till.send(SIGN)).signature_counter == reply.signature_counter + 1
 
 
-@pytest.mark.parametrize("event", [Event.UPDATE, Event.FINISH])
-async def test_every_step_is_found_again(till: Till, registry: Registry, trouble: Trouble, event: Event) -> None:
+@pytest.mark.parametrize("event", [TransactionStep.UPDATE, TransactionStep.FINISH])
+async def test_every_step_is_found_again(
+    till: Till, registry: Registry, trouble: Trouble, event: TransactionStep
+) -> None:
     await till.send(START)
     started = TransactionReply.decode(await till.send(SIGN))
     await till.send(OpenImport(event, CLIENT, started.transaction_number, 0, b"X").encode())

@@ -12,7 +12,7 @@ from gateway.operations.journal import Journal, JournalFailed, JournalRecord
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.transactions import KeyReused, SigningResult
-from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, SetTime, User
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, SetTime, TransactionStep, User
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
 from tests.operations.conftest import Shop
@@ -111,7 +111,7 @@ async def test_death_before_the_start_leaves_nothing(shop: Shop) -> None:
 async def test_an_orphan_start_is_found_and_finished(shop: Shop) -> None:
     device = shop.registry.devices()[0]
     await begun(shop, wish(shop), "k")
-    started = await step(device.command, device, Event.START)
+    started = await step(device.command, device, TransactionStep.START)
     outcome = await shop.transactions.sign(wish(shop), "k")
     assert (outcome.signed.number, outcome.start_time) == (started.transaction_number, started.log_time)
     assert await steps(shop) == ["Start", "Finish"]
@@ -130,7 +130,7 @@ async def test_a_finish_whose_answer_died_is_found(shop: Shop) -> None:
 @pytest.mark.parametrize("action", [Action.UPDATE, Action.FINISH])
 async def test_a_single_step_whose_answer_died_is_found(shop: Shop, action: Action) -> None:
     device = shop.registry.devices()[0]
-    number = (await step(device.command, device, Event.START)).transaction_number
+    number = (await step(device.command, device, TransactionStep.START)).transaction_number
     await begun(shop, wish(shop, action, number), "k")
     reply = await step(device.command, device, action.event, number=number, data=DATA, process_type=b"Kassenbeleg-V1")
     outcome = await shop.transactions.sign(wish(shop, action, number), "k")
@@ -141,7 +141,7 @@ async def test_a_single_step_whose_answer_died_is_found(shop: Shop, action: Acti
 async def test_a_start_whose_answer_died_is_found(shop: Shop) -> None:
     device = shop.registry.devices()[0]
     await begun(shop, wish(shop, Action.START), "k")
-    reply = await step(device.command, device, Event.START)
+    reply = await step(device.command, device, TransactionStep.START)
     outcome = await shop.transactions.sign(wish(shop, Action.START), "k")
     assert outcome.signed.number == reply.transaction_number
     assert await steps(shop) == ["Start"]
@@ -150,7 +150,7 @@ async def test_a_start_whose_answer_died_is_found(shop: Shop) -> None:
 async def test_the_start_of_another_client_is_nobody_elses(shop: Shop) -> None:
     device = shop.registry.devices()[0]
     await begun(shop, wish(shop), "k")
-    await step(device.command, device, Event.START, b"POS-2")
+    await step(device.command, device, TransactionStep.START, b"POS-2")
     outcome = await shop.transactions.sign(wish(shop), "k")
     assert outcome.signed.number == 2
     assert await steps(shop) == ["Start", "Start", "Finish"]
@@ -160,7 +160,7 @@ async def test_a_later_start_of_the_same_till_is_not_taken_for_the_lost_one(shop
     device = shop.registry.devices()[0]
     await begun(shop, wish(shop), "k")
     await device.command(SetTime(NOW + 10).encode())  # what comes first after a power cycle
-    await step(device.command, device, Event.START)
+    await step(device.command, device, TransactionStep.START)
     assert (await shop.transactions.sign(wish(shop), "k")).signed.number == 2
 
 
@@ -218,10 +218,10 @@ async def test_while_the_tse_is_away_a_request_fails_at_once_and_nothing_is_sign
 
 async def test_a_transaction_that_ended_otherwise_is_told(shop: Shop) -> None:
     device = shop.registry.devices()[0]
-    started = await step(device.command, device, Event.START)
+    started = await step(device.command, device, TransactionStep.START)
     wanted = wish(shop, Action.FINISH, started.transaction_number)
     await begun(shop, wanted, "k")
-    await step(device.command, device, Event.FINISH, number=1, data=b"AV", process_type=b"SonstigerVorgang")
+    await step(device.command, device, TransactionStep.FINISH, number=1, data=b"AV", process_type=b"SonstigerVorgang")
     for _ in range(2):
         with pytest.raises(EndedOtherwise):
             await shop.transactions.sign(wanted, "k")

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.app.gateway import running
 from gateway.config.settings import load
-from gateway.tse.commands import AcknowledgeExport, Event
+from gateway.tse.commands import AcknowledgeExport, TransactionStep
 from gateway.tse.sectors import SECTOR
 from tests.lan_client import LanClient
 from tests.needs import OPENSSL
@@ -36,9 +36,9 @@ async def exported(tmp_path: Path) -> bytes:
             await set_up(client.send_command, bytes.fromhex(client.serial), now=int(time.time()) + 60)
         for number in range(10):
             async with client.locked():
-                started = await client.sign(Event.START, CLIENT, 0, b"", b"")
+                started = await client.sign(TransactionStep.START, CLIENT, 0, b"", b"")
                 data = b"x" * (number * 300)
-                for event in (Event.UPDATE, Event.FINISH):
+                for event in (TransactionStep.UPDATE, TransactionStep.FINISH):
                     await client.sign(event, CLIENT, started.transaction_number, data, b"Kassenbeleg-V1")
         async with client.locked():
             size = int.from_bytes((await client.read_info())[0x18:0x1C], "big") + 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.tse.commands import Event, FlashHealth, Login, RegisterClient, User
+from gateway.tse.commands import FlashHealth, Login, RegisterClient, TransactionStep, User
 from gateway.tse.info import TseInfo
 from tests.server.shop import BASE, Answer, Served, Till, serve, settings_for, till_of, until
 from tests.support import set_up, step
@@ -210,9 +210,9 @@ async def test_big_process_data_are_signed_whole_by_a_body_that_waits_for_100_co
     session = await till.lock()
     hands = Hands(served, till, session)
     data = os.urandom(512) * (size // 512)
-    await step(hands.send, hands, Event.START)
+    await step(hands.send, hands, TransactionStep.START)
     before = TseInfo.decode(await hands.read_info()).used_blocks
-    await step(hands.send, hands, Event.FINISH, number=1, data=data, process_type=b"Kassenbeleg-V1")
+    await step(hands.send, hands, TransactionStep.FINISH, number=1, data=data, process_type=b"Kassenbeleg-V1")
     after = TseInfo.decode(await hands.read_info()).used_blocks
     assert hands.biggest_body > size * 4 // 3
     assert data in await hands.read_store(before, after - before)

@@ -9,7 +9,6 @@ from gateway.tse.commands import (
     ChangePuk,
     CloseImport,
     EnableCtss,
-    Event,
     ImportOpened,
     Initialize,
     Login,
@@ -18,6 +17,7 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
@@ -106,7 +106,7 @@ class Host:
         self.do(Login(User.TIME_ADMIN, TIME_ADMIN_PIN))
 
     def step(
-        self, event: Event, number: int = 0, data: bytes = b"", kind: bytes = b"", client: bytes = CLIENT
+        self, event: TransactionStep, number: int = 0, data: bytes = b"", kind: bytes = b"", client: bytes = CLIENT
     ) -> TransactionReply:
         """One signed step; full blocks in one write, the rest in another, as the vendor's library does."""
         opened = ImportOpened.decode(self.do(OpenImport(event, client, number, len(data), kind)))
@@ -119,6 +119,6 @@ class Host:
 
     def receipt(self, data: bytes = b"Beleg^1.00", client: bytes = CLIENT) -> int:
         """Start and finish; the transaction number."""
-        number = self.step(Event.START, client=client).transaction_number
-        self.step(Event.FINISH, number, data, b"Kassenbeleg-V1", client)
+        number = self.step(TransactionStep.START, client=client).transaction_number
+        self.step(TransactionStep.FINISH, number, data, b"Kassenbeleg-V1", client)
         return number

@@ -5,7 +5,6 @@ import pytest
 from gateway.tse.commands import (
     ClientList,
     DeregisterClient,
-    Event,
     LastTransaction,
     ListClients,
     Login,
@@ -13,6 +12,7 @@ from gateway.tse.commands import (
     RegisterClient,
     SelfTest,
     SetTime,
+    TransactionStep,
     User,
 )
 from gateway.tse.results import Result
@@ -64,9 +64,9 @@ def test_client_ids_that_are_not(host: Host, name: bytes) -> None:
 def test_deregistering(host: Host) -> None:
     host.do(RegisterClient(b"K"))
     host.receipt(client=b"K")
-    number = host.step(Event.START, client=b"K").transaction_number
+    number = host.step(TransactionStep.START, client=b"K").transaction_number
     assert host.result(DeregisterClient(b"K")) == Result.CLIENT_HAS_OPEN_TRANSACTIONS
-    host.step(Event.FINISH, number, client=b"K")
+    host.step(TransactionStep.FINISH, number, client=b"K")
     host.do(DeregisterClient(b"K"))
     assert host.result(DeregisterClient(b"K")) == Result.CLIENT_NOT_REGISTERED
     assert host.result(LastTransaction(b"K")) == Result.NO_LAST_TRANSACTION

@@ -17,7 +17,6 @@ from gateway.tse.commands import (
     AbortExport,
     AcknowledgeExport,
     DeleteStoredData,
-    Event,
     ExportIfCspFails,
     LastTransaction,
     Login,
@@ -31,6 +30,7 @@ from gateway.tse.commands import (
     SetTime,
     StartExport,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.fields import Command
@@ -76,7 +76,7 @@ def worked(host: Host) -> Host:
     host.do(Login(User.ADMIN, ADMIN_PIN))
     host.do(SetTime(TIME + 200))
     host.receipt(b"")
-    host.step(Event.START)
+    host.step(TransactionStep.START)
     return host
 
 
@@ -221,7 +221,7 @@ def test_filters_that_match_nothing(worked: Host, command: StartExport) -> None:
 
 def test_one_export_at_a_time_and_nothing_is_signed_meanwhile(worked: Host) -> None:
     worked.do(EVERYTHING)
-    for command in (EVERYTHING, OpenImport(Event.START, CLIENT, 0, 0, b"")):
+    for command in (EVERYTHING, OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")):
         assert worked.result(command) == Result.EXPORT_IN_PROGRESS
     worked.do(AbortExport())
     assert worked.result(AbortExport()) == worked.result(NextExportPart()) == Result.NO_EXPORT_IN_PROGRESS
@@ -251,7 +251,7 @@ def acknowledge_all(host: Host) -> None:
 
 def test_deleting_needs_everything_acknowledged(worked: Host) -> None:
     assert worked.result(DeleteStoredData()) == Result.TSE_HAS_OPEN_TRANSACTIONS
-    worked.step(Event.FINISH, 4)
+    worked.step(TransactionStep.FINISH, 4)
     assert worked.result(DeleteStoredData()) == Result.UNACKNOWLEDGED_DATA
     worked.do(AcknowledgeExport(8 * SECTOR))
     assert worked.result(DeleteStoredData()) == Result.UNACKNOWLEDGED_DATA
@@ -270,7 +270,7 @@ def test_deleting_needs_everything_acknowledged(worked: Host) -> None:
 
 
 def test_after_deleting_two_members_are_left_and_the_counters_go_on(worked: Host, tmp_path: Path) -> None:
-    worked.step(Event.FINISH, 4)
+    worked.step(TransactionStep.FINISH, 4)
     acknowledge_all(worked)
     before = worked.info
     worked.do(DeleteStoredData())
@@ -281,7 +281,7 @@ def test_after_deleting_two_members_are_left_and_the_counters_go_on(worked: Host
     assert info.created_signatures == before.created_signatures
     assert TransactionReply.decode(worked.do(LastTransaction(CLIENT))).transaction_number == 4
     worked.do(DeleteStoredData())
-    reply = worked.step(Event.START)
+    reply = worked.step(TransactionStep.START)
     assert (reply.transaction_number, reply.signature_counter) == (5, before.created_signatures + 1)
     assert [m.signature_counter for m in messages(full_export(worked))] == [reply.signature_counter]
 
@@ -307,4 +307,4 @@ def test_when_the_signature_part_fails_the_store_can_be_exported_if_allowed_befo
     assert [worked.result(command) for command in commands] == [0] * 5
     assert (worked.info.used_blocks, worked.info.export_bytes) == (0, (used + 2) * SECTOR)
     with pytest.raises(RefusedError, match="0x1055"):
-        worked.step(Event.START)
+        worked.step(TransactionStep.START)

@@ -14,7 +14,6 @@ from gateway.simulator.faults import FAULTS, clear_fault, listed_faults, set_fau
 from gateway.tse.commands import (
     AbortImport,
     CloseImport,
-    Event,
     FlashHealth,
     LastTransaction,
     Login,
@@ -22,13 +21,14 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
 from tests.simulator.host import ADMIN_PIN, BUSY, CLIENT, DONE, FETCH, TIME, Host
 
-START = OpenImport(Event.START, CLIENT, 0, 0, b"")
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 
 def write(host: Host, command: bytes) -> None:

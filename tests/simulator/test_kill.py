@@ -19,7 +19,7 @@ import pytest
 
 from gateway.simulator.device import SimulatedTse
 from gateway.tse.certificates import key_of, load
-from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, LastTransaction, TransactionReply
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, LastTransaction, TransactionReply, TransactionStep
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.tse.tar import Member, members
 from tests.simulator.host import CLIENT, TIME, Host, RefusedError
@@ -50,9 +50,9 @@ def sign_until_killed(directory: Path, pipe: int, generation: int, *, durable: b
     host.start_day(TIME + generation)
     dice = random.Random(generation)
     while True:
-        reply = host.step(Event.START, 0, os.urandom(dice.choice([0, 100, 3000])))
+        reply = host.step(TransactionStep.START, 0, os.urandom(dice.choice([0, 100, 3000])))
         os.write(pipe, Acknowledged(reply.transaction_number, reply.signature_counter, reply.signature).line())
-        for event in (Event.UPDATE, Event.FINISH):
+        for event in (TransactionStep.UPDATE, TransactionStep.FINISH):
             reply = host.step(event, reply.transaction_number, os.urandom(dice.choice([0, 512, 513])))
             os.write(pipe, Acknowledged(reply.transaction_number, reply.signature_counter, reply.signature).line())
 
@@ -117,7 +117,7 @@ def emptied_now_and_then(directory: Path, generation: int) -> list[Member]:
     try:
         host.start_day(TIME + generation)
         for number in sorted(tse._core.state.open_transactions):
-            host.step(Event.FINISH, number)
+            host.step(TransactionStep.FINISH, number)
         archive = tse.read_store(0, host.info.used_blocks + 2)
         host.do(AcknowledgeExport(len(archive)))
         host.do(DeleteStoredData())
@@ -176,5 +176,5 @@ def test_what_was_signed_without_an_answer_can_be_asked_for(tmp_path: Path) -> N
     reply = TransactionReply.decode(host.do(LastTransaction(CLIENT)))
     assert reply.signature_counter - acknowledged[-1].counter in {0, 1}
     with pytest.raises(RefusedError):
-        host.step(Event.FINISH, reply.transaction_number + 1)
+        host.step(TransactionStep.FINISH, reply.transaction_number + 1)
     tse.close()

@@ -14,7 +14,6 @@ from gateway.tse.commands import (
     DeleteStoredData,
     DisableCtss,
     EnableCtss,
-    Event,
     ExportIfCspFails,
     FactoryReset,
     FlashHealth,
@@ -27,6 +26,7 @@ from gateway.tse.commands import (
     RegisterClient,
     SelfTest,
     SetTime,
+    TransactionStep,
     TransferUpdate,
     User,
 )
@@ -34,7 +34,7 @@ from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
 from tests.simulator.host import ADMIN_PIN, CLIENT, TIME, TIME_ADMIN_PIN, Clock, Host
 
-START = OpenImport(Event.START, CLIENT, 0, 0, b"")
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 
 def test_a_fresh_tse_shows_itself(fresh: Host) -> None:
@@ -65,14 +65,14 @@ def test_ctss_and_the_export_switch_last_but_ctss_waits_for_the_self_test(host: 
 
 
 def test_without_ctss_nothing_is_signed_and_sizes_are_hidden(host: Host) -> None:
-    number = host.step(Event.START).transaction_number
+    number = host.step(TransactionStep.START).transaction_number
     host.do(DisableCtss())
     info = host.info
     assert (info.ctss_active, info.used_blocks, info.open_transactions) == (False, 0, 0)
     for command in (START, ListTransactions(0, b""), SetTime(TIME), ExportIfCspFails(True), DeleteStoredData()):
         assert host.result(command) == Result.NEEDS_ACTIVE_CTSS
     host.do(EnableCtss())
-    host.step(Event.FINISH, number)
+    host.step(TransactionStep.FINISH, number)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_time_is_valid_for_half_an_hour(host: Host, clock: Clock) -> None:
     assert host.info.time_sync_due_seconds == 1800
     clock.now += 1799
     assert (host.info.valid_time, host.info.time_sync_due_seconds) == (True, 1)
-    assert host.step(Event.START).log_time == TIME + 1799
+    assert host.step(TransactionStep.START).log_time == TIME + 1799
     clock.now += 1
     assert (host.info.valid_time, host.info.time_sync_due_seconds) == (False, 0)
     assert host.result(START) == Result.NO_TIME_SET
@@ -141,13 +141,13 @@ def test_impossible_times_are_refused_and_change_nothing(host: Host, time: int) 
 
 def test_time_may_go_back(host: Host) -> None:
     host.do(SetTime(TIME - 3600))
-    assert host.step(Event.START).log_time == TIME - 3600
+    assert host.step(TransactionStep.START).log_time == TIME - 3600
 
 
 def test_decommissioning_is_the_end(host: Host) -> None:
-    number = host.step(Event.START).transaction_number
+    number = host.step(TransactionStep.START).transaction_number
     assert host.result(Decommission()) == Result.TSE_HAS_OPEN_TRANSACTIONS
-    host.step(Event.FINISH, number)
+    host.step(TransactionStep.FINISH, number)
     before = host.info.created_signatures
     host.do(Decommission())
     assert (host.info.lifecycle, host.info.created_signatures) == (2, before + 1)

@@ -20,7 +20,6 @@ from gateway.tse.commands import (
     AcknowledgeExport,
     ClientList,
     CloseImport,
-    Event,
     LastTransaction,
     ListClients,
     ListTransactions,
@@ -28,6 +27,7 @@ from gateway.tse.commands import (
     OpenImport,
     RegisterClient,
     TransactionList,
+    TransactionStep,
     User,
 )
 from gateway.tse.logmessage import LogMessage
@@ -36,7 +36,7 @@ from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import members
 from tests.simulator.host import CLIENT, TIME, Host
 
-START = OpenImport(Event.START, CLIENT, 0, 0, b"")
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 
 def counters(host: Host) -> list[int]:
@@ -53,7 +53,7 @@ def reopened(host: Host) -> Host:
 def test_everything_that_lasts_is_there_after_a_restart(host: Host) -> None:
     host.do(RegisterClient(b"K"))
     host.receipt()
-    number = host.step(Event.START, client=b"K", data=b"x").transaction_number
+    number = host.step(TransactionStep.START, client=b"K", data=b"x").transaction_number
     last = [host.do(LastTransaction(client)) for client in (b"", CLIENT, b"K")]
     host.result(Login(User.TIME_ADMIN, b"00000"))
     host.do(AcknowledgeExport(host.info.used_blocks * SECTOR))
@@ -69,7 +69,7 @@ def test_everything_that_lasts_is_there_after_a_restart(host: Host) -> None:
     assert [again.do(LastTransaction(client)) for client in (b"", CLIENT, b"K")] == last
     assert TransactionList.decode(again.do(ListTransactions(0, b""))).numbers == (number,)
     assert ClientList.decode(again.do(ListClients(0))).client_ids == (CLIENT, b"K")
-    again.step(Event.FINISH, number, client=b"K")
+    again.step(TransactionStep.FINISH, number, client=b"K")
     assert counters(again) == list(range(1, 8))
     again.tse.close()
 

@@ -11,7 +11,6 @@ from gateway.tse.commands import (
     CloseImport,
     DisableCtss,
     EnableCtss,
-    Event,
     ImportOpened,
     LastTransaction,
     ListTransactions,
@@ -22,6 +21,7 @@ from gateway.tse.commands import (
     StartExport,
     TransactionList,
     TransactionReply,
+    TransactionStep,
 )
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result
@@ -29,7 +29,7 @@ from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import members
 from tests.simulator.host import CLIENT, TIME, Clock, Host
 
-START = OpenImport(Event.START, CLIENT, 0, 0, b"")
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 
 def open_numbers(host: Host, skip: int = 0, client: bytes = b"") -> tuple[int, ...]:
@@ -46,9 +46,9 @@ def last_message(host: Host) -> LogMessage:
 
 
 def test_a_receipt(host: Host) -> None:
-    start = host.step(Event.START)
-    update = host.step(Event.UPDATE, start.transaction_number, b"half")
-    finish = host.step(Event.FINISH, start.transaction_number, b"Beleg^1", b"Kassenbeleg-V1")
+    start = host.step(TransactionStep.START)
+    update = host.step(TransactionStep.UPDATE, start.transaction_number, b"half")
+    finish = host.step(TransactionStep.FINISH, start.transaction_number, b"Beleg^1", b"Kassenbeleg-V1")
     assert [reply.transaction_number for reply in (start, update, finish)] == [1, 1, 1]
     assert [reply.signature_counter for reply in (start, update, finish)] == [3, 4, 5]
     assert {reply.serial for reply in (start, update, finish)} == {host.tse.serial}
@@ -63,7 +63,7 @@ def test_a_receipt(host: Host) -> None:
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1024, 1500, 100_000, 1_000_000, 16 * 1024 * 1024])
 def test_process_data_of_every_size_come_back_from_the_store(host: Host, size: int) -> None:
     data = bytes(index * 7 % 251 for index in range(min(size, 5000))) * (size // 5000 + 1)
-    number = host.step(Event.START, 0, data[:size], b"x" * 100).transaction_number
+    number = host.step(TransactionStep.START, 0, data[:size], b"x" * 100).transaction_number
     message = last_message(host)
     assert (message.process_data, message.process_type) == (data[:size], "x" * 100)
     assert (message.operation, message.transaction_number) == ("StartTransaction", number)
@@ -71,7 +71,7 @@ def test_process_data_of_every_size_come_back_from_the_store(host: Host, size: i
 
 def test_the_data_go_behind_the_end_of_the_archive_which_stays_zero(host: Host) -> None:
     used = host.info.used_blocks
-    opened = ImportOpened.decode(host.do(OpenImport(Event.START, CLIENT, 0, 600, b"")))
+    opened = ImportOpened.decode(host.do(OpenImport(TransactionStep.START, CLIENT, 0, 600, b"")))
     assert opened.block == used + 2
     host.tse.write_store(opened.block, b"\xff" * 1024)
     assert host.tse.read_store(used, 6) == bytes(6 * SECTOR)
@@ -81,7 +81,7 @@ def test_the_data_go_behind_the_end_of_the_archive_which_stays_zero(host: Host) 
 
 
 def test_missing_blocks_are_told_and_may_follow(host: Host) -> None:
-    opened = ImportOpened.decode(host.do(OpenImport(Event.START, CLIENT, 0, 1025, b"")))
+    opened = ImportOpened.decode(host.do(OpenImport(TransactionStep.START, CLIENT, 0, 1025, b"")))
     host.tse.write_store(opened.block + 2, b"c".ljust(SECTOR, b"\0"))
     assert host.result(CloseImport()) == Result.NOT_ENOUGH_DATA_WRITTEN
     host.tse.write_store(opened.block, b"ab" * SECTOR)
@@ -92,7 +92,7 @@ def test_missing_blocks_are_told_and_may_follow(host: Host) -> None:
 def test_blocks_outside_of_the_announced_data_are_ignored(host: Host) -> None:
     used = host.info.used_blocks
     host.tse.write_store(used, b"x" * SECTOR)
-    opened = ImportOpened.decode(host.do(OpenImport(Event.START, CLIENT, 0, 10, b"")))
+    opened = ImportOpened.decode(host.do(OpenImport(TransactionStep.START, CLIENT, 0, 10, b"")))
     host.tse.write_store(opened.block + 1, b"y" * SECTOR)
     host.tse.write_store(0, b"z" * SECTOR)
     assert host.result(CloseImport()) == Result.NOT_ENOUGH_DATA_WRITTEN
@@ -112,8 +112,8 @@ def test_an_aborted_step_leaves_nothing(host: Host) -> None:
 
 
 def test_a_second_announcement_replaces_the_first(host: Host) -> None:
-    host.do(OpenImport(Event.START, CLIENT, 0, 1000, b"old"))
-    host.do(OpenImport(Event.START, CLIENT, 0, 0, b"new"))
+    host.do(OpenImport(TransactionStep.START, CLIENT, 0, 1000, b"old"))
+    host.do(OpenImport(TransactionStep.START, CLIENT, 0, 0, b"new"))
     host.do(CloseImport())
     assert last_message(host).process_type == "new"
     assert open_numbers(host) == (1,)
@@ -129,15 +129,15 @@ def test_an_announced_step_does_not_survive_a_power_cycle(host: Host) -> None:
 @pytest.mark.parametrize(
     ("command", "result"),
     [
-        (OpenImport(Event.START, b"NOPE", 0, 0, b""), Result.CLIENT_NOT_REGISTERED),
-        (OpenImport(Event.START, b"", 0, 0, b""), Result.CLIENT_NOT_REGISTERED),
-        (OpenImport(Event.UPDATE, CLIENT, 0, 0, b""), Result.TRANSACTION_NOT_STARTED),
-        (OpenImport(Event.FINISH, CLIENT, 999, 1, b"X"), Result.TRANSACTION_NOT_STARTED),
-        (OpenImport(Event.START, CLIENT, 1, 0, b""), Result.INVALID_PARAMETER),
+        (OpenImport(TransactionStep.START, b"NOPE", 0, 0, b""), Result.CLIENT_NOT_REGISTERED),
+        (OpenImport(TransactionStep.START, b"", 0, 0, b""), Result.CLIENT_NOT_REGISTERED),
+        (OpenImport(TransactionStep.UPDATE, CLIENT, 0, 0, b""), Result.TRANSACTION_NOT_STARTED),
+        (OpenImport(TransactionStep.FINISH, CLIENT, 999, 1, b"X"), Result.TRANSACTION_NOT_STARTED),
+        (OpenImport(TransactionStep.START, CLIENT, 1, 0, b""), Result.INVALID_PARAMETER),
         (OpenImport(3, CLIENT, 1, 0, b""), Result.INVALID_PARAMETER),
-        (OpenImport(Event.START, CLIENT, 0, 0, b"x" * 101), Result.INVALID_PARAMETER),
-        (OpenImport(Event.START, CLIENT, 0, 2**64 - 1, b""), Result.INVALID_PARAMETER),
-        (OpenImport(Event.START, CLIENT, 0, 0, b"", b"more"), Result.INVALID_PARAMETER),
+        (OpenImport(TransactionStep.START, CLIENT, 0, 0, b"x" * 101), Result.INVALID_PARAMETER),
+        (OpenImport(TransactionStep.START, CLIENT, 0, 2**64 - 1, b""), Result.INVALID_PARAMETER),
+        (OpenImport(TransactionStep.START, CLIENT, 0, 0, b"", b"more"), Result.INVALID_PARAMETER),
     ],
 )
 def test_steps_that_are_refused_change_nothing(host: Host, command: OpenImport, result: Result) -> None:
@@ -149,20 +149,20 @@ def test_steps_that_are_refused_change_nothing(host: Host, command: OpenImport, 
 
 def test_a_transaction_belongs_to_its_client(host: Host) -> None:
     host.do(RegisterClient(b"K"))
-    number = host.step(Event.START).transaction_number
-    assert host.result(OpenImport(Event.FINISH, b"K", number, 0, b"")) == Result.TRANSACTION_NOT_STARTED
+    number = host.step(TransactionStep.START).transaction_number
+    assert host.result(OpenImport(TransactionStep.FINISH, b"K", number, 0, b"")) == Result.TRANSACTION_NOT_STARTED
 
 
 def test_a_finished_transaction_is_over(host: Host) -> None:
     number = host.receipt()
-    for event in (Event.UPDATE, Event.FINISH):
+    for event in (TransactionStep.UPDATE, TransactionStep.FINISH):
         assert host.result(OpenImport(event, CLIENT, number, 0, b"")) == Result.TRANSACTION_NOT_STARTED
 
 
 def test_open_transactions_are_listed_62_at_a_time(host: Host) -> None:
     host.do(RegisterClient(b"K"))
-    mine = [host.step(Event.START).transaction_number for _ in range(64)]
-    other = host.step(Event.START, client=b"K").transaction_number
+    mine = [host.step(TransactionStep.START).transaction_number for _ in range(64)]
+    other = host.step(TransactionStep.START, client=b"K").transaction_number
     assert open_numbers(host) == tuple(mine[:62])
     assert open_numbers(host, 62) == (*mine[62:], other)
     assert open_numbers(host, 0, b"K") == (other,)
@@ -172,11 +172,11 @@ def test_open_transactions_are_listed_62_at_a_time(host: Host) -> None:
 
 def test_512_transactions_may_be_open(host: Host) -> None:
     for _ in range(512):
-        host.step(Event.START)
+        host.step(TransactionStep.START)
     assert host.info.open_transactions == host.info.max_open_transactions == 512
     assert host.result(START) == Result.MAX_PARALLEL_TRANSACTIONS
-    host.step(Event.FINISH, 17)
-    assert host.step(Event.START).transaction_number == 513
+    host.step(TransactionStep.FINISH, 17)
+    assert host.step(TransactionStep.START).transaction_number == 513
 
 
 def test_the_last_transaction_of_a_client_and_of_any(host: Host) -> None:
@@ -218,7 +218,7 @@ def test_what_held_at_the_announcement_must_hold_at_the_signature(host: Host, cl
 
 
 def test_a_login_between_announcement_and_signature_does_no_harm(host: Host) -> None:
-    opened = ImportOpened.decode(host.do(OpenImport(Event.START, CLIENT, 0, 4, b"")))
+    opened = ImportOpened.decode(host.do(OpenImport(TransactionStep.START, CLIENT, 0, 4, b"")))
     host.login_all()
     host.tse.write_store(opened.block, b"data".ljust(SECTOR, b"\0"))
     host.do(CloseImport())
@@ -230,10 +230,10 @@ def test_a_full_store_ends_transactions_but_lets_the_admin_in(tmp_path: Path) ->
     host = Host(tse)
     host.set_up()
     host.start_day()
-    number = host.step(Event.START).transaction_number
-    while host.result(OpenImport(Event.UPDATE, CLIENT, number, 0, b"")) == Result.OK:
+    number = host.step(TransactionStep.START).transaction_number
+    while host.result(OpenImport(TransactionStep.UPDATE, CLIENT, number, 0, b"")) == Result.OK:
         host.do(CloseImport())
-    assert host.result(OpenImport(Event.UPDATE, CLIENT, number, 0, b"")) == Result.STORE_FULL
+    assert host.result(OpenImport(TransactionStep.UPDATE, CLIENT, number, 0, b"")) == Result.STORE_FULL
     assert host.info.used_blocks <= 256 - 128
     before = host.info.created_signatures
     host.login_all()

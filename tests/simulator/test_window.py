@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.errors import ConfigurationError
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.profiles import HARDWARE, INSTANT, profile_named
-from gateway.tse.commands import COMMANDS, CloseImport, Event, FlashHealth, OpenImport, SelfTest, SetTime
+from gateway.tse.commands import COMMANDS, CloseImport, FlashHealth, OpenImport, SelfTest, SetTime, TransactionStep
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
@@ -95,7 +95,7 @@ def test_the_window_is_busy_as_long_as_the_profile_says(tmp_path: Path, clock: C
     host.do(SelfTest(CLIENT))
     assert 30 <= clock.now - before < 30.1
     host.start_day()
-    host.do(OpenImport(Event.START, CLIENT, 0, 0, b""))
+    host.do(OpenImport(TransactionStep.START, CLIENT, 0, 0, b""))
     before = clock.now
     host.do(CloseImport())
     assert 0.25 <= clock.now - before < 0.35

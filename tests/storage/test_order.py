@@ -19,8 +19,7 @@ from gateway.fleet.registry import Attachment, Registry
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.transactions import Transactions
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, Login
 from tests.archive.recorded import Recorded
@@ -40,8 +39,8 @@ class Scene:
         self.tse_is_told: Callable[[int], None] = lambda _: None
         self._cuts = (directory / f"cut-{number}" for number in count())
 
-    def socket(self) -> Socket:
-        made = Socket(self.tse)
+    def socket(self) -> SimulatedTransport:
+        made = SimulatedTransport(self.tse)
 
         def write_window(sector: bytes) -> None:
             self.tse_is_told(sector[2])

@@ -123,7 +123,7 @@ def test_titles_show_no_parameters_and_know_the_newer_generation() -> None:
         (c.ListTransactions(62, b"POS-1"), "8500 0000003e 05 504f532d31"),
         (c.TransferUpdate(16, b"\xaa\xbb"), "5000 00000010 0002 aabb"),
         (
-            c.OpenImport(c.Event.FINISH, b"POS-1", 7, 60, b"X"),
+            c.OpenImport(c.TransactionStep.FINISH, b"POS-1", 7, 60, b"X"),
             "9000 02 05504f532d31 0000000000000007 000000000000003c 0000000000000001 58 0000000000000000",
         ),
         (

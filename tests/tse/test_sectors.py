@@ -10,7 +10,7 @@ from gateway.tse.sectors import (
     MAX_REPLY,
     SECTOR,
     Response,
-    State,
+    WindowState,
     decode_command,
     encode_command,
     read_counter,
@@ -29,42 +29,42 @@ def test_any_sector_is_either_understood_or_a_protocol_error(sector: bytes) -> N
         decode_command(sector)
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from(State), st.integers(0, 2**16 - 1), st.data())
+@given(st.integers(0, 2**32 - 1), st.sampled_from(WindowState), st.integers(0, 2**16 - 1), st.data())
 def test_any_length_in_a_response_is_either_understood_or_a_protocol_error(
-    counter: int, state: State, length: int, data: st.DataObject
+    counter: int, state: WindowState, length: int, data: st.DataObject
 ) -> None:
     sector = (
         counter.to_bytes(4, "big") + bytes([state]) + length.to_bytes(2, "big") + data.draw(st.binary(max_size=505))
     )
-    if state is State.DONE and not 2 <= length <= MAX_REPLY + 2:
+    if state is WindowState.DONE and not 2 <= length <= MAX_REPLY + 2:
         with pytest.raises(ProtocolError, match="does not fit its sector"):
             Response.decode(sector.ljust(SECTOR, b"\0"))
     else:
         response = Response.decode(sector.ljust(SECTOR, b"\0"))
         assert (response.counter, response.state) == (counter, state)
-        assert len(response.data) == (length - 2 if state is State.DONE else 0)
+        assert len(response.data) == (length - 2 if state is WindowState.DONE else 0)
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(max_size=MAX_REPLY), st.integers(0, 2**16 - 1))
 def test_a_finished_response_survives_the_window(counter: int, data: bytes, result: int) -> None:
-    response = Response(counter, State.DONE, data, result)
+    response = Response(counter, WindowState.DONE, data, result)
     sector = response.encode()
     assert len(sector) == SECTOR
     assert Response.decode(sector) == response
 
 
 def test_the_layout_of_a_response() -> None:
-    sector = Response(0x01020304, State.DONE, b"AB", 0x1102).encode()
+    sector = Response(0x01020304, WindowState.DONE, b"AB", 0x1102).encode()
     assert sector == bytes.fromhex("01020304 ff 0004 4142 1102").ljust(SECTOR, b"\0")
 
 
-@pytest.mark.parametrize("state", [State.BUSY, State.FETCH, State.BUSY_OLD])
-def test_an_unfinished_response_carries_nothing_but_its_counter(state: State) -> None:
+@pytest.mark.parametrize("state", [WindowState.BUSY, WindowState.FETCH, WindowState.BUSY_OLD])
+def test_an_unfinished_response_carries_nothing_but_its_counter(state: WindowState) -> None:
     sector = bytes.fromhex("00000007") + bytes([state]) + b"\xff" * 507
     assert Response.decode(sector) == Response(7, state)
 
 
-@pytest.mark.parametrize("raw", sorted(set(range(256)) - set(State)))
+@pytest.mark.parametrize("raw", sorted(set(range(256)) - set(WindowState)))
 def test_every_other_state_is_a_protocol_error(raw: int) -> None:
     with pytest.raises(ProtocolError, match=f"unknown window state 0x{raw:02x}"):
         Response.decode(bytes([0, 0, 0, 1, raw]).ljust(SECTOR, b"\0"))
@@ -72,7 +72,7 @@ def test_every_other_state_is_a_protocol_error(raw: int) -> None:
 
 def test_a_reply_longer_than_the_window_is_refused() -> None:
     with pytest.raises(ProtocolError, match="504 bytes"):
-        Response(1, State.DONE, bytes(MAX_REPLY + 1)).encode()
+        Response(1, WindowState.DONE, bytes(MAX_REPLY + 1)).encode()
 
 
 @given(st.binary(min_size=1, max_size=MAX_COMMAND))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.fleet.device import Device
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 from gateway.tse.log_names import ENDING
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END, INFO_NAME, blocks_of, member, members
@@ -28,7 +28,7 @@ async def large(device: Device, tse: SimulatedTse) -> bytes:
     await set_up(device.command, tse.serial, now=int(time.time()) + 60)  # its certificate is valid from its creation
     for number in range(8):
         await receipt(device.command, device, data=b"Beleg^%d.00" % number)
-    await step(device.command, device, Event.START, data=bytes(700))
+    await step(device.command, device, TransactionStep.START, data=bytes(700))
     return await export(device)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 from tests.history.events import History
 from tests.vm.books import audit
 from tests.vm.shop import CLIENTS, Shop
@@ -92,7 +92,7 @@ class Ordeal:
             audit(tse, self._histories[serial])
         return Report(
             outcomes=tuple(outcomes),
-            receipts=sum(step.event is Event.FINISH for step in signed),
+            receipts=sum(step.event is TransactionStep.FINISH for step in signed),
             seconds=time.monotonic() - began,
             longest_request=max(till.connection.longest for till in self._tills),
             longest_step=max(step.took for step in signed),

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.driver.usb.block import BlockDriver
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from tests.support import set_up
 from tests.vm.machine import Machine
 from tests.vm.sticks import Foreign, Powered, QemuStick, Stick, UsbIpStick
@@ -166,7 +165,7 @@ def _tse(directory: Path) -> SimulatedTse:
     clients = [client.encode() for client in CLIENTS]
 
     async def prepare() -> None:
-        driver = BlockDriver(Socket(tse))
+        driver = BlockDriver(SimulatedTransport(tse))
         await set_up(driver.send_command, tse.serial, *clients, now=int(time.time()))
         await driver.close()
 

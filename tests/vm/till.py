@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from gateway.tse.commands import (
     CloseImport,
-    Event,
     ImportOpened,
     LastTransaction,
     Login,
@@ -20,6 +19,7 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     TransactionReply,
+    TransactionStep,
     User,
 )
 from gateway.tse.info import TseInfo
@@ -155,7 +155,7 @@ def locked(connection: Connection, serial: str) -> Iterator[Session]:
 class Signed:
     """A step that the till has seen as signed. `at` on the monotonic clock; `asked`: the TSE had to be asked for it."""
 
-    event: Event
+    event: TransactionStep
     at: float
     took: float
     asked: bool
@@ -196,14 +196,14 @@ class Till(threading.Thread):
             self.connection.close()
 
     def _sell(self, receipt: int) -> None:
-        started = self._sign(Event.START, 0, b"", receipt)
+        started = self._sign(TransactionStep.START, 0, b"", receipt)
         text = b"%s:%d;" % (self._client, receipt)
         data = text.ljust(700, b"x") if receipt % 5 == 0 else text  # now and then more than a block
-        self._sign(Event.FINISH, started.transaction_number, data, receipt)
+        self._sign(TransactionStep.FINISH, started.transaction_number, data, receipt)
 
-    def _sign(self, event: Event, number: int, data: bytes, receipt: int) -> TransactionReply:
+    def _sign(self, event: TransactionStep, number: int, data: bytes, receipt: int) -> TransactionReply:
         """One signed step, however many tries it takes."""
-        action, kind = Action(event.name.lower()), _PROCESS_TYPE if event is Event.FINISH else b""
+        action, kind = Action(event.name.lower()), _PROCESS_TYPE if event is TransactionStep.FINISH else b""
         step = Step(f"{action} of receipt {receipt}", action, self._client, number, kind, data)
         began = time.monotonic()
         doubtful = False
@@ -228,8 +228,8 @@ class Till(threading.Thread):
             self.signed.append(Signed(event, now, now - began, asked))
             return reply
 
-    def _announce(self, session: Session, event: Event, number: int, data: bytes) -> None:
-        process_type = _PROCESS_TYPE if event is Event.FINISH else b""
+    def _announce(self, session: Session, event: TransactionStep, number: int, data: bytes) -> None:
+        process_type = _PROCESS_TYPE if event is TransactionStep.FINISH else b""
         opening = OpenImport(event, self._client, number, len(data), process_type)
         block = ImportOpened.decode(session.command(opening.encode())).block
         whole = len(data) // SECTOR * SECTOR

@@ -79,7 +79,7 @@ class LanDriver:
         self._turn = asyncio.Lock()
         self._session: int | None = None
         self._since = 0.0
-        self._unfinished: set[unfinished.Work] = set()
+        self._unfinished: set[unfinished.Unfinished] = set()
         self._release_timer: asyncio.TimerHandle | None = None
         self._releasing: asyncio.Task[None] | None = None
         self._was_locked = False

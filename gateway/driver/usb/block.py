@@ -26,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.tse.commands import ApplyUpdate, FetchResponse, SelfTest
 from gateway.tse.results import explain
-from gateway.tse.sectors import Response, State, encode_command, read_counter
+from gateway.tse.sectors import Response, WindowState, encode_command, read_counter
 
 log = logging.getLogger(__name__)
 
@@ -157,12 +157,12 @@ class BlockDriver:
         fetches = 0
         while True:
             response = Response.decode(_twice(self._transport.read_window))
-            if response.state is State.DONE:
+            if response.state is WindowState.DONE:
                 return response
             elapsed = self._clock() - began
             if elapsed > limit:
                 raise DeviceTimeout(f"the TSE is still busy after {limit:g} s")
-            if response.state is State.FETCH:
+            if response.state is WindowState.FETCH:
                 fetches += 1
                 if fetches > _MOST_FETCHES:
                     raise ProtocolError(f"the TSE asked {fetches} times to be fetched from")

@@ -16,7 +16,7 @@ from gateway.errors import CommandRejected, ProtocolError
 from gateway.telemetry import events
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.signatures import Outcome
-from gateway.tse.commands import CloseImport, Event, LastTransaction, OpenImport, TransactionReply
+from gateway.tse.commands import CloseImport, LastTransaction, OpenImport, TransactionReply, TransactionStep
 from gateway.tse.results import Result
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,9 @@ class LostSignature:
 
     def is_answered_by(self, last: TransactionReply) -> bool:
         """Is this the reply that was lost?"""
-        if self.step.event == Event.START:  # another till under the same client id, past this gateway, may have signed
+        if (
+            self.step.event == TransactionStep.START
+        ):  # another till under the same client id, past this gateway, may have signed
             same = last.transaction_number > self.number_before
         else:
             same = last.transaction_number == self.step.transaction_number
@@ -61,9 +63,9 @@ class OpenTransactionAges:
 
     def signed(self, event: int, number: int) -> None:
         """A step of transaction `number` was signed."""
-        if event == Event.START:
+        if event == TransactionStep.START:
             self._began[number] = self._now()
-        elif event == Event.FINISH and self._began.pop(number, None) is None and self._unseen:
+        elif event == TransactionStep.FINISH and self._began.pop(number, None) is None and self._unseen:
             self._unseen.pop()
 
     def told(self, count: int) -> None:
@@ -173,7 +175,7 @@ class SignatureTracker:
         signed = _understood_reply(reply)
         self._metrics.signatures.sold(self._serial)
         if step is not None:
-            self._metrics.clients.signed(self._serial, step.client_id, finished=step.event == Event.FINISH)
+            self._metrics.clients.signed(self._serial, step.client_id, finished=step.event == TransactionStep.FINISH)
             if signed is not None:
                 self.open.signed(step.event, signed.transaction_number)
         return signed

@@ -14,7 +14,7 @@ from gateway.fleet.commands.connection import TseConnection
 from gateway.fleet.lock.queue import Holder, Lease, LockQueue, Ticket
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.unfinished import Work
+from gateway.tse.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class TseLock:
         clock: Callable[[], float],
         connection: Callable[[], TseConnection],
         unsettled: set[asyncio.Task[None]],
-        abort: Callable[[Work], None],
+        abort: Callable[[Unfinished], None],
     ) -> None:
         self._serial = serial
         self._queue = queue

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from gateway.errors import InvalidSession
 from gateway.tse.sectors import SECTOR
-from gateway.tse.unfinished import Work
+from gateway.tse.unfinished import Unfinished
 
 UNUSED_GRACE = 0.5
 _BREATH = 0.2  # seconds between two requests that belong together
@@ -63,7 +63,7 @@ class Lease:
     used: bool = False
     running: int = 0
     broken_since: float | None = None
-    unfinished: set[Work] = field(default_factory=set)
+    unfinished: set[Unfinished] = field(default_factory=set)
     length: int | None = None  # of the store in blocks, as the holder was told and as it was never changed since
     reads: int = 0
     acted: bool = False

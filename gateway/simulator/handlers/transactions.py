@@ -6,18 +6,18 @@ from gateway.simulator import assumptions as assumed
 from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import Handlers, Needs, check
 from gateway.simulator.session import Import
-from gateway.simulator.state import State
+from gateway.simulator.state import PersistentState
 from gateway.tse.commands import (
     TRANSACTIONS_PER_LIST,
     AbortImport,
     CloseImport,
-    Event,
     ImportOpened,
     LastTransaction,
     ListTransactions,
     OpenImport,
     TransactionList,
     TransactionReply,
+    TransactionStep,
 )
 from gateway.tse.der import integer_element
 from gateway.tse.logmessage import UnsignedMessage
@@ -25,9 +25,9 @@ from gateway.tse.results import Result
 from gateway.tse.tar import blocks_of
 
 _OPERATIONS = {
-    Event.START: "StartTransaction",
-    Event.UPDATE: "UpdateTransaction",
-    Event.FINISH: "FinishTransaction",
+    TransactionStep.START: "StartTransaction",
+    TransactionStep.UPDATE: "UpdateTransaction",
+    TransactionStep.FINISH: "FinishTransaction",
 }
 _MESSAGE_BYTES = 512  # what a message has besides client id, type and data; generous
 _ANY_CLIENT = b""
@@ -96,7 +96,7 @@ def _check_step(core: Core, command: OpenImport) -> None:
     if command.client_id not in state.clients:
         raise refusal(Result.CLIENT_NOT_REGISTERED)
     _check_parameters(command)
-    if command.event == Event.START:
+    if command.event == TransactionStep.START:
         if len(state.open_transactions) >= assumed.MAX_OPEN_TRANSACTIONS:
             raise refusal(Result.MAX_PARALLEL_TRANSACTIONS)
     elif state.open_transactions.get(command.transaction_number) != command.client_id:
@@ -105,7 +105,7 @@ def _check_step(core: Core, command: OpenImport) -> None:
 
 
 def _check_parameters(command: OpenImport) -> None:
-    numbered_start = command.event == Event.START and command.transaction_number != 0
+    numbered_start = command.event == TransactionStep.START and command.transaction_number != 0
     too_long = command.data_length > assumed.MAX_PROCESS_DATA or len(command.process_type) > assumed.MAX_PROCESS_TYPE
     if command.event not in _OPERATIONS or numbered_start or too_long or command.additional_external_data:
         raise refusal(Result.INVALID_PARAMETER)
@@ -126,9 +126,9 @@ def _sign(core: Core, pending: Import) -> bytes:
     """One message in the store, one reply; both are committed together."""
     request, state, time = pending.request, core.state, core.log_time()
     counter = state.signature_counter + 1
-    number = state.transaction_number + 1 if request.event == Event.START else request.transaction_number
+    number = state.transaction_number + 1 if request.event == TransactionStep.START else request.transaction_number
     message = UnsignedMessage.transaction(
-        operation=_OPERATIONS[Event(request.event)],
+        operation=_OPERATIONS[TransactionStep(request.event)],
         client_id=request.client_id,
         process_data=pending.process_data(),
         process_type=request.process_type,
@@ -139,16 +139,18 @@ def _sign(core: Core, pending: Import) -> bytes:
     )
     signature = core.key.sign(message.to_be_signed)
     reply = TransactionReply(number, core.key.serial, time, counter, signature).encode()
-    after = _after_step(state, Event(request.event), number, request.client_id, reply)
+    after = _after_step(state, TransactionStep(request.event), number, request.client_id, reply)
     core.commit(core.with_log(after, message.sealed(signature), time))
     return reply
 
 
-def _after_step(state: State, event: Event, number: int, client: bytes, reply: bytes) -> State:
+def _after_step(
+    state: PersistentState, event: TransactionStep, number: int, client: bytes, reply: bytes
+) -> PersistentState:
     transactions = dict(state.open_transactions)
-    if event is Event.START:
+    if event is TransactionStep.START:
         transactions[number] = client
-    elif event is Event.FINISH:
+    elif event is TransactionStep.FINISH:
         del transactions[number]
     return replace(
         state,

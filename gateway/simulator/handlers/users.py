@@ -8,7 +8,7 @@ from gateway.simulator.assumptions import MAX_TRIES
 from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import Handlers, Needs
 from gateway.simulator.session import SelfTestOutcome
-from gateway.simulator.state import Secret, State
+from gateway.simulator.state import PersistentState, Secret
 from gateway.tse.commands import ChangePin, ChangePuk, Login, Logout, UnblockPin, User
 from gateway.tse.credentials import PIN_LENGTH, PUK_LENGTH
 from gateway.tse.der import element
@@ -118,7 +118,7 @@ def _check_puk(core: Core, given: bytes) -> None:
     _check_secret(core, core.state.puk, given, lambda puk: replace(core.state, puk=puk))
 
 
-def _check_secret(core: Core, secret: Secret, given: bytes, with_secret: Callable[[Secret], State]) -> None:
+def _check_secret(core: Core, secret: Secret, given: bytes, with_secret: Callable[[Secret], PersistentState]) -> None:
     """Count the try on the disk before its outcome is told: pulling the stick wins no further try."""
     if secret.tries == 0:
         raise refusal(Result.PIN_BLOCKED)

@@ -6,15 +6,15 @@ Gauges of a state (a TSE, its store) stand in `fleet.status.collector` and `serv
 
 from prometheus_client import disable_created_metrics
 
-from gateway.telemetry.metrics.clients import Clients
-from gateway.telemetry.metrics.host import Host
-from gateway.telemetry.metrics.locks import Locks
-from gateway.telemetry.metrics.maintenance import Maintenance
-from gateway.telemetry.metrics.requests import Requests
+from gateway.telemetry.metrics.clients import ClientMetrics
+from gateway.telemetry.metrics.host import HostMetrics
+from gateway.telemetry.metrics.locks import LockMetrics
+from gateway.telemetry.metrics.maintenance import MaintenanceMetrics
+from gateway.telemetry.metrics.requests import RequestMetrics
 from gateway.telemetry.metrics.scrape import Scrape, SeriesRegistry
 from gateway.telemetry.metrics.series import Series
-from gateway.telemetry.metrics.signatures import Signatures
-from gateway.telemetry.metrics.tses import Tses
+from gateway.telemetry.metrics.signatures import SignatureMetrics
+from gateway.telemetry.metrics.tses import TseMetrics
 
 
 class Metrics:
@@ -26,13 +26,13 @@ class Metrics:
         # Without this each counter would bring one gauge more, which no dashboard reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         series = Series(self.registry)
-        self.tses = Tses(series)
-        self.signatures = Signatures(series)
-        self.maintenance = Maintenance(series)
-        self.locks = Locks(series)
-        self.clients = Clients(series, wanted=clients)
-        self.requests = Requests(series)
-        self.host = Host(series)
+        self.tses = TseMetrics(series)
+        self.signatures = SignatureMetrics(series)
+        self.maintenance = MaintenanceMetrics(series)
+        self.locks = LockMetrics(series)
+        self.clients = ClientMetrics(series, wanted=clients)
+        self.requests = RequestMetrics(series)
+        self.host = HostMetrics(series)
 
     def adopt(self, serial: str) -> None:
         """A TSE is there for the first time: what did not happen yet is 0, for nobody sees a counter begin with 1."""

@@ -7,7 +7,7 @@ from gateway.telemetry.metrics.series import Series
 _MOST = 100  # of one TSE, which is as many as it registers; whoever comes later is left out
 
 
-class Clients:
+class ClientMetrics:
     """By client id, as the TSE accepted it. A till that is deregistered is forgotten."""
 
     def __init__(self, make: Series, *, wanted: bool) -> None:

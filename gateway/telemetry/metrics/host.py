@@ -4,7 +4,7 @@ from gateway import __version__
 from gateway.telemetry.metrics.series import Series
 
 
-class Host:
+class HostMetrics:
     """Of this one."""
 
     def __init__(self, make: Series) -> None:

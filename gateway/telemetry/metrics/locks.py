@@ -8,7 +8,7 @@ from gateway.telemetry.metrics.series import WAITING_SECONDS, Series, exemplar
 _EXPIRED = ("silent", "orphaned")
 
 
-class Locks:
+class LockMetrics:
     """Of all TSEs."""
 
     def __init__(self, make: Series) -> None:

@@ -12,7 +12,7 @@ USERS: tuple[User, ...] = ("puk", "admin", "time_admin")
 _TASKS: tuple[MaintenanceTask, ...] = ("self_test", "set_time")
 
 
-class Maintenance:
+class MaintenanceMetrics:
     """Of all TSEs."""
 
     def __init__(self, make: Series) -> None:

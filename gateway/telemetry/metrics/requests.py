@@ -11,7 +11,7 @@ _UNAUTHORIZED: tuple[Unauthorized, ...] = ("missing", "wrong", "throttled")
 _REPEATS: tuple[Repeat, ...] = ("resent", "idempotency_key")
 
 
-class Requests:
+class RequestMetrics:
     """On all ports."""
 
     def __init__(self, make: Series) -> None:

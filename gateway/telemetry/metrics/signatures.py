@@ -28,7 +28,7 @@ class _Account:
         return more
 
 
-class Signatures:
+class SignatureMetrics:
     """Of all TSEs."""
 
     def __init__(self, make: Series) -> None:

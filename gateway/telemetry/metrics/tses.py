@@ -12,7 +12,7 @@ _FAILURES: tuple[type[GatewayError], ...] = (ProtocolError, DeviceError, *Device
 _LOSSES = ("unplugged", "stopped", *(kind.code for kind in _FAILURES))
 
 
-class Tses:
+class TseMetrics:
     """Of all of them."""
 
     def __init__(self, make: Series) -> None:

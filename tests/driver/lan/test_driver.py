@@ -19,7 +19,6 @@ from gateway.simulator.device import SimulatedTse
 from gateway.tse.commands import (
     FILTER_OPEN_END,
     CloseImport,
-    Event,
     FlashHealth,
     LastTransaction,
     NextExportPart,
@@ -28,6 +27,7 @@ from gateway.tse.commands import (
     SelfTest,
     StartExport,
     TransactionReply,
+    TransactionStep,
 )
 from gateway.tse.info import TseInfo
 from tests.driver.lan.upstreams import TOKEN, Relay, Served, gateway_over
@@ -35,7 +35,7 @@ from tests.lan_client import LanClient, LanError
 from tests.support import CLIENT, receipt, set_up
 
 HEALTH = FlashHealth().encode()
-START = OpenImport(Event.START, CLIENT, 0, 0, b"").encode()
+START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 SIGN = CloseImport().encode()
 FOR_EVER = LockTimes(quiet=600, after_info=600, unfinished=600, longest=600)
 Make = Callable[..., LanDriver]

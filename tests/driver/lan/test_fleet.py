@@ -14,7 +14,7 @@ from gateway.driver.protocols import TseDriver
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import Event, LastTransaction, TransactionReply
+from gateway.tse.commands import LastTransaction, TransactionReply, TransactionStep
 from gateway.tse.tar import members
 from tests.driver.lan.upstreams import TOKEN, Served, gateway_over, gateway_with
 from tests.lan_client import LanClient, LanError
@@ -55,9 +55,11 @@ async def client_of(served: Served) -> AsyncIterator[LanClient]:
 
 async def receipt(client: LanClient) -> TransactionReply:
     async with client.locked():
-        started = await client.sign(Event.START, CLIENT, 0, b"", b"")
+        started = await client.sign(TransactionStep.START, CLIENT, 0, b"", b"")
     async with client.locked():
-        return await client.sign(Event.FINISH, CLIENT, started.transaction_number, b"Beleg^1.00", b"Kassenbeleg-V1")
+        return await client.sign(
+            TransactionStep.FINISH, CLIENT, started.transaction_number, b"Beleg^1.00", b"Kassenbeleg-V1"
+        )
 
 
 async def ready_again(registry: Registry, device: Device) -> None:

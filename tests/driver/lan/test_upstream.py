@@ -32,7 +32,7 @@ from gateway.errors import (
 )
 from gateway.server.http import certificate_authority, tls
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import AbortImport, CloseImport, Event, OpenImport
+from gateway.tse.commands import AbortImport, CloseImport, OpenImport, TransactionStep
 from tests.driver.lan.upstreams import TOKEN, Connector, Reply, Served, gateway_over, gateway_with
 
 SERIAL = "AB" * 32
@@ -147,7 +147,7 @@ async def test_the_path_in_its_url_and_the_token_are_sent(foreign: Foreign) -> N
 
 
 async def test_what_is_left_unfinished_is_aborted_before_the_lock_is_drain(foreign: Foreign) -> None:
-    await foreign.driver.send_command(OpenImport(Event.START, b"POS-1", 0, 0, b"").encode())
+    await foreign.driver.send_command(OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode())
     await foreign.driver.close()
     *_, abort, unlock = foreign.asked
     assert base64.b64decode(json.loads(abort.body)["data"]) == AbortImport().encode()
@@ -155,7 +155,7 @@ async def test_what_is_left_unfinished_is_aborted_before_the_lock_is_drain(forei
 
 
 async def test_after_a_failure_only_the_lock_is_drain(foreign: Foreign) -> None:
-    await foreign.driver.send_command(OpenImport(Event.START, b"POS-1", 0, 0, b"").encode())
+    await foreign.driver.send_command(OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode())
     foreign.replies["sendCommand"] = Reply(503, b'{"error": 3}')
     with pytest.raises(DeviceError):
         await foreign.driver.send_command(CloseImport().encode())

@@ -18,8 +18,7 @@ from gateway.fleet.registry import Attachment, Registry, Rules
 from gateway.operations.lan import LanTse
 from gateway.server.http import application, certificate_authority, tls
 from gateway.server.http.auth import Token
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 
 TOKEN = "upstream-token-4711"
@@ -76,7 +75,7 @@ def gateway_over(
 ) -> AbstractAsyncContextManager[Served]:
     """A gateway that has `tse` plugged in."""
     attachment = Attachment(
-        "usb", lambda: BlockDriver.open(lambda: Socket(tse), name="upstream tse", deadlines=deadlines)
+        "usb", lambda: BlockDriver.open(lambda: SimulatedTransport(tse), name="upstream tse", deadlines=deadlines)
     )
     return gateway_with([attachment], state_dir, **given)
 

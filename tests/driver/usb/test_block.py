@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.tse.commands import SelfTest, SetTime
 from gateway.tse.error_numbers import number_of
-from gateway.tse.sectors import SECTOR, Response, State, decode_command
+from gateway.tse.sectors import SECTOR, Response, WindowState, decode_command
 
 COMMAND = SetTime(1_700_000_000).encode()
 
@@ -28,7 +28,7 @@ class Peer:
     """A window that shows one prepared answer after the other, the last one for ever."""
 
     def __init__(self, *answers: Response | bytes | OSError, counter: int = 7) -> None:
-        self.before: list[Response | bytes | OSError] = [Response(counter, State.DONE)]
+        self.before: list[Response | bytes | OSError] = [Response(counter, WindowState.DONE)]
         self.answers = list(answers)
         self.written: list[bytes] = []
         self.write_error: OSError | None = None
@@ -92,7 +92,7 @@ async def send(peer: Peer, command: bytes = COMMAND, clock: Clock | None = None)
 
 
 async def test_a_command_is_written_once_and_its_data_returned() -> None:
-    peer = Peer(Response(0, State.BUSY), Response(8, State.DONE, b"data"))
+    peer = Peer(Response(0, WindowState.BUSY), Response(8, WindowState.DONE, b"data"))
     assert await send(peer) == b"data"
     assert peer.written == [COMMAND]
     assert peer.closed
@@ -100,26 +100,26 @@ async def test_a_command_is_written_once_and_its_data_returned() -> None:
 
 async def test_a_refused_command_is_told_with_its_result() -> None:
     with pytest.raises(CommandRejected, match="0x100f") as refused:
-        await send(Peer(Response(8, State.DONE, b"", 0x100F)))
+        await send(Peer(Response(8, WindowState.DONE, b"", 0x100F)))
     assert (refused.value.result, number_of(refused.value)) == (0x100F, 0x100F)
 
 
 async def test_a_result_that_nobody_knows_survives() -> None:
     with pytest.raises(CommandRejected, match="0x7abc") as refused:
-        await send(Peer(Response(8, State.DONE, b"", 0x7ABC)))
+        await send(Peer(Response(8, WindowState.DONE, b"", 0x7ABC)))
     assert number_of(refused.value) == 0x7ABC
 
 
-@pytest.mark.parametrize("busy", [State.BUSY, State.BUSY_OLD])
+@pytest.mark.parametrize("busy", [WindowState.BUSY, WindowState.BUSY_OLD])
 @pytest.mark.parametrize("takes", [0.0, 0.001, 0.02, 0.25, 2.0, 30.0])
-async def test_polling_costs_less_than_five_percent(takes: float, busy: State) -> None:
+async def test_polling_costs_less_than_five_percent(takes: float, busy: WindowState) -> None:
     clock = Clock()
     peer = Peer()
     began = clock.now
 
     def read_window() -> bytes:
         done = peer.written and clock.now - began >= takes
-        return (Response(8, State.DONE) if done else Response(7, busy)).encode()
+        return (Response(8, WindowState.DONE) if done else Response(7, busy)).encode()
 
     peer.read_window = read_window  # type: ignore[method-assign]
     await send(peer, clock=clock)
@@ -130,7 +130,7 @@ async def test_polling_costs_less_than_five_percent(takes: float, busy: State) -
 async def test_a_tse_that_stays_busy_ends_at_the_deadline() -> None:
     clock = Clock()
     with pytest.raises(DeviceTimeout, match="45 s") as late:
-        await send(Peer(Response(7, State.BUSY)), clock=clock)
+        await send(Peer(Response(7, WindowState.BUSY)), clock=clock)
     assert number_of(late.value) == 4
     assert 45 <= clock.now - 100 <= 46
 
@@ -138,20 +138,20 @@ async def test_a_tse_that_stays_busy_ends_at_the_deadline() -> None:
 async def test_a_self_test_may_take_longer() -> None:
     clock = Clock()
     with pytest.raises(DeviceTimeout, match="180 s"):
-        await send(Peer(Response(7, State.BUSY)), SelfTest(b"POS-1").encode(), clock)
+        await send(Peer(Response(7, WindowState.BUSY)), SelfTest(b"POS-1").encode(), clock)
     assert 180 <= clock.now - 100 <= 181
 
 
 async def test_a_response_is_fetched() -> None:
-    fetch = Response(7, State.FETCH)
-    peer = Peer(fetch, Response(7, State.BUSY), fetch, Response(8, State.DONE, b"x"))
+    fetch = Response(7, WindowState.FETCH)
+    peer = Peer(fetch, Response(7, WindowState.BUSY), fetch, Response(8, WindowState.DONE, b"x"))
     assert await send(peer) == b"x"
     assert peer.written == [COMMAND, b"\x83\0", b"\x83\0"]
 
 
 async def test_endless_fetching_is_not_believed() -> None:
     with pytest.raises(ProtocolError, match="65 times"):
-        await send(Peer(Response(7, State.FETCH)))
+        await send(Peer(Response(7, WindowState.FETCH)))
 
 
 @pytest.mark.parametrize(
@@ -172,29 +172,29 @@ async def test_nonsense_in_the_window_is_a_protocol_error(sector: bytes) -> None
 @pytest.mark.parametrize("counter", [7, 9, 6, 2**32 - 1])
 async def test_a_counter_that_does_not_fit_is_a_missing_response(counter: int) -> None:
     with pytest.raises(ResponseMissing) as missing:
-        await send(Peer(Response(counter, State.DONE, b"data")))
+        await send(Peer(Response(counter, WindowState.DONE, b"data")))
     assert number_of(missing.value) == 8
 
 
 async def test_a_counter_of_zero_is_a_power_cycle() -> None:
     with pytest.raises(PowerCycleDetected) as cycled:
-        await send(Peer(Response(0, State.DONE)))
+        await send(Peer(Response(0, WindowState.DONE)))
     assert number_of(cycled.value) == 13
 
 
 async def test_the_state_before_a_command_means_nothing() -> None:
-    peer = Peer(Response(8, State.DONE))
+    peer = Peer(Response(8, WindowState.DONE))
     peer.before = [b"\0\0\0\x07\xaa".ljust(SECTOR, b"\0")]
     assert await send(peer) == b""
 
 
 async def test_power_lost_between_commands_is_noticed() -> None:
-    peer = Peer(Response(8, State.DONE))
+    peer = Peer(Response(8, WindowState.DONE))
     driver = BlockDriver(peer)
     await driver.send_command(COMMAND)
     peer.written.clear()
-    peer.before = [Response(0, State.DONE)]
-    peer.answers = [Response(1, State.DONE, b"", 0x1054)]
+    peer.before = [Response(0, WindowState.DONE)]
+    peer.answers = [Response(1, WindowState.DONE, b"", 0x1054)]
     with pytest.raises(CommandRejected):
         await driver.send_command(COMMAND)
     assert driver.power_cycles == 1
@@ -203,9 +203,9 @@ async def test_power_lost_between_commands_is_noticed() -> None:
 
 async def test_a_disturbed_read_is_repeated_once() -> None:
     disturbed = OSError(errno.EIO, "disturbed")
-    assert await send(Peer(disturbed, Response(8, State.DONE, b"x"))) == b"x"
+    assert await send(Peer(disturbed, Response(8, WindowState.DONE, b"x"))) == b"x"
     with pytest.raises(DeviceError, match="I/O error") as failed:
-        await send(Peer(disturbed, disturbed, Response(8, State.DONE)))
+        await send(Peer(disturbed, disturbed, Response(8, WindowState.DONE)))
     assert number_of(failed.value) == 3
 
 
@@ -220,7 +220,7 @@ async def test_info_and_store_are_read_and_written() -> None:
 
 
 async def test_a_command_is_never_written_twice() -> None:
-    peer = Peer(Response(8, State.DONE))
+    peer = Peer(Response(8, WindowState.DONE))
     peer.write_error = OSError(errno.EIO, "disturbed")
     with pytest.raises(DeviceError):
         await send(peer)
@@ -244,7 +244,7 @@ async def test_a_command_of_impossible_size_never_reaches_the_tse(size: int) -> 
 
 async def test_a_hung_call_stops_only_its_own_tse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.driver.usb.block._KERNEL_GRACE", 0.0)
-    hung, healthy = Peer(), Peer(Response(8, State.DONE, b"x"))
+    hung, healthy = Peer(), Peer(Response(8, WindowState.DONE, b"x"))
     release = threading.Event()
     hung.read_info = _blocked(release)  # type: ignore[method-assign]
     driver = BlockDriver(hung, deadlines=Deadlines(command=0.05))
@@ -261,7 +261,7 @@ async def test_a_hung_call_stops_only_its_own_tse(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_caller_that_gives_up_does_not_cut_the_command_off() -> None:
-    peer, entered, release = Peer(Response(8, State.DONE)), threading.Event(), threading.Event()
+    peer, entered, release = Peer(Response(8, WindowState.DONE)), threading.Event(), threading.Event()
 
     def write_window(sector: bytes) -> None:
         entered.set()
@@ -280,7 +280,7 @@ async def test_a_caller_that_gives_up_does_not_cut_the_command_off() -> None:
 
 
 async def test_closing_survives_a_transport_that_cannot_close() -> None:
-    peer = Peer(Response(8, State.DONE))
+    peer = Peer(Response(8, WindowState.DONE))
     peer.write_error = OSError(errno.EIO, "disturbed")
     driver = BlockDriver(peer)
     await driver.close()
@@ -346,6 +346,6 @@ async def test_a_foreign_device_is_refused() -> None:
 
 
 async def test_an_opened_driver_works() -> None:
-    driver = await BlockDriver.open(lambda: Peer(Response(8, State.DONE, b"x")), name="x")
+    driver = await BlockDriver.open(lambda: Peer(Response(8, WindowState.DONE, b"x")), name="x")
     assert await driver.send_command(COMMAND) == b"x"
     await driver.close()

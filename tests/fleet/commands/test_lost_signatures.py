@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.fleet.commands.lost_signatures import LostSignature, SignatureTracker
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import CloseImport, Event, LastTransaction, OpenImport, TransactionReply
+from gateway.tse.commands import CloseImport, LastTransaction, OpenImport, TransactionReply, TransactionStep
 
 SERIAL = "AB" * 32
 SIGN = CloseImport().encode()
@@ -43,7 +43,7 @@ class Telling:
 
 
 async def lost(
-    signatures: SignatureTracker, tse: Telling, event: Event = Event.START, number: int = 0
+    signatures: SignatureTracker, tse: Telling, event: TransactionStep = TransactionStep.START, number: int = 0
 ) -> LostSignature:
     """A step was announced, and its signature got no answer."""
     announce = OpenImport(event, b"POS-1", number, 0, b"").encode()
@@ -59,21 +59,21 @@ async def lost(
 @pytest.mark.parametrize(
     ("event", "last", "signed"),
     [
-        (Event.START, reply(8, 11), True),
-        (Event.START, reply(7, 10), False),
-        (Event.FINISH, reply(7, 11), True),
-        (Event.FINISH, reply(7, 10), False),
-        (Event.FINISH, reply(9, 11), False),
-        (Event.UPDATE, CommandRejected(0x100C, "none"), False),
-        (Event.UPDATE, b"nonsense", False),
+        (TransactionStep.START, reply(8, 11), True),
+        (TransactionStep.START, reply(7, 10), False),
+        (TransactionStep.FINISH, reply(7, 11), True),
+        (TransactionStep.FINISH, reply(7, 10), False),
+        (TransactionStep.FINISH, reply(9, 11), False),
+        (TransactionStep.UPDATE, CommandRejected(0x100C, "none"), False),
+        (TransactionStep.UPDATE, b"nonsense", False),
     ],
 )
 async def test_counter_and_number_tell_whether_it_signed(
-    metrics: Metrics, event: Event, last: bytes | Exception, signed: bool
+    metrics: Metrics, event: TransactionStep, last: bytes | Exception, signed: bool
 ) -> None:
     signatures = SignatureTracker(SERIAL, metrics)
     tse = Telling(reply(6, 10), last)
-    attempt = await lost(signatures, tse, event, 0 if event is Event.START else 7)
+    attempt = await lost(signatures, tse, event, 0 if event is TransactionStep.START else 7)
     await signatures.settle(tse)
     assert attempt.verdict.result() == (last if signed else None)
     assert tse.asked == [b"", b"POS-1"]
@@ -82,7 +82,7 @@ async def test_counter_and_number_tell_whether_it_signed(
 
 async def test_the_counter_is_asked_for_once_after_each_opening(metrics: Metrics) -> None:
     signatures, tse = SignatureTracker(SERIAL, metrics), Telling(reply(1, 3))
-    announce = OpenImport(Event.START, b"POS-1", 0, 0, b"").encode()
+    announce = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode()
     for _ in range(3):
         await signatures.before(tse, announce)
     signatures.reopened()
@@ -92,7 +92,7 @@ async def test_the_counter_is_asked_for_once_after_each_opening(metrics: Metrics
 
 async def test_a_tse_that_does_not_tell_its_counter_is_not_asked_afterwards(metrics: Metrics) -> None:
     signatures, tse = SignatureTracker(SERIAL, metrics), Telling(CommandRejected(0x1007, "no"))
-    announce = OpenImport(Event.START, b"POS-1", 0, 0, b"").encode()
+    announce = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode()
     await signatures.before(tse, announce)
     signatures.after(announce, bytes(8), None)
     assert await signatures.before(tse, SIGN) is None

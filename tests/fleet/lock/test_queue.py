@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from gateway.errors import InvalidSession
 from gateway.fleet.lock.queue import UNUSED_GRACE, Lapse, Lease, LockQueue, Ticket
-from gateway.tse.unfinished import Work
+from gateway.tse.unfinished import Unfinished
 
 
 class Till:
@@ -180,7 +180,7 @@ def test_who_has_done_more_than_reading_holds_the_lock_for_itself() -> None:
             case "acted":
                 lease.acts()
             case "unfinished":
-                lease.unfinished.add(Work.IMPORT)
+                lease.unfinished.add(Unfinished.IMPORT)
             case "length":
                 lease.length = None
             case _:

@@ -9,8 +9,7 @@ from gateway.config.pins import Pins
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions, MaintenanceScheduler
-from gateway.simulator.device import SimulatedTse
-from gateway.simulator.socket import Socket
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import LastTransaction, TransactionReply
 from gateway.tse.info import TseInfo
@@ -66,7 +65,7 @@ class Shop:
             "monotonic": clock,
         }
         shop = cls(tse, clock, Metrics(), MaintenanceOptions(**kept | care))  # type: ignore[arg-type]
-        driver = BlockDriver(Socket(tse))
+        driver = BlockDriver(SimulatedTransport(tse))
         await set_up(driver.send_command, tse.serial)
         await driver.close()
         tse.power_cycle()
@@ -82,7 +81,7 @@ class Shop:
         return TseInfo.decode(self.tse.read_info())
 
     async def restart_gateway(self) -> None:
-        driver = BlockDriver(Socket(self.tse))
+        driver = BlockDriver(SimulatedTransport(self.tse))
         info = TseInfo.decode(await driver.read_info())
         self.device = Device(
             self.serial,
@@ -99,7 +98,7 @@ class Shop:
     async def reopen(self) -> None:
         """The TSE is opened afresh, as the registry does it."""
         await self.device.let_go("lost")
-        driver = BlockDriver(Socket(self.tse))
+        driver = BlockDriver(SimulatedTransport(self.tse))
         await self.device.renew(driver, TseInfo.decode(await driver.read_info()), "simulator")
         self.scheduler = MaintenanceScheduler(self.device, self.options, self.metrics, refresh=5.0)
 

@@ -12,13 +12,13 @@ from gateway.errors import CommandRejected
 from gateway.fleet.maintenance.schedule import Night
 from gateway.tse.commands import (
     DeregisterClient,
-    Event,
     FlashHealth,
     Login,
     Logout,
     RegisterClient,
     SelfTest,
     SetTime,
+    TransactionStep,
     User,
 )
 from tests.fleet.maintenance.shop_time import HOUR, NOON, Shop, Till
@@ -108,7 +108,7 @@ async def test_the_time_is_set_at_four_fifths_of_the_allowed_delay(shop_of: Open
     assert shop.runs("set_time") == 2
     await shop.pass_time(HOUR)
     assert shop.runs("set_time") == 4
-    signed = await step(shop.device.command, shop.device, Event.START)
+    signed = await step(shop.device.command, shop.device, TransactionStep.START)
     assert abs(signed.log_time - shop.clock.wall()) <= 1
 
 

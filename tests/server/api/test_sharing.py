@@ -8,7 +8,7 @@ import pytest
 
 from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.operations.store import PatientReader
-from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Event, Login, User
+from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, TransactionStep, User
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
 from tests.lan_client import LanClient, LanError
@@ -37,7 +37,7 @@ async def test_a_client_of_the_api_waits_for_the_lock_of_a_till(api: Api, lan: L
     async with lan.locked():
         waiting = asyncio.create_task(api.post("/sign", RECEIPT))
         await until(lambda: device.lock.waiting_clients == 1)
-        first = await lan.sign(Event.START, CLIENT, 0, b"", b"")
+        first = await lan.sign(TransactionStep.START, CLIENT, 0, b"", b"")
     answer = (await waiting).json
     assert answer["signature_counter"] == first.signature_counter + 2
 
@@ -64,8 +64,8 @@ async def test_tills_of_both_kinds_take_turns(api: Api, lan: LanClient) -> None:
     async def sell_by_lan() -> None:
         for _ in range(10):
             async with lan.locked():
-                started = await lan.sign(Event.START, CLIENT, 0, b"", b"")
-                finished = await lan.sign(Event.FINISH, CLIENT, started.transaction_number, b"", b"x")
+                started = await lan.sign(TransactionStep.START, CLIENT, 0, b"", b"")
+                finished = await lan.sign(TransactionStep.FINISH, CLIENT, started.transaction_number, b"", b"x")
             theirs.append(finished.signature_counter)
 
     await asyncio.gather(sell_by_api(), sell_by_lan())
@@ -105,9 +105,9 @@ async def test_while_a_client_of_the_lan_exports_under_its_lock_tills_of_both_ki
                 assert (await api.post("/sign", RECEIPT)).status == 200
             if number == 3:
                 async with other.locked():
-                    started = await other.sign(Event.START, CLIENT, 0, b"", b"")
+                    started = await other.sign(TransactionStep.START, CLIENT, 0, b"", b"")
                     exported += await lan.read_store(first + 32, 32)
-                    await other.sign(Event.FINISH, CLIENT, started.transaction_number, b"", b"x")
+                    await other.sign(TransactionStep.FINISH, CLIENT, started.transaction_number, b"", b"x")
                 exported = exported[: -32 * 512]
         await lan.send_command(AcknowledgeExport(blocks * 512).encode())
     await other.close()
@@ -127,8 +127,8 @@ async def test_a_reader_that_wants_to_sign_waits_until_the_till_before_it_is_don
         for block in range(2):
             await lan.read_store(block, 1)
         async with other.locked():
-            signing = asyncio.create_task(lan.sign(Event.START, CLIENT, 0, b"", b""))
-            first = await other.sign(Event.START, CLIENT, 0, b"", b"")
+            signing = asyncio.create_task(lan.sign(TransactionStep.START, CLIENT, 0, b"", b""))
+            first = await other.sign(TransactionStep.START, CLIENT, 0, b"", b"")
             assert not signing.done()
         assert (await signing).transaction_number == first.transaction_number + 1
     await other.close()

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 from gateway.tse.der import integer_element
 from gateway.tse.logmessage import LogMessage, UnsignedMessage
 from gateway.tse.tar import members
@@ -95,7 +95,7 @@ async def test_start_update_finish(api: Api) -> None:
 
 async def test_the_start_of_a_transaction_that_another_software_began_is_found_in_the_store(api: Api) -> None:
     device = api.served.registry.devices()[0]
-    number = (await step(device.command, device, Event.START)).transaction_number
+    number = (await step(device.command, device, TransactionStep.START)).transaction_number
     finished = await api.post(f"/transactions/{number}/finish", RECEIPT)
     verify_qr(finished.json["qr_text"])
 
