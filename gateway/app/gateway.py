@@ -23,9 +23,9 @@ from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes as api_routes
 from gateway.server.http import application, auth, session_file, tls
 from gateway.server.monitoring import exposition
-from gateway.server.status_page.recent_problems import Troubles
-from gateway.server.status_page.signature_rate import Pace
-from gateway.server.status_page.snapshot import Gatherer, Snapshot
+from gateway.server.status_page.recent_problems import RecentProblems
+from gateway.server.status_page.signature_rate import SignatureRate
+from gateway.server.status_page.snapshot import Snapshot, SnapshotSource
 from gateway.simulator.device import SimulatedTse
 from gateway.storage import state_dir
 from gateway.tasks import beside
@@ -56,7 +56,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         ConfigurationError: it cannot start like this.
     """
     async with AsyncExitStack() as stack:
-        troubles = stack.enter_context(Troubles().listening())
+        problems = stack.enter_context(RecentProblems().listening())
         stack.enter_context(state_dir.opened(settings.state_dir))
         token = auth.load_or_create_token(settings)
         context = tls.server_context(settings)
@@ -81,13 +81,13 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         )
         routes = api_routes(services)
         gathering = _shown(
-            settings, token, metrics, registry=registry, outages=monitor.outages, troubles=troubles, archivist=archivist
+            settings, token, metrics, registry=registry, outages=monitor.outages, problems=problems, archivist=archivist
         )
         shown = await stack.enter_async_context(gathering)
 
         def on_refusal(serial: str, error: GatewayError, till: str) -> None:
             monitor.refused(serial, error, till)
-            troubles.refused(serial, error)
+            problems.refused(serial, error)
 
         web = application.build(
             settings,
@@ -147,19 +147,19 @@ async def _shown(
     *,
     registry: Registry,
     outages: OutageLog,
-    troubles: Troubles,
+    problems: RecentProblems,
     archivist: Archivist,
 ) -> AsyncIterator[Callable[[int], Snapshot] | None]:
     """What the status page shows, if there is one."""
     if not settings.status_page:
         yield None
         return
-    pace = Pace(metrics)
-    gatherer = Gatherer(
-        settings, token, registry=registry, outages=outages, pace=pace, troubles=troubles, archivist=archivist
+    rate = SignatureRate(metrics)
+    source = SnapshotSource(
+        settings, token, registry=registry, outages=outages, rate=rate, problems=problems, archivist=archivist
     )
-    async with beside(pace=pace.keep()):
-        yield gatherer.snapshot
+    async with beside(rate=rate.keep()):
+        yield source.snapshot
 
 
 async def _announce(registry: Registry, settings: Settings, token: auth.Token, port: int) -> None:

@@ -16,7 +16,7 @@ from gateway.archive.errors import ArchiveDamaged
 from gateway.archive.index import Segment
 from gateway.archive.manifest import Finding, FindingPlace, Verdict
 from gateway.verify.files import Options, verify_file
-from gateway.verify.findings import Code, FileReport, Findings, Severity, Span
+from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Severity
 from gateway.verify.report import as_data
 from gateway.verify.texts import MEANINGS, worst
 from gateway.verify.trust import Certificates
@@ -29,7 +29,7 @@ class Checked:
     """What the verifier says of one segment; `span` is that of its TSE, if it has messages of it."""
 
     report: FileReport
-    span: Span | None
+    span: CounterSpan | None
 
     @property
     def verdict(self) -> Verdict:
@@ -74,7 +74,7 @@ def changed_finding(changed: Iterable[tuple[str, str]]) -> list[Finding]:
     """One finding for all files that are not as they were written; none if there are none."""
     places = [FindingPlace(place=place, detail=detail) for place, detail in changed]
     meaning = MEANINGS[Code.ARCHIVE_CHANGED]
-    text = meaning.english
+    text = meaning.text.en
     found = Finding(code=Code.ARCHIVE_CHANGED, severity="error", count=len(places), text=text, places=places)
     return [found] if places else []
 
@@ -112,7 +112,7 @@ def demand_intact(shelf: Shelf, segments: Iterable[Segment]) -> None:
             raise ArchiveDamaged(f"{segment.file} {fault}: put it back from your backup")
 
 
-def _check_counters(span: Span, last_counter: int | None, findings: Findings) -> None:
+def _check_counters(span: CounterSpan, last_counter: int | None, findings: Findings) -> None:
     if span.missing:
         findings.add(Code.ARCHIVE_GAP, f"Sig-{span.first_counter}..{span.last_counter}", f"{span.missing} missing")
     if last_counter is not None and span.first_counter != last_counter + 1:

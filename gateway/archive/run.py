@@ -145,7 +145,7 @@ class _Keeping:
         return replace(before, index=index.plus(manifest), added=(*before.added, manifest))
 
     def _manifest(self, series: int, number: int, piece: Piece, checked: Checked, previous: str | None) -> Manifest:
-        verdict, span = checked.report.verdict, checked.span
+        verdict, span = checked.report.counts, checked.span
         return Manifest(
             serial=self.shelf.serial,
             series=series,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import moments
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.formatting import local_time
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.cli.download import Download
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 0.5  # seconds
 _HEADS = (
     "TSE",
-    Words("verdict", "Urteil"),
-    Words("complete up to", "vollständig bis"),
-    Words("signature", "Signatur"),
-    Words("messages", "Nachrichten"),
-    Words("bytes", "Bytes"),
-    Words("trouble", "Störung"),
+    Text("verdict", "Urteil"),
+    Text("complete up to", "vollständig bis"),
+    Text("signature", "Signatur"),
+    Text("messages", "Nachrichten"),
+    Text("bytes", "Bytes"),
+    Text("trouble", "Störung"),
 )
-_NONE = Words("nothing is archived yet: tse-gateway archive run", "noch ist nichts archiviert: tse-gateway archive run")
-_RUN = Words(
+_NONE = Text("nothing is archived yet: tse-gateway archive run", "noch ist nichts archiviert: tse-gateway archive run")
+_RUN = Text(
     "{messages} new messages in {count} new segments, verdict {verdict}; complete up to signature {counter}",
     "{messages} neue Nachrichten in {count} neuen Segmenten, Urteil {verdict}; vollständig bis Signatur {counter}",
 )
-_WRITTEN = Words("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-_THERE = Words("{file} is there already: name another one", "{file} gibt es schon: eine andere nennen")
-_TITLE = Words("archiving", "Archivierung")
+_WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
+_THERE = Text("{file} is there already: name another one", "{file} gibt es schon: eine andere nennen")
+_TITLE = Text("archiving", "Archivierung")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -106,7 +106,7 @@ def export(
         serial = await _serial(cli, api, tse)
         target = output or Path(f"TSE_{serial}_archive.tar")
         if target.exists():
-            raise ConfigurationError(cli.words(_THERE, file=target))
+            raise ConfigurationError(cli.text(_THERE, file=target))
         params = {} if series is None else {"series": series}
         return await fetch(api, f"/tses/{serial}/archive/export", target, params=params, resumable=True)
 
@@ -124,7 +124,7 @@ async def _serial(cli: Cli, api: "Api", name: str) -> str:
 async def _run(cli: Cli, api: "Api", base: str) -> Any:
     from gateway.cli.progress import transfer
 
-    with transfer(cli.words(_TITLE), None) as bar:
+    with transfer(cli.text(_TITLE), None) as bar:
         running = asyncio.create_task(api.post(f"{base}/archive/run"))
         while not (await asyncio.wait([running], timeout=_LOOK_AGAIN))[0]:
             with suppress(GatewayError):  # it is only for the bar
@@ -138,7 +138,7 @@ def _row(archive: dict[str, Any]) -> tuple[object, ...]:
     return (
         archive["serial"][:16],
         archive["verdict"],
-        moments.shown(archive["complete_up_to_time"]),
+        local_time(archive["complete_up_to_time"]),
         archive["complete_up_to_counter"] or "",
         archive["messages"],
         archive["bytes"],

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from gateway.cli.formatting import printable
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words, language_of
+from gateway.i18n.negotiation import from_locale
+from gateway.i18n.text import Language, Text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +32,7 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; th
 TseName = Annotated[
     str, typer.Argument(metavar="[TSE]", help="Serial, or its beginning; needed only if there are several.")
 ]
+LanguageOption = Annotated[Language | None, typer.Option(help="Language of texts for people; without it the locale's.")]
 _OPTIONS: Mapping[str, Any] = {
     "config": ConfigFile,
     "url": Annotated[str, typer.Option(help="A gateway elsewhere: https://HOST:PORT.", envvar="TSE_GATEWAY_URL")],
@@ -43,23 +46,23 @@ _OPTIONS: Mapping[str, Any] = {
     "fingerprint": Annotated[
         str, typer.Option(help="Or the SHA-256 of its certificate.", envvar="TSE_GATEWAY_FINGERPRINT")
     ],
-    "language": Annotated[str, typer.Option(help="de or en, instead of the locale's.")],
+    "language": LanguageOption,
     "as_json": Annotated[bool, typer.Option("--json", help="For programs.")],
 }
-_DEFAULTS: Mapping[str, Any] = {"config": None, "token_file": None, "ca": None, "as_json": False}
-_NO_TSE = Words(
+_DEFAULTS: Mapping[str, Any] = {"config": None, "token_file": None, "ca": None, "language": None, "as_json": False}
+_NO_TSE = Text(
     "no TSE: plug one in, name one in GATEWAY_DEVICES, or try `tse-gateway serve --simulator 1`",
     "keine TSE: eine einstecken, in GATEWAY_DEVICES nennen, oder `tse-gateway serve --simulator 1` versuchen",
 )
 _NO_LIMIT = 10_000  # columns
-_WHICH = Words(
+_WHICH = Text(
     "several TSEs: name one by the beginning of its serial",
     "mehrere TSEs: eine mit dem Beginn ihrer Seriennummer nennen",
 )
-_NAME_ONE = Words(
+_NAME_ONE = Text(
     "no single TSE has a serial with this beginning", "keine einzelne TSE hat eine Seriennummer mit diesem Beginn"
 )
-_DIRECT = Words("no gateway runs: the TSE is asked directly", "es läuft kein Gateway: die TSE wird direkt gefragt")
+_DIRECT = Text("no gateway runs: the TSE is asked directly", "es läuft kein Gateway: die TSE wird direkt gefragt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +74,23 @@ class Cli:
     token_file: Path | None = None
     ca: Path | None = None
     fingerprint: str = ""
-    language: str = "en"
+    language: Language = "en"
     as_json: bool = False
 
     # ---- output -------------------------------------------------------------
 
-    def words(self, text: Words, **values: object) -> str:
+    def text(self, text: Text, **values: object) -> str:
         """In the user's language."""
-        return text.in_(self.language, **values)
+        return text.in_language(self.language, **values)
 
-    def say(self, text: Words, **values: object) -> None:
+    def say(self, text: Text, **values: object) -> None:
         """A line for people; silent where a program reads."""
         if not self.as_json:
-            print(self.words(text, **values))
+            print(self.text(text, **values))
 
-    def note(self, text: Words, **values: object) -> None:
+    def note(self, text: Text, **values: object) -> None:
         """The same beside the result, on standard error."""
-        typer.echo(self.words(text, **values), err=True)
+        typer.echo(self.text(text, **values), err=True)
 
     @staticmethod
     def console() -> "Console":
@@ -96,20 +99,18 @@ class Cli:
 
         return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_NO_LIMIT)
 
-    def table(self, heads: Sequence[Words | str], rows: Iterable[Sequence[object]]) -> None:
+    def table(self, heads: Sequence[Text | str], rows: Iterable[Sequence[object]]) -> None:
         """Rows for people. Names come from strangers: what would command the terminal is shown as its escape."""
         from rich import box
         from rich.table import Table
-        from rich.text import Text
-
-        from gateway.verify.report import shown
+        from rich.text import Text as Styled
 
         console = self.console()
         table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, show_header=any(heads))
         for head in heads:
-            table.add_column(head if isinstance(head, str) else self.words(head), overflow="fold")
+            table.add_column(head if isinstance(head, str) else self.text(head), overflow="fold")
         for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(shown(str(cell))) for cell in row))
+            table.add_row(*(cell if isinstance(cell, Styled) else Styled(printable(str(cell))) for cell in row))
         console.print(table)
 
     @staticmethod
@@ -155,7 +156,7 @@ class Cli:
         if len(matching) == 1:
             return matching[0]
         if not known:
-            raise ConfigurationError(self.words(_NO_TSE))
+            raise ConfigurationError(self.text(_NO_TSE))
         raise ConfigurationError(self._ambiguous(name, matching or known))
 
     async def _ask(self, work: Callable[["Api"], Awaitable[T]], *, without_tse: bool) -> T:
@@ -182,7 +183,7 @@ class Cli:
 
     def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
         listed = "".join(f"\n  {serial}" for serial in serials)
-        return self.words(_NAME_ONE) + listed if name else self.words(_WHICH) + listed
+        return self.text(_NAME_ONE) + listed if name else self.text(_WHICH) + listed
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -203,9 +204,7 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
         shared = {name: given.pop(name) for name in _OPTIONS}
         # What the services of a command log is for the log of a gateway: the user is told by the command itself.
         logging.getLogger("gateway").addHandler(logging.NullHandler())
-        if shared["language"] not in {"", "de", "en"}:
-            raise typer.BadParameter("--language is de or en")
-        shared["language"] = shared["language"] or language_of(os.environ)
+        shared["language"] = shared["language"] or from_locale(os.environ)
         function(Cli(**shared), **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY

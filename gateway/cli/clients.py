@@ -7,11 +7,11 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.secrets import AdminPin, RiskLockout, Secrets
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
-_NONE = Words("no client is registered", "keine Kasse ist angemeldet")
-_REGISTERED = Words("client {name} is registered", "Kasse {name} ist angemeldet")
-_DEREGISTERED = Words("client {name} is deregistered", "Kasse {name} ist abgemeldet")
+_NONE = Text("no client is registered", "keine Kasse ist angemeldet")
+_REGISTERED = Text("client {name} is registered", "Kasse {name} ist angemeldet")
+_DEREGISTERED = Text("client {name} is deregistered", "Kasse {name} ist abgemeldet")
 ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="The till's name, as the POS sends it.")]
 
 
@@ -28,7 +28,7 @@ def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk
 
     Example: tse-gateway clients list --admin-pin-file admin_pin
     """
-    pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
+    pin = Secrets(cli.text).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
     body = {"admin_pin": pin, "risk_lockout": risk}
     found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/clients/list", body))
     if cli.as_json:
@@ -46,7 +46,7 @@ def register(
 
     Example: tse-gateway clients register POS-2 --admin-pin-file admin_pin
     """
-    pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
+    pin = Secrets(cli.text).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
     _change(cli, "register", tse, {"client_id": client, "admin_pin": pin, "risk_lockout": risk})
     cli.say(_REGISTERED, name=client)
 
@@ -58,7 +58,7 @@ def deregister(
 
     Example: tse-gateway clients deregister POS-2 --admin-pin-file admin_pin
     """
-    pin = Secrets(cli.words).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
+    pin = Secrets(cli.text).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
     _change(cli, "deregister", tse, {"client_id": client, "admin_pin": pin, "risk_lockout": risk})
     cli.say(_DEREGISTERED, name=client)
 

@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.cli.base import Cli
     from gateway.client.api import Api
 
 _DIGITS = 4
-_TYPE = Words(
+_TYPE = Text(
     "{consequence}.\nTo go on, type the last four digits of the serial",
     "{consequence}.\nZum Fortfahren die letzten vier Stellen der Seriennummer eingeben",
 )
-_STOPPED = Words("nothing was done", "es wurde nichts getan")
+_STOPPED = Text("nothing was done", "es wurde nichts getan")
 
 
 async def confirmed(
@@ -26,7 +26,7 @@ async def confirmed(
     action: str,
     body: dict[str, Any],
     *,
-    title: Words,
+    title: Text,
     seconds: float,
     yes: bool = False,
 ) -> Any:
@@ -39,10 +39,10 @@ async def confirmed(
 
     asked = await api.post(f"{base}/confirmations", {"action": action})
     if not yes:
-        typed = typer.prompt(cli.words(_TYPE, consequence=asked["consequence"]), err=True)
+        typed = typer.prompt(cli.text(_TYPE, consequence=asked["consequence"]), err=True)
         if typed.strip().upper() != asked["serial"][-_DIGITS:]:
-            raise ConfigurationError(cli.words(_STOPPED))
+            raise ConfigurationError(cli.text(_STOPPED))
         # What was asked for may have waited too long for a person to read it.
         asked = await api.post(f"{base}/confirmations", {"action": action})
-    async with waiting(cli.words(title), seconds):
+    async with waiting(cli.text(title), seconds):
         return await api.post(f"{base}/{action.replace('_', '-')}", {**body, "confirmation": asked["token"]})

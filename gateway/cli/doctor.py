@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Language, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
 _VERDICTS = {
-    "ok": Words("ok", "gut"),
-    "warn": Words("warn", "Warnung"),
-    "fail": Words("FAIL", "FEHLER"),
-    "unknown": Words("unknown", "unbekannt"),
+    "ok": Text("ok", "gut"),
+    "warn": Text("warn", "Warnung"),
+    "fail": Text("FAIL", "FEHLER"),
+    "unknown": Text("unknown", "unbekannt"),
 }
-_HEADS = (Words("layer", "Schicht"), "TSE", Words("verdict", "Urteil"), Words("finding", "Befund"))
+_HEADS = (Text("layer", "Schicht"), "TSE", Text("verdict", "Urteil"), Text("finding", "Befund"))
 _OUTCOMES = {
-    0: Words("everything that could be looked at is well", "alles, was sich ansehen ließ, ist in Ordnung"),
-    1: Words("warnings: a person should look", "Warnungen: ein Mensch sollte nachsehen"),
-    2: Words("something does not work: begin with the first one", "etwas funktioniert nicht: beim Ersten beginnen"),
+    0: Text("everything that could be looked at is well", "alles, was sich ansehen ließ, ist in Ordnung"),
+    1: Text("warnings: a person should look", "Warnungen: ein Mensch sollte nachsehen"),
+    2: Text("something does not work: begin with the first one", "etwas funktioniert nicht: beim Ersten beginnen"),
 }
 
 
@@ -65,7 +65,7 @@ async def examined(cli: Cli) -> "list[Finding]":
     return await examination.there(Remote(cli.url, cli.token_file, cli.ca, cli.fingerprint))
 
 
-def as_data(finding: "Finding", language: str) -> dict[str, str]:
+def as_data(finding: "Finding", language: Language) -> dict[str, str]:
     """For programs; layer and verdict are stable, the texts are not."""
     return {
         "layer": finding.layer.value,
@@ -77,14 +77,14 @@ def as_data(finding: "Finding", language: str) -> dict[str, str]:
 
 
 def _show(cli: Cli, found: "Sequence[Finding]") -> None:
-    from rich.text import Text
+    from rich.text import Text as Styled
 
     from gateway.doctor.findings import LAYERS
 
     rows = []
     for finding in found:
         advice = finding.advice(cli.language)
-        told = Text(finding.told(cli.language) + (f"\n→ {advice}" if advice else ""))
-        verdict = Text(cli.words(_VERDICTS[finding.verdict]), style=_STYLES[finding.verdict])
-        rows.append((cli.words(LAYERS[finding.layer]), finding.serial[:8], verdict, told))
+        told = Styled(finding.told(cli.language) + (f"\n→ {advice}" if advice else ""))
+        verdict = Styled(cli.text(_VERDICTS[finding.verdict]), style=_STYLES[finding.verdict])
+        rows.append((cli.text(LAYERS[finding.layer]), finding.serial[:8], verdict, told))
     cli.table(_HEADS, rows)

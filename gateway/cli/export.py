@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.moments import unix_of
+from gateway.cli.formatting import unix_time
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.cli.download import Download
     from gateway.client.api import Api
 
-_WRITTEN = Words("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-_THERE = Words(
+_WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
+_THERE = Text(
     "{file} is there already: name another one by --output", "{file} gibt es schon: mit --output anders nennen"
 )
-_ONE_KIND = Words(
+_ONE_KIND = Text(
     "--new-since exports everything new: no other limits", "--new-since exportiert alles Neue: ohne weitere Grenzen"
 )
-_NO_CURSOR = Words(
+_NO_CURSOR = Text(
     "{file} is missing: it was written beside the earlier export", "{file} fehlt: es entstand neben dem früheren Export"
 )
 
@@ -54,7 +54,7 @@ def export(
     """
     limits = _limits(since, until, from_number, to_number, client)
     if new_since is not None and limits:
-        raise typer.BadParameter(cli.words(_ONE_KIND))
+        raise typer.BadParameter(cli.text(_ONE_KIND))
 
     async def work(api: "Api", base: str) -> "Download":
         from gateway.cli import download
@@ -63,7 +63,7 @@ def export(
         suffix = "_new" if new_since else "_part" if limits else ""
         target = output or Path(f"TSE_{serial}{suffix}.tar")
         if target.exists():
-            raise ConfigurationError(cli.words(_THERE, file=target))
+            raise ConfigurationError(cli.text(_THERE, file=target))
         if new_since is not None:
             cursor = _cursor(cli, new_since)
             return await download.fetch(api, f"{base}/export/new", target, params={"cursor": cursor})
@@ -80,7 +80,7 @@ def export(
 
 
 def _verified(cli: Cli, file: Path, *, complete: bool) -> int:
-    from gateway.verify.command import verify_files
+    from gateway.cli.verify import verify_files
 
     return verify_files([str(file)], language=cli.language, as_json=cli.as_json, complete=complete)
 
@@ -89,8 +89,8 @@ def _limits(
     since: str, until: str, from_number: int | None, to_number: int | None, client: str
 ) -> dict[str, str | int]:
     given: dict[str, str | int | None] = {
-        "from_time": unix_of(since, end=False) if since else None,
-        "to_time": unix_of(until, end=True) if until else None,
+        "from_time": unix_time(since, end=False) if since else None,
+        "to_time": unix_time(until, end=True) if until else None,
         "from_number": from_number,
         "to_number": to_number,
         "client_id": client or None,
@@ -105,4 +105,4 @@ def _cursor(cli: Cli, earlier: Path) -> str:
     try:
         return file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(cli.words(_NO_CURSOR, file=file)) from None
+        raise ConfigurationError(cli.text(_NO_CURSOR, file=file)) from None

@@ -1,42 +1,45 @@
-"""What is known of a TSE, as lines for people."""
+"""What people type and read at a terminal: days and times, names that are safe to print, the facts of a TSE."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from gateway.i18n.text import Words
+import typer
+
+from gateway.i18n.text import Language, Text
 
 Tse = Mapping[str, Any]
 
-_YES, _NO = Words("yes", "ja"), Words("no", "nein")
+_YES, _NO = Text("yes", "ja"), Text("no", "nein")
 _LIVES = {
-    "uninitialized": Words("fresh, not set up", "frisch, nicht eingerichtet"),
-    "initialized": Words("in service", "in Betrieb"),
-    "decommissioned": Words("out of service for good", "endgültig außer Betrieb"),
+    "uninitialized": Text("fresh, not set up", "frisch, nicht eingerichtet"),
+    "initialized": Text("in service", "in Betrieb"),
+    "decommissioned": Text("out of service for good", "endgültig außer Betrieb"),
 }
-_LINES: tuple[tuple[Words, Words, Callable[[Tse], dict[str, Any]]], ...] = (
+_LINES: tuple[tuple[Text, Text, Callable[[Tse], dict[str, Any]]], ...] = (
     (
-        Words("serial", "Seriennummer"),
-        Words("{serial} (check digits {digits})", "{serial} (Prüfziffern {digits})"),
+        Text("serial", "Seriennummer"),
+        Text("{serial} (check digits {digits})", "{serial} (Prüfziffern {digits})"),
         lambda tse: {"serial": tse["serial"], "digits": tse["serial_check_digits"]},
     ),
     (
-        Words("kind", "Art"),
-        Words("{kind}, firmware {firmware}, {form}", "{kind}, Firmware {firmware}, {form}"),
+        Text("kind", "Art"),
+        Text("{kind}, firmware {firmware}, {form}", "{kind}, Firmware {firmware}, {form}"),
         lambda tse: {"kind": tse["description"], "firmware": tse["software_version"], "form": tse["form_factor"]},
     ),
     (
-        Words("place", "Ort"),
-        Words("{place}: {state}", "{place}: {state}"),
+        Text("place", "Ort"),
+        Text("{place}: {state}", "{place}: {state}"),
         lambda tse: {"place": tse["place"], "state": tse["reason"] or tse["state"]},
     ),
     (
-        Words("certificate", "Zertifikat"),
-        Words("until {until}, {days} days left", "bis {until}, noch {days} Tage"),
+        Text("certificate", "Zertifikat"),
+        Text("until {until}, {days} days left", "bis {until}, noch {days} Tage"),
         lambda tse: {"until": str(tse["certificate_expires"])[:10], "days": tse["certificate_days_left"]},
     ),
     (
-        Words("signatures", "Signaturen"),
-        Words("{made} made, {left} left ({percent} %)", "{made} erstellt, noch {left} ({percent} %)"),
+        Text("signatures", "Signaturen"),
+        Text("{made} made, {left} left ({percent} %)", "{made} erstellt, noch {left} ({percent} %)"),
         lambda tse: {
             "made": tse["created_signatures"],
             "left": tse["remaining_signatures"],
@@ -44,41 +47,66 @@ _LINES: tuple[tuple[Words, Words, Callable[[Tse], dict[str, Any]]], ...] = (
         },
     ),
     (
-        Words("store", "Speicher"),
-        Words("{percent} % used", "{percent} % belegt"),
+        Text("store", "Speicher"),
+        Text("{percent} % used", "{percent} % belegt"),
         lambda tse: {"percent": round(tse["store_used_percent"], 1)},
     ),
     (
-        Words("clients", "Kassen"),
-        Words("{count} of {most} registered", "{count} von {most} angemeldet"),
+        Text("clients", "Kassen"),
+        Text("{count} of {most} registered", "{count} von {most} angemeldet"),
         lambda tse: {"count": tse["registered_clients"], "most": tse["max_registered_clients"]},
     ),
     (
-        Words("open transactions", "offene Transaktionen"),
-        Words("{count} of {most}", "{count} von {most}"),
+        Text("open transactions", "offene Transaktionen"),
+        Text("{count} of {most}", "{count} von {most}"),
         lambda tse: {"count": tse["open_transactions"], "most": tse["max_open_transactions"]},
     ),
 )
-_SELF_TEST = Words("self test", "Selbsttest")
-_PASSED = Words("passed, next in {hours} h", "bestanden, nächster in {hours} h")
-_MISSING = Words("missing", "fehlt")
+_SELF_TEST = Text("self test", "Selbsttest")
+_PASSED = Text("passed, next in {hours} h", "bestanden, nächster in {hours} h")
+_MISSING = Text("missing", "fehlt")
 _TIME, _LIFE, _PINS = (
-    Words("has the time", "hat die Zeit"),
-    Words("life", "Lebenszyklus"),
-    Words("PIN tries left", "PIN-Versuche"),
+    Text("has the time", "hat die Zeit"),
+    Text("life", "Lebenszyklus"),
+    Text("PIN tries left", "PIN-Versuche"),
 )
 
 
-def lines(tse: Tse, language: str) -> Iterator[tuple[str, str]]:
+def lines(tse: Tse, language: Language) -> Iterator[tuple[str, str]]:
     """Names and values in `language`."""
     (name, text, values), *others = _LINES
-    yield name.in_(language), text.in_(language, **values(tse))
+    yield name.in_language(language), text.in_language(language, **values(tse))
     life = _LIVES.get(tse["lifecycle"])
-    yield _LIFE.in_(language), life.in_(language) if life else str(tse["lifecycle"])
+    yield _LIFE.in_language(language), life.in_language(language) if life else str(tse["lifecycle"])
     for name, text, values in others:
-        yield name.in_(language), text.in_(language, **values(tse))
-    passed = _PASSED.in_(language, hours=tse["self_test_due_seconds"] // 3600)
-    yield _SELF_TEST.in_(language), passed if tse["self_test_passed"] else _MISSING.in_(language)
-    yield _TIME.in_(language), (_YES if tse["valid_time"] else _NO).in_(language)
+        yield name.in_language(language), text.in_language(language, **values(tse))
+    passed = _PASSED.in_language(language, hours=tse["self_test_due_seconds"] // 3600)
+    yield _SELF_TEST.in_language(language), passed if tse["self_test_passed"] else _MISSING.in_language(language)
+    yield _TIME.in_language(language), (_YES if tse["valid_time"] else _NO).in_language(language)
     for user, left in tse["pin_tries_left"].items():
-        yield f"{_PINS.in_(language)} ({user})", str(left)
+        yield f"{_PINS.in_language(language)} ({user})", str(left)
+
+
+def unix_time(text: str, *, end: bool) -> int:
+    """Return the Unix seconds of a local day (its begin, or its `end`) or moment.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    try:
+        if "T" in text or " " in text:
+            return int(datetime.fromisoformat(text).astimezone().timestamp())
+        day = date.fromisoformat(text) + timedelta(days=int(end))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a day (2026-01-31) nor a moment (2026-01-31T08:00)") from None
+    return int(datetime.combine(day, time()).astimezone().timestamp()) - int(end)
+
+
+def local_time(moment: str | None) -> str:
+    """Return an ISO 8601 moment of the API in local time; an empty text for None."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters escaped: names come from strangers and must not command the terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -4,25 +4,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import moments
 from gateway.cli.base import Cli, TseName, command
-from gateway.i18n.text import Words
+from gateway.cli.formatting import local_time
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.client.api import Api
 
 _HEADS = (
     "TSE",
-    Words("began", "Beginn"),
-    Words("ended", "Ende"),
-    Words("seconds", "Sekunden"),
-    Words("refused", "abgewiesen"),
-    Words("reason", "Grund"),
+    Text("began", "Beginn"),
+    Text("ended", "Ende"),
+    Text("seconds", "Sekunden"),
+    Text("refused", "abgewiesen"),
+    Text("reason", "Grund"),
 )
-_NONE = Words("no outage is written down", "kein Ausfall ist vermerkt")
-_ALL = Words("all (the gateway)", "alle (das Gateway)")
-_RETIRED = Words("TSE {serial} is missed no longer", "TSE {serial} wird nicht mehr vermisst")
-_LASTS = Words("lasts", "dauert an")
+_NONE = Text("no outage is written down", "kein Ausfall ist vermerkt")
+_ALL = Text("all (the gateway)", "alle (das Gateway)")
+_RETIRED = Text("TSE {serial} is missed no longer", "TSE {serial} wird nicht mehr vermisst")
+_LASTS = Text("lasts", "dauert an")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -94,9 +94,9 @@ async def _known(api: "Api") -> set[str]:
 
 def _row(cli: Cli, outage: dict[str, Any]) -> tuple[object, ...]:
     return (
-        (outage["tse_serial"] or "")[:16] or cli.words(_ALL),
-        moments.shown(outage["began"]),
-        moments.shown(outage["ended"]) or cli.words(_LASTS),
+        (outage["tse_serial"] or "")[:16] or cli.text(_ALL),
+        local_time(outage["began"]),
+        local_time(outage["ended"]) or cli.text(_LASTS),
         round(outage["seconds"]),
         outage["refused_requests"],
         outage["reason_text"],

@@ -9,7 +9,7 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, Puk, RiskLockout, Secrets, secret_file
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 
 class User(StrEnum):
@@ -21,13 +21,13 @@ class User(StrEnum):
 
 _OLD = {User.ADMIN: secrets.ADMIN_PIN, User.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
 _NEW = {User.ADMIN: secrets.NEW_ADMIN_PIN, User.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
-_CHANGED = Words(
+_CHANGED = Text(
     "the PIN is changed: write it down. If it is the TimeAdmin PIN, give the gateway the new one too "
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
     "die PIN ist geändert: aufschreiben. Ist es die TimeAdmin-PIN, braucht auch das Gateway die neue "
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
 )
-_PUK_CHANGED = Words("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
+_PUK_CHANGED = Text("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
 UserName = Annotated[User, typer.Option("--user", help="Whose PIN.")]
 OldPin = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
 NewPin = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
@@ -55,7 +55,7 @@ def change(
 
     Example: tse-gateway pin change --old-pin-file admin_pin --new-pin-file new_pin
     """
-    asked = Secrets(cli.words)
+    asked = Secrets(cli.text)
     body: dict[str, object] = {
         "user": user.value,
         "old_pin": asked.known(_OLD[user], old_pin_file, PIN_LENGTH),
@@ -72,7 +72,7 @@ def change_puk(
 
     Example: tse-gateway pin puk --old-puk-file puk --new-puk-file new_puk
     """
-    asked = Secrets(cli.words)
+    asked = Secrets(cli.text)
     body: dict[str, object] = {
         "old_puk": asked.known(secrets.ADMIN_PUK, old_puk_file, PUK_LENGTH),
         "new_puk": asked.new(secrets.NEW_PUK, new_puk_file, PUK_LENGTH),
@@ -94,7 +94,7 @@ def unblock(
 
     Example: tse-gateway pin unblock --puk-file puk --new-pin-file new_pin
     """
-    asked = Secrets(cli.words)
+    asked = Secrets(cli.text)
     body: dict[str, object] = {
         "user": user.value,
         "puk": asked.known(secrets.ADMIN_PUK, puk_file, PUK_LENGTH),
@@ -104,7 +104,7 @@ def unblock(
     _do(cli, tse, "unblock", body, _CHANGED)
 
 
-def _do(cli: Cli, tse: str, verb: str, body: dict[str, object], done: Words) -> None:
+def _do(cli: Cli, tse: str, verb: str, body: dict[str, object], done: Text) -> None:
     found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/{verb}", body))
     if cli.as_json:
         cli.print_json(found)

@@ -1,13 +1,15 @@
 """What a person sees while something takes its time; nothing when standard error is no terminal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
@@ -62,6 +64,23 @@ def transfer(title: str, total: int | None, done: int = 0) -> Iterator[Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with _bar(*columns, TimeRemainingColumn()) as bar:
         yield Bar(bar, bar.add_task(title, total=total, completed=done))
+
+
+@contextmanager
+def checking() -> Iterator[Callable[[str, int, int], None]]:
+    """Show the messages that are checked; the function takes a file, the messages checked, and those in all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with _bar(*columns, TimeRemainingColumn()) as bar:
+        tasks = dict[str, TaskID]()
+
+        def advance(path: str, done: int, total: int) -> None:
+            if path not in tasks:
+                tasks[path] = bar.add_task(Path(path).name, total=total, rate="")
+            speed = bar.tasks[tasks[path]].speed
+            rate = f"{speed:.0f}/s" if speed else ""
+            bar.update(tasks[path], completed=done, rate=rate, visible=done < total)
+
+        yield advance
 
 
 def _bar(*columns: ProgressColumn) -> Progress:

@@ -7,11 +7,11 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 _KINDS = {".svg": "svg", ".png": "png"}
-_WRITTEN = Words("{file} is written", "{file} ist geschrieben")
-_NO_CODE = Words(
+_WRITTEN = Text("{file} is written", "{file} ist geschrieben")
+_NO_CODE = Text(
     "transaction {number} has no QR code: it is not finished, or its start is too long ago",
     "Transaktion {number} hat keinen QR-Code: sie ist nicht beendet, oder ihr Beginn ist zu lange her",
 )
@@ -54,7 +54,7 @@ def _text_of(cli: Cli, what: str, tse: str) -> str:
         raise typer.BadParameter("a transaction number, or a text that begins with V0;")
     found = cli.ask_tse(tse, lambda api, base: api.get(f"{base}/transactions/{what}"))
     if not found["qr_text"]:
-        raise ConfigurationError(cli.words(_NO_CODE, number=what))
+        raise ConfigurationError(cli.text(_NO_CODE, number=what))
     return str(found["qr_text"])
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import would cost each command time
 
@@ -29,35 +29,35 @@ RiskLockout = Annotated[
     ),
 ]
 
-ADMIN_PIN = Words("Admin PIN", "Admin-PIN")
-TIME_ADMIN_PIN = Words("TimeAdmin PIN", "TimeAdmin-PIN")
-ADMIN_PUK = Words("Admin PUK", "Admin-PUK")
-NEW_ADMIN_PIN = Words("new Admin PIN (5 characters)", "neue Admin-PIN (5 Zeichen)")
-NEW_TIME_ADMIN_PIN = Words("new TimeAdmin PIN (5 characters)", "neue TimeAdmin-PIN (5 Zeichen)")
-NEW_PUK = Words("new Admin PUK (6 characters)", "neue Admin-PUK (6 Zeichen)")
-_AGAIN = Words("once more, please", "bitte noch einmal")
-_NO_TERMINAL = Words(
+ADMIN_PIN = Text("Admin PIN", "Admin-PIN")
+TIME_ADMIN_PIN = Text("TimeAdmin PIN", "TimeAdmin-PIN")
+ADMIN_PUK = Text("Admin PUK", "Admin-PUK")
+NEW_ADMIN_PIN = Text("new Admin PIN (5 characters)", "neue Admin-PIN (5 Zeichen)")
+NEW_TIME_ADMIN_PIN = Text("new TimeAdmin PIN (5 characters)", "neue TimeAdmin-PIN (5 Zeichen)")
+NEW_PUK = Text("new Admin PUK (6 characters)", "neue Admin-PUK (6 Zeichen)")
+_AGAIN = Text("once more, please", "bitte noch einmal")
+_NO_TERMINAL = Text(
     "there is no terminal to ask for the {name}: name its file by an option or by the environment (see --help)",
     "kein Terminal zum Fragen nach: {name}. Die Datei damit als Option oder in der Umgebung nennen (siehe --help)",
 )
-_LENGTH = Words("{name} has {length} characters, no spaces", "{name} hat {length} Zeichen, keine Leerzeichen")
+_LENGTH = Text("{name} has {length} characters, no spaces", "{name} hat {length} Zeichen, keine Leerzeichen")
 
 
 class Secrets:
     """Asks for secrets in the user's language, each at most once."""
 
-    def __init__(self, words: Callable[..., str]) -> None:
-        self._words = words
+    def __init__(self, text: Callable[..., str]) -> None:
+        self._text = text
 
-    def known(self, name: Words, file: Path | None, length: int) -> str:
+    def known(self, name: Text, file: Path | None, length: int) -> str:
         """One that the TSE has already; a mistake in typing would cost a try."""
         return self._checked(name, self._read(file) if file else self._prompted(name, again=False), length)
 
-    def new(self, name: Words, file: Path | None, length: int) -> str:
+    def new(self, name: Text, file: Path | None, length: int) -> str:
         """One that the TSE gets; on the terminal it is typed twice."""
         return self._checked(name, self._read(file) if file else self._prompted(name, again=True), length)
 
-    def line(self, name: Words, file: Path | None, default: str) -> str:
+    def line(self, name: Text, file: Path | None, default: str) -> str:
         """A seed: any text; an empty one on the terminal is `default`."""
         from gateway.telemetry.log import register_secret
 
@@ -65,33 +65,33 @@ class Secrets:
         register_secret(found)
         return found
 
-    def _checked(self, name: Words, value: str, length: int) -> str:
+    def _checked(self, name: Text, value: str, length: int) -> str:
         from gateway.telemetry.log import register_secret
 
         if len(value) != length or not all("!" <= letter <= "~" for letter in value):
-            raise ConfigurationError(self._words(_LENGTH, name=self._words(name).split(" (")[0], length=length))
+            raise ConfigurationError(self._text(_LENGTH, name=self._text(name).split(" (")[0], length=length))
         register_secret(value)
         return value
 
-    def _prompted(self, name: Words, *, again: bool, default: str | None = None) -> str:
+    def _prompted(self, name: Text, *, again: bool, default: str | None = None) -> str:
         if not sys.stdin.isatty():
             return self._piped(name, default)
         return str(
             typer.prompt(
-                self._words(name),
+                self._text(name),
                 hide_input=True,
                 default=default,
                 show_default=False,
-                confirmation_prompt=self._words(_AGAIN) if again else False,
+                confirmation_prompt=self._text(_AGAIN) if again else False,
                 err=True,
             )
         )
 
-    def _piped(self, name: Words, default: str | None) -> str:
+    def _piped(self, name: Text, default: str | None) -> str:
         """A line of what another program writes; nobody mistypes there, so once is enough."""
         line = sys.stdin.readline()
         if not line:
-            raise ConfigurationError(self._words(_NO_TERMINAL, name=self._words(name).split(" (")[0]))
+            raise ConfigurationError(self._text(_NO_TERMINAL, name=self._text(name).split(" (")[0]))
         return line.rstrip("\r\n") or default or ""
 
     @staticmethod

@@ -10,12 +10,12 @@ from gateway.cli.base import Cli, TseName, command
 from gateway.cli.confirm import confirmed
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPin, Puk, Secrets, TimeAdminPin, secret_file
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.client.api import Api
 
-_WELCOME = Words(
+_WELCOME = Text(
     """
 TSE {serial}   (check digits {digits})
 at {place}, firmware {firmware}, certificate until {until}
@@ -31,19 +31,19 @@ Hiermit wird die TSE endgültig in Betrieb genommen. Sie bekommt PUK, Admin-PIN 
 Niemand kann sie zurücksetzen: aufschreiben und bei den Unterlagen des Betriebs aufbewahren.
 """,
 )
-_SEED = Words(
+_SEED = Text(
     "credential seed of the reseller (Enter: the one of retail TSEs; a wrong one costs one of three tries)",
     "Credential-Seed des Händlers (Enter: der von TSEs aus dem Handel; ein falscher kostet einen von drei Versuchen)",
 )
-_CLIENT = Words(
+_CLIENT = Text(
     "name of the first till (client id), as the POS sends it", "Name der ersten Kasse (Client-ID), wie sie ihn sendet"
 )
-_NOT_FRESH = Words(
+_NOT_FRESH = Text(
     "this TSE is {life}: only a fresh one can be set up",
     "diese TSE ist {life}: nur eine frische kann eingerichtet werden",
 )
-_WORKING = Words("setting up: two self tests, PINs, clients, time", "Einrichtung: zwei Selbsttests, PINs, Kassen, Zeit")
-_DONE = Words(
+_WORKING = Text("setting up: two self tests, PINs, clients, time", "Einrichtung: zwei Selbsttests, PINs, Kassen, Zeit")
+_DONE = Text(
     """TSE {serial} is in service. The POS asks for these three values:
 
   Address   {address}
@@ -61,7 +61,7 @@ and report the TSE to the tax office: tse-gateway info --elster""",
 Danach: dem Gateway die TimeAdmin-PIN geben (GATEWAY_TIME_ADMIN_PIN_FILE), damit es die TSE bereit hält,
 und die TSE dem Finanzamt melden: tse-gateway info --elster""",
 )
-_LATER = Words("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
+_LATER = Text("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
 _SECONDS = 120.0  # two self tests
 Seed = Annotated[Path | None, secret_file("the credential seed", "TSE_CREDENTIAL_SEED_FILE")]
 
@@ -91,13 +91,13 @@ def setup(
     async def work(api: "Api", base: str) -> Any:
         known = await api.get(base)
         _check(cli, known)
-        asked = Secrets(cli.words)
+        asked = Secrets(cli.text)
         body = {
             "credential_seed": asked.line(_SEED, seed_file, _retail_seed()),
             "admin_puk": asked.new(secrets.NEW_PUK, puk_file, PUK_LENGTH),
             "admin_pin": asked.new(secrets.NEW_ADMIN_PIN, admin_pin_file, PIN_LENGTH),
             "time_admin_pin": asked.new(secrets.NEW_TIME_ADMIN_PIN, time_admin_pin_file, PIN_LENGTH),
-            "client_ids": clients or [typer.prompt(cli.words(_CLIENT), err=True)],
+            "client_ids": clients or [typer.prompt(cli.text(_CLIENT), err=True)],
             "trust_system_clock": anyway,
         }
         await confirmed(cli, api, base, "setup", body, title=_WORKING, seconds=_SECONDS, yes=yes)
@@ -112,7 +112,7 @@ def setup(
 
 def _check(cli: Cli, known: dict[str, Any]) -> None:
     if known["lifecycle"] != "uninitialized":
-        raise ConfigurationError(cli.words(_NOT_FRESH, life=known["lifecycle"]))
+        raise ConfigurationError(cli.text(_NOT_FRESH, life=known["lifecycle"]))
     told = {"serial": known["serial"], "digits": known["serial_check_digits"], "place": known["place"]}
     until = str(known["certificate_expires"])[:10]
     cli.note(_WELCOME, **told, firmware=known["software_version"], until=until)
@@ -140,5 +140,5 @@ def _values_for_pos(cli: Cli) -> dict[str, object]:
     try:
         token = auth.load_token(settings).value
     except ConfigurationError:
-        token = cli.words(_LATER)
+        token = cli.text(_LATER)
     return {"address": settings.address, "port": settings.port, "token": token}

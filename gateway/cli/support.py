@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.doctor.bundle import Parts
 
-_WRITTEN = Words(
+_WRITTEN = Text(
     "{file} is written, {count} files. PINs, tokens and keys are left out; serials, names of tills and addresses are "
     "in it. Look into it before you send it",
     "{file} ist geschrieben, {count} Dateien. PINs, Token und Schlüssel fehlen darin; Seriennummern, Namen der Kassen "

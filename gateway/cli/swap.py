@@ -9,19 +9,19 @@ from gateway.cli.base import Cli, TseName, command
 from gateway.cli.checklist import Checklist
 from gateway.cli.secrets import AdminPin, secret_file
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.client.api import Api
 
 _FILE = "swap.json"
-_NOT_NOW = Words(
+_NOT_NOW = Text(
     "stopped here; call the command again to go on", "hier angehalten; zum Fortfahren den Befehl erneut aufrufen"
 )
-_DONE_BEFORE = Words("[x] {title}", "[x] {title}")
-_NEXT = Words("[ ] {title}", "[ ] {title}")
-_DO_IT = Words("do it now?", "jetzt tun?")
-_ALL_DONE = Words(
+_DONE_BEFORE = Text("[x] {title}", "[x] {title}")
+_NEXT = Text("[ ] {title}", "[ ] {title}")
+_DO_IT = Text("do it now?", "jetzt tun?")
+_ALL_DONE = Text(
     "The TSE is swapped. Keep the directory {directory} for as long as the books: it holds the exports and the data "
     "for ELSTER. Report both TSEs to the tax office within one month: the old one as out of service, the new one as in "
     "service.",
@@ -66,13 +66,13 @@ def swap(
         await job.begin(tse)
         for step in STEPS:
             if checklist.done(step.name):
-                cli.say(_DONE_BEFORE, title=cli.words(step.title))
+                cli.say(_DONE_BEFORE, title=cli.text(step.title))
                 continue
             if step.dead not in {None, dead}:
                 continue
-            cli.say(_NEXT, title=cli.words(step.title))
-            if not (yes or typer.confirm(cli.words(_DO_IT), err=True)):
-                raise ConfigurationError(cli.words(_NOT_NOW))
+            cli.say(_NEXT, title=cli.text(step.title))
+            if not (yes or typer.confirm(cli.text(_DO_IT), err=True)):
+                raise ConfigurationError(cli.text(_NOT_NOW))
             checklist.tick(step.name, **await step.do(job))
 
     cli.ask(work, without_tse=dead)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.cli.swap_steps import Result, Swap
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +12,7 @@ class Step:
     """One line of the list; some are for an old TSE that works, or for a dead one, only."""
 
     name: str
-    title: Words
+    title: Text
     do: Callable[[Swap], Awaitable[Result]]
     dead: bool | None = None
 
@@ -20,50 +20,50 @@ class Step:
 STEPS = (
     Step(
         "export_before",
-        Words("export everything from the old TSE and verify it", "alles aus der alten TSE exportieren und prüfen"),
+        Text("export everything from the old TSE and verify it", "alles aus der alten TSE exportieren und prüfen"),
         Swap.export_before,
     ),
     Step(
         "elster_old",
-        Words("write down the old TSE's data for ELSTER", "die Angaben der alten TSE für ELSTER festhalten"),
+        Text("write down the old TSE's data for ELSTER", "die Angaben der alten TSE für ELSTER festhalten"),
         Swap.elster_old,
     ),
     Step(
         "deregister",
-        Words("deregister all clients from the old TSE", "alle Kassen von der alten TSE abmelden"),
+        Text("deregister all clients from the old TSE", "alle Kassen von der alten TSE abmelden"),
         Swap.deregister,
         dead=False,
     ),
     Step(
         "decommission",
-        Words("take the old TSE out of service, for good", "die alte TSE endgültig außer Betrieb nehmen"),
+        Text("take the old TSE out of service, for good", "die alte TSE endgültig außer Betrieb nehmen"),
         Swap.decommission,
         dead=False,
     ),
     Step(
         "export_after",
-        Words("export the old TSE a last time and verify it", "die alte TSE ein letztes Mal exportieren und prüfen"),
+        Text("export the old TSE a last time and verify it", "die alte TSE ein letztes Mal exportieren und prüfen"),
         Swap.export_after,
         dead=False,
     ),
     Step(
         "find_new",
-        Words("the new TSE is plugged in and set up", "die neue TSE steckt und ist eingerichtet"),
+        Text("the new TSE is plugged in and set up", "die neue TSE steckt und ist eingerichtet"),
         Swap.find_new,
     ),
     Step(
         "register",
-        Words("register the same clients with the new TSE", "dieselben Kassen an der neuen TSE anmelden"),
+        Text("register the same clients with the new TSE", "dieselben Kassen an der neuen TSE anmelden"),
         Swap.register,
     ),
     Step(
         "elster_new",
-        Words("write down the new TSE's data for ELSTER", "die Angaben der neuen TSE für ELSTER festhalten"),
+        Text("write down the new TSE's data for ELSTER", "die Angaben der neuen TSE für ELSTER festhalten"),
         Swap.elster_new,
     ),
     Step(
         "retire",
-        Words("miss the old TSE no longer", "die alte TSE nicht mehr vermissen"),
+        Text("miss the old TSE no longer", "die alte TSE nicht mehr vermissen"),
         Swap.retire,
         dead=True,
     ),

@@ -9,35 +9,36 @@ from gateway.cli import download
 from gateway.cli.checklist import Checklist
 from gateway.cli.confirm import confirmed
 from gateway.cli.secrets import PIN_LENGTH, Secrets
+from gateway.cli.verify import export_is_valid
 from gateway.client.api import Api, Refused
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 from gateway.storage.atomic import write_private
 
 if TYPE_CHECKING:
     from gateway.cli.base import Cli
 
-_OLD_PIN = Words("Admin PIN of the old TSE", "Admin-PIN der alten TSE")
-_NEW_PIN = Words("Admin PIN of the new TSE", "Admin-PIN der neuen TSE")
-_OPEN = Words(
+_OLD_PIN = Text("Admin PIN of the old TSE", "Admin-PIN der alten TSE")
+_NEW_PIN = Text("Admin PIN of the new TSE", "Admin-PIN der neuen TSE")
+_OPEN = Text(
     "{count} transactions are open: finish them at the tills, or cancel them, then go on",
     "{count} Transaktionen sind offen: an den Kassen beenden oder abbrechen, dann fortfahren",
 )
-_NOT_VERIFIED = Words(
+_NOT_VERIFIED = Text(
     "{file} does not verify (tse-gateway verify {file}): the old TSE stays in service until it does",
     "{file} lässt sich nicht prüfen (tse-gateway verify {file}): die alte TSE bleibt bis dahin in Betrieb",
 )
-_ENDING = Words("taking the old TSE out of service", "die alte TSE wird außer Betrieb genommen")
-_NO_NEW = Words(
+_ENDING = Text("taking the old TSE out of service", "die alte TSE wird außer Betrieb genommen")
+_NO_NEW = Text(
     "no new TSE is there: plug it in, set it up (tse-gateway setup), then go on",
     "keine neue TSE ist da: einstecken, einrichten (tse-gateway setup), dann fortfahren",
 )
-_NOT_SET_UP = Words(
+_NOT_SET_UP = Text(
     "TSE {serial} is not set up yet: tse-gateway setup {serial}, then go on",
     "TSE {serial} ist noch nicht eingerichtet: tse-gateway setup {serial}, dann fortfahren",
 )
-_WHICH_NEW = Words("several new TSEs are there: name one by --new", "mehrere neue TSEs sind da: eine mit --new nennen")
-_OTHER = Words(
+_WHICH_NEW = Text("several new TSEs are there: name one by --new", "mehrere neue TSEs sind da: eine mit --new nennen")
+_OTHER = Text(
     "this directory is of the swap of TSE {serial}: use another --directory",
     "dieses Verzeichnis gehört zum Wechsel der TSE {serial}: ein anderes mit --directory nennen",
 )
@@ -66,7 +67,7 @@ class Swap:
         self.dead = dead
         self._wanted = wanted
         self._files = files
-        self._asked = Secrets(cli.words)
+        self._asked = Secrets(cli.text)
         self._pins: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
@@ -75,7 +76,7 @@ class Swap:
         if known is None:
             self.checklist.know(old=await self._serial(name))
         elif name and not known.startswith(name.upper()):
-            raise ConfigurationError(self.cli.words(_OTHER, serial=known))
+            raise ConfigurationError(self.cli.text(_OTHER, serial=known))
 
     async def _serial(self, name: str) -> str:
         if not self.dead:
@@ -96,9 +97,9 @@ class Swap:
     def pin(self, *, new: bool) -> str:
         """The Admin PIN, asked for once."""
         name = _NEW_PIN if new else _OLD_PIN
-        if name.english not in self._pins:
-            self._pins[name.english] = self._asked.known(name, self._files[new], PIN_LENGTH)
-        return self._pins[name.english]
+        if name.en not in self._pins:
+            self._pins[name.en] = self._asked.known(name, self._files[new], PIN_LENGTH)
+        return self._pins[name.en]
 
     # ---- the old TSE --------------------------------------------------------
 
@@ -108,7 +109,7 @@ class Swap:
             return await self._export(f"{self.old}/archive/export", "old.tar")
         known = await self.api.get(self.old)
         if known["open_transactions"]:
-            raise ConfigurationError(self.cli.words(_OPEN, count=known["open_transactions"]))
+            raise ConfigurationError(self.cli.text(_OPEN, count=known["open_transactions"]))
         return await self._export(f"{self.old}/export", "old.tar")
 
     async def elster_old(self) -> Result:
@@ -148,12 +149,12 @@ class Swap:
             if tse["serial"].startswith(self._wanted.upper()) and tse["lifecycle"] != "decommissioned"
         ]
         if not found:
-            raise ConfigurationError(self.cli.words(_NO_NEW))
+            raise ConfigurationError(self.cli.text(_NO_NEW))
         if len(found) > 1:
-            raise ConfigurationError(self.cli.words(_WHICH_NEW))
+            raise ConfigurationError(self.cli.text(_WHICH_NEW))
         serial = found[0]["serial"]
         if found[0]["lifecycle"] != "initialized":
-            raise ConfigurationError(self.cli.words(_NOT_SET_UP, serial=serial))
+            raise ConfigurationError(self.cli.text(_NOT_SET_UP, serial=serial))
         self.checklist.know(new=serial)
         return {"serial": serial}
 
@@ -182,13 +183,11 @@ class Swap:
     # ---- below: how ---------------------------------------------------------
 
     async def _export(self, path: str, name: str) -> Result:
-        from gateway.verify.command import ERRORS, judge
-
         target = self.directory / name
         if not target.exists():  # a call that was cut off after the export goes on with it
             await download.fetch(self.api, path, target, resumable=True)
-        if judge(target, complete=True) >= ERRORS:
-            raise ConfigurationError(self.cli.words(_NOT_VERIFIED, file=target))
+        if not export_is_valid(target):
+            raise ConfigurationError(self.cli.text(_NOT_VERIFIED, file=target))
         return {"file": name, "sha256": download.digest(target)}
 
     async def _keep(self, path: str, name: str) -> Result:

@@ -9,7 +9,7 @@ from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPin
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from gateway.client.api import Api
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 _PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
 _SELF_TEST_SECONDS = 60.0  # as the vendor says: up to
 _WIDE = 150  # columns that a whole serial and the rest take
-_NONE = Words("no TSE", "keine TSE")
+_NONE = Text("no TSE", "keine TSE")
 _HEADS = (
-    Words("serial", "Seriennummer"),
-    Words("place", "Ort"),
-    Words("state", "Zustand"),
-    Words("life", "Lebenszyklus"),
-    Words("clients", "Kassen"),
-    Words("signatures", "Signaturen"),
-    Words("certificate until", "Zertifikat bis"),
+    Text("serial", "Seriennummer"),
+    Text("place", "Ort"),
+    Text("state", "Zustand"),
+    Text("life", "Lebenszyklus"),
+    Text("clients", "Kassen"),
+    Text("signatures", "Signaturen"),
+    Text("certificate until", "Zertifikat bis"),
 )
-_OF = Words("{part} of {all}", "{part} von {all}")
-_LEFT = Words("{made}, {left} left", "{made}, noch {left}")
-_PASSED = Words(
+_OF = Text("{part} of {all}", "{part} von {all}")
+_LEFT = Text("{made}, {left} left", "{made}, noch {left}")
+_PASSED = Text(
     "the self test has passed; the next is due in {hours} h", "Selbsttest bestanden; der nächste in {hours} h"
 )
-_TESTING = Words("self test (up to a minute)", "Selbsttest (bis zu einer Minute)")
-_CLIENT = Words("registered client id", "angemeldete Kasse (Client-ID)")
-_TIME_SET = Words("the TSE has the time {time}", "die TSE hat die Zeit {time}")
-_UNFIT = Words(
+_TESTING = Text("self test (up to a minute)", "Selbsttest (bis zu einer Minute)")
+_CLIENT = Text("registered client id", "angemeldete Kasse (Client-ID)")
+_TIME_SET = Text("the TSE has the time {time}", "die TSE hat die Zeit {time}")
+_UNFIT = Text(
     "{reason}. A wrong time goes onto receipts: set the clock of the gateway right, or use --anyway",
     "{reason}. Eine falsche Zeit kommt auf Belege: die Uhr des Gateways richtigstellen, oder --anyway verwenden",
 )
@@ -105,10 +105,10 @@ def self_test(
     """
     from gateway.cli.progress import waiting
 
-    name = client or typer.prompt(cli.words(_CLIENT), err=True)
+    name = client or typer.prompt(cli.text(_CLIENT), err=True)
 
     async def work(api: "Api", base: str) -> Any:
-        async with waiting(cli.words(_TESTING), _SELF_TEST_SECONDS):
+        async with waiting(cli.text(_TESTING), _SELF_TEST_SECONDS):
             await api.post(f"{base}/self-test", {"client_id": name})
         return await api.get(base)
 
@@ -140,7 +140,7 @@ def set_time(
         found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))
     except Refused as refused:
         if refused.reason == "clock_not_trusted":
-            raise ConfigurationError(cli.words(_UNFIT, reason=refused)) from None
+            raise ConfigurationError(cli.text(_UNFIT, reason=refused)) from None
         raise
     if cli.as_json:
         cli.print_json(found)
@@ -149,7 +149,7 @@ def set_time(
 
 def _pin(cli: Cli, file: Path | None, *, admin: bool) -> str:
     name = secrets.ADMIN_PIN if admin else secrets.TIME_ADMIN_PIN
-    return Secrets(cli.words).known(name, file, secrets.PIN_LENGTH)
+    return Secrets(cli.text).known(name, file, secrets.PIN_LENGTH)
 
 
 def _row(cli: Cli, tse: dict[str, Any], *, narrow: bool) -> tuple[object, ...]:
@@ -158,8 +158,8 @@ def _row(cli: Cli, tse: dict[str, Any], *, narrow: bool) -> tuple[object, ...]:
         tse["place"],
         tse["reason"] or tse["state"],
         tse["lifecycle"],
-        cli.words(_OF, part=tse["registered_clients"], all=tse["max_registered_clients"]),
-        cli.words(_LEFT, made=tse["created_signatures"], left=tse["remaining_signatures"]),
+        cli.text(_OF, part=tse["registered_clients"], all=tse["max_registered_clients"]),
+        cli.text(_LEFT, made=tse["created_signatures"], left=tse["remaining_signatures"]),
         str(tse["certificate_expires"])[:10],
     )
 

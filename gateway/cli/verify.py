@@ -1,13 +1,56 @@
-"""Check exports, log messages and receipt codes."""
+"""`verify`: check exports, log messages and receipt codes, and print a report; the exit status tells how bad it is."""
 
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.base import LanguageOption
+from gateway.cli.formatting import printable
+from gateway.errors import GatewayError
+from gateway.i18n.locales import Locale
+from gateway.i18n.negotiation import from_locale
+from gateway.i18n.text import Language, Text
+
+if TYPE_CHECKING:
+    from rich.text import Text as Styled
+
+    from gateway.verify.files import Options
+    from gateway.verify.findings import Code, CounterSpan, FileReport, Group
+
+CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
+
+_EXAMPLES_SHOWN = 3
+_STYLES = {"ERROR": "bold red", "WARNING": "yellow", "NOTE": "cyan"}
+_SEVERITIES = {"ERROR": Text("error", "Fehler"), "WARNING": Text("warning", "Warnung"), "NOTE": Text("note", "Hinweis")}
+_RESULTS = {
+    "ERROR": Text(
+        "ERRORS: this file is not complete and correct", "FEHLER: diese Datei ist nicht vollständig und richtig"
+    ),
+    "WARNING": Text("warnings: please look at them", "Warnungen: bitte ansehen"),
+    "NOTE": Text("in order, with notes", "in Ordnung, mit Hinweisen"),
+}
+_IN_ORDER = Text("everything checked is in order", "alles Geprüfte ist in Ordnung")
+_COUNTS = Text(
+    "{messages} messages: {valid} valid, {invalid} invalid, {unchecked} not checked",
+    "{messages} Nachrichten: {valid} gültig, {invalid} ungültig, {unchecked} ungeprüft",
+)
+_SPAN = Text(
+    "counters {first} - {last} ({count} messages{missing}), {earliest} - {latest}",
+    "Zähler {first} - {last} ({count} Nachrichten{missing}), {earliest} - {latest}",
+)
+_MISSING = Text(", {count} missing", ", {count} fehlen")
+_MORE = Text("and {count} more", "und {count} weitere")
+
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Add the command."""
     app.command("verify")(verify)
 
 
@@ -20,7 +63,7 @@ def verify(
         bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    language: Annotated[str | None, typer.Option(help="de or en, instead of the locale's.")] = None,
+    language: LanguageOption = None,
 ) -> None:
     """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.
 
@@ -28,7 +71,126 @@ def verify(
 
     Example: tse-gateway verify export.tar --trust ca.pem --json
     """
-    from gateway.verify.command import verify_files
-
     status = verify_files(files, trust=trust or [], language=language, as_json=as_json, complete=complete)
     raise typer.Exit(status)
+
+
+def verify_files(
+    paths: Sequence[str],
+    *,
+    trust: Sequence[Path] = (),
+    language: Language | None = None,
+    as_json: bool = False,
+    complete: bool = False,
+    processes: int = 0,
+) -> int:
+    """Check files, print the report, and return the exit status.
+
+    `paths` may hold a receipt code (`V0;...`) instead of a file. Certificate files among them
+    give keys to the others. `trust`: files and directories of CA certificates. `complete`:
+    missing messages are errors, for the files are said to be full exports. `processes` 0: one per core.
+
+    0: nothing, or notes. 1: warnings. 2: errors, or it could not be checked. 130: Ctrl-C.
+    """
+    from gateway.verify.files import Options, certificates_in
+    from gateway.verify.report import as_data
+    from gateway.verify.trust import load_trust
+
+    language = language or from_locale(os.environ)
+    try:
+        options = Options(certificates_in(paths), load_trust(trust), complete, processes)
+        reports = _reports(paths, options, None if as_json else language)
+    except GatewayError as error:
+        sys.stderr.write(f"tse-gateway: {error}\n")
+        return ERRORS
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if as_json:
+        sys.stdout.write(json.dumps([as_data(report, language) for report in reports], indent=2) + "\n")
+    return max(map(_exit_status, reports), default=CLEAN)
+
+
+def export_is_valid(path: Path) -> bool:
+    """Check a full export, without a report; True when it has no errors and no message is missing."""
+    from gateway.verify.files import Options, certificates_in
+
+    options = Options(certificates_in([str(path)]), complete=True)
+    return max(map(_exit_status, _reports([str(path)], options, None))) < ERRORS
+
+
+def _reports(paths: Sequence[str], options: "Options", language: Language | None) -> "list[FileReport]":
+    """Check all files, one after the other; print each report when it is done, if there is a language for it."""
+    from rich.console import Console
+
+    from gateway.cli.progress import checking
+    from gateway.verify.files import verify_file
+
+    console, reports = Console(highlight=False), []
+    with checking() as advance:
+        for path in paths:
+            report = verify_file(path, options, partial(advance, path))
+            reports.append(report)
+            if language is not None:
+                for line in _lines(report, Locale(language)):
+                    console.print(line, soft_wrap=True)
+    return reports
+
+
+def _exit_status(report: "FileReport") -> int:
+    from gateway.verify.findings import Severity
+    from gateway.verify.texts import worst
+
+    return {Severity.WARNING: WARNINGS, Severity.ERROR: ERRORS}.get(worst(report.findings) or Severity.NOTE, CLEAN)
+
+
+# ---- the report -------------------------------------------------------------
+
+
+def _lines(report: "FileReport", locale: Locale) -> "Iterator[Styled]":
+    from rich.text import Text as Styled
+
+    from gateway.verify.report import by_severity
+    from gateway.verify.texts import worst
+
+    counts = report.counts
+    yield Styled(printable(report.file), style="bold")
+    yield Styled(f"  {locale.text(_COUNTS, **asdict(counts))}")
+    for span in report.spans:
+        yield Styled(f"  TSE {span.serial.hex()}\n      {_span(span, locale)}")
+    for code, group in by_severity(report.findings):
+        yield _finding(code, group, locale)
+    level = worst(report.findings)
+    result, style = (_IN_ORDER, "green") if level is None else (_RESULTS[level.name], _STYLES[level.name])
+    yield Styled(f"  => {locale.text(result)}", style=style)
+
+
+def _span(span: "CounterSpan", locale: Locale) -> str:
+    from gateway.verify.report import iso_time
+
+    return locale.text(
+        _SPAN,
+        first=span.first_counter,
+        last=span.last_counter,
+        count=span.messages,
+        missing=locale.text(_MISSING, count=span.missing) if span.missing else "",
+        earliest=iso_time(span.earliest),
+        latest=iso_time(span.latest),
+    )
+
+
+def _finding(code: "Code", group: "Group", locale: Locale) -> "Styled":
+    from rich.text import Text as Styled
+
+    from gateway.verify.texts import MEANINGS
+
+    meaning = MEANINGS[code]
+    name = meaning.severity.name
+    severity = f"{locale.text(_SEVERITIES[name]):8}"
+    lines = Styled.assemble("  ", (severity, _STYLES[name]), f"{locale.text(meaning.text)} ({code})")
+    if group.count > 1:
+        lines.append(f", {group.count} x")
+    for example in group.examples[:_EXAMPLES_SHOWN]:
+        lines.append(f"\n          {printable(f'{example.place}  {example.detail}')}".rstrip(), style="dim")
+    if group.count > _EXAMPLES_SHOWN:
+        lines.append(f"\n          {locale.text(_MORE, count=group.count - _EXAMPLES_SHOWN)}", style="dim")
+    return lines

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.doctor.findings import Finding, Layer, fail, ok, unknown, warn
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 Tse = Mapping[str, Any]
 
@@ -14,9 +14,9 @@ _NEARLY = 0.9
 _STORE_WARN, _STORE_FAIL = 80.0, 95.0
 _SIGNATURES_WARN, _SIGNATURES_FAIL = 10.0, 2.0
 
-_LATER = Words("after the set-up", "nach der Einrichtung")
-_OVER = Words("the TSE is out of service", "die TSE ist außer Betrieb")
-_BELOW = Words("the TSE does not work", "die TSE funktioniert nicht")
+_LATER = Text("after the set-up", "nach der Einrichtung")
+_OVER = Text("the TSE is out of service", "die TSE ist außer Betrieb")
+_BELOW = Text("the TSE does not work", "die TSE funktioniert nicht")
 
 
 def examine(tse: Tse) -> list[Finding]:
@@ -49,8 +49,8 @@ def _info(tse: Tse, serial: str) -> Finding:
     if tse["state"] == "failed":
         return fail(
             Layer.INFO,
-            Words("the TSE cannot be used: {reason}", "die TSE ist nicht benutzbar: {reason}"),
-            Words(
+            Text("the TSE cannot be used: {reason}", "die TSE ist nicht benutzbar: {reason}"),
+            Text(
                 "plug it out and in again, then try another socket; is it gone on purpose, this is no fault",
                 "aus- und einstecken, dann eine andere Buchse versuchen; fehlt sie mit Absicht, ist das kein Fehler",
             ),
@@ -60,11 +60,11 @@ def _info(tse: Tse, serial: str) -> Finding:
     if tse["lifecycle"] == "decommissioned":
         return fail(
             Layer.INFO,
-            Words(
+            Text(
                 "the TSE is decommissioned and never signs again",
                 "die TSE ist außer Betrieb genommen und signiert nie wieder",
             ),
-            Words(
+            Text(
                 "keep its exports, and put a new TSE in (tse-gateway swap)",
                 "ihre Exporte aufbewahren und eine neue TSE einsetzen (tse-gateway swap)",
             ),
@@ -73,8 +73,8 @@ def _info(tse: Tse, serial: str) -> Finding:
     if tse["lifecycle"] != "initialized":
         return fail(
             Layer.INFO,
-            Words("the TSE is not set up yet", "die TSE ist noch nicht eingerichtet"),
-            Words(
+            Text("the TSE is not set up yet", "die TSE ist noch nicht eingerichtet"),
+            Text(
                 "set it up by the POS, or by `tse-gateway setup`",
                 "mit der Kasse einrichten, oder mit `tse-gateway setup`",
             ),
@@ -84,8 +84,8 @@ def _info(tse: Tse, serial: str) -> Finding:
     if health.get("needs_replacement"):
         return fail(
             Layer.INFO,
-            Words("the flash memory of the TSE is worn out", "der Flash-Speicher der TSE ist verschlissen"),
-            Words(
+            Text("the flash memory of the TSE is worn out", "der Flash-Speicher der TSE ist verschlissen"),
+            Text(
                 "export everything and replace the TSE (tse-gateway swap)",
                 "alles exportieren und die TSE ersetzen (tse-gateway swap)",
             ),
@@ -93,7 +93,7 @@ def _info(tse: Tse, serial: str) -> Finding:
         )
     return ok(
         Layer.INFO,
-        Words("in service, firmware {firmware}, at {place}", "in Betrieb, Firmware {firmware}, an {place}"),
+        Text("in service, firmware {firmware}, at {place}", "in Betrieb, Firmware {firmware}, an {place}"),
         serial,
         firmware=tse["software_version"],
         place=tse["place"],
@@ -104,8 +104,8 @@ def _self_test(tse: Tse, serial: str) -> Finding:
     if not tse["self_test_passed"]:
         return fail(
             Layer.SELF_TEST,
-            Words("the self test is missing or has failed", "der Selbsttest fehlt oder ist fehlgeschlagen"),
-            Words(
+            Text("the self test is missing or has failed", "der Selbsttest fehlt oder ist fehlgeschlagen"),
+            Text(
                 "run it: tse-gateway selftest. If that fails again and again, replace the TSE",
                 "durchführen: tse-gateway selftest. Schlägt er immer wieder fehl, die TSE ersetzen",
             ),
@@ -115,8 +115,8 @@ def _self_test(tse: Tse, serial: str) -> Finding:
     if due < _SOON_SELF_TEST:
         return warn(
             Layer.SELF_TEST,
-            Words("the next self test is due in {minutes} min", "der nächste Selbsttest ist in {minutes} min fällig"),
-            Words(
+            Text("the next self test is due in {minutes} min", "der nächste Selbsttest ist in {minutes} min fällig"),
+            Text(
                 "run it when no till waits: tse-gateway selftest; with the TimeAdmin PIN the gateway does so at night",
                 "durchführen, wenn keine Kasse wartet: tse-gateway selftest; mit der TimeAdmin-PIN tut das Gateway es",
             ),
@@ -125,7 +125,7 @@ def _self_test(tse: Tse, serial: str) -> Finding:
         )
     return ok(
         Layer.SELF_TEST,
-        Words("passed, next in {hours} h", "bestanden, nächster in {hours} h"),
+        Text("passed, next in {hours} h", "bestanden, nächster in {hours} h"),
         serial,
         hours=due // 3600,
     )
@@ -133,11 +133,11 @@ def _self_test(tse: Tse, serial: str) -> Finding:
 
 def _time(tse: Tse, serial: str) -> Finding:
     if tse["valid_time"]:
-        return ok(Layer.TIME, Words("the TSE has the time", "die TSE hat die Zeit"), serial)
+        return ok(Layer.TIME, Text("the TSE has the time", "die TSE hat die Zeit"), serial)
     return fail(
         Layer.TIME,
-        Words("the TSE has no valid time", "die TSE hat keine gültige Zeit"),
-        Words(
+        Text("the TSE has no valid time", "die TSE hat keine gültige Zeit"),
+        Text(
             "set it: tse-gateway time; with GATEWAY_TIME_ADMIN_PIN_FILE the gateway keeps it",
             "stellen: tse-gateway time; mit GATEWAY_TIME_ADMIN_PIN_FILE hält das Gateway sie",
         ),
@@ -149,15 +149,15 @@ def _pins(tse: Tse, serial: str) -> Finding:
     tries = dict(tse.get("pin_tries_left") or {})
     user, left = min(tries.items(), key=lambda item: int(item[1]), default=("", 3))
     if left == 0:
-        text = Words("the {user} PIN or PUK is blocked", "{user}: PIN oder PUK ist gesperrt")
-        remedy = Words(
+        text = Text("the {user} PIN or PUK is blocked", "{user}: PIN oder PUK ist gesperrt")
+        remedy = Text(
             "set a new PIN by the PUK: tse-gateway pin unblock. Is the PUK blocked too, the TSE must be replaced",
             "mit der PUK eine neue PIN setzen: tse-gateway pin unblock. Ist auch die PUK gesperrt, die TSE ersetzen",
         )
         return fail(Layer.PINS, text, remedy, serial, user=user)
     if user:
-        text = Words("{left} try left for the {user} PIN", "noch {left} Versuch(e) für die PIN {user}")
-        remedy = Words(
+        text = Text("{left} try left for the {user} PIN", "noch {left} Versuch(e) für die PIN {user}")
+        remedy = Text(
             "find the right PIN before anybody tries again: which till or setting has the wrong one? A right login "
             "restores all tries",
             "erst die richtige PIN finden: welche Kasse oder Einstellung hat die falsche? Eine richtige Anmeldung "
@@ -165,31 +165,31 @@ def _pins(tse: Tse, serial: str) -> Finding:
         )
         return (fail if left == 1 else warn)(Layer.PINS, text, remedy, serial, user=user, left=left)
     if tse.get("login_objection"):
-        text = Words("the gateway does not log in: {why}", "das Gateway meldet sich nicht an: {why}")
-        remedy = Words(
+        text = Text("the gateway does not log in: {why}", "das Gateway meldet sich nicht an: {why}")
+        remedy = Text(
             "correct GATEWAY_TIME_ADMIN_PIN_FILE, then remove the note in tses/ of the state directory",
             "GATEWAY_TIME_ADMIN_PIN_FILE berichtigen, dann den Vermerk in tses/ des Zustandsverzeichnisses entfernen",
         )
         return warn(Layer.PINS, text, remedy, serial, why=tse["login_objection"])
     if tse["lifecycle"] == "initialized" and not tse["credentials_changed"]:
-        text = Words("a PIN or the PUK is still the initial one", "eine PIN oder die PUK ist noch die erste")
-        return warn(Layer.PINS, text, Words("change it: tse-gateway pin", "ändern: tse-gateway pin"), serial)
-    return ok(Layer.PINS, Words("no wrong PIN is known of", "von keiner falschen PIN ist bekannt"), serial)
+        text = Text("a PIN or the PUK is still the initial one", "eine PIN oder die PUK ist noch die erste")
+        return warn(Layer.PINS, text, Text("change it: tse-gateway pin", "ändern: tse-gateway pin"), serial)
+    return ok(Layer.PINS, Text("no wrong PIN is known of", "von keiner falschen PIN ist bekannt"), serial)
 
 
 def _clients(tse: Tse, serial: str) -> Finding:
     count, most = int(tse["registered_clients"]), int(tse["max_registered_clients"])
     values = {"count": count, "most": most}
     if not count:
-        text = Words("no client is registered", "keine Kasse ist angemeldet")
-        remedy = Words(
+        text = Text("no client is registered", "keine Kasse ist angemeldet")
+        remedy = Text(
             "register the tills by the POS, or by `tse-gateway clients register NAME`",
             "die Kassen mit der Kassensoftware anmelden, oder mit `tse-gateway clients register NAME`",
         )
         return fail(Layer.CLIENTS, text, remedy, serial)
-    text = Words("{count} of {most} clients are registered", "{count} von {most} Kassen sind angemeldet")
+    text = Text("{count} of {most} clients are registered", "{count} von {most} Kassen sind angemeldet")
     if count >= _NEARLY * most:
-        remedy = Words(
+        remedy = Text(
             "deregister those that are gone: tse-gateway clients", "ausgeschiedene abmelden: tse-gateway clients"
         )
         return warn(Layer.CLIENTS, text, remedy, serial, **values)
@@ -199,12 +199,12 @@ def _clients(tse: Tse, serial: str) -> Finding:
 def _certificate(tse: Tse, serial: str) -> Finding:
     until, days = str(tse["certificate_expires"])[:10], int(tse["certificate_days_left"])
     if days <= 0:
-        text = Words("the certificate expired on {until}", "das Zertifikat ist seit {until} abgelaufen")
-        remedy = Words("replace the TSE now: tse-gateway swap", "die TSE sofort ersetzen: tse-gateway swap")
+        text = Text("the certificate expired on {until}", "das Zertifikat ist seit {until} abgelaufen")
+        remedy = Text("replace the TSE now: tse-gateway swap", "die TSE sofort ersetzen: tse-gateway swap")
         return fail(Layer.CERTIFICATE, text, remedy, serial, until=until)
-    text = Words("valid until {until} ({days} days)", "gültig bis {until} ({days} Tage)")
+    text = Text("valid until {until} ({days} days)", "gültig bis {until} ({days} Tage)")
     if days < _SOON_CERTIFICATE:
-        remedy = Words(
+        remedy = Text(
             "order a new TSE now: it must be installed and reported to the tax office (tse-gateway swap)",
             "jetzt eine neue TSE bestellen: sie ist einzubauen und dem Finanzamt zu melden (tse-gateway swap)",
         )
@@ -214,11 +214,11 @@ def _certificate(tse: Tse, serial: str) -> Finding:
 
 def _store(tse: Tse, serial: str) -> Finding:
     used, left = float(tse["store_used_percent"]), float(tse["signatures_left_percent"])
-    text = Words(
+    text = Text(
         "{used} % of the store used, {left} % of the signatures left",
         "{used} % des Speichers belegt, {left} % der Signaturen übrig",
     )
-    remedy = Words(
+    remedy = Text(
         "export and verify everything, then delete stored data, or replace the TSE",
         "alles exportieren und prüfen, dann gespeicherte Daten löschen, oder die TSE ersetzen",
     )

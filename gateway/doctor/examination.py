@@ -19,20 +19,20 @@ from gateway.doctor.findings import Finding, Layer, Verdict, fail, ok, unknown
 from gateway.doctor.host import Host
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
-_ELSEWHERE = Words(
+_ELSEWHERE = Text(
     "on another machine: run the doctor there", "auf einem anderen Rechner: dort tse-gateway doctor aufrufen"
 )
-_NO_TSE = Words("no TSE could be opened", "keine TSE konnte geöffnet werden")
+_NO_TSE = Text("no TSE could be opened", "keine TSE konnte geöffnet werden")
 _NOT_OPENED = (
-    Words("a TSE is there, but it was not opened", "eine TSE ist da, wurde aber nicht geöffnet"),
-    Words(
+    Text("a TSE is there, but it was not opened", "eine TSE ist da, wurde aber nicht geöffnet"),
+    Text(
         "let GATEWAY_DEVICES name it, or nothing, so that every disk is looked at; the log of the gateway says more",
         "in GATEWAY_DEVICES diese nennen oder nichts, dann wird jede Disk angesehen; mehr sagt das Log des Gateways",
     ),
 )
-_REACHED = Words("{place} answers", "{place} antwortet")
+_REACHED = Text("{place} answers", "{place} antwortet")
 _HEALTH_PATIENCE = 5.0
 _OF_A_TSE = (Layer.INFO, Layer.SELF_TEST, Layer.TIME, Layer.PINS, Layer.CLIENTS, Layer.CERTIFICATE, Layer.STORE)
 _ORDER = {layer: number for number, layer in enumerate(Layer)}

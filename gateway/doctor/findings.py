@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.i18n.text import Words
+from gateway.i18n.text import Language, Text
 
 
 class Verdict(StrEnum):
@@ -37,23 +37,23 @@ class Layer(StrEnum):
 
 
 LAYERS = {
-    Layer.USB: Words("USB", "USB"),
-    Layer.BLOCK: Words("block device", "Blockgerät"),
-    Layer.CONTENT: Words("content", "Inhalt"),
-    Layer.INFO: Words("info", "Zustand"),
-    Layer.SELF_TEST: Words("self test", "Selbsttest"),
-    Layer.TIME: Words("time", "Zeit"),
-    Layer.PINS: Words("PINs", "PINs"),
-    Layer.CLIENTS: Words("clients", "Kassen"),
-    Layer.CERTIFICATE: Words("certificate", "Zertifikat"),
-    Layer.STORE: Words("store", "Speicher"),
-    Layer.GATEWAY: Words("gateway", "Gateway"),
-    Layer.TLS: Words("TLS", "TLS"),
-    Layer.TOKEN: Words("token", "Token"),
-    Layer.DISK: Words("disk", "Platte"),
-    Layer.CLOCK: Words("clock", "Uhr"),
+    Layer.USB: Text("USB", "USB"),
+    Layer.BLOCK: Text("block device", "Blockgerät"),
+    Layer.CONTENT: Text("content", "Inhalt"),
+    Layer.INFO: Text("info", "Zustand"),
+    Layer.SELF_TEST: Text("self test", "Selbsttest"),
+    Layer.TIME: Text("time", "Zeit"),
+    Layer.PINS: Text("PINs", "PINs"),
+    Layer.CLIENTS: Text("clients", "Kassen"),
+    Layer.CERTIFICATE: Text("certificate", "Zertifikat"),
+    Layer.STORE: Text("store", "Speicher"),
+    Layer.GATEWAY: Text("gateway", "Gateway"),
+    Layer.TLS: Text("TLS", "TLS"),
+    Layer.TOKEN: Text("token", "Token"),
+    Layer.DISK: Text("disk", "Platte"),
+    Layer.CLOCK: Text("clock", "Uhr"),
 }
-NOT_STARTED = Words("the gateway has not run yet", "das Gateway lief noch nicht")
+NOT_STARTED = Text("the gateway has not run yet", "das Gateway lief noch nicht")
 _STATUS = {Verdict.OK: 0, Verdict.UNKNOWN: 0, Verdict.WARN: 1, Verdict.FAIL: 2}
 
 
@@ -63,18 +63,18 @@ class Finding:
 
     layer: Layer
     verdict: Verdict
-    text: Words
-    remedy: Words | None = None
+    text: Text
+    remedy: Text | None = None
     values: Mapping[str, object] = field(default_factory=dict)
     serial: str = ""
 
-    def told(self, language: str) -> str:
+    def told(self, language: Language) -> str:
         """What was found."""
-        return self.text.in_(language, **self.values)
+        return self.text.in_language(language, **self.values)
 
-    def advice(self, language: str) -> str:
+    def advice(self, language: Language) -> str:
         """What to do; empty if nothing is to be done."""
-        return self.remedy.in_(language, **self.values) if self.remedy else ""
+        return self.remedy.in_language(language, **self.values) if self.remedy else ""
 
 
 def exit_status(findings: Iterable[Finding]) -> int:
@@ -82,21 +82,21 @@ def exit_status(findings: Iterable[Finding]) -> int:
     return max((_STATUS[finding.verdict] for finding in findings), default=0)
 
 
-def ok(layer: Layer, text: Words, serial: str = "", **values: object) -> Finding:
+def ok(layer: Layer, text: Text, serial: str = "", **values: object) -> Finding:
     """This layer is well."""
     return Finding(layer, Verdict.OK, text, None, values, serial)
 
 
-def warn(layer: Layer, text: Words, remedy: Words, serial: str = "", **values: object) -> Finding:
+def warn(layer: Layer, text: Text, remedy: Text, serial: str = "", **values: object) -> Finding:
     """It works, but not for long or not well."""
     return Finding(layer, Verdict.WARN, text, remedy, values, serial)
 
 
-def fail(layer: Layer, text: Words, remedy: Words, serial: str = "", **values: object) -> Finding:
+def fail(layer: Layer, text: Text, remedy: Text, serial: str = "", **values: object) -> Finding:
     """It does not work."""
     return Finding(layer, Verdict.FAIL, text, remedy, values, serial)
 
 
-def unknown(layer: Layer, text: Words, serial: str = "", **values: object) -> Finding:
+def unknown(layer: Layer, text: Text, serial: str = "", **values: object) -> Finding:
     """It cannot be told."""
     return Finding(layer, Verdict.UNKNOWN, text, None, values, serial)

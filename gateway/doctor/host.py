@@ -12,38 +12,38 @@ from gateway.driver.usb.block_devices import Candidate, Roots, candidates
 from gateway.driver.usb.probe import ProbeResult, ProbeVerdict, probe
 from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceTimeout
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 _PATIENCE = 3.0  # seconds until a disk counts as hanging
 _MASS_STORAGE = b"08"  # class of a USB interface
 
 _USB_NONE = (
-    Words("no USB storage device is there", "kein USB-Speichergerät ist da"),
-    Words(
+    Text("no USB storage device is there", "kein USB-Speichergerät ist da"),
+    Text(
         "plug the TSE in, into another socket if need be and without a hub; in a container pass /dev and /sys in, in a "
         "virtual machine pass the USB device through, over the network attach it (usbip, UTN)",
         "die TSE einstecken, notfalls in eine andere Buchse und ohne Hub; in einen Container /dev und /sys "
         "durchreichen, in eine virtuelle Maschine das USB-Gerät, über das Netz es verbinden (usbip, UTN)",
     ),
 )
-_USB_SEEN = Words("{count} USB storage device(s)", "{count} USB-Speichergerät(e)")
-_USB_NOT_NEEDED = Words("not needed: {why}", "nicht nötig: {why}")
+_USB_SEEN = Text("{count} USB storage device(s)", "{count} USB-Speichergerät(e)")
+_USB_NOT_NEEDED = Text("not needed: {why}", "nicht nötig: {why}")
 _NO_DISK = (
-    Words(
+    Text(
         "USB storage is plugged in, but the kernel made no disk of it",
         "USB-Speicher steckt, aber der Kern macht keine Disk daraus",
     ),
-    Words(
+    Text(
         "read dmesg: the driver usb-storage may be missing, the TSE may draw too much current, or the cable is broken",
         "dmesg lesen: der Treiber usb-storage fehlt, die TSE bekommt zu wenig Strom, oder das Kabel ist defekt",
     ),
 )
-_DISKS = Words("{places}", "{places}")
-_BELOW = Words("the layer below does not work", "die Schicht darunter funktioniert nicht")
-_TSE_THERE = Words("a TSE: {places}", "eine TSE: {places}")
+_DISKS = Text("{places}", "{places}")
+_BELOW = Text("the layer below does not work", "die Schicht darunter funktioniert nicht")
+_TSE_THERE = Text("a TSE: {places}", "eine TSE: {places}")
 _FOREIGN = (
-    Words("no TSE is stored on {places}", "auf {places} liegt keine TSE"),
-    Words(
+    Text("no TSE is stored on {places}", "auf {places} liegt keine TSE"),
+    Text(
         "this is an ordinary disk or stick: plug the TSE in; was the TSE formatted by mistake, it is lost: replace it",
         "das ist ein gewöhnlicher Datenträger: die TSE einstecken; wurde die TSE versehentlich formatiert, ist sie "
         "verloren: ersetzen",
@@ -51,50 +51,50 @@ _FOREIGN = (
 )
 _TROUBLES = {
     ProbeVerdict.NO_MEDIUM: (
-        Words("the reader at {place} is empty", "das Lesegerät an {place} ist leer"),
-        Words("put the TSE in", "die TSE einlegen"),
+        Text("the reader at {place} is empty", "das Lesegerät an {place} ist leer"),
+        Text("put the TSE in", "die TSE einlegen"),
     ),
     ProbeVerdict.ABSENT: (
-        Words("nothing can be reached at {place}", "an {place} ist nichts zu erreichen"),
-        Words(
+        Text("nothing can be reached at {place}", "an {place} ist nichts zu erreichen"),
+        Text(
             "plug the TSE in, or correct GATEWAY_DEVICES; in a container pass /dev (or the volume) in",
             "die TSE einstecken oder GATEWAY_DEVICES berichtigen; in Container /dev (oder das Volume) durchreichen",
         ),
     ),
     ProbeVerdict.NO_PERMISSION: (
-        Words(
+        Text(
             "{place} may not be read and written by this user", "{place} darf dieser Benutzer nicht lesen und schreiben"
         ),
-        Words(
+        Text(
             "install the udev rules and run as the gateway's user, in its group; in a container allow the device, too",
             "die udev-Regeln installieren und als Benutzer des Gateways laufen; im Container auch das Gerät erlauben",
         ),
     ),
     ProbeVerdict.READ_ONLY: (
-        Words("{place} is read-only", "{place} ist schreibgeschützt"),
-        Words(
+        Text("{place} is read-only", "{place} ist schreibgeschützt"),
+        Text(
             "mount the volume writable, or release the card's write protection",
             "das Volume beschreibbar einhängen, oder den Schreibschutz der Karte lösen",
         ),
     ),
     ProbeVerdict.IN_USE: (
-        Words("another process owns {place}", "ein anderer Prozess besitzt {place}"),
-        Words(
+        Text("another process owns {place}", "ein anderer Prozess besitzt {place}"),
+        Text(
             "end that program (`fuser -v {place}`), or unmount the volume; is it a gateway, set its GATEWAY_STATE_DIR",
             "das Programm beenden (`fuser -v {place}`) oder das Volume aushängen; ist es ein Gateway, dessen "
             "GATEWAY_STATE_DIR setzen",
         ),
     ),
     ProbeVerdict.HANGS: (
-        Words("the kernel does not return from reading {place}", "der Kern kehrt vom Lesen von {place} nicht zurück"),
-        Words(
+        Text("the kernel does not return from reading {place}", "der Kern kehrt vom Lesen von {place} nicht zurück"),
+        Text(
             "plug the TSE out and in again; then try another socket",
             "die TSE aus- und einstecken; dann eine andere Buchse",
         ),
     ),
     ProbeVerdict.DAMAGED: (
-        Words("the TSE at {place} cannot be read: {reason}", "die TSE an {place} ist nicht lesbar: {reason}"),
-        Words(
+        Text("the TSE at {place} cannot be read: {reason}", "die TSE an {place} ist nicht lesbar: {reason}"),
+        Text(
             "plug it out and in again; if that does not help, try another socket, then replace it",
             "aus- und einstecken; hilft das nicht, eine andere Buchse versuchen, dann ersetzen",
         ),

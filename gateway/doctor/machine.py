@@ -10,17 +10,17 @@ from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.settings import Settings
 from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 
 _LITTLE, _TOO_LITTLE = 2**30, 32 * 2**20  # bytes free: an archive grows, a journal must be written
 _TRIAL = 2**16
 _FAR_OFF = 2.0  # seconds between the clock and the time servers
 
-_NOBODY_IS_ASKED = Words(
+_NOBODY_IS_ASKED = Text(
     "the kernel does not say that its clock is right, and no time server is set",
     "der Kern sagt nicht, dass seine Uhr stimmt, und kein Zeitserver ist genannt",
 )
-_NOBODY_ANSWERS = Words(
+_NOBODY_ANSWERS = Text(
     "the kernel does not say that its clock is right, and the time servers give no good answer",
     "der Kern sagt nicht, dass seine Uhr stimmt, und die Zeitserver geben keine gute Antwort",
 )
@@ -36,8 +36,8 @@ def disk(directory: Path) -> Finding:
     except OSError as error:
         return fail(
             Layer.DISK,
-            Words("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
-            Words(
+            Text("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
+            Text(
                 "free space, mount it writable, and give it to the gateway's user: without it no receipt is signed "
                 "exactly once and no outage is noted",
                 "Platz schaffen, beschreibbar einhängen, dem Benutzer des Gateways geben: sonst wird kein Beleg genau "
@@ -48,8 +48,8 @@ def disk(directory: Path) -> Finding:
         )
     free = state.f_bavail * state.f_frsize
     values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
-    text = Words("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
-    remedy = Words("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
+    text = Text("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
+    remedy = Text("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
     if free < _TOO_LITTLE:
         return fail(Layer.DISK, text, remedy, **values)
     return warn(Layer.DISK, text, remedy, **values) if free < _LITTLE else ok(Layer.DISK, text, **values)
@@ -69,7 +69,7 @@ async def clock(settings: Settings, kernel: Callable[[], KernelClock] | None = N
     if not judge.status.fit and servers:
         await judge.measure()
     status = judge.status
-    remedy = Words(
+    remedy = Text(
         "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
         "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
     )
@@ -79,8 +79,8 @@ async def clock(settings: Settings, kernel: Callable[[], KernelClock] | None = N
     values = {"offset": f"{offset:+.3f}"}
     if abs(offset) > _FAR_OFF:
         return warn(
-            Layer.CLOCK, Words("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
+            Layer.CLOCK, Text("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
         )
     if status.source == "kernel":
-        return ok(Layer.CLOCK, Words("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
-    return ok(Layer.CLOCK, Words("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)
+        return ok(Layer.CLOCK, Text("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
+    return ok(Layer.CLOCK, Text("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)

@@ -12,7 +12,7 @@ from gateway.client import api, trust
 from gateway.config.settings import Settings
 from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Words
+from gateway.i18n.text import Text
 from gateway.server.http import auth, tls
 
 _PATIENCE = 5.0
@@ -35,15 +35,15 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
     """Does it run, and if not, is its port free?"""
     port = settings.port
     if reached:
-        return ok(Layer.GATEWAY, Words("it runs on port {port}", "es läuft auf Port {port}"), port=port)
+        return ok(Layer.GATEWAY, Text("it runs on port {port}", "es läuft auf Port {port}"), port=port)
     if listener is Listener.GATEWAY:
         return fail(
             Layer.GATEWAY,
-            Words(
+            Text(
                 "a gateway runs on port {port}, but not with these settings",
                 "auf Port {port} läuft ein Gateway, aber nicht mit diesen Einstellungen",
             ),
-            Words(
+            Text(
                 "run the doctor as that gateway's user or root, with its GATEWAY_STATE_DIR or GATEWAY_CONFIG; in a "
                 "container: docker compose exec",
                 "den doctor als Benutzer jenes Gateways oder root aufrufen, mit dessen GATEWAY_STATE_DIR oder "
@@ -54,8 +54,8 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
     if listener is Listener.OTHER:
         return fail(
             Layer.GATEWAY,
-            Words("another program listens on port {port}", "ein anderes Programm lauscht auf Port {port}"),
-            Words(
+            Text("another program listens on port {port}", "ein anderes Programm lauscht auf Port {port}"),
+            Text(
                 "find it with `ss -ltnp` and end it, or set GATEWAY_PORT",
                 "mit `ss -ltnp` finden und beenden, oder GATEWAY_PORT setzen",
             ),
@@ -63,8 +63,8 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
         )
     return fail(
         Layer.GATEWAY,
-        Words("no gateway runs: tills cannot sign", "es läuft kein Gateway: Kassen können nicht signieren"),
-        Words(
+        Text("no gateway runs: tills cannot sign", "es läuft kein Gateway: Kassen können nicht signieren"),
+        Text(
             "start it: tse-gateway serve, systemctl start tse-gateway, or docker compose up -d",
             "starten: tse-gateway serve, systemctl start tse-gateway, oder docker compose up -d",
         ),
@@ -88,7 +88,7 @@ async def listener(settings: Settings) -> Listener:
 def certificate(settings: Settings, *, served: bytes | None) -> Finding:
     """The certificate of the settings, or the gateway's own; `served` is what tills get (DER)."""
     own = settings.tls_certificate is None
-    remedy = Words(
+    remedy = Text(
         "correct GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY; the gateway follows within a minute",
         "GATEWAY_TLS_CERTIFICATE und GATEWAY_TLS_KEY berichtigen; das Gateway folgt binnen einer Minute",
     )
@@ -96,18 +96,18 @@ def certificate(settings: Settings, *, served: bytes | None) -> Finding:
         try:
             tls.server_context(settings)
         except ConfigurationError as error:
-            return fail(Layer.TLS, Words("{error}", "{error}"), remedy, error=error)
+            return fail(Layer.TLS, Text("{error}", "{error}"), remedy, error=error)
     until = _expiry(settings, served)
     if until is None:
         return unknown(Layer.TLS, NOT_STARTED)
     values = {"until": f"{until:%Y-%m-%d}"}
     if until <= datetime.now(UTC):
-        text = Words(
+        text = Text(
             "the certificate that tills get expired on {until}", "das Zertifikat, das Kassen sehen, lief am {until} ab"
         )
-        renew = Words("restart the gateway; it makes a new one", "das Gateway neu starten; es macht ein neues")
+        renew = Text("restart the gateway; it makes a new one", "das Gateway neu starten; es macht ein neues")
         return fail(Layer.TLS, text, renew if own else remedy, **values)
-    text = Words("the certificate is valid until {until}", "das Zertifikat gilt bis {until}")
+    text = Text("the certificate is valid until {until}", "das Zertifikat gilt bis {until}")
     if until - datetime.now(UTC) < _SOON and not own:  # its own it renews by itself
         return warn(Layer.TLS, text, remedy, **values)
     return ok(Layer.TLS, text, **values)
@@ -125,11 +125,11 @@ def _expiry(settings: Settings, served: bytes | None) -> datetime | None:
 
 def token(settings: Settings, *, accepted: bool | None) -> Finding:
     """Is there one, and does the gateway accept it? `None`: it could not be asked."""
-    wrong = Words(
+    wrong = Text(
         "the gateway that runs has another token than these settings",
         "das laufende Gateway hat ein anderes Token als diese Einstellungen",
     )
-    restart = Words(
+    restart = Text(
         "restart the gateway, or correct GATEWAY_API_TOKEN (or the file api_token); tills need the same one",
         "das Gateway neu starten, oder GATEWAY_API_TOKEN (oder api_token) berichtigen; Kassen brauchen dasselbe",
     )
@@ -138,20 +138,20 @@ def token(settings: Settings, *, accepted: bool | None) -> Finding:
     except ConfigurationError as error:
         if not _is_there(settings.state_dir):
             return unknown(Layer.TOKEN, NOT_STARTED)
-        return fail(Layer.TOKEN, Words("{error}", "{error}"), restart, error=error)
+        return fail(Layer.TOKEN, Text("{error}", "{error}"), restart, error=error)
     if accepted is False:
         return fail(Layer.TOKEN, wrong, restart)
     file = settings.state_dir / "api_token"
     if not found.configured and S_IMODE(file.stat().st_mode) & _OTHERS:
         return warn(
             Layer.TOKEN,
-            Words("others may read {file}", "andere dürfen {file} lesen"),
-            Words("chmod 600 {file}", "chmod 600 {file}"),
+            Text("others may read {file}", "andere dürfen {file} lesen"),
+            Text("chmod 600 {file}", "chmod 600 {file}"),
             file=file,
         )
     return ok(
         Layer.TOKEN,
-        Words("the gateway accepts it", "das Gateway nimmt es an") if accepted else Words("it is there", "es ist da"),
+        Text("the gateway accepts it", "das Gateway nimmt es an") if accepted else Text("it is there", "es ist da"),
     )
 
 

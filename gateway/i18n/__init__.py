@@ -1,1 +1,1 @@
-"""German and English texts, and which of the two a reader wants."""
+"""Texts in German and English, the language a reader wants, and how numbers and times are written in it."""

@@ -1,23 +1,32 @@
-"""German or English, for what people read."""
+"""The language that a reader wants: by option or cookie, by the browser's Accept-Language, or by the locale."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
 
-from aiohttp import hdrs, web
+from gateway.i18n.text import LANGUAGES, Language
 
-Language = Literal["de", "en"]
-_KNOWN: tuple[Language, ...] = get_args(Language)
+_LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts (POSIX, 8.2)
 
 
-def language_of(request: web.Request, default: Language) -> Language:
-    """What the browser likes best of what there is (`Accept-Language`)."""
-    best, liked = default, 0.0
-    for choice in request.headers.get(hdrs.ACCEPT_LANGUAGE, "").lower().split(","):
+def named(value: str) -> Language | None:
+    """Return the language whose code is `value`; None for anything else."""
+    return next((language for language in LANGUAGES if language == value), None)
+
+
+def from_accept_language(header: str, default: Language) -> Language:
+    """Return the language that an Accept-Language header (RFC 9110, 12.5.4) ranks highest; `default` if none."""
+    best, best_quality = default, 0.0
+    for choice in header.lower().split(","):
         tag, _, parameter = choice.partition(";")
-        quality = _quality(parameter)
-        for known in _KNOWN:
-            if tag.strip().partition("-")[0] == known and quality > liked:
-                best, liked = known, quality
+        language, quality = named(tag.strip().partition("-")[0]), _quality(parameter)
+        if language is not None and quality > best_quality:
+            best, best_quality = language, quality
     return best
+
+
+def from_locale(environment: Mapping[str, str]) -> Language:
+    """Return German for a German locale in the environment's variables, else English."""
+    locale = next((environment[name] for name in _LOCALE_VARIABLES if environment.get(name)), "")
+    return "de" if locale.lower().startswith("de") else "en"
 
 
 def _quality(parameter: str) -> float:

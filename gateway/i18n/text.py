@@ -1,23 +1,23 @@
-"""German and English for people at a terminal; every text stands beside its translation."""
+"""A text in both languages of the project. It is kept where it is used, so neither language can be forgotten."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
-
-
-class Words(NamedTuple):
-    """One text in both languages; braces are filled by `in_`."""
-
-    english: str
-    german: str
-
-    def in_(self, language: str, **values: object) -> str:
-        """The text in `language`; English unless that is `de`."""
-        return (self.german if language == "de" else self.english).format(**values)
+Language = Literal["de", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
-def language_of(environment: Mapping[str, str]) -> str:
-    """`de` for a German locale, else `en`."""
-    locale = next((environment[name] for name in _VARIABLES if environment.get(name)), "")
-    return "de" if locale.lower().startswith("de") else "en"
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text in English and German; both have the same placeholders, `{name}`."""
+
+    en: str
+    de: str
+
+    def template(self, language: Language) -> str:
+        """Return the text in `language`, its placeholders unfilled."""
+        return self.de if language == "de" else self.en
+
+    def in_language(self, language: Language, /, **values: object) -> str:
+        """Return the text in `language`, its placeholders filled with `values`."""
+        return self.template(language).format(**values)

@@ -16,6 +16,8 @@ from gateway.tse.sectors import SECTOR
 class _GatewayHolder:
     """The gateway itself as the holder of a lock; a new one for each tse."""
 
+    peer = ""
+
     @property
     def alive(self) -> bool:
         return True

@@ -45,6 +45,11 @@ class Connection(Protocol):
         """False as soon as the connection is known to be lost."""
         ...
 
+    @property
+    def peer(self) -> str:
+        """The address of the client; empty when it is not known."""
+        ...
+
 
 @dataclass(eq=False, slots=True)
 class _Remembered:

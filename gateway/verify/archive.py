@@ -18,15 +18,15 @@ from itertools import islice
 from pathlib import Path
 
 from gateway.errors import GatewayError
-from gateway.verify.findings import Code, FileReport, Kind, Verdict
+from gateway.verify.findings import Code, FileKind, FileReport, MessageCounts
 from gateway.verify.history import check_sequence, check_transactions
 from gateway.verify.keys import Keyring, keyring
-from gateway.verify.messages import SEQUENCE, TRANSACTION, Checked, check_range
+from gateway.verify.messages import SEQUENCE, TRANSACTION, CheckedMessages, check_range
 from gateway.verify.scan import Scan, scan
 from gateway.verify.sorting import Sorter
 from gateway.verify.trust import Certificates, check_chains
 
-Progress = Callable[[int, int], None]  # messages checked, messages in all
+OnProgress = Callable[[int, int], None]  # messages checked, messages in all
 
 POOL_FROM = 1_500  # messages; below, starting processes takes longer than the work
 BACKGROUND_FROM = 300  # messages; below, the caller's process hardly feels it
@@ -41,7 +41,7 @@ def verify_archive(
     complete: bool = False,
     processes: int = 0,
     background: bool = False,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> FileReport:
     """Check the export in `path`. `certificates` are known besides those in it; `processes` 0: as many as cores.
 
@@ -53,28 +53,28 @@ def verify_archive(
     """
     scanned = scan(path)
     known = (*scanned.certificates, *certificates)
-    verdict, findings = Verdict(), scanned.findings
+    counts, findings = MessageCounts(), scanned.findings
     with Sorter(SEQUENCE.size) as sequence, Sorter(TRANSACTION.size) as transactions, ExitStack() as stack:
         ring = keyring((*known, *(anchors or ())))
         pieces = stack.enter_context(closing(_check_pieces(path, scanned, ring, processes, background)))
         for checked in pieces:
-            verdict.merge(checked.verdict)
+            counts.merge(checked.counts)
             findings.merge(checked.findings)
             sequence.add(checked.sequence)
             transactions.add(checked.transactions)
             if progress is not None:
-                progress(verdict.messages, scanned.messages)
+                progress(counts.messages, scanned.messages)
         spans = check_sequence(sequence, findings, complete=complete)
         check_transactions(transactions, spans, findings)
     check_chains(spans, known, anchors, findings)
-    if not verdict.messages:
+    if not counts.messages:
         findings.add(Code.FILE_EMPTY, path.name)
-    return FileReport(str(path), Kind.ARCHIVE, verdict, findings, tuple(spans))
+    return FileReport(str(path), FileKind.ARCHIVE, counts, findings, tuple(spans))
 
 
 def _check_pieces(
     path: Path, scanned: Scan, ring: Keyring, processes: int, background: bool
-) -> Generator[Checked, None, None]:
+) -> Generator[CheckedMessages, None, None]:
     """The results in the order of the archive."""
     processes = 1 if background else min(processes or len(os.sched_getaffinity(0)), len(scanned.pieces))
     if scanned.messages < BACKGROUND_FROM if background else processes <= 1 or scanned.messages < POOL_FROM:
@@ -88,7 +88,7 @@ def _check_pieces(
         pool = stack.enter_context(ProcessPoolExecutor(processes, context, _begin_work, (background,)))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
 
-        def submit(count: int) -> list[Future[Checked]]:
+        def submit(count: int) -> list[Future[CheckedMessages]]:
             with _ctrl_c_waits():
                 return [pool.submit(check_range, path, *piece, ring) for piece in islice(pieces, count)]
 

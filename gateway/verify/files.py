@@ -9,11 +9,11 @@ from cryptography import x509
 from gateway.errors import ProtocolError
 from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
-from gateway.verify.archive import Progress, verify_archive
-from gateway.verify.findings import Code, FileReport, Findings, Kind, Span, Verdict
+from gateway.verify.archive import OnProgress, verify_archive
+from gateway.verify.findings import Code, CounterSpan, FileKind, FileReport, Findings, MessageCounts
 from gateway.verify.keys import Keyring, keyring
-from gateway.verify.messages import MAX_MESSAGE, Checked, check_message
-from gateway.verify.receipt import MARK, Receipt
+from gateway.verify.messages import MAX_MESSAGE, CheckedMessages, check_message
+from gateway.verify.receipt import MARK, ReceiptCode
 from gateway.verify.scan import load_certificates
 from gateway.verify.trust import Certificates, check_chains
 
@@ -36,7 +36,7 @@ class Options:
     background: bool = False
 
 
-def verify_file(file: str, options: Options | None = None, progress: Progress | None = None) -> FileReport:
+def verify_file(file: str, options: Options | None = None, progress: OnProgress | None = None) -> FileReport:
     """Check one file, or one receipt code given instead of a file. What is wrong with it are findings, no errors.
 
     Raises:
@@ -48,7 +48,7 @@ def verify_file(file: str, options: Options | None = None, progress: Progress | 
     path = Path(file)
     try:
         kind = _kind(path)
-        if kind is Kind.ARCHIVE:
+        if kind is FileKind.ARCHIVE:
             return verify_archive(
                 path,
                 options.certificates,
@@ -68,26 +68,26 @@ def certificates_in(files: Sequence[str]) -> Certificates:
     found: list[x509.Certificate] = []
     for file in files:
         try:
-            if not file.startswith(MARK) and _kind(Path(file)) is Kind.CERTIFICATES:
+            if not file.startswith(MARK) and _kind(Path(file)) is FileKind.CERTIFICATES:
                 found.extend(load_certificates(Path(file).read_bytes(), file, Findings()))
         except OSError:
             continue  # told when the file itself is checked
     return tuple(found)
 
 
-def _kind(path: Path) -> Kind:
+def _kind(path: Path) -> FileKind:
     with path.open("rb") as file:
         beginning = file.read(_BEGINNING)
     if tar.looks_like(beginning[:SECTOR]) or path.suffix.lower() == ".tar":
-        return Kind.ARCHIVE
+        return FileKind.ARCHIVE
     if MARK.encode() in beginning[: len(MARK) + 4] or b"\n" + MARK.encode() in beginning:
-        return Kind.RECEIPTS
+        return FileKind.RECEIPTS
     if _CERTIFICATE_MARKS[0] in beginning:
-        return Kind.CERTIFICATES
+        return FileKind.CERTIFICATES
     if beginning[:1] == bytes([_SEQUENCE]):
         # A certificate begins with a SEQUENCE in a SEQUENCE, a log message with the number of its version.
-        return Kind.MESSAGE if path.suffix.lower() == ".log" or not _nested(beginning) else Kind.CERTIFICATES
-    return Kind.MESSAGE if path.suffix.lower() == ".log" else Kind.UNKNOWN
+        return FileKind.MESSAGE if path.suffix.lower() == ".log" or not _nested(beginning) else FileKind.CERTIFICATES
+    return FileKind.MESSAGE if path.suffix.lower() == ".log" else FileKind.UNKNOWN
 
 
 def _nested(beginning: bytes) -> bool:
@@ -95,61 +95,61 @@ def _nested(beginning: bytes) -> bool:
     return beginning[2 + size : 3 + size] == bytes([_SEQUENCE])
 
 
-def _verify_small(path: Path, kind: Kind, options: Options) -> FileReport:
+def _verify_small(path: Path, kind: FileKind, options: Options) -> FileReport:
     """What fits into memory: all but archives."""
-    if kind is Kind.UNKNOWN:
+    if kind is FileKind.UNKNOWN:
         return _failed(str(path), Code.FILE_UNKNOWN)
     if path.stat().st_size > MAX_MESSAGE:
         return _failed(str(path), Code.FILE_UNREADABLE, f"more than {MAX_MESSAGE} bytes")
     data = path.read_bytes()
-    if kind is Kind.RECEIPTS:
+    if kind is FileKind.RECEIPTS:
         lines = data.decode("utf-8-sig", "backslashreplace").splitlines()
         return _verify_receipts(str(path), lines, options)
-    if kind is Kind.CERTIFICATES:
+    if kind is FileKind.CERTIFICATES:
         findings = Findings()
         load_certificates(data, path.name, findings)
-        return FileReport(str(path), kind, Verdict(), findings)
+        return FileReport(str(path), kind, MessageCounts(), findings)
     return _verify_message(path, data, options)
 
 
 def _verify_message(path: Path, data: bytes, options: Options) -> FileReport:
-    checked = Checked()
+    checked = CheckedMessages()
     message = check_message(data, path.name, _ring(options), checked, any_name=True)
     if message is not None:
         _check_chain(message.serial, message.log_time, options, checked.findings)
-    return FileReport(str(path), Kind.MESSAGE, checked.verdict, checked.findings)
+    return FileReport(str(path), FileKind.MESSAGE, checked.counts, checked.findings)
 
 
 def _verify_receipts(file: str, lines: Sequence[str], options: Options) -> FileReport:
-    verdict, findings = Verdict(), Findings()
+    counts, findings = MessageCounts(), Findings()
     for number, line in enumerate(lines, start=1):
         text = line.partition("\t")[0].strip().strip('"')  # other columns may follow
         if text.startswith(MARK):
-            _verify_receipt(text, f"line {number}", options, verdict, findings)
-    return FileReport(file, Kind.RECEIPTS, verdict, findings)
+            _verify_receipt(text, f"line {number}", options, counts, findings)
+    return FileReport(file, FileKind.RECEIPTS, counts, findings)
 
 
-def _verify_receipt(text: str, place: str, options: Options, verdict: Verdict, findings: Findings) -> None:
-    verdict.messages += 1
+def _verify_receipt(text: str, place: str, options: Options, counts: MessageCounts, findings: Findings) -> None:
+    counts.messages += 1
     try:
-        receipt = Receipt.decode(text)
+        receipt = ReceiptCode.decode(text)
         fits = receipt.verify()
     except ProtocolError as error:
-        verdict.unchecked += 1
+        counts.unchecked += 1
         findings.add(Code.RECEIPT_UNREADABLE, place, str(error))
         return
     for deviation in receipt.form:
         findings.add(Code.RECEIPT_FORM, place, deviation)
     if fits:
-        verdict.valid += 1
+        counts.valid += 1
     else:
-        verdict.invalid += 1
+        counts.invalid += 1
         findings.add(Code.SIGNATURE_INVALID, place)
     _check_chain(receipt.serial, receipt.log_time, options, findings)
 
 
 def _check_chain(serial: bytes, at: int, options: Options, findings: Findings) -> None:
-    span = Span(serial, 1, 0, 0, 0, at, at, whole=False)
+    span = CounterSpan(serial, 1, 0, 0, 0, at, at, whole=False)
     check_chains([span], options.certificates, options.anchors, findings)
 
 
@@ -160,4 +160,4 @@ def _ring(options: Options) -> Keyring:
 def _failed(file: str, code: Code, detail: str = "") -> FileReport:
     findings = Findings()
     findings.add(code, file, detail)
-    return FileReport(file, Kind.UNKNOWN, Verdict(), findings)
+    return FileReport(file, FileKind.UNKNOWN, MessageCounts(), findings)

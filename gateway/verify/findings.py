@@ -117,7 +117,7 @@ class Findings:
         return self._groups[code].count if code in self._groups else 0
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What a file turned out to be."""
 
     ARCHIVE = "archive"
@@ -128,7 +128,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class CounterSpan:
     """What a file holds of one TSE: counters and log times (Unix seconds) from the first to the last message.
 
     `whole`: the counters begin where a TSE begins, or the caller said that nothing may be missing.
@@ -145,7 +145,7 @@ class Span:
 
 
 @dataclass(slots=True)
-class Verdict:
+class MessageCounts:
     """How many messages there are: each is `valid`, `invalid`, or `unchecked` (no key, or no such algorithm here)."""
 
     messages: int = 0
@@ -153,7 +153,7 @@ class Verdict:
     invalid: int = 0
     unchecked: int = 0
 
-    def merge(self, other: "Verdict") -> None:
+    def merge(self, other: "MessageCounts") -> None:
         """Add another count."""
         self.messages += other.messages
         self.valid += other.valid
@@ -166,7 +166,7 @@ class FileReport:
     """Everything found in one file."""
 
     file: str
-    kind: Kind
-    verdict: Verdict
+    kind: FileKind
+    counts: MessageCounts
     findings: Findings
-    spans: tuple[Span, ...] = ()
+    spans: tuple[CounterSpan, ...] = ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from gateway.tse.commands import TransactionStep
-from gateway.verify.findings import Code, Findings, Span
+from gateway.verify.findings import Code, CounterSpan, Findings
 from gateway.verify.messages import SEQUENCE, TRANSACTION
 
 _FIRST_COUNTERS = (1, 2)  # the first signature may sign the request for the certificate
@@ -13,7 +13,7 @@ _SERIAL = slice(0, 32)
 _TRANSACTION = slice(0, 40)  # serial and number
 
 
-def check_sequence(records: Iterable[bytes], findings: Findings, *, complete: bool) -> list[Span]:
+def check_sequence(records: Iterable[bytes], findings: Findings, *, complete: bool) -> list[CounterSpan]:
     """Counters and times of each TSE. `complete`: the caller knows that nothing may be missing."""
     return [
         _check_counters(serial, map(_Logged.decode, of_one), findings, complete=complete)
@@ -21,7 +21,7 @@ def check_sequence(records: Iterable[bytes], findings: Findings, *, complete: bo
     ]
 
 
-def check_transactions(records: Iterable[bytes], spans: Iterable[Span], findings: Findings) -> None:
+def check_transactions(records: Iterable[bytes], spans: Iterable[CounterSpan], findings: Findings) -> None:
     """Steps of each transaction, and the numbers if no message is missing."""
     by_serial = {span.serial: span for span in spans}
     for serial, of_one in groupby(records, key=lambda record: record[_SERIAL]):
@@ -41,10 +41,10 @@ class _Logged:
         return cls(counter, time, bool(updates_time), digest)
 
 
-def _check_counters(serial: bytes, logged: Iterator[_Logged], findings: Findings, *, complete: bool) -> Span:
+def _check_counters(serial: bytes, logged: Iterator[_Logged], findings: Findings, *, complete: bool) -> CounterSpan:
     last = next(logged)
     whole = complete or last.counter in _FIRST_COUNTERS
-    span = Span(serial, 1, last.counter, last.counter, 0, last.time, last.time, whole)
+    span = CounterSpan(serial, 1, last.counter, last.counter, 0, last.time, last.time, whole)
     _check_beginning(span, findings, complete=complete)
     gap = Code.COUNTER_MISSING if complete else Code.COUNTER_GAP if whole else Code.COUNTER_SKIPPED
     messages, missing, earliest, latest = 1, 0, last.time, last.time
@@ -65,7 +65,7 @@ def _check_counters(serial: bytes, logged: Iterator[_Logged], findings: Findings
     )
 
 
-def _check_beginning(span: Span, findings: Findings, *, complete: bool) -> None:
+def _check_beginning(span: CounterSpan, findings: Findings, *, complete: bool) -> None:
     first = span.first_counter
     if first in _FIRST_COUNTERS:
         return
@@ -75,7 +75,7 @@ def _check_beginning(span: Span, findings: Findings, *, complete: bool) -> None:
         findings.add(Code.COUNTER_PARTIAL, f"Sig-{first}", f"serial {span.serial.hex()}")
 
 
-def _check_numbers(span: Span, records: Iterable[bytes], findings: Findings) -> None:
+def _check_numbers(span: CounterSpan, records: Iterable[bytes], findings: Findings) -> None:
     gapless = not span.missing
     last: int | None = None
     for _, steps in groupby(records, key=lambda record: record[_TRANSACTION]):
@@ -88,7 +88,7 @@ def _check_numbers(span: Span, records: Iterable[bytes], findings: Findings) -> 
 
 
 def _check_steps(
-    span: Span, steps: Iterator[tuple[bytes, int, int, int, bytes]], findings: Findings
+    span: CounterSpan, steps: Iterator[tuple[bytes, int, int, int, bytes]], findings: Findings
 ) -> tuple[int, bool]:
     """One transaction: start, updates, finish, in the order of their counters, from one client.
 

@@ -17,7 +17,7 @@ from gateway.tse import log_names
 from gateway.tse.commands import TransactionStep
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.verify import tar
-from gateway.verify.findings import Code, Findings, Verdict
+from gateway.verify.findings import Code, Findings, MessageCounts
 from gateway.verify.keys import Key, Keyring, unlocked
 
 SEQUENCE = struct.Struct(">32sQQB8s")
@@ -37,18 +37,18 @@ _STEPS = {
 
 
 @dataclass(slots=True)
-class Checked:
-    """Verdict on some messages, and what is needed to compare them with others."""
+class CheckedMessages:
+    """The result for some messages, and what is needed to compare them with others."""
 
-    verdict: Verdict = field(default_factory=Verdict)
+    counts: MessageCounts = field(default_factory=MessageCounts)
     findings: Findings = field(default_factory=Findings)
     sequence: list[bytes] = field(default_factory=list)
     transactions: list[bytes] = field(default_factory=list)
 
 
-def check_range(path: Path, start: int, end: int, ring: Keyring) -> Checked:
+def check_range(path: Path, start: int, end: int, ring: Keyring) -> CheckedMessages:
     """Check the log messages between two member boundaries of an archive. Runs in any process."""
-    checked, known = Checked(), Findings()  # the scan has told already what is wrong with the archive itself
+    checked, known = CheckedMessages(), Findings()  # the scan has told already what is wrong with the archive itself
     with path.open("rb") as file:
         for entry in tar.entries(file, start, end, known):
             if not entry.name.endswith(log_names.ENDING):
@@ -62,7 +62,7 @@ def check_range(path: Path, start: int, end: int, ring: Keyring) -> Checked:
 
 
 def check_message(
-    data: bytes, name: str, ring: Keyring, checked: Checked, *, any_name: bool = False
+    data: bytes, name: str, ring: Keyring, checked: CheckedMessages, *, any_name: bool = False
 ) -> LogMessage | None:
     """Check one message and add to `checked`; the message if it could be read.
 
@@ -73,7 +73,7 @@ def check_message(
     except ProtocolError as error:
         _refuse(checked, name, str(error))
         return None
-    checked.verdict.messages += 1
+    checked.counts.messages += 1
     _check_form(message, name, checked.findings)
     if not any_name or log_names.is_exported(name):
         _check_name(message, name, checked.findings)
@@ -82,9 +82,9 @@ def check_message(
     return message
 
 
-def _refuse(checked: Checked, name: str, reason: str) -> None:
-    checked.verdict.messages += 1
-    checked.verdict.invalid += 1
+def _refuse(checked: CheckedMessages, name: str, reason: str) -> None:
+    checked.counts.messages += 1
+    checked.counts.invalid += 1
     checked.findings.add(Code.MESSAGE_UNREADABLE, name, reason)
 
 
@@ -100,23 +100,23 @@ def _check_name(message: LogMessage, name: str, findings: Findings) -> None:
         findings.add(Code.MESSAGE_NAME, name, f"content says {message.file_name}")
 
 
-def _check_signature(message: LogMessage, name: str, key: Key | None, checked: Checked) -> None:
-    verdict, findings = checked.verdict, checked.findings
+def _check_signature(message: LogMessage, name: str, key: Key | None, checked: CheckedMessages) -> None:
+    counts, findings = checked.counts, checked.findings
     if key is None:
-        verdict.unchecked += 1
+        counts.unchecked += 1
         findings.add(Code.KEY_MISSING, name, f"serial {message.serial.hex()}")
         return
     try:
         fits = verify(message, key.public)
     except ProtocolError as error:
-        verdict.unchecked += 1
+        counts.unchecked += 1
         findings.add(Code.SIGNATURE_UNSUPPORTED, name, str(error))
         return
     if not fits:
-        verdict.invalid += 1
+        counts.invalid += 1
         findings.add(Code.SIGNATURE_INVALID, name)
         return
-    verdict.valid += 1
+    counts.valid += 1
     if message.log_time > key.not_after:
         findings.add(Code.CERTIFICATE_EXPIRED, name)
     elif message.log_time < key.not_before:
@@ -124,7 +124,7 @@ def _check_signature(message: LogMessage, name: str, key: Key | None, checked: C
         findings.add(Code.TIME_UNSET if unset else Code.CERTIFICATE_EARLY, name)
 
 
-def _record(message: LogMessage, name: str, data: bytes, checked: Checked) -> None:
+def _record(message: LogMessage, name: str, data: bytes, checked: CheckedMessages) -> None:
     number = message.transaction_number or 0
     numbers = (message.signature_counter, message.log_time, number)
     if len(message.serial) != _SERIAL or not all(0 <= value < _U64 for value in numbers):

@@ -36,7 +36,7 @@ _UNCOMPRESSED, _DER = 0x04, 0x30
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ReceiptCode:
     """A receipt code, understood. `form` names what is not as the standard has it though it could be read."""
 
     messages: tuple[LogMessage, ...]
@@ -46,7 +46,7 @@ class Receipt:
     form: tuple[str, ...]
 
     @classmethod
-    def decode(cls, text: str) -> "Receipt":
+    def decode(cls, text: str) -> "ReceiptCode":
         """Understand a receipt code.
 
         Raises:

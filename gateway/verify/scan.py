@@ -89,11 +89,11 @@ def load_certificates(data: bytes, name: str, findings: Findings) -> list[x509.C
 class _Walk:
     """The entries, and afterwards where they ended."""
 
-    def __init__(self, walk: Generator[tar.Entry, None, int]) -> None:
+    def __init__(self, walk: Generator[tar.TarMember, None, int]) -> None:
         self._walk = walk
         self.end = 0
 
-    def __iter__(self) -> Iterator[tar.Entry]:
+    def __iter__(self) -> Iterator[tar.TarMember]:
         self.end = yield from self._walk
 
 

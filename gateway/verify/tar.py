@@ -19,7 +19,7 @@ _PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TarMember:
     """A plain file of an archive; `at` is the offset of its first header, `start` that of its data."""
 
     name: str
@@ -33,7 +33,7 @@ def looks_like(block: bytes) -> bool:
     return is_ustar(block) or Header.decode(block) is not None
 
 
-def entries(file: BinaryIO, start: int, end: int, findings: Findings) -> Generator[Entry, None, int]:
+def entries(file: BinaryIO, start: int, end: int, findings: Findings) -> Generator[TarMember, None, int]:
     """The plain files between two offsets of a seekable archive; returns where the end mark or nothing begins.
 
     Damaged headers are found and passed over, block by block.
@@ -98,9 +98,9 @@ class _Extended:
         return replace(header, name=name, size=header.size if self._size is None else self._size)
 
 
-def _entry(header: Header, at: int, data: int, findings: Findings) -> Generator[Entry, None, None]:
+def _entry(header: Header, at: int, data: int, findings: Findings) -> Generator[TarMember, None, None]:
     if header.is_file:
-        yield Entry(header.path, at, data, header.size)
+        yield TarMember(header.path, at, data, header.size)
     elif header.kind not in (DIRECTORY, PAX_GLOBAL):
         findings.add(Code.TAR_MEMBER, header.path, f"type {header.kind!r}")
 

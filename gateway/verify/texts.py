@@ -1,7 +1,8 @@
-"""What each finding means, for people: severity, English, German."""
+"""The severity of each finding, and what it means, for people."""
 
 from dataclasses import dataclass
 
+from gateway.i18n.text import Text
 from gateway.verify.findings import Code, Findings, Severity
 
 _NOTE, _WARNING, _ERROR = Severity.NOTE, Severity.WARNING, Severity.ERROR
@@ -12,172 +13,200 @@ class Meaning:
     """Severity and sentence of a finding."""
 
     severity: Severity
-    english: str
-    german: str
-
-    def text(self, language: str) -> str:
-        """The sentence in `language`; English unless that is `de`."""
-        return self.german if language == "de" else self.english
+    text: Text
 
 
 def worst(findings: Findings) -> Severity | None:
-    """The highest severity among findings; None when there are none."""
+    """Return the highest severity among findings; None when there are none."""
     return max((MEANINGS[code].severity for code, _ in findings.items()), default=None)
 
 
 MEANINGS: dict[Code, Meaning] = {
-    Code.FILE_UNREADABLE: Meaning(_ERROR, "the file cannot be read", "die Datei ist nicht lesbar"),
+    Code.FILE_UNREADABLE: Meaning(_ERROR, Text("the file cannot be read", "die Datei ist nicht lesbar")),
     Code.FILE_UNKNOWN: Meaning(
         _ERROR,
-        "neither an export, a log message, receipt codes nor certificates",
-        "weder Export noch Log-Nachricht, Beleg-QR-Texte oder Zertifikate",
+        Text(
+            "neither an export, a log message, receipt codes nor certificates",
+            "weder Export noch Log-Nachricht, Beleg-QR-Texte oder Zertifikate",
+        ),
     ),
-    Code.FILE_EMPTY: Meaning(_WARNING, "holds no log message", "enthält keine Log-Nachricht"),
+    Code.FILE_EMPTY: Meaning(_WARNING, Text("holds no log message", "enthält keine Log-Nachricht")),
     Code.TAR_HEADER: Meaning(
-        _ERROR, "damaged archive header; a member may be lost", "beschädigter Archiv-Kopf; ein Eintrag kann fehlen"
+        _ERROR,
+        Text("damaged archive header; a member may be lost", "beschädigter Archiv-Kopf; ein Eintrag kann fehlen"),
     ),
-    Code.TAR_TRUNCATED: Meaning(_ERROR, "the archive is cut off", "das Archiv ist abgeschnitten"),
+    Code.TAR_TRUNCATED: Meaning(_ERROR, Text("the archive is cut off", "das Archiv ist abgeschnitten")),
     Code.TAR_AFTER_END: Meaning(
-        _ERROR, "data behind the end of the archive were not checked", "Daten hinter dem Archiv-Ende sind ungeprüft"
+        _ERROR,
+        Text("data behind the end of the archive were not checked", "Daten hinter dem Archiv-Ende sind ungeprüft"),
     ),
     Code.TAR_PADDING: Meaning(
-        _WARNING, "the padding of a member is not zero", "die Auffüllung eines Eintrags ist nicht null"
+        _WARNING, Text("the padding of a member is not zero", "die Auffüllung eines Eintrags ist nicht null")
     ),
     Code.TAR_MEMBER: Meaning(
-        _WARNING, "a member that is no plain file was passed over", "ein Eintrag, der keine Datei ist, blieb ungeprüft"
+        _WARNING,
+        Text("a member that is no plain file was passed over", "ein Eintrag, der keine Datei ist, blieb ungeprüft"),
     ),
     Code.TAR_CHECKSUM_FORM: Meaning(
         _NOTE,
-        "the checksum of a header is written differently from the others",
-        "die Prüfsumme eines Kopfes ist anders geschrieben als die übrigen",
+        Text(
+            "the checksum of a header is written differently from the others",
+            "die Prüfsumme eines Kopfes ist anders geschrieben als die übrigen",
+        ),
     ),
     Code.TAR_NO_END: Meaning(
         _NOTE,
-        "the archive has no end mark (some devices write none)",
-        "ohne Archiv-Ende (manche Geräte schreiben keins)",
+        Text(
+            "the archive has no end mark (some devices write none)", "ohne Archiv-Ende (manche Geräte schreiben keins)"
+        ),
     ),
     Code.MEMBER_UNKNOWN: Meaning(
-        _NOTE, "a member that does not belong to an export", "ein Eintrag, der nicht zu einem Export gehört"
+        _NOTE, Text("a member that does not belong to an export", "ein Eintrag, der nicht zu einem Export gehört")
     ),
-    Code.INFO_MISSING: Meaning(_WARNING, "info.csv is missing", "info.csv fehlt"),
-    Code.INFO_FORM: Meaning(_NOTE, "info.csv has an unknown form", "info.csv hat eine unbekannte Form"),
-    Code.MESSAGE_UNREADABLE: Meaning(_ERROR, "no readable log message", "keine lesbare Log-Nachricht"),
+    Code.INFO_MISSING: Meaning(_WARNING, Text("info.csv is missing", "info.csv fehlt")),
+    Code.INFO_FORM: Meaning(_NOTE, Text("info.csv has an unknown form", "info.csv hat eine unbekannte Form")),
+    Code.MESSAGE_UNREADABLE: Meaning(_ERROR, Text("no readable log message", "keine lesbare Log-Nachricht")),
     Code.MESSAGE_FORM: Meaning(
-        _WARNING, "the message is not in strict form (DER)", "die Nachricht hat nicht die strenge Form (DER)"
+        _WARNING, Text("the message is not in strict form (DER)", "die Nachricht hat nicht die strenge Form (DER)")
     ),
     Code.MESSAGE_INDEFINITE: Meaning(
         _NOTE,
-        "process data of indefinite length (some devices write them so)",
-        "Prozessdaten unbestimmter Länge (manche Geräte schreiben so)",
+        Text(
+            "process data of indefinite length (some devices write them so)",
+            "Prozessdaten unbestimmter Länge (manche Geräte schreiben so)",
+        ),
     ),
     Code.MESSAGE_NAME: Meaning(
-        _WARNING, "the file name contradicts the signed content", "der Dateiname widerspricht dem signierten Inhalt"
+        _WARNING,
+        Text("the file name contradicts the signed content", "der Dateiname widerspricht dem signierten Inhalt"),
     ),
     Code.MESSAGE_OPERATION: Meaning(
-        _WARNING, "an unknown step of a transaction", "ein unbekannter Schritt einer Transaktion"
+        _WARNING, Text("an unknown step of a transaction", "ein unbekannter Schritt einer Transaktion")
     ),
-    Code.SIGNATURE_INVALID: Meaning(_ERROR, "the signature is wrong", "die Signatur ist falsch"),
+    Code.SIGNATURE_INVALID: Meaning(_ERROR, Text("the signature is wrong", "die Signatur ist falsch")),
     Code.SIGNATURE_UNSUPPORTED: Meaning(
         _ERROR,
-        "this signature algorithm cannot be checked here",
-        "dieses Signaturverfahren kann hier nicht geprüft werden",
+        Text(
+            "this signature algorithm cannot be checked here", "dieses Signaturverfahren kann hier nicht geprüft werden"
+        ),
     ),
     Code.KEY_MISSING: Meaning(
         _ERROR,
-        "no certificate for the key of this message: not checked (name its file, too)",
-        "kein Zertifikat zum Schlüssel dieser Nachricht: ungeprüft (dessen Datei mit angeben)",
+        Text(
+            "no certificate for the key of this message: not checked (name its file, too)",
+            "kein Zertifikat zum Schlüssel dieser Nachricht: ungeprüft (dessen Datei mit angeben)",
+        ),
     ),
     Code.COUNTER_CONFLICT: Meaning(
-        _ERROR, "two different messages with one signature counter", "zwei verschiedene Nachrichten mit einem Zähler"
+        _ERROR,
+        Text("two different messages with one signature counter", "zwei verschiedene Nachrichten mit einem Zähler"),
     ),
-    Code.COUNTER_REPEATED: Meaning(_WARNING, "the same message more than once", "dieselbe Nachricht mehr als einmal"),
+    Code.COUNTER_REPEATED: Meaning(
+        _WARNING, Text("the same message more than once", "dieselbe Nachricht mehr als einmal")
+    ),
     Code.COUNTER_MISSING: Meaning(
-        _ERROR, "messages are missing from a complete export", "in einem vollständigen Export fehlen Nachrichten"
+        _ERROR, Text("messages are missing from a complete export", "in einem vollständigen Export fehlen Nachrichten")
     ),
     Code.COUNTER_GAP: Meaning(
         _WARNING,
-        "messages are missing, though the export begins at the first one",
-        "es fehlen Nachrichten, obwohl der Export mit der ersten beginnt",
+        Text(
+            "messages are missing, though the export begins at the first one",
+            "es fehlen Nachrichten, obwohl der Export mit der ersten beginnt",
+        ),
     ),
     Code.COUNTER_SKIPPED: Meaning(
-        _NOTE,
-        "counters are missing, as in a filtered export",
-        "Zähler fehlen, wie in einem gefilterten Export",
+        _NOTE, Text("counters are missing, as in a filtered export", "Zähler fehlen, wie in einem gefilterten Export")
     ),
     Code.COUNTER_PARTIAL: Meaning(
         _NOTE,
-        "a part: the export begins after the first message of the TSE",
-        "ein Teil: der Export beginnt nach der ersten Nachricht der TSE",
+        Text(
+            "a part: the export begins after the first message of the TSE",
+            "ein Teil: der Export beginnt nach der ersten Nachricht der TSE",
+        ),
     ),
     Code.TIME_BACKWARDS: Meaning(
-        _WARNING, "the time goes backwards without an updateTime", "die Zeit springt zurück ohne updateTime"
+        _WARNING, Text("the time goes backwards without an updateTime", "die Zeit springt zurück ohne updateTime")
     ),
     Code.TIME_UNSET: Meaning(
-        _NOTE, "logged before the clock of the TSE was set", "aufgezeichnet, bevor die Uhr der TSE gestellt war"
+        _NOTE, Text("logged before the clock of the TSE was set", "aufgezeichnet, bevor die Uhr der TSE gestellt war")
     ),
     Code.TRANSACTION_ORDER: Meaning(
         _ERROR,
-        "steps of a transaction that cannot follow each other",
-        "Schritte einer Transaktion, die nicht aufeinander folgen können",
+        Text(
+            "steps of a transaction that cannot follow each other",
+            "Schritte einer Transaktion, die nicht aufeinander folgen können",
+        ),
     ),
     Code.TRANSACTION_CLIENT: Meaning(
-        _WARNING, "a transaction changes its client", "eine Transaktion wechselt die Kasse"
+        _WARNING, Text("a transaction changes its client", "eine Transaktion wechselt die Kasse")
     ),
-    Code.TRANSACTION_START: Meaning(_WARNING, "a transaction without its start", "eine Transaktion ohne ihren Beginn"),
+    Code.TRANSACTION_START: Meaning(
+        _WARNING, Text("a transaction without its start", "eine Transaktion ohne ihren Beginn")
+    ),
     Code.TRANSACTION_NUMBER: Meaning(
-        _WARNING, "a transaction number was left out", "eine Transaktionsnummer wurde ausgelassen"
+        _WARNING, Text("a transaction number was left out", "eine Transaktionsnummer wurde ausgelassen")
     ),
     Code.TRANSACTION_CUT: Meaning(
-        _NOTE,
-        "transactions that began before this part",
-        "Transaktionen, die vor diesem Teil begannen",
+        _NOTE, Text("transactions that began before this part", "Transaktionen, die vor diesem Teil begannen")
     ),
-    Code.TRANSACTION_OPEN: Meaning(_NOTE, "transactions that are not finished", "nicht beendete Transaktionen"),
-    Code.CERTIFICATE_UNREADABLE: Meaning(_ERROR, "no readable certificate", "kein lesbares Zertifikat"),
+    Code.TRANSACTION_OPEN: Meaning(_NOTE, Text("transactions that are not finished", "nicht beendete Transaktionen")),
+    Code.CERTIFICATE_UNREADABLE: Meaning(_ERROR, Text("no readable certificate", "kein lesbares Zertifikat")),
     Code.CERTIFICATE_NAME: Meaning(
         _WARNING,
-        "the file name of a certificate is not the hash of its key",
-        "der Dateiname eines Zertifikats ist nicht der Hash seines Schlüssels",
+        Text(
+            "the file name of a certificate is not the hash of its key",
+            "der Dateiname eines Zertifikats ist nicht der Hash seines Schlüssels",
+        ),
     ),
     Code.CERTIFICATE_FORM: Meaning(
         _NOTE,
-        "more than certificates in a certificate file, or in another form",
-        "mehr als Zertifikate in einer Zertifikatsdatei, oder in anderer Form",
+        Text(
+            "more than certificates in a certificate file, or in another form",
+            "mehr als Zertifikate in einer Zertifikatsdatei, oder in anderer Form",
+        ),
     ),
     Code.CERTIFICATE_EXPIRED: Meaning(
-        _WARNING,
-        "signed after the certificate had expired",
-        "nach Ablauf des Zertifikats signiert",
+        _WARNING, Text("signed after the certificate had expired", "nach Ablauf des Zertifikats signiert")
     ),
     Code.CERTIFICATE_EARLY: Meaning(
-        _WARNING, "signed before the certificate was valid", "vor Beginn der Gültigkeit des Zertifikats signiert"
+        _WARNING, Text("signed before the certificate was valid", "vor Beginn der Gültigkeit des Zertifikats signiert")
     ),
-    Code.CHAIN_BROKEN: Meaning(_ERROR, "the chain of certificates does not hold", "die Zertifikatskette hält nicht"),
+    Code.CHAIN_BROKEN: Meaning(
+        _ERROR, Text("the chain of certificates does not hold", "die Zertifikatskette hält nicht")
+    ),
     Code.CHAIN_INCOMPLETE: Meaning(
         _WARNING,
-        "the certificate comes without its issuers: chain not checked",
-        "das Zertifikat kommt ohne seine Aussteller: Kette ungeprüft",
+        Text(
+            "the certificate comes without its issuers: chain not checked",
+            "das Zertifikat kommt ohne seine Aussteller: Kette ungeprüft",
+        ),
     ),
     Code.CHAIN_UNANCHORED: Meaning(
         _NOTE,
-        "root not checked: no trusted certificates were given (--trust)",
-        "Wurzel ungeprüft: keine vertrauten Zertifikate angegeben (--trust)",
+        Text(
+            "root not checked: no trusted certificates were given (--trust)",
+            "Wurzel ungeprüft: keine vertrauten Zertifikate angegeben (--trust)",
+        ),
     ),
-    Code.RECEIPT_UNREADABLE: Meaning(_ERROR, "no readable receipt code (V0)", "kein lesbarer Beleg-QR-Text (V0)"),
+    Code.RECEIPT_UNREADABLE: Meaning(_ERROR, Text("no readable receipt code (V0)", "kein lesbarer Beleg-QR-Text (V0)")),
     Code.RECEIPT_FORM: Meaning(
-        _NOTE, "the receipt code is not in standard form", "der Beleg-QR-Text hat nicht die Standardform"
+        _NOTE, Text("the receipt code is not in standard form", "der Beleg-QR-Text hat nicht die Standardform")
     ),
     Code.ARCHIVE_GAP: Meaning(
         _ERROR,
-        "signature counters are missing from the archive, or are there twice",
-        "dem Archiv fehlen Signaturzähler, oder sie sind doppelt",
+        Text(
+            "signature counters are missing from the archive, or are there twice",
+            "dem Archiv fehlen Signaturzähler, oder sie sind doppelt",
+        ),
     ),
     Code.ARCHIVE_FOREIGN: Meaning(
-        _ERROR, "messages of another TSE in the archive", "Nachrichten einer anderen TSE im Archiv"
+        _ERROR, Text("messages of another TSE in the archive", "Nachrichten einer anderen TSE im Archiv")
     ),
     Code.ARCHIVE_CHANGED: Meaning(
         _ERROR,
-        "a file of the archive is missing or not as it was written",
-        "eine Datei des Archivs fehlt oder ist nicht mehr, wie sie geschrieben wurde",
+        Text(
+            "a file of the archive is missing or not as it was written",
+            "eine Datei des Archivs fehlt oder ist nicht mehr, wie sie geschrieben wurde",
+        ),
     ),
 }

@@ -12,7 +12,7 @@ from gateway.errors import ConfigurationError, ProtocolError
 from gateway.tse.certificates import by_serial, chain_problems
 from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
-from gateway.verify.findings import Code, Findings, Span
+from gateway.verify.findings import Code, CounterSpan, Findings
 from gateway.verify.keys import load_quietly, quiet
 
 CERTIFICATE_ENDINGS = (".cer", ".crt", ".der", ".pem")
@@ -37,7 +37,10 @@ def load_trust(paths: Iterable[Path]) -> Certificates | None:
 
 
 def check_chains(
-    spans: Iterable[Span], certificates: Sequence[x509.Certificate], anchors: Certificates | None, findings: Findings
+    spans: Iterable[CounterSpan],
+    certificates: Sequence[x509.Certificate],
+    anchors: Certificates | None,
+    findings: Findings,
 ) -> None:
     """The chain of every TSE with messages, at the first and the last of their times."""
     known = by_serial([*certificates, *(anchors or ())])
@@ -49,7 +52,7 @@ def check_chains(
 
 
 def _check_chain(
-    leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, span: Span, findings: Findings
+    leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, span: CounterSpan, findings: Findings
 ) -> None:
     place = f"serial {span.serial.hex()}"
     if anchors is None and others in ((), (leaf,)):

@@ -35,7 +35,7 @@ async def test_over_several_nights_the_archive_becomes_the_whole_store(shop: Sho
     assert [segment.messages for segment in segments[1:]] == [2, 4, 6]
     (tmp_path / "rebuilt.tar").write_bytes(await shop.rebuilt())
     report = verify_file(str(tmp_path / "rebuilt.tar"), Options(complete=True))
-    assert report.verdict.valid == report.verdict.messages == sum(segment.messages for segment in segments)
+    assert report.counts.valid == report.counts.messages == sum(segment.messages for segment in segments)
 
 
 async def test_each_segment_is_an_export_that_can_be_read_alone(shop: Shop) -> None:
@@ -48,7 +48,7 @@ async def test_each_segment_is_an_export_that_can_be_read_alone(shop: Shop) -> N
         assert names[0] == "info.csv"
         assert names[1].endswith("_X509.pem")
         report = verify_file(str(shop.folder / segment.file))
-        assert report.verdict.valid == segment.messages == len(names) - 2
+        assert report.counts.valid == segment.messages == len(names) - 2
         assert worst(report.findings) in (None, 1)
 
 

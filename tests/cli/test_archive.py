@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.verify.command import verify_files
+from gateway.cli.verify import verify_files
 from tests.cli.background import Running, call, make_ready, pull, running, settings_of
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gateway.app.gateway import Gateway
+from gateway.cli.verify import verify_files
 from gateway.clock.trusted import kernel_state
 from gateway.server.http import tls
-from gateway.verify.command import verify_files
 from tests.cli.background import Running, call, make_ready, pull, running, settings_of, write_secrets
 from tests.server.shop import until
 

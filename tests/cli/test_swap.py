@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.app.gateway import Gateway
+from gateway.cli.verify import verify_files
 from gateway.tse.commands import TransactionStep
-from gateway.verify.command import verify_files
 from tests.cli.background import Running, make_ready, pull, running, settings_of, write_secrets
 from tests.cli.test_examples import example_of
 from tests.support import step

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.i18n.text import language_of
-from gateway.verify.command import ERRORS, INTERRUPTED, verify_files
+from gateway.cli.formatting import printable
+from gateway.cli.verify import ERRORS, INTERRUPTED, verify_files
+from gateway.i18n.negotiation import from_locale
 from gateway.verify.findings import Code
-from gateway.verify.report import shown
 from gateway.verify.texts import MEANINGS
 from tests.tse.samples import SAMPLES, vectors
 from tests.verify.exports import Tse, log_member, pem, receipts
@@ -40,8 +40,8 @@ def test_the_report_speaks_german_or_english(capsys: pytest.CaptureFixture[str])
     verify_files([RENAMED], language="en")
     english = capsys.readouterr().out
     for code in (Code.CERTIFICATE_NAME, Code.COUNTER_SKIPPED):
-        assert MEANINGS[code].german in german
-        assert MEANINGS[code].english in english
+        assert MEANINGS[code].text.de in german
+        assert MEANINGS[code].text.en in english
     assert "3 Nachrichten: 3 gültig" in german
     assert "\x1b" not in german  # no colours when piped
 
@@ -100,7 +100,7 @@ def test_a_wrong_trust_store_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_names_cannot_command_the_terminal() -> None:
-    assert shown("Kasse 1 \x1b[2J\ud800ü\n") == r"Kasse 1 \x1b[2J\ud800ü\n"
+    assert printable("Kasse 1 \x1b[2J\ud800ü\n") == r"Kasse 1 \x1b[2J\ud800ü\n"
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_names_cannot_command_the_terminal() -> None:
     [({}, "en"), ({"LANG": "de_DE.UTF-8"}, "de"), ({"LC_ALL": "C", "LANG": "de_DE"}, "en"), ({"LANG": "en_US"}, "en")],
 )
 def test_the_language_is_that_of_the_locale(environment: dict[str, str], language: str) -> None:
-    assert language_of(environment) == language
+    assert from_locale(environment) == language
 
 
 def test_every_finding_has_its_texts() -> None:
     assert set(MEANINGS) == set(Code)
     for code, meaning in MEANINGS.items():
         assert re.fullmatch(r"[a-z]+\.[a-z_]+", code)
-        assert meaning.english != meaning.german
+        assert meaning.text.en != meaning.text.de
 
 
 def test_the_command_line_passes_all_on() -> None:
@@ -148,14 +148,15 @@ def busy(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     path.write_bytes(b"".join(logs) * 5000)  # work for some seconds
     (tmp_path / "run.py").write_text(
         "import sys\n"
-        "from gateway.verify import command, files\n"
+        "from gateway.cli import verify\n"
+        "from gateway.verify import files\n"
         "def told(done, total):\n"
         "    print('begun', flush=True)\n"
         "def told_verify(*given, check=files.verify_archive, **named):\n"
         "    return check(*given, **{**named, 'progress': told})\n"
         "if __name__ == '__main__':\n"
         "    files.verify_archive = told_verify\n"
-        f"    sys.exit(command.verify_files([{str(path)!r}], trust=[], processes=2))\n"
+        f"    sys.exit(verify.verify_files([{str(path)!r}], trust=[], processes=2))\n"
     )
     with subprocess.Popen(
         [sys.executable, str(tmp_path / "run.py")],

@@ -41,6 +41,7 @@ _TIRED = Profile("tired", seconds={CloseImport: 1.5})
 
 class Till:
     alive = True
+    peer = ""
 
 
 class Shop:

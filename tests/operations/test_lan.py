@@ -44,6 +44,7 @@ PART = NextExportPart().encode()
 class Connection:
     def __init__(self) -> None:
         self.alive = True
+        self.peer = ""
 
 
 class Till:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.tse.tar import END
 from gateway.verify.files import verify_file
-from gateway.verify.findings import Verdict
+from gateway.verify.findings import MessageCounts
 from tests.verify.exports import INFO_MEMBER, Tse, log_member, receipts
 
 _SPOILED = 1000
@@ -41,7 +41,7 @@ def measure(path: Path, count: int) -> dict[str, object]:
     began = time.perf_counter()
     report = verify_file(str(path))
     seconds = time.perf_counter() - began
-    assert report.verdict == Verdict(count, count - count // _SPOILED, count // _SPOILED, 0)
+    assert report.counts == MessageCounts(count, count - count // _SPOILED, count // _SPOILED, 0)
     me, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "messages": count,

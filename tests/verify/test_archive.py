@@ -18,7 +18,7 @@ from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END, member, members
 from gateway.verify import archive
 from gateway.verify.files import Options
-from gateway.verify.findings import Code, FileReport, Severity, Verdict
+from gateway.verify.findings import Code, FileReport, MessageCounts, Severity
 from gateway.verify.tar import MAX_EXTENSION
 from gateway.verify.texts import MEANINGS
 from tests.verify.conftest import Check
@@ -27,7 +27,7 @@ from tests.verify.exports import INFO, INFO_MEMBER, NOW, Tse, log_member, pem
 TSE = Tse()
 MESSAGES = TSE.receipt(1)
 EXPORT = TSE.export(MESSAGES)
-GOOD = Verdict(2, 2, 0, 0)
+GOOD = MessageCounts(2, 2, 0, 0)
 COMPONENTS = (
     b'"component:","device","manufacturer:","c","model:","m","version:","1","certification-id:","B"\n'
     b'"description:","text",,,,,,,,\n'
@@ -47,21 +47,21 @@ def test_archives_packed_again_are_read(form: int, prefix: str, check: Check) ->
             info.size, info.mtime, info.uname = len(one.data), NOW + 0.5, "somebody"
             tar.addfile(info, io.BytesIO(one.data))
     report = check(packed.getvalue())
-    assert report.verdict == Verdict(1, 1, 0, 0)
+    assert report.counts == MessageCounts(1, 1, 0, 0)
     assert _worse(report) == {}
 
 
 def test_a_directory_around_all_is_read(check: Check) -> None:
     wrapped = b"".join(member(f"export/{one.name}", one.data, mtime=NOW) for one in members(EXPORT))
     report = check(wrapped + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
 
 
 def test_names_with_a_file_counter_and_extra_files_are_read(check: Check) -> None:
     names = {one.name: one.name.replace(".log", "_Fc-1.log").replace("_X509", "_X509_Fc-1") for one in members(EXPORT)}
     renamed = b"".join(member(names[one.name], one.data, mtime=NOW) for one in members(EXPORT))
     report = check(renamed + member("readme.txt", b"hello", mtime=NOW) + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
     assert report.findings.count(Code.MEMBER_UNKNOWN) == 1
 
 
@@ -72,7 +72,7 @@ def test_certificates_are_told_apart_by_content(ending: str, encoding: Encoding,
     files = member(f"{TSE.serial.hex()}_X509.{ending}", leaf, mtime=NOW)
     files += member(f"ca.{ending}", ca, mtime=NOW) + member(f"root.{ending}", root, mtime=NOW)
     report = check(INFO_MEMBER + b"".join(map(log_member, MESSAGES)) + files + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
 
 
 @pytest.mark.parametrize(
@@ -90,26 +90,26 @@ def test_certificates_are_told_apart_by_content(ending: str, encoding: Encoding,
 )
 def test_the_forms_of_info_csv(info: bytes, noted: int, check: Check) -> None:
     report = check(EXPORT.replace(INFO_MEMBER, member("info.csv", info, mtime=NOW)))
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
     assert report.findings.count(Code.INFO_FORM) == noted
 
 
 def test_a_missing_info_csv_is_a_warning(check: Check) -> None:
     report = check(EXPORT.removeprefix(INFO_MEMBER))
-    assert (report.verdict, _worse(report)) == (GOOD, {Code.INFO_MISSING: 1})
+    assert (report.counts, _worse(report)) == (GOOD, {Code.INFO_MISSING: 1})
 
 
 def test_a_broken_header_costs_its_member_only(check: Check) -> None:
     first, second = (log_member(message) for message in MESSAGES)
     broken = b"X" + first[1:]
     report = check(INFO_MEMBER + TSE.certificate_member() + broken + second + END)
-    assert report.verdict == Verdict(1, 1, 0, 0)
+    assert report.counts == MessageCounts(1, 1, 0, 0)
     assert report.findings.count(Code.TAR_HEADER) == 1
 
 
 def test_what_stands_behind_the_end_is_found(check: Check) -> None:
     report = check(EXPORT + EXPORT)
-    assert (report.verdict, _worse(report)) == (GOOD, {Code.TAR_AFTER_END: 1})
+    assert (report.counts, _worse(report)) == (GOOD, {Code.TAR_AFTER_END: 1})
     assert _worse(check(EXPORT + bytes(9 * SECTOR))) == {}
 
 
@@ -117,27 +117,27 @@ def test_padding_that_is_not_zero_is_found(check: Check) -> None:
     broken = bytearray(EXPORT)
     broken[len(EXPORT) - len(END) - 1] = 1
     report = check(bytes(broken))
-    assert (report.verdict, _worse(report)) == (GOOD, {Code.TAR_PADDING: 1})
+    assert (report.counts, _worse(report)) == (GOOD, {Code.TAR_PADDING: 1})
 
 
 def test_a_link_is_passed_over_and_told(check: Check) -> None:
     link = tarfile.TarInfo("Unixt_1_Sig-1_Log-Aud.log")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     report = check(EXPORT.removesuffix(END) + link.tobuf(tarfile.USTAR_FORMAT) + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {Code.TAR_MEMBER: 1})
+    assert (report.counts, _worse(report)) == (GOOD, {Code.TAR_MEMBER: 1})
 
 
 def test_a_forged_size_is_no_reason_to_read_it(check: Check) -> None:
     huge = tarfile.TarInfo("Unixt_1_Sig-1_Log-Aud.log")
     huge.size = 1 << 60
     report = check(EXPORT.removesuffix(END) + huge.tobuf(tarfile.GNU_FORMAT))
-    assert (report.verdict, set(_worse(report))) == (GOOD, {Code.TAR_TRUNCATED})
+    assert (report.counts, set(_worse(report))) == (GOOD, {Code.TAR_TRUNCATED})
 
 
 def test_a_message_that_fits_no_memory_is_refused(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.verify.messages.MAX_MESSAGE", len(MESSAGES[0]) - 1)
     report = check(EXPORT)
-    assert report.verdict == Verdict(2, 0, 2, 0)
+    assert report.counts == MessageCounts(2, 0, 2, 0)
     assert _worse(report) == {Code.MESSAGE_UNREADABLE: 2}
 
 
@@ -149,7 +149,7 @@ def test_sizes_written_in_base_256_are_read(check: Check) -> None:
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     report = check(bytes(header) + INFO.ljust(SECTOR, b"\0") + EXPORT.removeprefix(INFO_MEMBER))
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
 
 
 def test_the_certificate_of_no_tse_may_be_there(check: Check) -> None:
@@ -159,7 +159,7 @@ def test_the_certificate_of_no_tse_may_be_there(check: Check) -> None:
     builder = builder.serial_number(1).not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
     other = builder.not_valid_after(datetime(2030, 1, 1, tzinfo=UTC)).sign(key, None)
     report = check(EXPORT.removesuffix(END) + member("aa_X509.pem", pem(other), mtime=NOW) + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
 
 
 def test_an_extension_too_large_to_be_one_is_not_read(check: Check) -> None:
@@ -168,7 +168,7 @@ def test_an_extension_too_large_to_be_one_is_not_read(check: Check) -> None:
     header = extension.tobuf(tarfile.USTAR_FORMAT)
     data = bytes(-(-extension.size // SECTOR) * SECTOR)
     report = check(EXPORT.removesuffix(END) + header + data + member("x", b"", mtime=NOW) + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {Code.TAR_HEADER: 1})
+    assert (report.counts, _worse(report)) == (GOOD, {Code.TAR_HEADER: 1})
 
 
 @pytest.mark.parametrize("record", [b"0 path=x\n", b"9 path=x", b"x path=x\n", b"9 pathxx\n", b"99 path=x\n"])
@@ -177,7 +177,7 @@ def test_a_pax_header_that_cannot_be_read_is_found(record: bytes, check: Check) 
     extension.type, extension.size = tarfile.XHDTYPE, len(record)
     header = extension.tobuf(tarfile.USTAR_FORMAT) + record.ljust(SECTOR, b"\0")
     report = check(EXPORT.removesuffix(END) + header + member("x", b"", mtime=NOW) + END)
-    assert report.verdict == GOOD
+    assert report.counts == GOOD
     assert report.findings.count(Code.TAR_HEADER) == 1
 
 
@@ -190,7 +190,7 @@ def test_a_wrong_name_is_found(check: Check) -> None:
 
 def test_messages_without_certificate_are_not_called_valid(check: Check) -> None:
     report = check(INFO_MEMBER + b"".join(map(log_member, MESSAGES)) + END)
-    assert report.verdict == Verdict(2, 0, 0, 2)
+    assert report.counts == MessageCounts(2, 0, 0, 2)
     assert _worse(report) == {Code.KEY_MISSING: 2}
 
 
@@ -198,21 +198,21 @@ def test_an_algorithm_that_is_not_there_is_told(check: Check) -> None:
     ecsdsa = MESSAGES[0].replace(bytes.fromhex("04007f00070101040104"), bytes.fromhex("04007f00070101040404"))
     assert ecsdsa != MESSAGES[0]
     report = check(TSE.export([ecsdsa, MESSAGES[1]]))
-    assert report.verdict == Verdict(2, 1, 0, 1)
+    assert report.counts == MessageCounts(2, 1, 0, 1)
     assert _worse(report) == {Code.SIGNATURE_UNSUPPORTED: 1}
 
 
 def test_nonsense_in_the_place_of_members_is_found(check: Check) -> None:
     broken = member("Unixt_1_Sig-1_Log-Aud.log", b"nonsense", mtime=NOW) + member("a_X509.pem", b"x", mtime=NOW)
     report = check(EXPORT.removesuffix(END) + broken + END)
-    assert report.verdict == Verdict(3, 2, 1, 0)
+    assert report.counts == MessageCounts(3, 2, 1, 0)
     assert _worse(report) == {Code.MESSAGE_UNREADABLE: 1, Code.CERTIFICATE_UNREADABLE: 1}
 
 
 @pytest.mark.parametrize("empty", [END, b"", INFO_MEMBER + END, bytes(SECTOR)])
 def test_an_archive_without_messages_is_a_warning(empty: bytes, check: Check) -> None:
     report = check(empty)
-    assert report.verdict == Verdict()
+    assert report.counts == MessageCounts()
     assert report.findings.count(Code.FILE_EMPTY) == 1
 
 
@@ -224,14 +224,14 @@ def test_any_bytes_give_a_report(check: Check, damage: bytes | tuple[int, bytes]
     else:
         at, piece = damage
         data = EXPORT[:at] + piece + EXPORT[at + len(piece) :]
-    verdict = check(data).verdict
-    assert verdict.messages == verdict.valid + verdict.invalid + verdict.unchecked
+    counts = check(data).counts
+    assert counts.messages == counts.valid + counts.invalid + counts.unchecked
 
 
 def test_certificate_files_with_more_in_them_are_noted(check: Check) -> None:
     chatty = member("cert.pem", b"the certificate:\n" + pem(*TSE.chain), mtime=NOW)
     report = check(INFO_MEMBER + chatty + b"".join(map(log_member, MESSAGES)) + END)
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
     assert report.findings.count(Code.CERTIFICATE_FORM) == 1
 
 
@@ -259,5 +259,5 @@ def test_in_the_background_one_process_of_low_priority_does_the_work(
 
     monkeypatch.setattr(archive, "ProcessPoolExecutor", told)
     report = check(EXPORT, Options(background=True))
-    assert (report.verdict, _worse(report)) == (GOOD, {})
+    assert (report.counts, _worse(report)) == (GOOD, {})
     assert began == [1, 19]

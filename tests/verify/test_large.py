@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.tse.tar import END
 from gateway.verify.files import Options, verify_file
-from gateway.verify.findings import MAX_EXAMPLES, Code, FileReport, Verdict
+from gateway.verify.findings import MAX_EXAMPLES, Code, FileReport, MessageCounts
 from tests.verify.exports import INFO_MEMBER, Tse, log_member, receipts
 
 COUNT = 20_000
@@ -35,7 +35,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_large_export_is_checked_in_pieces_by_several_processes(large: Path) -> None:
     done: list[tuple[int, int]] = []
     report = verify_file(str(large), Options(processes=2), lambda *progress: done.append(progress))
-    assert report.verdict == Verdict(COUNT, COUNT - COUNT // 1000, COUNT // 1000, 0)
+    assert report.counts == MessageCounts(COUNT, COUNT - COUNT // 1000, COUNT // 1000, 0)
     assert report.findings.count(Code.SIGNATURE_INVALID) == COUNT // 1000
     assert done == sorted(done)
     assert done[-1] == (COUNT, COUNT)
@@ -81,4 +81,4 @@ def test_examples_are_limited_but_the_count_is_not(tmp_path: Path) -> None:
 
 
 def _told(report: FileReport) -> list[object]:
-    return [report.verdict, report.spans, list(report.findings.items())]
+    return [report.counts, report.spans, list(report.findings.items())]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from gateway.errors import ProtocolError
 from gateway.tse.logmessage import LogMessage
 from gateway.verify.files import Options, verify_file
-from gateway.verify.findings import Code, Verdict
-from gateway.verify.receipt import Receipt
+from gateway.verify.findings import Code, MessageCounts
+from gateway.verify.receipt import ReceiptCode
 from tests.tse.samples import vectors
 from tests.verify.conftest import Check
 from tests.verify.exports import CLIENT, NOW, Authority, Tse
@@ -28,13 +28,13 @@ ANNEX = REAL["qr-dsfinvk-annex-AMA-2642"]["qr"]  # the example of the official d
 def test_a_real_receipt_gives_its_known_verdict(vector: dict[str, Any]) -> None:
     valid = int(vector["signatureValid"])
     report = verify_file(vector["qr"])
-    assert report.verdict == Verdict(1, valid, 1 - valid, 0)
+    assert report.counts == MessageCounts(1, valid, 1 - valid, 0)
     assert report.findings.count(Code.SIGNATURE_INVALID) == 1 - valid
 
 
 def test_the_message_is_built_again_byte_for_byte() -> None:
     for vector in REAL.values():
-        (message,) = Receipt.decode(vector["qr"]).messages
+        (message,) = ReceiptCode.decode(vector["qr"]).messages
         assert message.signed_bytes.hex() == vector["signedBytesHex"]
 
 
@@ -42,7 +42,7 @@ def test_a_file_of_receipts_is_checked_line_by_line(check: Check) -> None:
     lines = [f"{vector['qr']}\tsomewhere" for vector in REAL.values()]
     report = check("\ufeff".encode() + "\r\n".join(["code\tsource", *lines, "", "V0;x"]).encode(), name="codes.tsv")
     valid = sum(vector["signatureValid"] for vector in REAL.values())
-    assert report.verdict == Verdict(len(REAL) + 1, valid, len(REAL) - valid, 1)
+    assert report.counts == MessageCounts(len(REAL) + 1, valid, len(REAL) - valid, 1)
     ((wrong, found),) = [item for item in report.findings.items() if item[0] is Code.RECEIPT_UNREADABLE]
     assert (wrong, found.examples[0].place) == (Code.RECEIPT_UNREADABLE, f"line {len(REAL) + 3}")
 
@@ -64,7 +64,7 @@ def test_a_file_of_receipts_is_checked_line_by_line(check: Check) -> None:
 )
 def test_a_changed_field_is_found(field: int, value: str) -> None:
     fields = ANNEX.split(";")
-    assert verify_file(";".join([*fields[:field], value, *fields[field + 1 :]])).verdict == Verdict(1, 0, 1, 0)
+    assert verify_file(";".join([*fields[:field], value, *fields[field + 1 :]])).counts == MessageCounts(1, 0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_what_cannot_be_read_is_told(field: int, value: str, reason: str) -> Non
     fields = ANNEX.split(";")
     fields[field] = value
     with pytest.raises(ProtocolError, match=reason):
-        Receipt.decode(";".join(fields))
+        ReceiptCode.decode(";".join(fields))
     report = verify_file(";".join(fields))
-    assert report.verdict == Verdict(1, 0, 0, 1)
+    assert report.counts == MessageCounts(1, 0, 0, 1)
     assert report.findings.count(Code.RECEIPT_UNREADABLE) == 1
 
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_told(field: int, value: str, reason: str) -> Non
 def test_any_text_is_either_understood_or_a_protocol_error(text: str) -> None:
     for code in (text, f"V0;{text}", ANNEX.replace("13", text)):
         try:
-            Receipt.decode(code).verify()
+            ReceiptCode.decode(code).verify()
         except ProtocolError:
             continue
 
@@ -114,7 +114,7 @@ def test_deviating_forms_verify_and_are_noted() -> None:
         (7, "2019-11-22T12:29:49+01:00"),
     ]:
         report = verify_file(";".join([*fields[:field], form, *fields[field + 1 :]]))
-        assert report.verdict == Verdict(1, 1, 0, 0)
+        assert report.counts == MessageCounts(1, 1, 0, 0)
         assert report.findings.count(Code.RECEIPT_FORM) == 1
 
 
@@ -122,7 +122,7 @@ def test_a_key_that_is_none_of_a_tse_is_told() -> None:
     public = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with pytest.raises(ProtocolError, match="none of an elliptic curve"):
-        Receipt.decode(ANNEX.rpartition(";")[0] + ";" + base64.b64encode(spki).decode())
+        ReceiptCode.decode(ANNEX.rpartition(";")[0] + ";" + base64.b64encode(spki).decode())
 
 
 @pytest.mark.parametrize("curve", [ec.SECP256R1, ec.SECP384R1, ec.SECP521R1, ec.BrainpoolP256R1, ec.BrainpoolP512R1])
@@ -133,11 +133,11 @@ def test_all_curves_and_time_formats_verify(curve: type[ec.EllipticCurve], form:
     width = (key.curve.key_size + 7) // 8
     head = "V0;POS-1;Kassenbeleg-V1;Beleg;1;2;2026-05-21T21:40:56.000Z;2026-05-21T21:41:30.250Z;ecdsa-plain-SHA3-384"
     tail = base64.b64encode(point).decode()
-    draft = Receipt.decode(f"{head};{form};{base64.b64encode(bytes(2 * width)).decode()};{tail}")
+    draft = ReceiptCode.decode(f"{head};{form};{base64.b64encode(bytes(2 * width)).decode()};{tail}")
     signed = draft.messages[-1].signed_bytes
     r, s = utils.decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA3_384())))
     signature = base64.b64encode(r.to_bytes(width, "big") + s.to_bytes(width, "big")).decode()
-    assert verify_file(f"{head};{form};{signature};{tail}").verdict == Verdict(1, 1, 0, 0)
+    assert verify_file(f"{head};{form};{signature};{tail}").counts == MessageCounts(1, 1, 0, 0)
 
 
 def test_the_chain_is_checked_when_the_certificate_is_known(tmp_path: Path) -> None:
@@ -152,6 +152,6 @@ def test_the_chain_is_checked_when_the_certificate_is_known(tmp_path: Path) -> N
     ]
     assert message.log_time == NOW
     trusting = verify_file(";".join(fields), Options(tse.chain, (tse.issuer.root,)))
-    assert (trusting.verdict.valid, list(trusting.findings.items())) == (1, [])
+    assert (trusting.counts.valid, list(trusting.findings.items())) == (1, [])
     doubting = verify_file(";".join(fields), Options(tse.chain, (stranger.root,)))
-    assert (doubting.verdict.valid, doubting.findings.count(Code.CHAIN_BROKEN)) == (1, 1)
+    assert (doubting.counts.valid, doubting.findings.count(Code.CHAIN_BROKEN)) == (1, 1)

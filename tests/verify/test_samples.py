@@ -9,7 +9,7 @@ import pytest
 
 from gateway.tse.tar import END, member, members
 from gateway.verify.files import Options, certificates_in, verify_file
-from gateway.verify.findings import Code, FileReport, Severity, Verdict
+from gateway.verify.findings import Code, FileReport, MessageCounts, Severity
 from gateway.verify.texts import MEANINGS, worst
 from tests.tse.samples import SAMPLES, key_of_vector, vectors
 from tests.verify.exports import INFO_MEMBER, NOW, authority
@@ -60,7 +60,7 @@ def _sample_files() -> list[Path]:
 @pytest.mark.parametrize("file", _sample_files(), ids=lambda file: file.stem)
 def test_a_real_export_gives_what_is_known_of_it(file: Path) -> None:
     known, report = KNOWN[file.name], verify_file(str(file))
-    assert report.verdict == Verdict(known.messages, known.messages - known.invalid, known.invalid, 0)
+    assert report.counts == MessageCounts(known.messages, known.messages - known.invalid, known.invalid, 0)
     assert _worse_than_notes(report) == known.found
     assert {code: report.findings.count(code) for code in known.notes} == known.notes
     (span,) = report.spans
@@ -73,9 +73,9 @@ def test_a_single_message_gives_its_known_verdict(vector: dict[str, Any], tmp_pa
     file = tmp_path / "message.log"
     file.write_bytes(bytes.fromhex(vector["logMessageHex"]))
     report = verify_file(str(file), Options((authority().certificate(key_of_vector(vector)),)))
-    assert report.verdict.messages == 1
+    assert report.counts.messages == 1
     proven = vector["signatureValid"] and vector["serialMatchesKey"]
-    assert report.verdict.valid == int(proven)
+    assert report.counts.valid == int(proven)
     if not proven:
         assert worst(report.findings) is Severity.ERROR
 
@@ -86,7 +86,7 @@ def test_bytes_that_are_not_signed_are_found_when_they_change(edge: str, tmp_pat
     file = tmp_path / "message.log"
     file.write_bytes(bytes.fromhex(hexed))
     report = verify_file(str(file), Options(certificates_in([str(CHAIN)])))
-    assert report.verdict.valid == 1
+    assert report.counts.valid == 1
     assert _worse_than_notes(report) == {Code.MESSAGE_FORM: 1}
 
 
@@ -96,14 +96,14 @@ def test_a_real_message_that_was_tampered_with_is_invalid(tmp_path: Path) -> Non
     archive = _around(START.read_bytes(), bytes(finish))
     (tmp_path / "export.tar").write_bytes(archive)
     report = verify_file(str(tmp_path / "export.tar"))
-    assert report.verdict == Verdict(2, 1, 1, 0)
+    assert report.counts == MessageCounts(2, 1, 1, 0)
     assert _worse_than_notes(report) == {Code.SIGNATURE_INVALID: 1}
 
 
 def test_an_archive_without_end_mark_is_only_noted(tmp_path: Path) -> None:
     (tmp_path / "export.tar").write_bytes(_around(START.read_bytes(), FINISH.read_bytes()).removesuffix(END))
     report = verify_file(str(tmp_path / "export.tar"))
-    assert report.verdict == Verdict(2, 2, 0, 0)
+    assert report.counts == MessageCounts(2, 2, 0, 0)
     assert _worse_than_notes(report) == {}
     assert report.findings.count(Code.TAR_NO_END) == 1
 
@@ -113,7 +113,7 @@ def test_the_order_of_members_makes_no_difference(tmp_path: Path) -> None:
     turned = [member(one.name, one.data, mtime=NOW) for one in members(sample)][::-1]
     (tmp_path / "export.tar").write_bytes(b"".join(turned) + END)
     report = verify_file(str(tmp_path / "export.tar"))
-    assert report.verdict == Verdict(40, 40, 0, 0)
+    assert report.counts == MessageCounts(40, 40, 0, 0)
     assert _worse_than_notes(report) == {}
 
 

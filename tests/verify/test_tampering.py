@@ -14,7 +14,7 @@ from gateway.tse.commands import TransactionStep
 from gateway.tse.log_names import ENDING
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END, INFO_NAME, blocks_of, member, members
-from gateway.verify.findings import FileReport, Verdict
+from gateway.verify.findings import FileReport, MessageCounts
 from tests.support import NOW, export, receipt, set_up, step
 from tests.verify.conftest import Check
 from tests.verify.exports import Tse, log_member
@@ -44,7 +44,7 @@ def small(large: bytes) -> bytes:
 def test_an_export_of_a_simulated_tse_is_in_order(large: bytes, check: Check) -> None:
     report = check(large)
     count = sum(one.name.endswith(ENDING) for one in members(large))
-    assert report.verdict == Verdict(count, count, 0, 0)
+    assert report.counts == MessageCounts(count, count, 0, 0)
     assert sorted(code for code, _ in report.findings.items()) == ["chain.unanchored", "time.unset", "transaction.open"]
 
 
@@ -105,4 +105,4 @@ def _changed(data: bytes, at: int, change: int) -> bytes:
 
 
 def _told(report: FileReport) -> tuple[object, ...]:
-    return (report.verdict, [(code, found.count) for code, found in report.findings.items()])
+    return (report.counts, [(code, found.count) for code, found in report.findings.items()])

@@ -27,7 +27,7 @@ def test_a_chain_may_end_at_any_trusted_certificate(anchor: x509.Certificate, ch
 
 def test_a_chain_that_ends_elsewhere_is_broken(check: Check) -> None:
     report = check(EXPORT, Options(anchors=(Authority.create("Other").root,)))
-    assert report.verdict.valid == 2
+    assert report.counts.valid == 2
     assert _codes(report) == {Code.CHAIN_BROKEN: 1}
 
 
@@ -59,7 +59,7 @@ def test_the_certificate_must_be_valid_at_log_time_not_today(check: Check) -> No
     tse = Tse(days=10)
     messages = [tse.system(time=NOW - 2 * DAY), *tse.receipt(1), *tse.receipt(2, time=NOW + 20 * DAY)]
     report = check(tse.export(messages), Options(anchors=(tse.issuer.root,)))
-    assert report.verdict.valid == 5
+    assert report.counts.valid == 5
     assert _codes(report) == {Code.CERTIFICATE_EARLY: 1, Code.CERTIFICATE_EXPIRED: 2}
 
 

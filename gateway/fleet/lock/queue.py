@@ -34,6 +34,11 @@ class Holder(Protocol):
         """False as soon as it is known to be gone."""
         ...
 
+    @property
+    def peer(self) -> str:
+        """The address of a client in the network; empty for the gateway itself."""
+        ...
+
 
 class Lapse(StrEnum):
     """Why a lease ended without being given back."""

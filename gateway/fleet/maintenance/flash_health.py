@@ -19,6 +19,7 @@ class FlashHealthMonitor:
     """Of all TSEs, each when no till sent it a command for `quiet` seconds; their answers are in `Device.observer`."""
 
     alive = True
+    peer = ""
 
     def __init__(self, registry: Registry, *, quiet: float = 30.0) -> None:
         self._registry = registry

@@ -70,6 +70,7 @@ class MaintenanceScheduler:
     """Of one TSE, from its opening to its failure. As a holder of the lock it is one among the tills."""
 
     alive = True
+    peer = ""
 
     def __init__(self, device: Device, options: MaintenanceOptions, metrics: Metrics, *, refresh: float) -> None:
         self._device = device

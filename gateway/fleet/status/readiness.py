@@ -3,31 +3,37 @@
 import time
 
 from gateway.fleet.device import UNPLUGGED, Device
+from gateway.i18n.remedies import NOT_SIGNING
 from gateway.tse.info import Lifecycle, TseInfo
 
-FAILURES = {
-    UNPLUGGED: "the TSE was unplugged",
-    "device_gone": "the TSE cannot be reached",
-    "device_timeout": "the TSE does not answer",
-    "device_error": "the TSE does not work",
-    "response_missing": "the TSE answered to something else",
-    "power_cycle": "the TSE lost power",
-    "protocol_error": "the TSE answered nonsense",
-    "stopped": "the gateway stops",
-}
-LACKS = {
-    "decommissioned": "the TSE is decommissioned",
-    "not_set_up": "the TSE is not set up yet",
-    "certificate_expired": "the certificate of the TSE has expired",
-    "no_signatures_left": "the TSE has made all its signatures",
-    "no_self_test": "the TSE needs its self test",
-    "store_full": "the store of the TSE is full",
-    "signing_off": "signing is switched off (CTSS)",
-    "no_time": "the TSE needs the time",
-}
+
+def _english(*reasons: str) -> dict[str, str]:
+    return {reason: NOT_SIGNING[reason].text.en for reason in reasons}
+
+
+FAILURES = _english(
+    UNPLUGGED,
+    "device_gone",
+    "device_timeout",
+    "device_error",
+    "response_missing",
+    "power_cycle",
+    "protocol_error",
+    "stopped",
+)
+LACKS = _english(
+    "decommissioned",
+    "not_set_up",
+    "certificate_expired",
+    "no_signatures_left",
+    "no_self_test",
+    "store_full",
+    "signing_off",
+    "no_time",
+)
 REASONS = FAILURES | LACKS
 ABSENT = "absent"  # seen by an earlier run of the gateway, and not there since this one began
-TEXTS = REASONS | {ABSENT: "the TSE is missing since the gateway was started"}
+TEXTS = REASONS | _english(ABSENT)
 # No outage: a TSE that nobody has set up, or one that waits for what tills do when they open.
 _NO_OUTAGE = frozenset({"not_set_up", "decommissioned", "no_self_test", "no_time", "stopped"})
 OUTAGES = REASONS.keys() - _NO_OUTAGE | {ABSENT}

@@ -1,4 +1,7 @@
-"""The outage report to print and to calculate with. The page fetches nothing and runs nothing."""
+"""The outage report as a page to print and as a table for spreadsheets, in German or English.
+
+AEAO on section 146a AO, no. 1.14.1, wants the times and reasons of outages documented. The page loads and runs nothing.
+"""
 
 import base64
 import csv
@@ -9,9 +12,10 @@ from html import escape
 
 from gateway import __version__
 from gateway.fleet.outages.log import Outage
-from gateway.i18n.negotiation import Language
+from gateway.i18n.locales import Locale, local
+from gateway.i18n.remedies import reason_text
+from gateway.i18n.text import Language, Text
 from gateway.operations.outage_report import OutageReport
-from gateway.server.api.outage_words import WORDS, Words, length, local, reason_text
 
 _STYLE = """
 body { font: 10pt/1.4 sans-serif; color: #000; background: #fff; margin: 2em auto; padding: 0 1em; max-width: 70em; }
@@ -35,94 +39,155 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Accept-Language",
 }
-# A decimal comma or point would be read differently by Excel in other countries: whole seconds are read alike.
+# Spreadsheets in each country read whole seconds and such times alike; a decimal comma or point they do not.
 _CSV_TIME = "%Y-%m-%d %H:%M:%S"
-_CSV_COLUMNS = {
-    "de": "Betriebsstätte;TSE-Seriennummer;Beginn;Ende;Beginn (UTC);Ende (UTC);"
-    "Dauer in Sekunden;Grund;Grund in Worten;Abgewiesene Anfragen;Abgewiesene Kassen",
-    "en": "Site;TSE serial number;Begin;End;Begin (UTC);End (UTC);"
-    "Length in seconds;Reason;Reason in words;Refused requests;Refused tills",
-}
+
+_TITLE = Text("Outages of the technical security device (TSE)", "Ausfälle der technischen Sicherheitseinrichtung (TSE)")
+_LAW = Text(
+    "Times and reasons of outages as demanded by AEAO on section 146a AO, no. 1.14.1",
+    "Dokumentation von Ausfallzeiten und Ausfallgrund nach AEAO zu § 146a AO, Nr. 1.14.1",
+)
+_SITE = Text("Site", "Betriebsstätte")
+_SERIAL = Text("TSE serial number", "TSE-Seriennummer")
+_PERIOD = Text("Period", "Zeitraum")
+_MADE = Text("Made on", "Erstellt am")
+_BEGIN = Text("Begin", "Beginn")
+_END = Text("End", "Ende")
+_LENGTH = Text("Length", "Dauer")
+_REASON = Text("Reason", "Grund")
+_REFUSED = Text("Refused requests", "Abgewiesene Anfragen")
+_REFUSED_TILLS = Text("Refused tills", "Abgewiesene Kassen")
+_COLUMNS = (_SERIAL, _BEGIN, _END, _LENGTH, _REASON, _REFUSED, _REFUSED_TILLS)
+_CSV_COLUMNS = (
+    _SITE,
+    _SERIAL,
+    _BEGIN,
+    _END,
+    Text("Begin (UTC)", "Beginn (UTC)"),
+    Text("End (UTC)", "Ende (UTC)"),
+    Text("Length in seconds", "Dauer in Sekunden"),
+    _REASON,
+    Text("Reason in words", "Grund in Worten"),
+    _REFUSED,
+    _REFUSED_TILLS,
+)
+_FROM_THE_BEGINNING = Text("since the record began", "seit Beginn der Aufzeichnung")
+_ALL_TSES = Text("all TSEs of this gateway", "alle TSEs dieses Gateways")
+_GATEWAY = Text("all (gateway)", "alle (Gateway)")
+_LASTS = Text("lasts", "dauert an")
+_NONE = Text("No outage is recorded in this period.", "In diesem Zeitraum ist kein Ausfall aufgezeichnet.")
+_SUM = Text(
+    "Outages: {count}, total length: {length}, refused requests: {refused}",
+    "Ausfälle: {count}, Gesamtdauer: {length}, abgewiesene Anfragen: {refused}",
+)
+_NOTE = Text(
+    "Recorded automatically by TSE gateway {version}. All times are local time of the gateway. "
+    "Refused requests: requests of tills that were answered with an error during the outage; "
+    "refused tills: from how many network addresses they came. "
+    "Nothing was kept for later signing. "
+    "Times in which the gateway did not run apply to all TSEs; it could not count requests then.",
+    "Automatisch aufgezeichnet vom TSE-Gateway {version}. Alle Zeiten sind Ortszeit des Gateways. "
+    "Abgewiesene Anfragen: Anfragen von Kassen, die während des Ausfalls mit einem Fehler beantwortet wurden; "
+    "abgewiesene Kassen: von wie vielen Netzwerkadressen sie kamen. "
+    "Es wurde nichts zum späteren Signieren zurückgestellt. "
+    "Zeiten, in denen das Gateway nicht lief, gelten für alle TSEs; Anfragen konnte es dann nicht zählen.",
+)
 
 
 def as_html(report: OutageReport, language: Language) -> str:
-    """A whole page."""
-    words = WORDS[language]
+    """Return the report as a whole page to print."""
+    locale = Locale(language)
+    title = escape(locale.text(_TITLE))
     facts = (
-        (words.site, report.site or "-"),
-        (words.tse, report.span.serial or words.all_tses),
-        (words.span, _span(report, words)),
-        (words.made, local(report.made).strftime(words.time)),
+        (_SITE, report.site or "-"),
+        (_SERIAL, report.span.serial or locale.text(_ALL_TSES)),
+        (_PERIOD, _period(report, locale)),
+        (_MADE, locale.time(report.made, zone=True)),
     )
-    total = words.sum.format(
-        count=len(report.outages),
-        length=length(sum(outage.seconds(report.made) for outage in report.outages)),
-        refused=sum(outage.refused for outage in report.outages),
-    )
-    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
-    body = f"{_table(report, language)}<p>{escape(total)}</p>" if report.outages else f"<p>{escape(words.none)}</p>"
+    listed = "".join(f"<dt>{escape(locale.text(name))}</dt><dd>{escape(value)}</dd>" for name, value in facts)
+    body = _table(report, locale) if report.outages else f"<p>{escape(locale.text(_NONE))}</p>"
     return (
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(words.title)}</title><style>{_STYLE}</style></head>\n"
-        f'<body><h1>{escape(words.title)}</h1>\n<p class="law">{escape(words.law)}</p>\n<dl>{listed}</dl>\n{body}\n'
-        f"<footer><p>{escape(words.note.format(version=__version__))}</p></footer></body></html>\n"
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
+        f'<body><h1>{title}</h1>\n<p class="law">{escape(locale.text(_LAW))}</p>\n<dl>{listed}</dl>\n{body}\n'
+        f"<footer><p>{escape(locale.text(_NOTE, version=__version__))}</p></footer></body></html>\n"
     )
 
 
 def as_csv(report: OutageReport, language: Language) -> str:
-    """For Excel as it is in Germany: semicolons, CRLF, a byte order mark, so that umlauts are read as UTF-8."""
-    out = io.StringIO()
+    """Return the report for Excel in Germany: semicolons, CRLF, and a byte order mark, so that it is read as UTF-8."""
+    locale, out = Locale(language), io.StringIO()
     out.write("\ufeff")
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerow(_CSV_COLUMNS[language].split(";"))
+    writer.writerow(map(locale.text, _CSV_COLUMNS))
     for outage in report.outages:
-        writer.writerow(_csv_row(report, outage, language))
+        writer.writerow(_csv_row(report, outage, locale))
     return out.getvalue()
 
 
-def _csv_row(report: OutageReport, outage: Outage, language: Language) -> tuple[object, ...]:
+def duration(seconds: float) -> str:
+    """Return a duration to the second, as `1 d 2 h 3 min 4 s` in both languages."""
+    rest = round(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        count, rest = divmod(rest, size)
+        if count or parts:
+            parts.append(f"{count} {unit}")
+    return " ".join([*parts, f"{rest} s"])
+
+
+def _table(report: OutageReport, locale: Locale) -> str:
+    head = "".join(f"<th>{escape(locale.text(column))}</th>" for column in _COLUMNS)
+    rows = "\n".join(_row(report, outage, locale) for outage in report.outages)
+    total = locale.text(
+        _SUM,
+        count=len(report.outages),
+        length=duration(sum(outage.seconds(report.made) for outage in report.outages)),
+        refused=sum(outage.refused for outage in report.outages),
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table><p>{escape(total)}</p>"
+
+
+def _row(report: OutageReport, outage: Outage, locale: Locale) -> str:
+    ended = locale.text(_LASTS) if outage.ended is None else locale.time(outage.ended, zone=True)
+    cells = (
+        locale.time(outage.began, zone=True),
+        ended,
+        duration(outage.seconds(report.made)),
+        reason_text(outage.reason, locale.language),
+    )
+    return (
+        f'<tr><td class="serial">{escape(outage.serial or locale.text(_GATEWAY))}</td>'
+        f"{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}"
+        f'<td class="number">{outage.refused}</td><td class="number">{outage.tills}</td></tr>'
+    )
+
+
+def _csv_row(report: OutageReport, outage: Outage, locale: Locale) -> tuple[object, ...]:
     ends = (outage.began, outage.ended)
     return (
-        _harmless(report.site),
-        outage.serial or WORDS[language].gateway,
+        _no_formula(report.site),
+        outage.serial or locale.text(_GATEWAY),
         *("" if moment is None else local(moment).strftime(_CSV_TIME) for moment in ends),
         *("" if moment is None else datetime.fromtimestamp(moment, UTC).strftime(_CSV_TIME) for moment in ends),
         round(outage.seconds(report.made)),
         outage.reason,
-        reason_text(outage.reason, language),
+        reason_text(outage.reason, locale.language),
         outage.refused,
         outage.tills,
     )
 
 
-def _harmless(text: str) -> str:
-    """A name that looks like a formula must not become one."""
+def _no_formula(text: str) -> str:
+    """Return a name so that a spreadsheet does not take it for a formula."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
 
 
-def _table(report: OutageReport, language: Language) -> str:
-    words = WORDS[language]
-    head = "".join(f"<th>{escape(column)}</th>" for column in words.columns)
-    rows = "\n".join(_row(report, outage, language) for outage in report.outages)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>"
-
-
-def _row(report: OutageReport, outage: Outage, language: Language) -> str:
-    words = WORDS[language]
-    ended = words.lasts if outage.ended is None else local(outage.ended).strftime(words.time)
-    return (
-        f'<tr><td class="serial">{escape(outage.serial or words.gateway)}</td>'
-        f"<td>{escape(local(outage.began).strftime(words.time))}</td><td>{escape(ended)}</td>"
-        f"<td>{escape(length(outage.seconds(report.made)))}</td><td>{escape(reason_text(outage.reason, language))}</td>"
-        f'<td class="number">{outage.refused}</td><td class="number">{outage.tills}</td></tr>'
-    )
-
-
-def _span(report: OutageReport, words: Words) -> str:
+def _period(report: OutageReport, locale: Locale) -> str:
     span = report.span
     if span.since is None and span.until is None:
-        return words.always
-    begin = "…" if span.since is None else local(span.since).strftime(words.time)
+        return locale.text(_FROM_THE_BEGINNING)
+    begin = "…" if span.since is None else locale.time(span.since, zone=True)
     until = report.made if span.until is None else min(span.until, report.made)
-    return f"{begin} - {local(until).strftime(words.time)}"
+    return f"{begin} - {locale.time(until, zone=True)}"

@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
 
-from gateway.i18n.negotiation import Language, language_of
+from gateway.i18n.negotiation import from_accept_language
+from gateway.i18n.remedies import reason_text
+from gateway.i18n.text import Language
 from gateway.operations.outage_report import OutageQuery, OutageReport
 from gateway.server.api import outage_report
 from gateway.server.api.endpoint import Call
-from gateway.server.api.outage_words import reason_text
 from gateway.server.api.requests import NoBody, OfTse, OutageFilter
 from gateway.server.api.responses import Done, OutageAnswer, OutageList
 
@@ -60,7 +61,7 @@ async def _report(call: Call[OutageFilter, NoBody]) -> OutageReport:
 
 
 def _language(call: Call[OutageFilter, NoBody], default: Language) -> Language:
-    return call.params.lang or language_of(call.request, default)
+    return call.params.lang or from_accept_language(call.request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), default)
 
 
 def _answer(text: str, media: str, language: Language) -> web.Response:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.archive.manifest import FILE_PATTERN
-from gateway.i18n.negotiation import Language
+from gateway.i18n.text import Language
 from gateway.operations.confirmations import Irreversible
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
 

@@ -19,7 +19,7 @@ from gateway.server.http.middleware import OnRefusal
 from gateway.server.http.tls import Renewal
 from gateway.server.lan_protocol import LanProtocol
 from gateway.server.monitoring.health import Status
-from gateway.server.status_page.handlers import Pages
+from gateway.server.status_page.handlers import StatusPage
 from gateway.server.status_page.snapshot import Snapshot
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
@@ -51,7 +51,7 @@ def build(
     """
     protocol, status = LanProtocol(lan), Status(metrics, registry, outages)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
-    pages = None if snapshot is None else Pages(snapshot, gatekeeper, registry.changed)
+    pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(
         middlewares=middleware.middlewares(metrics, gatekeeper, on_refusal, logged_in),

@@ -1,1 +1,1 @@
-"""The status page for people: what is known of the TSEs, drawn from snapshots; no TSE is ever asked for it."""
+"""The status page at `/`: what is known of the TSEs, drawn from snapshots; no TSE is asked for it."""

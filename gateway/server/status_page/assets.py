@@ -1,4 +1,4 @@
-"""How the page is sent: what a browser may do with it, and how long it may keep it."""
+"""The files of the page, and the headers that say what a browser may do with them and how long it may keep them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from importlib import resources
 
 from aiohttp import hdrs, web
 
+from gateway.i18n.text import Language
 from gateway.server.status_page import svg
-from gateway.server.status_page.snapshot import Level
+from gateway.server.status_page.snapshot import StatusLevel
 
 # Nothing but files of our own, no script or style within the document, no other site around it.
 SECURITY = {
@@ -27,32 +28,32 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file of the page; `tag` changes with its content."""
+class Asset:
+    """A file of the page; `tag` changes with its content (an ETag)."""
 
     content: bytes
     media: str
     tag: str
 
 
-def files() -> dict[str, File]:
-    """All files beside the document, by name."""
+def assets() -> dict[str, Asset]:
+    """Return all files beside the document, by name."""
     folder = resources.files("gateway.server.status_page") / "static"
     found = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
-    icons = {f"{level}.svg": svg.icon(level).encode() for level in Level}
-    return {name: _file(name, content) for name, content in (found | icons).items()}
+    icons = {f"{level}.svg": svg.icon(level).encode() for level in StatusLevel}
+    return {name: _asset(name, content) for name, content in (found | icons).items()}
 
 
-def of_file(file: File, request: web.Request) -> web.Response:
-    """The file, or that the browser has it already."""
-    headers = {**SECURITY, hdrs.ETAG: f'"{file.tag}"', hdrs.CACHE_CONTROL: "no-cache"}
-    if file.tag in {tag.value for tag in request.if_none_match or ()}:
+def send_asset(asset: Asset, request: web.Request) -> web.Response:
+    """Return the file, or 304 if the browser has it already."""
+    headers = {**SECURITY, hdrs.ETAG: f'"{asset.tag}"', hdrs.CACHE_CONTROL: "no-cache"}
+    if asset.tag in {tag.value for tag in request.if_none_match or ()}:
         return web.Response(status=304, headers=headers)
-    return web.Response(body=file.content, content_type=file.media, charset="utf-8", headers=headers)
+    return web.Response(body=asset.content, content_type=asset.media, charset="utf-8", headers=headers)
 
 
-def of_document(text: str, language: str) -> web.Response:
-    """A document that is never kept."""
+def send_document(text: str, language: Language) -> web.Response:
+    """Return a document that no browser keeps."""
     headers = {
         **SECURITY,
         hdrs.CACHE_CONTROL: "no-store",
@@ -62,10 +63,10 @@ def of_document(text: str, language: str) -> web.Response:
     return web.Response(text=text, content_type="text/html", charset="utf-8", headers=headers)
 
 
-def elsewhere(path: str) -> web.Response:
-    """See there; a reload does not send the form again."""
+def redirect(path: str) -> web.Response:
+    """Return 303 See Other, so that a reload does not send the form again."""
     return web.Response(status=303, headers={**SECURITY, hdrs.LOCATION: path, hdrs.CACHE_CONTROL: "no-store"})
 
 
-def _file(name: str, content: bytes) -> File:
-    return File(content, _TYPES[name.rpartition(".")[2]], hashlib.sha256(content).hexdigest()[:16])
+def _asset(name: str, content: bytes) -> Asset:
+    return Asset(content, _TYPES[name.rpartition(".")[2]], hashlib.sha256(content).hexdigest()[:16])

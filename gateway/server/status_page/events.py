@@ -1,8 +1,8 @@
-"""Live updates by server-sent events: what changed on the page, and now and then that the gateway is still there.
+"""Live updates of the open pages by server-sent events.
 
 event: parts      {"title": ..., "level": ..., "parts": {id: tree}}    those that differ from what was sent before
-event: alive      nothing has changed for a while
-event: reload     the open page is not the one that this visitor would get now
+event: alive      nothing has changed for ten seconds
+event: reload     the open page is not the one that this browser would get now
 """
 
 import asyncio
@@ -14,24 +14,25 @@ from collections.abc import Callable, Mapping
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
-from gateway.server.status_page.view import Rendered
+from gateway.server.status_page.view import RenderedPage
 
-Render = Callable[[float], Rendered | None]  # not older than this moment (time.monotonic); None: load the page anew
+# Returns the page as it was at this moment (time.monotonic) or later; None: it must be loaded again.
+Render = Callable[[float], RenderedPage | None]
 
-_LOOK = 0.9  # seconds
-_SETTLE = 0.1  # after news: what belongs together is shown together
-_ALIVE = 10.0
-_SLOW = 15.0  # a browser that takes nothing for so long is let go
+_UPDATE_EVERY = 0.9  # seconds
+_SETTLE = 0.1  # seconds after news, so that what belongs together is shown together
+_ALIVE = 10.0  # seconds
+_SLOW = 15.0  # seconds; a browser that takes nothing for so long is disconnected
 _MOST, _MOST_OF_ONE = 24, 12  # pages; of one address, which may be a terminal server
 
 
 class TooManyViewers(GatewayError):
-    """As many pages are open as are kept up to date; this one is tried again later."""
+    """As many pages are open as are kept up to date; the browser tries again later."""
 
     code = "too_many_viewers"
 
 
-class Streams:
+class LiveUpdates:
     """The open pages of all browsers; `news` is set when a TSE came or went."""
 
     def __init__(self, news: asyncio.Event) -> None:
@@ -40,37 +41,37 @@ class Streams:
         self._end = asyncio.Event()
 
     async def end(self, _: web.Application | None = None) -> None:
-        """The gateway stops, and does not wait for those who look."""
+        """End all updates, for the gateway stops."""
         self._end.set()
 
     async def serve(self, request: web.Request, render: Render) -> web.StreamResponse:
-        """Until the browser or the gateway has enough.
+        """Send what changes until the browser closes the page or the gateway stops.
 
         Raises:
-            TooManyViewers: there are enough already.
+            TooManyViewers: too many pages are open, of this address or in all.
         """
         peer = request.remote or ""
         if self._open.total() >= _MOST or self._open[peer] >= _MOST_OF_ONE:
-            raise TooManyViewers("enough pages are kept up to date already: load this one again to see what is new")
+            raise TooManyViewers("too many pages are open: load this one again to see what is new")
         headers = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
         answer = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: "text/event-stream"})
         self._open[peer] += 1
         try:
             await answer.prepare(request)
-            await self._send_changes(answer, render, lambda: _is_there(request))
+            await self._send_changes(answer, render, lambda: _is_connected(request))
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
         finally:
             self._open[peer] -= 1
-            self._open += Counter()  # forgets who has none
+            self._open += Counter()  # removes addresses without an open page
         return answer
 
-    async def _send_changes(self, answer: web.StreamResponse, render: Render, is_there: Callable[[], bool]) -> None:
+    async def _send_changes(self, answer: web.StreamResponse, render: Render, is_connected: Callable[[], bool]) -> None:
         sent: Mapping[str, str] = {}
         oldest = told = time.monotonic()
         await _write(answer, "retry: 2000\n\n")
-        while is_there() and not self._end.is_set():
+        while is_connected() and not self._end.is_set():
             rendered = render(oldest)
             if rendered is None:
                 await _write(answer, "event: reload\ndata:\n\n")
@@ -83,12 +84,12 @@ class Streams:
             elif now - told >= _ALIVE:
                 await _write(answer, "event: alive\ndata:\n\n")
                 told = now
-            oldest = await self._next_look()
+            oldest = await self._next_update()
 
-    async def _next_look(self) -> float:
-        """Wait; gives how old at most that may be which is looked at then."""
-        # All look at the same moments, so that they share what is made for one of them.
-        pause = _LOOK - time.monotonic() % _LOOK
+    async def _next_update(self) -> float:
+        """Wait for the next update; return how old (time.monotonic) the page may be that is sent then."""
+        # All pages are updated at the same moments, so that they share what is made for one of them.
+        pause = _UPDATE_EVERY - time.monotonic() % _UPDATE_EVERY
         waiting = [asyncio.create_task(event.wait()) for event in (self._end, self._news)]
         try:
             await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
@@ -97,17 +98,17 @@ class Streams:
                 task.cancel()
         now = time.monotonic()
         if not waiting[1].done():
-            return now - _LOOK / 2
+            return now - _UPDATE_EVERY / 2
         await asyncio.sleep(_SETTLE)
         return now
 
 
-def _is_there(request: web.Request) -> bool:
-    """A window that was closed leaves its place at once, not with the next news."""
+def _is_connected(request: web.Request) -> bool:
+    """Return whether the page is open: a closed one makes room at once, not when the next update is sent."""
     return request.transport is not None and not request.transport.is_closing()
 
 
-def _message(rendered: Rendered, changed: dict[str, str]) -> str:
+def _message(rendered: RenderedPage, changed: dict[str, str]) -> str:
     parts = ",".join(f"{json.dumps(name)}:{text}" for name, text in changed.items())
     return f'{{"title":{json.dumps(rendered.title)},"level":"{rendered.level}","parts":{{{parts}}}}}'
 

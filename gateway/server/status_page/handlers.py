@@ -1,7 +1,7 @@
-"""The status page at `/`: handlers, and who may see what.
+"""The status page at `/`: its handlers, and who may see what.
 
-Everybody sees whether TSEs sign, and what to do if not. Whoever shows the API token gets a cookie; it opens the rest of
-the page and what can be read under /api/v1, and nothing that changes anything.
+Everybody sees whether TSEs sign, and what to do if not. Whoever logs in with the API token gets a cookie; with it the
+rest of the page and the GET requests of /api/v1 are open, but nothing that changes anything.
 """
 
 import asyncio
@@ -13,40 +13,42 @@ from collections.abc import Callable
 from aiohttp import hdrs, web
 
 from gateway.errors import BadRequest, Unauthorized
-from gateway.i18n.negotiation import language_of
+from gateway.i18n.locales import Locale
+from gateway.i18n.negotiation import from_accept_language, named
+from gateway.i18n.text import Language
+from gateway.limits import DAY
 from gateway.server.api import problems
 from gateway.server.http.auth import Gatekeeper
 from gateway.server.status_page import assets, view
-from gateway.server.status_page.events import Streams
-from gateway.server.status_page.logins import LIFETIME, Visitors
+from gateway.server.status_page.events import LiveUpdates
+from gateway.server.status_page.logins import LIFETIME, Logins
 from gateway.server.status_page.snapshot import Snapshot
-from gateway.server.status_page.text import Words
-from gateway.server.status_page.view import LANGUAGES, Page, Rendered
+from gateway.server.status_page.view import RenderedPage, Visit
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
 
 PATH, FOLDER = "/", "/page/"
 COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=/ and without Domain
-_LANGUAGE = "tse-gateway-language"
-_LONGEST_FORM = 2048
-_A_YEAR = 365 * 86_400
+_LANGUAGE_COOKIE = "tse-gateway-language"
+_LONGEST_FORM = 2048  # bytes
+_LANGUAGE_KEPT = int(365 * DAY)  # seconds
 
 
-class Pages:
-    """`snapshot` is given the port that tills use; `news` is set when a TSE came or went."""
+class StatusPage:
+    """All requests for the page. `snapshot` is given the port that tills use; `news` is set when a TSE came or went."""
 
     def __init__(self, snapshot: Callable[[int], Snapshot], gatekeeper: Gatekeeper, news: asyncio.Event) -> None:
         self._snapshot = snapshot
         self._gatekeeper = gatekeeper
-        self._visitors = Visitors()
-        self._streams = Streams(news)
-        self._files = assets.files()
-        self._made: dict[tuple[str, bool], tuple[float, Rendered]] = {}
-        self._version = secrets.token_hex(6)  # another one after each start, so that open pages are loaded anew
+        self._logins = Logins()
+        self._updates = LiveUpdates(news)
+        self._assets = assets.assets()
+        self._rendered: dict[tuple[Language, bool], tuple[float, RenderedPage]] = {}
+        self._version = secrets.token_hex(6)  # differs after each start, so that open pages are loaded again
 
     def install(self, app: web.Application) -> None:
-        """Its routes, and its end."""
+        """Add the routes to the application."""
         app.add_routes(
             [
                 web.get(PATH, self.page),
@@ -55,108 +57,119 @@ class Pages:
                 web.get(f"{FOLDER}language", self.language, allow_head=False),
                 web.post(f"{FOLDER}login", self.login),
                 web.post(f"{FOLDER}logout", self.logout),
-                web.get(FOLDER + "{file}", self.file),
+                web.get(FOLDER + "{file}", self.asset),
             ]
         )
-        app.on_shutdown.append(self._streams.end)
+        app.on_shutdown.append(self._updates.end)
 
     def lets_in(self, request: web.Request) -> bool:
-        """May it be answered without the API token? The page itself, and what its visitors read."""
+        """Return whether a request needs no API token: one for the page, or a GET of a logged-in administrator."""
         if request.path == PATH or request.path.startswith(FOLDER):
             return True
         reads = request.method == hdrs.METH_GET and request.path.startswith(problems.PREFIX)
-        return reads and _is_from_here(request) and self._is_known(request)
+        return reads and _is_same_origin(request) and self._is_admin(request)
 
     async def page(self, request: web.Request) -> web.Response:
-        """As it is now; complete also without scripts."""
-        words, full = _words(request), self._is_known(request)
-        shown = self._snapshot(_port(request))
-        rendered = view.render(shown, words, full=full)
-        page = Page(full, self._version + "+" * full, refused=request.query.get("login") == "refused")
-        return assets.of_document(view.document(rendered, shown, words, page), words.language)
+        """Answer with the whole page, which is complete without scripts, too."""
+        locale, full = _locale(request), self._is_admin(request)
+        snapshot = self._snapshot(_port(request))
+        visit = Visit(full, self._version_for(full=full), refused=request.query.get("login") == "refused")
+        document = view.document(view.render(snapshot, locale, full=full), snapshot, locale, visit)
+        return assets.send_document(document, locale.language)
 
     async def help(self, request: web.Request) -> web.Response:
-        words = _words(request)
-        return assets.of_document(view.help_page(words), words.language)
+        """Answer with the page that explains each state of a TSE."""
+        locale = _locale(request)
+        return assets.send_document(view.help_page(locale), locale.language)
 
-    async def file(self, request: web.Request) -> web.Response:
-        found = self._files.get(request.match_info["file"])
+    async def asset(self, request: web.Request) -> web.Response:
+        """Answer with a file of the page."""
+        found = self._assets.get(request.match_info["file"])
         if found is None:
             raise web.HTTPNotFound
-        return assets.of_file(found, request)
+        return assets.send_asset(found, request)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """What changes, as long as the page stays the same one."""
-        words, asked = _words(request), request.query.get("version", "")
+        """Send what changes, as long as the open page has the present version."""
+        locale, version = _locale(request), request.query.get("version", "")
 
-        def render(oldest: float) -> Rendered | None:
-            full = self._is_known(request)
-            if asked != self._version + "+" * full:
-                return None
-            return self._rendered(request, words, oldest, full=full)
+        def render(oldest: float) -> RenderedPage | None:
+            full = self._is_admin(request)
+            return self._render(request, locale, oldest, full=full) if version == self._version_for(full=full) else None
 
-        return await self._streams.serve(request, render)
+        return await self._updates.serve(request, render)
 
     async def language(self, request: web.Request) -> web.Response:
-        """Remember the other language."""
-        chosen = request.query.get("to", "")
-        if chosen not in LANGUAGES:
-            raise BadRequest("the page speaks German (de) and English (en)")
-        answer = assets.elsewhere(PATH)
-        answer.set_cookie(_LANGUAGE, chosen, max_age=_A_YEAR, path="/", secure=True, httponly=True, samesite="Strict")
+        """Keep the chosen language in a cookie."""
+        chosen = named(request.query.get("to", ""))
+        if chosen is None:
+            raise BadRequest("the page is there in German (de) and English (en)")
+        answer = assets.redirect(PATH)
+        answer.set_cookie(
+            _LANGUAGE_COOKIE, chosen, max_age=_LANGUAGE_KEPT, path="/", secure=True, httponly=True, samesite="Strict"
+        )
         return answer
 
     async def login(self, request: web.Request) -> web.Response:
-        """Judge the token as everywhere else: as slowly, as often, and counted."""
+        """Check the token as every other request's: with the same delay, and counted."""
         token = (await _form(request)).get("token", "")
         try:
             await self._gatekeeper.admit(f"Bearer {token}", request.remote or "")
         except Unauthorized:
-            return assets.elsewhere(f"{PATH}?login=refused#login")
+            return assets.redirect(f"{PATH}?login=refused#login")
         log.info("an administrator logged in from %s", request.remote, extra=event(Event.LOGIN, peer=request.remote))
-        answer = assets.elsewhere(PATH)
+        answer = assets.redirect(PATH)
         answer.set_cookie(
-            COOKIE, self._visitors.admit(), max_age=LIFETIME, path="/", secure=True, httponly=True, samesite="Strict"
+            COOKIE, self._logins.begin(), max_age=LIFETIME, path="/", secure=True, httponly=True, samesite="Strict"
         )
         return answer
 
     async def logout(self, request: web.Request) -> web.Response:
-        """The cookie opens nothing any more."""
+        """End the login."""
         await _form(request)
-        self._visitors.dismiss(request.cookies.get(COOKIE))
-        answer = assets.elsewhere(PATH)
+        self._logins.end(request.cookies.get(COOKIE))
+        answer = assets.redirect(PATH)
         answer.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
         return answer
 
-    def _is_known(self, request: web.Request) -> bool:
-        return self._visitors.knows(request.cookies.get(COOKIE))
+    def _is_admin(self, request: web.Request) -> bool:
+        return self._logins.is_open(request.cookies.get(COOKIE))
 
-    def _rendered(self, request: web.Request, words: Words, oldest: float, *, full: bool) -> Rendered:
-        made = self._made.get((words.language, full))
+    def _version_for(self, *, full: bool) -> str:
+        return f"{self._version}{'+' if full else ''}"
+
+    def _render(self, request: web.Request, locale: Locale, oldest: float, *, full: bool) -> RenderedPage:
+        """Return the page as it was at `oldest` (time.monotonic) or later; all browsers share it."""
+        made = self._rendered.get((locale.language, full))
         if made is None or made[0] < oldest:
-            rendered = view.render(self._snapshot(_port(request)), words, full=full)
-            made = self._made[words.language, full] = (time.monotonic(), rendered)
+            rendered = view.render(self._snapshot(_port(request)), locale, full=full)
+            made = self._rendered[locale.language, full] = (time.monotonic(), rendered)
         return made[1]
 
 
-def _words(request: web.Request) -> Words:
-    return LANGUAGES.get(request.cookies.get(_LANGUAGE, "")) or LANGUAGES[language_of(request, "de")]
+def _locale(request: web.Request) -> Locale:
+    chosen = named(request.cookies.get(_LANGUAGE_COOKIE, ""))
+    return Locale(chosen or from_accept_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), "de"))
 
 
-def _is_from_here(request: web.Request) -> bool:
-    """Did this page or the person ask, and no other site? Browsers tell; the cookie's SameSite says the same."""
+def _is_same_origin(request: web.Request) -> bool:
+    """Return whether no other site made the request; SameSite of the cookie is a second check."""
     site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:  # then the origin may be hidden, since the page sends no referrer
+    if site is not None:  # Origin may be missing then, since the page sends no referrer
         return site in {"none", "same-origin"}
     return request.headers.get(hdrs.ORIGIN) in {None, f"https://{request.host}"}
 
 
 async def _form(request: web.Request) -> dict[str, str]:
-    """The fields of a small form of ours."""
-    if not _is_from_here(request):
-        raise BadRequest("this form stands on the status page of this gateway only")
+    """Return the fields of a small form of this page.
+
+    Raises:
+        BadRequest: another site sent it, or it is too long.
+    """
+    if not _is_same_origin(request):
+        raise BadRequest("this form is taken from the status page of this gateway only")
     if request.content_length is None or request.content_length > _LONGEST_FORM:
-        raise BadRequest(f"a form has a length, of at most {_LONGEST_FORM} bytes")
+        raise BadRequest(f"a form must have a length, of at most {_LONGEST_FORM} bytes")
     fields = await request.post()
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 

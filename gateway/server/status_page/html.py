@@ -1,6 +1,6 @@
-"""What stands on the page, as a tree: written as HTML once, then sent as JSON and put into place by static/patch.js.
+"""The page as a tree of elements, written as HTML once and then sent as JSON; static/patch.js applies it.
 
-Text is text in both, so nothing that a client or a TSE told can become markup.
+Text is text in both, so nothing that a client or a TSE sent can become markup.
 """
 
 import functools
@@ -8,28 +8,31 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
-_VOID = frozenset({"input", "link", "meta"})
+_VOID = frozenset({"input", "link", "meta"})  # elements without an end tag (HTML Living Standard, 13.1.2)
 
 
-class Element(NamedTuple):
+class HtmlElement(NamedTuple):
     """One element; neighbouring texts are one text, as in a browser."""
 
     tag: str
     attributes: Mapping[str, str]
-    children: tuple["Element | str", ...]
+    children: tuple["HtmlElement | str", ...]
 
 
-def el(tag: str, *children: Element | str | None, **attributes: str | bool | None) -> Element:
-    """An element. `class_` is spelled class, `data_x` data-x; True is an attribute without value, None is none."""
+def el(tag: str, *children: HtmlElement | str | None, **attributes: str | bool | None) -> HtmlElement:
+    """Return an element without its empty children.
+
+    The attribute `class_` is written class, `data_x` data-x; True is an attribute without value, None and False none.
+    """
     plain = {}
     for name, value in attributes.items():
         if value is not None and value is not False:
-            plain[_spelled(name)] = "" if value is True else str(value)
-    return Element(tag, plain, _merged(children))
+            plain[_attribute_name(name)] = "" if value is True else str(value)
+    return HtmlElement(tag, plain, _merged(children))
 
 
-def as_html(node: Element | str) -> str:
-    """As it stands in a document."""
+def as_html(node: HtmlElement | str) -> str:
+    """Return the node as HTML."""
     if isinstance(node, str):
         return escape(node)
     attributes = "".join(f' {name}="{escape(value)}"' for name, value in node.attributes.items())
@@ -38,20 +41,20 @@ def as_html(node: Element | str) -> str:
     return f"<{node.tag}{attributes}>{''.join(map(as_html, node.children))}</{node.tag}>"
 
 
-def as_plain(node: Element | str) -> object:
-    """For JSON: a text, or [tag, attributes, children]."""
+def as_plain(node: HtmlElement | str) -> object:
+    """Return the node as JSON data: a text, or [tag, attributes, children]."""
     if isinstance(node, str):
         return node
     return [node.tag, dict(node.attributes), [as_plain(child) for child in node.children]]
 
 
 @functools.cache
-def _spelled(name: str) -> str:
+def _attribute_name(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
-def _merged(children: tuple[Element | str | None, ...]) -> tuple[Element | str, ...]:
-    merged: list[Element | str] = []
+def _merged(children: tuple[HtmlElement | str | None, ...]) -> tuple[HtmlElement | str, ...]:
+    merged: list[HtmlElement | str] = []
     for child in children:
         if not child:
             continue

@@ -1,4 +1,4 @@
-"""Who has shown the administrator's token at the status page: cookies, kept in memory only."""
+"""The administrators who are logged in at the status page: their cookies, kept in memory only."""
 
 import hashlib
 import secrets
@@ -7,32 +7,32 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 LIFETIME = 8 * 3600  # seconds; a working day
-_MOST = 64  # the oldest has to show the token again
+_MOST = 64  # the oldest login ends when there are more
 
 
-class Visitors:
-    """Cookies by their hash, so that nothing in memory opens the door."""
+class Logins:
+    """Cookies by their SHA-256, so that nothing in memory can be used to log in. `clock` in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._ends: OrderedDict[bytes, float] = OrderedDict()
 
-    def admit(self) -> str:
-        """The value of a new cookie."""
+    def begin(self) -> str:
+        """Return the value of a new cookie."""
         cookie = secrets.token_urlsafe(32)
-        self._until[_hash(cookie)] = self._clock() + LIFETIME
-        while len(self._until) > _MOST:
-            self._until.popitem(last=False)
+        self._ends[_hash(cookie)] = self._clock() + LIFETIME
+        while len(self._ends) > _MOST:
+            self._ends.popitem(last=False)
         return cookie
 
-    def knows(self, cookie: str | None) -> bool:
-        """Is it one of ours, and not too old?"""
-        return cookie is not None and self._until.get(_hash(cookie), float("-inf")) > self._clock()
+    def is_open(self, cookie: str | None) -> bool:
+        """Return whether the cookie is of a login that has not ended."""
+        return cookie is not None and self._ends.get(_hash(cookie), float("-inf")) > self._clock()
 
-    def dismiss(self, cookie: str | None) -> None:
-        """It opens nothing any more; harmless if it never did."""
+    def end(self, cookie: str | None) -> None:
+        """End the login of a cookie; any other value does no harm."""
         if cookie is not None:
-            self._until.pop(_hash(cookie), None)
+            self._ends.pop(_hash(cookie), None)
 
 
 def _hash(cookie: str) -> bytes:

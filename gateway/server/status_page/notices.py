@@ -1,51 +1,73 @@
-"""What should be looked at while a TSE still signs; the same limits as the alerts in compose/monitoring."""
+"""What needs attention while a TSE still signs, by the limits that the alerts and the doctor have too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from gateway.server.status_page.snapshot import Tse
-from gateway.server.status_page.text import Words
+from gateway import limits
+from gateway.i18n import remedies
+from gateway.i18n.locales import Locale
+from gateway.i18n.text import Text
+from gateway.server.status_page import texts
+from gateway.server.status_page.snapshot import TseSnapshot
+from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
 
-SELF_TEST_SOON = 2 * 3600.0
-CERTIFICATE_SOON = 180 * 86_400.0
-FEW_SIGNATURES = 0.10
-STORE_FILLING = 0.80
-MANY_CLIENTS = 0.90
-ARCHIVE_OLD = 26 * 3600.0
-_FEW_ERASES = 10  # per cent
-_FEW_TRIES = 3
+
+def notices(tse: TseSnapshot, locale: Locale, now: float) -> list[str]:
+    """Return what needs attention and what helps, in sentences; nothing if all is well. `now` in Unix seconds."""
+    found = [*_of_archive(tse, locale)]
+    if tse.info is not None:
+        found += [
+            *_of_info(tse.info, tse.age, locale, now),
+            *_of_flash(tse.health, locale),
+            *_of_pins(tse.pin_tries, locale, no_login=tse.no_login),
+        ]
+    return found
 
 
-def notices(tse: Tse, words: Words, now: float) -> list[str]:
-    """In words; none if all is well, or if nobody knows."""
-    found = [words.archive_bad] if tse.archive is not None and tse.archive.verdict == "error" else []
-    if tse.archive_age is not None and tse.archive_age > ARCHIVE_OLD:
-        found.append(words.archive_old.format(words.length(tse.archive_age)))
-    if tse.info is None:
-        return found
-    found += [*_of_info(tse.info, tse.age, words, now), *_of_health(tse.health, words)]
-    found += [words.held_back] if tse.held_back else []
-    names = {0: "puk", 1: "admin", 2: "time_admin"}
-    tries = [(user, left) for user, left in sorted(tse.pin_tries.items()) if user in names and left < _FEW_TRIES]
-    return found + [words.pin_tries.format(words.pin_names[names[user]], left) for user, left in tries]
+def _of_archive(tse: TseSnapshot, locale: Locale) -> Iterator[str]:
+    if tse.archive is not None and tse.archive.verdict == "error":
+        yield locale.text(texts.ARCHIVE_DAMAGED)
+    if tse.archive_age is not None and limits.ARCHIVE_AGE.warns(tse.archive_age):
+        yield locale.text(texts.ARCHIVE_OLD, duration=locale.duration(tse.archive_age))
 
 
-def _of_info(info: TseInfo, age: float, words: Words, now: float) -> Iterator[str]:
+def _of_info(info: TseInfo, age: float, locale: Locale, now: float) -> Iterator[str]:
     left = info.certificate_expires - now
-    if 0 < left < CERTIFICATE_SOON:
-        yield words.certificate_soon.format(words.length(left))
+    if left > 0 and limits.CERTIFICATE_LEFT.warns(left):
+        yield _notice(locale, texts.CERTIFICATE_ENDS, remedies.CERTIFICATE_ENDS, duration=locale.duration(left))
     due = info.self_test_due_seconds - age
-    if info.self_test_passed and due < SELF_TEST_SOON:
-        yield words.self_test_soon.format(words.countdown(max(due, 0)))
-    if info.max_signatures and info.remaining_signatures < FEW_SIGNATURES * info.max_signatures:
-        yield words.signatures_few.format(words.number(info.remaining_signatures))
-    if info.capacity_blocks and info.used_blocks > STORE_FILLING * info.capacity_blocks:
-        yield words.store_filling.format(words.percent(info.used_blocks / info.capacity_blocks))
-    if info.max_registered_clients and info.registered_clients > MANY_CLIENTS * info.max_registered_clients:
-        yield words.clients_many.format(info.max_registered_clients - info.registered_clients)
+    if info.self_test_passed and limits.SELF_TEST_DUE.warns(due):
+        yield _notice(locale, texts.SELF_TEST_DUE, remedies.SELF_TEST_DUE, duration=locale.countdown(max(due, 0)))
+    if info.max_signatures and limits.SIGNATURES_LEFT.warns(info.remaining_signatures / info.max_signatures):
+        count = locale.number(info.remaining_signatures)
+        yield _notice(locale, texts.SIGNATURES_END, remedies.SIGNATURES_END, count=count)
+    if info.capacity_blocks and limits.STORE_USED.warns(used := info.used_blocks / info.capacity_blocks):
+        yield _notice(locale, texts.STORE_FILLS, remedies.STORE_FILLS, percent=locale.percent(used))
+    clients, most = info.registered_clients, info.max_registered_clients
+    if most and limits.CLIENTS_REGISTERED.warns(clients / most):
+        yield _notice(locale, texts.CLIENTS_MANY, remedies.CLIENTS_MANY, count=most - clients)
 
 
-def _of_health(health: HealthReply | None, words: Words) -> Iterator[str]:
-    if health is not None and (health.needs_replacement or health.remaining_erases_percent < _FEW_ERASES):
-        yield words.flash_worn
+def _of_flash(health: HealthReply | None, locale: Locale) -> Iterator[str]:
+    if health is None:
+        return
+    if health.needs_replacement or limits.FLASH_ERASES_LEFT.warns(health.remaining_erases_percent / 100):
+        yield _notice(locale, texts.FLASH_WORN, remedies.FLASH_WORN)
+
+
+def _of_pins(tries: Mapping[int, int], locale: Locale, *, no_login: bool) -> Iterator[str]:
+    if no_login:
+        yield _notice(locale, texts.NO_LOGIN, remedies.NO_LOGIN)
+    for user, left in sorted(tries.items()):
+        if user not in texts.PIN_NAMES or not limits.PIN_TRIES_LEFT.warns(left):
+            continue
+        name = locale.text(texts.PIN_NAMES[user])
+        if left:
+            yield _notice(locale, texts.PIN_TRIES, remedies.PIN_TRIES_FEW, name=name, count=left)
+        else:
+            yield _notice(locale, texts.PIN_BLOCKED, remedies.PIN_BLOCKED, name=name)
+
+
+def _notice(locale: Locale, fact: Text, remedy: Text, **values: object) -> str:
+    return f"{locale.text(fact, **values)}. {sentence(locale.text(remedy))}"

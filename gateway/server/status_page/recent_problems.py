@@ -1,4 +1,4 @@
-"""What went wrong lately, for the status page: warnings of the log, and why requests for a TSE were refused."""
+"""The latest warnings of the log and the latest refused requests, kept in memory for the status page."""
 
 import logging
 import time
@@ -11,12 +11,12 @@ from typing import Self
 from gateway.errors import GatewayError
 from gateway.telemetry.log import redacted
 
-_MOST = 30
+_KEPT = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """The same text about the same TSE is one trouble that happens often; `at` is its last time, Unix seconds."""
+class RecentProblem:
+    """A text about a TSE, or the gateway if `serial` is empty; it came `count` times, last `at` (Unix seconds)."""
 
     at: float
     serious: bool
@@ -25,17 +25,17 @@ class Trouble:
     count: int = 1
 
 
-class Troubles(logging.Handler):
-    """The last of them, in memory, secrets masked as in the log."""
+class RecentProblems(logging.Handler):
+    """The last problems, each text once per TSE; secrets are masked as in the log. `now` in Unix seconds."""
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         super().__init__(logging.WARNING)
         self._now = now
-        self._found: OrderedDict[tuple[str, str], Trouble] = OrderedDict()
+        self._problems: OrderedDict[tuple[str, str], RecentProblem] = OrderedDict()
 
     @contextmanager
     def listening(self) -> Iterator[Self]:
-        """To everything that the gateway logs."""
+        """Take over every warning and error that the gateway logs."""
         root = logging.getLogger("gateway")
         root.addHandler(self)
         try:
@@ -44,29 +44,30 @@ class Troubles(logging.Handler):
             root.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, "status"):  # requests: why they were refused is told by `refused`
+        """Note a record, but not the access log's: `refused` tells why a request failed."""
+        if not hasattr(record, "status"):
             serial = str(getattr(record, "serial", ""))
             self._note(redacted(record.getMessage()), serial, serious=record.levelno >= logging.ERROR)
 
     def refused(self, serial: str, error: GatewayError) -> None:
-        """A request ended with `error`; without a serial it was none for a TSE of ours."""
+        """Note that a request for a TSE ended with `error`; one without a serial is left out."""
         if serial:
             self._note(redacted(str(error)), serial, serious=False)
 
-    def latest(self) -> list[Trouble]:
-        """The newest first."""
+    def latest(self) -> list[RecentProblem]:
+        """Return what is kept, the newest first."""
         self.acquire()  # the log may be written by other threads
         try:
-            return list(reversed(self._found.values()))
+            return list(reversed(self._problems.values()))
         finally:
             self.release()
 
     def _note(self, text: str, serial: str, *, serious: bool) -> None:
         self.acquire()
         try:
-            known = self._found.pop((text, serial), Trouble(0, serious, text, serial, 0))
-            self._found[text, serial] = replace(known, at=self._now(), count=known.count + 1)
-            while len(self._found) > _MOST:
-                self._found.popitem(last=False)
+            known = self._problems.pop((text, serial), RecentProblem(0, serious, text, serial, 0))
+            self._problems[text, serial] = replace(known, at=self._now(), count=known.count + 1)
+            while len(self._problems) > _KEPT:
+                self._problems.popitem(last=False)
         finally:
             self.release()

@@ -1,4 +1,4 @@
-"""What the page shows at one moment, gathered from what is known already; no TSE is asked."""
+"""What the page shows at one moment, gathered from what the gateway knows; no TSE is asked."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -12,41 +12,46 @@ from gateway.fleet.device import Device
 from gateway.fleet.outages.log import Outage, OutageLog
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, lack
+from gateway.limits import DAY
 from gateway.server.http import tls
 from gateway.server.http.auth import Token
-from gateway.server.lan_protocol import TcpConnection
-from gateway.server.status_page.recent_problems import Trouble, Troubles
-from gateway.server.status_page.signature_rate import Pace
+from gateway.server.status_page.recent_problems import RecentProblem, RecentProblems
+from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
 
-_TILLS_DO_IT = frozenset({"no_self_test", "no_time", "not_set_up"})
+_DONE_BY_TILLS = frozenset({"no_self_test", "no_time", "not_set_up"})
 _OUTAGES_SHOWN = 8
-_TROUBLES_SHOWN = 12
-_YEAR = 365 * 86_400.0
-_TLS_READ = 60.0
+_PROBLEMS_SHOWN = 12
+_YEAR = 365 * DAY
+_TLS_READ_EVERY = 60.0  # seconds
 
 
-class Level(StrEnum):
-    """How a TSE (or all of them) is: a colour and a shape on the page."""
+class StatusLevel(StrEnum):
+    """The state of one TSE or of the site; each has a colour and a shape on the page."""
 
     GOOD = "good"
-    CARE = "care"
+    WARNING = "warning"
     BAD = "bad"
     IDLE = "idle"
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
-    """Who holds a TSE, for how long; `peer` is empty for the gateway itself."""
+class LockHolder:
+    """The client that has the lock, by its address, and for how long; `peer` is empty for the gateway itself."""
 
     seconds: float
     peer: str
 
 
 @dataclass(frozen=True, slots=True)
-class Tse:
-    """One TSE; `info` is missing if it was not seen since the start. `reason` is a key of readiness, or empty."""
+class TseSnapshot:
+    """One TSE. `reason` is why it does not sign, a key of `NOT_SIGNING`; empty if it signs.
+
+    `info` is None if the TSE was not seen since the start; it was read `age` seconds ago. `rate`: signatures in each of
+    the last 60 minutes. `archive_age`: seconds since the archive held everything, if it is written each night.
+    `no_login`: the gateway has a PIN for the TSE and does not use it, for it was refused.
+    """
 
     serial: str
     reason: str
@@ -54,35 +59,35 @@ class Tse:
     place: str = ""
     info: TseInfo | None = None
     age: float = 0.0
-    lock: Lock | None = None
+    lock: LockHolder | None = None
     waiting: int = 0
     health: HealthReply | None = None
     pin_tries: dict[int, int] = field(default_factory=dict)
-    pace: tuple[int, ...] = ()
+    rate: tuple[int, ...] = ()
     archive: ArchiveSummary | None = None
-    archive_age: float | None = None  # seconds since it last held everything, if it is written each night
-    held_back: bool = False  # the gateway has a PIN for the TSE and does not dare to use it
+    archive_age: float | None = None
+    no_login: bool = False
 
     @property
-    def level(self) -> Level:
-        """Whether it signs; what waits for a till to open is no failure."""
+    def level(self) -> StatusLevel:
+        """Whether it signs; one that waits for the first till of the day has not failed."""
         if self.reason == "decommissioned":
-            return Level.IDLE
-        if self.reason in _TILLS_DO_IT:
-            return Level.CARE
-        return Level.BAD if self.reason else Level.GOOD
+            return StatusLevel.IDLE
+        if self.reason in _DONE_BY_TILLS:
+            return StatusLevel.WARNING
+        return StatusLevel.BAD if self.reason else StatusLevel.GOOD
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything; moments in Unix seconds."""
+    """The whole site. Times are in Unix seconds; `outage_count` and `outage_seconds` are of the last 365 days."""
 
     now: float
-    tses: Sequence[Tse]
+    tses: Sequence[TseSnapshot]
     outages: Sequence[Outage] = ()
     outage_count: int = 0
     outage_seconds: float = 0.0
-    troubles: Sequence[Trouble] = ()
+    problems: Sequence[RecentProblem] = ()
     site: str = ""
     address: str = ""
     port: int = 0
@@ -91,21 +96,21 @@ class Snapshot:
     tls_expires: float | None = None
 
     @property
-    def in_use(self) -> list[Tse]:
-        """Those that are meant to sign."""
-        return [tse for tse in self.tses if tse.level is not Level.IDLE]
+    def in_use(self) -> list[TseSnapshot]:
+        """The TSEs that are meant to sign."""
+        return [tse for tse in self.tses if tse.level is not StatusLevel.IDLE]
 
     @property
-    def level(self) -> Level:
-        """Of the whole site: bad if nothing signs, care if not everything does."""
+    def level(self) -> StatusLevel:
+        """The state of the site: bad if no TSE signs, a warning if not every TSE does."""
         levels = [tse.level for tse in self.in_use]
-        if not levels or (Level.GOOD not in levels and Level.CARE not in levels):
-            return Level.BAD
-        return Level.GOOD if set(levels) == {Level.GOOD} else Level.CARE
+        if not levels or (StatusLevel.GOOD not in levels and StatusLevel.WARNING not in levels):
+            return StatusLevel.BAD
+        return StatusLevel.GOOD if set(levels) == {StatusLevel.GOOD} else StatusLevel.WARNING
 
 
-class Gatherer:
-    """Makes snapshots of one gateway."""
+class SnapshotSource:
+    """Makes snapshots of one gateway. `now` in Unix seconds."""
 
     def __init__(
         self,
@@ -114,23 +119,23 @@ class Gatherer:
         *,
         registry: Registry,
         outages: OutageLog,
-        pace: Pace,
-        troubles: Troubles,
+        rate: SignatureRate,
+        problems: RecentProblems,
         archivist: Archivist,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._outages = outages
-        self._pace = pace
-        self._troubles = troubles
+        self._rate = rate
+        self._problems = problems
         self._archivist = archivist
         self._token = token
         self._now = now
         self._tls: tuple[float, float | None] = (float("-inf"), None)
 
     def snapshot(self, port: int) -> Snapshot:
-        """As of now; `port` is the one that tills use."""
+        """Return the present state; `port` is the one that tills use."""
         now, settings, log = self._now(), self._settings, self._outages
         devices = self._registry.devices()
         present = {device.serial for device in devices}
@@ -142,12 +147,12 @@ class Gatherer:
             now=now,
             tses=[
                 *(self._tse(device, archives.get(device.serial)) for device in devices),
-                *(Tse(gone.serial, ABSENT, gone.began, archive=archives.get(gone.serial)) for gone in absent),
+                *(TseSnapshot(gone.serial, ABSENT, gone.began, archive=archives.get(gone.serial)) for gone in absent),
             ],
             outages=[*open_now, *reversed(log.past)][:_OUTAGES_SHOWN],
             outage_count=len(lately),
             outage_seconds=sum(outage.seconds(now) for outage in lately),
-            troubles=self._troubles.latest()[:_TROUBLES_SHOWN],
+            problems=self._problems.latest()[:_PROBLEMS_SHOWN],
             site=settings.site,
             address=settings.address,
             port=port or settings.port,
@@ -157,29 +162,29 @@ class Gatherer:
         )
 
     def _tls_expires(self, now: float) -> float | None:
-        """Of the certificate, which is a file: not to be read twice a second."""
-        if now - self._tls[0] >= _TLS_READ:
+        # The certificate is a file: it is not read twice a second.
+        if now - self._tls[0] >= _TLS_READ_EVERY:
             self._tls = (now, tls.expiry(self._settings))
         return self._tls[1]
 
-    def _tse(self, device: Device, archive: ArchiveSummary | None) -> Tse:
+    def _tse(self, device: Device, archive: ArchiveSummary | None) -> TseSnapshot:
         outage = self._outages.open.get(device.serial)
-        return Tse(
+        return TseSnapshot(
             serial=device.serial,
             reason="stopped" if self._registry.draining else lack(device),
             since=None if outage is None else outage.began,
             place=device.place,
             info=device.info,
             age=device.info_age,
-            lock=_lock(device),
+            lock=_lock_holder(device),
             waiting=device.lock.waiting_clients,
             health=device.observer.health,
             pin_tries=device.memory.record.tries,
-            pace=self._pace.of(device.serial),
+            rate=self._rate.of(device.serial),
             archive=archive,
             archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
-            # While it logs in there is a note, too, should it not come to the end of it.
-            held_back=device.login_guard.has_pin and bool(device.memory.record.no_login) and device.lock.lease is None,
+            # While the gateway logs in there is a note, too, in case it is interrupted.
+            no_login=device.login_guard.has_pin and bool(device.memory.record.no_login) and device.lock.lease is None,
         )
 
 
@@ -190,8 +195,6 @@ def _age(archive: ArchiveSummary | None, now: float) -> float | None:
     return None if since is None else now - since.timestamp()
 
 
-def _lock(device: Device) -> Lock | None:
+def _lock_holder(device: Device) -> LockHolder | None:
     lease, held = device.lock.lease, device.lock.held_seconds
-    if lease is None or held is None:
-        return None
-    return Lock(held, lease.holder.peer if isinstance(lease.holder, TcpConnection) else "")
+    return None if lease is None or held is None else LockHolder(held, lease.holder.peer)

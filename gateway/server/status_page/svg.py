@@ -1,25 +1,33 @@
-"""Pictures in SVG: a shape for each level, dials for what runs out, bars for what fills up, a chart."""
+"""Pictures in SVG: a shape for each level, dials for what runs out, bars for what fills up, a chart.
+
+The text beside a picture says the same, except for the chart, which has a title.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
 
-from gateway.server.status_page.html import Element, as_html, el
-from gateway.server.status_page.snapshot import Level
+from gateway.server.status_page.html import HtmlElement, as_html, el
+from gateway.server.status_page.snapshot import StatusLevel
 
-# A shape tells the level to whoever does not see its colour.
+# Shapes differ for those who do not see colours.
 _OUTLINES = {
-    Level.GOOD: "M12 1.5a10.5 10.5 0 1 0 0 21 10.5 10.5 0 0 0 0-21z",
-    Level.CARE: "M10.3 2.6 1.2 18.9A2 2 0 0 0 2.9 22h18.2a2 2 0 0 0 1.7-3.1L13.7 2.6a2 2 0 0 0-3.4 0z",
-    Level.BAD: "M7.7 1.5h8.6l6.2 6.2v8.6l-6.2 6.2H7.7l-6.2-6.2V7.7z",
-    Level.IDLE: "M4 2h16a2 2 0 0 1 2 2v16a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V4a2 2 0 0 1 2-2z",
+    StatusLevel.GOOD: "M12 1.5a10.5 10.5 0 1 0 0 21 10.5 10.5 0 0 0 0-21z",
+    StatusLevel.WARNING: "M10.3 2.6 1.2 18.9A2 2 0 0 0 2.9 22h18.2a2 2 0 0 0 1.7-3.1L13.7 2.6a2 2 0 0 0-3.4 0z",
+    StatusLevel.BAD: "M7.7 1.5h8.6l6.2 6.2v8.6l-6.2 6.2H7.7l-6.2-6.2V7.7z",
+    StatusLevel.IDLE: "M4 2h16a2 2 0 0 1 2 2v16a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V4a2 2 0 0 1 2-2z",
 }
 _SIGNS = {
-    Level.GOOD: "m7 12.5 3.4 3.4L17 9",
-    Level.CARE: "M12 8.5v6M12 17.8v.4",
-    Level.BAD: "m8.5 8.5 7 7m0-7-7 7",
-    Level.IDLE: "M8 12h8",
+    StatusLevel.GOOD: "m7 12.5 3.4 3.4L17 9",
+    StatusLevel.WARNING: "M12 8.5v6M12 17.8v.4",
+    StatusLevel.BAD: "m8.5 8.5 7 7m0-7-7 7",
+    StatusLevel.IDLE: "M8 12h8",
 }
-_ICON_COLOURS = {Level.GOOD: "#1b7a4e", Level.CARE: "#c77700", Level.BAD: "#b3261e", Level.IDLE: "#5d6662"}
+_ICON_COLOURS = {
+    StatusLevel.GOOD: "#1b7a4e",
+    StatusLevel.WARNING: "#c77700",
+    StatusLevel.BAD: "#b3261e",
+    StatusLevel.IDLE: "#5d6662",
+}
 _GLYPHS = {
     "locked": "M5 9.5h10v7.500H5zM7 9.500V6a3 3 0 0 1 6 0v3.500",
     "unlocked": "M5 9.5h10v7.500H5zM7 9.500V6a3 3 0 0 1 5.800-1",
@@ -30,28 +38,28 @@ _BAR, _GAP, _HEIGHT = 8, 2, 56
 _LEAST_SCALE = 10  # signatures per minute: else a single one would fill the chart
 
 
-def shape(level: Level) -> Element:
-    """Beside words that say the same."""
+def shape(level: StatusLevel) -> HtmlElement:
+    """Return the shape of a level."""
     parts = (el("path", d=_OUTLINES[level], class_="outline"), el("path", d=_SIGNS[level], class_="sign"))
     return el("svg", *parts, class_="shape", viewBox="0 0 24 24", aria_hidden="true", focusable="false")
 
 
-def icon(level: Level) -> str:
-    """The shape as a file of its own, for the browser's tab."""
+def icon(level: StatusLevel) -> str:
+    """Return the shape as a file of its own, for the browser's tab."""
     line = {"stroke_width": "2.4", "stroke_linecap": "round", "stroke_linejoin": "round"}
     sign = el("path", d=_SIGNS[level], fill="none", stroke="#fff", **line)
     outline = el("path", d=_OUTLINES[level], fill=_ICON_COLOURS[level])
     return as_html(el("svg", outline, sign, xmlns="http://www.w3.org/2000/svg", viewBox="0 0 24 24"))
 
 
-def glyph(name: Literal["locked", "unlocked", "till", "archive"]) -> Element:
-    """A small picture beside words that say the same."""
+def glyph(name: Literal["locked", "unlocked", "till", "archive"]) -> HtmlElement:
+    """Return a small picture."""
     line = el("path", d=_GLYPHS[name])
     return el("svg", line, class_=f"glyph {name}", viewBox="0 0 20 20", aria_hidden="true", focusable="false")
 
 
-def dial(left: float, level: Level) -> Element:
-    """What is left of something that runs out, from 0 to 1; beside words that say the same."""
+def dial(left: float, level: StatusLevel) -> HtmlElement:
+    """Return a dial that shows what is left of something, from 0 to 1."""
     arc = f"{100 * min(max(left, 0.0), 1.0):.1f} 100"
     place = {"cx": "18", "cy": "18", "r": "15", "pathLength": "100"}
     ring = (
@@ -61,8 +69,8 @@ def dial(left: float, level: Level) -> Element:
     return el("svg", *ring, class_=f"dial {level}", viewBox="0 0 36 36", aria_hidden="true", focusable="false")
 
 
-def bar(used: float, level: Level) -> Element:
-    """How full something is, from 0 to 1; beside words that say the same."""
+def bar(used: float, level: StatusLevel) -> HtmlElement:
+    """Return a bar that shows how full something is, from 0 to 1."""
     full = 100 * min(max(used, 0.0), 1.0)
     width = max(full, 0.6) if used > 0 else 0.0  # a little is not nothing
     parts = (
@@ -72,8 +80,8 @@ def bar(used: float, level: Level) -> Element:
     return el("svg", *parts, class_=f"bar {level}", aria_hidden="true", focusable="false")
 
 
-def chart(values: Sequence[int], title: str) -> Element:
-    """One bar a minute, the running one at the end in another colour."""
+def chart(values: Sequence[int], title: str) -> HtmlElement:
+    """Return a chart with one bar a minute, the running one at the end in another colour."""
     top = max(_LEAST_SCALE, *values)
     width = len(values) * (_BAR + _GAP) - _GAP
     columns = [_column(at, value, top) for at, value in enumerate(values)]

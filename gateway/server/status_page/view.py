@@ -1,4 +1,4 @@
-"""The page as a tree: the parts that change while somebody looks, and the document around them."""
+"""The page: the parts that change while somebody looks at it, and the document around them."""
 
 import json
 from collections.abc import Mapping
@@ -7,97 +7,115 @@ from functools import cached_property
 
 from gateway import __version__
 from gateway.fleet.outages.log import Outage
-from gateway.server.api.outage_words import reason_text
-from gateway.server.status_page import svg
+from gateway.i18n.locales import Locale
+from gateway.i18n.remedies import NO_TSE, NOT_SIGNING, reason_text
+from gateway.i18n.text import Language, Text
+from gateway.server.status_page import svg, texts
 from gateway.server.status_page.cards import card
-from gateway.server.status_page.english import ENGLISH
-from gateway.server.status_page.german import GERMAN
-from gateway.server.status_page.html import Element, as_html, as_plain, el
-from gateway.server.status_page.recent_problems import Trouble
-from gateway.server.status_page.snapshot import Level, Snapshot, Tse
-from gateway.server.status_page.text import Words
-from gateway.server.status_page.widgets import copyable, day, moment, sentence, short
+from gateway.server.status_page.html import HtmlElement, as_html, as_plain, el
+from gateway.server.status_page.recent_problems import RecentProblem
+from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
+from gateway.server.status_page.widgets import (
+    capitalized,
+    copyable,
+    date,
+    date_and_time,
+    filled,
+    marked,
+    sentence,
+    short,
+)
 
-LANGUAGES: Mapping[str, Words] = {"de": GERMAN, "en": ENGLISH}
 _NAME = "TSE-Gateway"
+_OTHER_LANGUAGE: Mapping[Language, tuple[Language, str]] = {"de": ("en", "English"), "en": ("de", "Deutsch")}
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """`title` is that of the window; `parts` by their id."""
+class RenderedPage:
+    """What changes: the title of the window, the level of the site, and the parts by their id."""
 
     title: str
-    level: Level
-    parts: Mapping[str, Element]
+    level: StatusLevel
+    parts: Mapping[str, HtmlElement]
 
     @cached_property
     def texts(self) -> Mapping[str, str]:
-        """The parts as JSON, made once for all who look."""
+        """The parts as JSON, made once for all browsers."""
         return {name: json.dumps(as_plain(part)) for name, part in self.parts.items()}
 
 
-def render(shown: Snapshot, words: Words, *, full: bool) -> Rendered:
-    """What changes; `full` is for the administrator."""
-    headline, text, remedy = _verdict(shown, words)
-    parts = [
-        _state(shown, headline, text, remedy),
-        _tses(shown, words, full=full),
-        _connection(shown, words, full=full),
-    ]
-    if full:
-        parts += [_outages(shown, words), _troubles(shown, words)]
-    site = f" · {shown.site}" if shown.site else ""
-    return Rendered(f"{headline} · {_NAME}{site}", shown.level, {part.attributes["id"]: part for part in parts})
-
-
-def document(rendered: Rendered, shown: Snapshot, words: Words, page: "Page") -> str:
-    """The whole page with the parts in their places."""
-    parts = rendered.parts
-    left = [parts["connection"], parts["outages"] if page.full else _login(words, page)]
-    body = (
-        el("a", words.skip, href="#tses", class_="skip"),
-        _top(shown, words, page),
-        el("p", words.lost, class_="lost", role="alert"),
-        el(
-            "main",
-            parts["state"],
-            el("p", svg.shape(Level.CARE), words.simulated, class_="simulated") if shown.simulated else None,
-            parts["tses"],
-            el("div", *left, class_="columns"),
-            parts.get("troubles"),
-        ),
-        _foot(shown, words, full=page.full),
-        el("p", id="said", class_="heard", role="status"),
-    )
-    return _whole(rendered.title, words, el("body", *body), rendered.level, version=page.version)
-
-
-def help_page(words: Words) -> str:
-    """What each reason means and what to do."""
-    entries = [
-        el("div", el("dt", sentence(reason_text(reason, words.language))), el("dd", remedy), id=reason)
-        for reason, remedy in words.remedies.items()
-    ]
-    body = el(
-        "main",
-        el("h1", words.help),
-        el("p", words.help_intro, " ", words.law),
-        el("dl", *entries, class_="help card"),
-        el("p", el("a", words.back, href="/")),
-    )
-    return _whole(f"{words.help} · {_NAME}", words, el("body", body), Level.IDLE)
-
-
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Of one visitor. `version` changes when an open page must be loaded anew to understand what it is sent."""
+class Visit:
+    """One request for the page. `full`: of the administrator. `refused`: the last login was refused.
+
+    An open page whose `version` differs from the server's is loaded again, since its scripts may be too old.
+    """
 
     full: bool
     version: str
     refused: bool = False
 
 
-def _whole(title: str, words: Words, body: Element, level: Level, version: str = "") -> str:
+def render(snapshot: Snapshot, locale: Locale, *, full: bool) -> RenderedPage:
+    """Return the parts that change; `full` is for the administrator."""
+    headline, text, remedy = _summary(snapshot, locale)
+    parts = [
+        _state(snapshot, headline, text, remedy),
+        _tses(snapshot, locale, full=full),
+        _connection(snapshot, locale, full=full),
+    ]
+    if full:
+        parts += [_outages(snapshot, locale), _problems(snapshot, locale)]
+    site = f" · {snapshot.site}" if snapshot.site else ""
+    return RenderedPage(f"{headline} · {_NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
+
+
+def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, visit: Visit) -> str:
+    """Return the whole page as HTML, with the parts in their places."""
+    parts = rendered.parts
+    columns = [parts["connection"], parts["outages"] if visit.full else _login(locale, visit)]
+    simulated = el("p", svg.shape(StatusLevel.WARNING), locale.text(texts.SIMULATED), class_="simulated")
+    body = (
+        el("a", locale.text(texts.SKIP), href="#tses", class_="skip"),
+        _top(snapshot, locale, visit),
+        el("p", locale.text(texts.LOST), class_="lost", role="alert"),
+        el(
+            "main",
+            parts["state"],
+            simulated if snapshot.simulated else None,
+            parts["tses"],
+            el("div", *columns, class_="columns"),
+            parts.get("problems"),
+        ),
+        _foot(snapshot, locale, full=visit.full),
+        el("p", id="said", class_="heard", role="status"),
+    )
+    return _html(rendered.title, locale, el("body", *body), rendered.level, version=visit.version)
+
+
+def help_page(locale: Locale) -> str:
+    """Return a page with all reasons for which a TSE does not sign, and what helps."""
+    entries = [
+        el(
+            "div",
+            el("dt", capitalized(locale.text(problem.text))),
+            el("dd", *marked(sentence(locale.text(problem.remedy)))),
+            id=reason,
+        )
+        for reason, problem in NOT_SIGNING.items()
+    ]
+    title = locale.text(texts.HELP)
+    body = el(
+        "main",
+        el("h1", title),
+        el("p", locale.text(texts.HELP_INTRO), " ", locale.text(texts.RECEIPTS)),
+        el("dl", *entries, class_="help card"),
+        el("p", el("a", locale.text(texts.BACK), href="/")),
+    )
+    return _html(f"{title} · {_NAME}", locale, el("body", body), StatusLevel.IDLE)
+
+
+def _html(title: str, locale: Locale, body: HtmlElement, level: StatusLevel, version: str = "") -> str:
     head = (
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -108,105 +126,117 @@ def _whole(title: str, words: Words, body: Element, level: Level, version: str =
         el("script", src="/page/page.js", type="module") if version else None,
         el("noscript", el("meta", http_equiv="refresh", content="30")) if version else None,
     )
-    html = el("html", el("head", *head), body, lang=words.language, data_version=version or None)
+    html = el("html", el("head", *head), body, lang=locale.language, data_version=version or None)
     return f"<!DOCTYPE html>\n{as_html(html)}\n"
 
 
-def _verdict(shown: Snapshot, words: Words) -> tuple[str, str, str]:
-    """Headline, the sentence below it, and what to do if that is not told at a TSE."""
-    used = shown.in_use
-    ready = [tse for tse in used if tse.level is Level.GOOD]
+# ---- the parts that change --------------------------------------------------
+
+
+def _summary(snapshot: Snapshot, locale: Locale) -> tuple[str, str, str]:
+    """Return the headline, the sentence below it, and what helps unless the card of a TSE says so."""
+    used = snapshot.in_use
+    ready = sum(tse.level is StatusLevel.GOOD for tse in used)
     if not used:
-        return words.signs_not, f"{words.no_tse}.", words.no_tse_remedy
-    if len(ready) == len(used):
-        return words.signs, words.one_ready if len(used) == 1 else words.all_ready.format(total=len(used)), ""
+        text, remedy = (sentence(locale.text(text)) for text in NO_TSE)
+        return locale.text(texts.NOT_SIGNING), text, remedy
+    if ready == len(used):
+        text = locale.text(texts.ONE_READY if ready == 1 else texts.ALL_READY, total=ready)
+        return locale.text(texts.SIGNING), text, ""
     if ready:
-        return words.signs_partly, words.some_ready.format(ready=len(ready), total=len(used)), ""
-    waiting = next((tse for tse in used if tse.level is Level.CARE), None)
-    first: Tse = waiting or used[0]
-    headline, rest = (words.waits, "") if waiting else (words.signs_not, words.law)
-    return headline, f"{sentence(reason_text(first.reason, words.language))}.", rest
+        return locale.text(texts.SIGNING_PARTLY), locale.text(texts.SOME_READY, ready=ready, total=len(used)), ""
+    waiting = next((tse for tse in used if tse.level is StatusLevel.WARNING), None)
+    first: TseSnapshot = waiting or used[0]
+    reason = sentence(reason_text(first.reason, locale.language))
+    if waiting:
+        return locale.text(texts.NOT_READY), reason, ""
+    return locale.text(texts.NOT_SIGNING), reason, locale.text(texts.RECEIPTS)
 
 
-def _state(shown: Snapshot, headline: str, text: str, remedy: str) -> Element:
+def _state(snapshot: Snapshot, headline: str, text: str, remedy: str) -> HtmlElement:
     told = el("div", el("h1", headline), el("p", text), el("p", remedy, class_="remedy") if remedy else None)
-    return el("section", svg.shape(shown.level), told, id="state", class_=f"state {shown.level}", role="status")
+    return el("section", svg.shape(snapshot.level), told, id="state", class_=f"state {snapshot.level}", role="status")
 
 
-def _tses(shown: Snapshot, words: Words, *, full: bool) -> Element:
-    cards = (card(tse, words, shown.now, full=full) for tse in shown.tses)
+def _tses(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
+    cards = (card(tse, locale, snapshot.now, full=full) for tse in snapshot.tses)
     return el("section", *cards, id="tses", class_="tses", aria_label="TSEs", tabindex="-1")
 
 
-def _connection(shown: Snapshot, words: Words, *, full: bool) -> Element:
-    token: Element = el("span", words.token_hidden, class_="quiet")
+def _connection(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
+    token = el("span", locale.text(texts.TOKEN_HIDDEN), class_="quiet")
     if full:
-        token = el("details", el("summary", words.token_show), copyable(shown.token, words.token, words))
+        value = copyable(snapshot.token, texts.API_TOKEN, locale)
+        token = el("details", el("summary", locale.text(texts.TOKEN_SHOW)), value)
     rows = (
-        (words.address, copyable(shown.address, words.address, words)),
-        (words.port, copyable(str(shown.port), words.port, words)),
-        (words.token, token),
+        (texts.ADDRESS, copyable(snapshot.address, texts.ADDRESS, locale)),
+        (texts.PORT, copyable(str(snapshot.port), texts.PORT, locale)),
+        (texts.API_TOKEN, token),
     )
-    listed = el("dl", *(el("div", el("dt", name), el("dd", value)) for name, value in rows), class_="rows")
-    intro = el("p", words.connection_text, class_="quiet")
-    return el("section", el("h2", words.connection), intro, listed, id="connection", class_="card")
+    listed = el("dl", *(el("div", el("dt", locale.text(name)), el("dd", value)) for name, value in rows), class_="rows")
+    return _card("connection", locale, texts.CONNECTION, _quiet(locale.text(texts.CONNECTION_INTRO)), listed)
 
 
-def _outages(shown: Snapshot, words: Words) -> Element:
-    content: list[Element] = [el("p", words.outages_none, class_="quiet")]
-    if shown.outages:
-        text = words.outages_one if shown.outage_count == 1 else words.outages_text
-        total = text.format(words.number(shown.outage_count), words.length(shown.outage_seconds))
-        rows = [_outage(outage, words, shown.now) for outage in shown.outages]
-        content = [el("p", total, class_="quiet"), el("ol", *rows, class_="list")]
+def _outages(snapshot: Snapshot, locale: Locale) -> HtmlElement:
+    content = [_quiet(locale.text(texts.NO_OUTAGES))]
+    if snapshot.outages:
+        text = texts.ONE_OUTAGE if snapshot.outage_count == 1 else texts.SOME_OUTAGES
+        count, duration = locale.number(snapshot.outage_count), locale.duration(snapshot.outage_seconds)
+        rows = (_outage(outage, locale, snapshot.now) for outage in snapshot.outages)
+        content = [_quiet(locale.text(text, count=count, duration=duration)), el("ol", *rows, class_="list")]
     links = (
-        el("a", words.outage_list, href=f"/api/v1/outages.html?lang={words.language}"),
-        el("a", words.outage_table, href=f"/api/v1/outages.csv?lang={words.language}"),
+        el("a", locale.text(texts.OUTAGE_LIST), href=f"/api/v1/outages.html?lang={locale.language}"),
+        el("a", locale.text(texts.OUTAGE_TABLE), href=f"/api/v1/outages.csv?lang={locale.language}"),
     )
-    return el(
-        "section", el("h2", words.outages), *content, el("p", *links, class_="links"), id="outages", class_="card"
-    )
+    return _card("outages", locale, texts.OUTAGES, *content, el("p", *links, class_="links"))
 
 
-def _outage(outage: Outage, words: Words, now: float) -> Element:
-    length = words.length(outage.seconds(now))
-    open_ = outage.ended is None
-    about = f"TSE {short(outage.serial)}" if outage.serial else words.gateway_itself
-    refused = f" · {words.refused.format(words.number(outage.refused))}" if outage.refused else ""
-    lasts = el("span", words.lasts, class_="lasts") if open_ else None
+def _outage(outage: Outage, locale: Locale, now: float) -> HtmlElement:
+    lasts = outage.ended is None
+    about = f"TSE {short(outage.serial)}" if outage.serial else locale.text(texts.GATEWAY)
+    refused = f" · {locale.text(texts.REFUSED, count=locale.number(outage.refused))}" if outage.refused else ""
+    badge = el("span", locale.text(texts.LASTS), class_="lasts") if lasts else None
     return el(
         "li",
-        el("b", sentence(reason_text(outage.reason, words.language))),
-        el("span", length, lasts, class_="value"),
-        el("p", moment(words, outage.began), f" · {about}{refused}", class_="quiet"),
-        class_="open" if open_ else None,
+        el("b", capitalized(reason_text(outage.reason, locale.language))),
+        el("span", locale.duration(outage.seconds(now)), badge, class_="value"),
+        el("p", date_and_time(locale, outage.began), f" · {about}{refused}", class_="quiet"),
+        class_="open" if lasts else None,
     )
 
 
-def _troubles(shown: Snapshot, words: Words) -> Element:
-    rows = [_trouble(trouble, words) for trouble in shown.troubles]
-    content = el("ol", *rows, class_="list") if rows else el("p", words.troubles_none, class_="quiet")
-    return el("section", el("h2", words.troubles), content, id="troubles", class_="card")
+def _problems(snapshot: Snapshot, locale: Locale) -> HtmlElement:
+    rows = [_problem(problem, locale) for problem in snapshot.problems]
+    content = el("ol", *rows, class_="list") if rows else _quiet(locale.text(texts.NO_PROBLEMS))
+    return _card("problems", locale, texts.PROBLEMS, content)
 
 
-def _trouble(trouble: Trouble, words: Words) -> Element:
-    often = f"{words.times.format(words.number(trouble.count))} " if trouble.count > 1 else ""
-    named = not trouble.serial or trouble.serial in trouble.text
-    about = "" if named else f" · TSE {short(trouble.serial)}"
-    level = Level.BAD if trouble.serious else Level.CARE
-    text = trouble.text.replace(trouble.serial, short(trouble.serial)) if trouble.serial else trouble.text
-    told = el("p", text, lang="en", dir="ltr", class_="told")
+def _problem(problem: RecentProblem, locale: Locale) -> HtmlElement:
+    times = locale.text(texts.TIMES, count=locale.number(problem.count)) if problem.count > 1 else ""
+    named = not problem.serial or problem.serial in problem.text
+    about = "" if named else f" · TSE {short(problem.serial)}"
+    level = StatusLevel.BAD if problem.serious else StatusLevel.WARNING
+    text = problem.text.replace(problem.serial, short(problem.serial)) if problem.serial else problem.text
     return el(
-        "li", svg.shape(level), told, el("p", often, moment(words, trouble.at), about, class_="quiet"), class_=level
+        "li",
+        svg.shape(level),
+        el("p", text, lang="en", dir="ltr", class_="told"),
+        el("p", times, date_and_time(locale, problem.at), about, class_="quiet"),
+        class_=level,
     )
 
 
-def _login(words: Words, page: Page) -> Element:
-    error = el("p", words.login_refused, class_="error", role="alert", id="refused") if page.refused else None
+# ---- what stays -------------------------------------------------------------
+
+
+def _login(locale: Locale, visit: Visit) -> HtmlElement:
+    error = None
+    if visit.refused:
+        error = el("p", locale.text(texts.LOGIN_REFUSED), class_="error", role="alert", id="refused")
     form = el(
         "form",
         el("input", name="user", value="lantse", autocomplete="username", hidden=True),
-        el("label", words.login_token, for_="token"),
+        el("label", locale.text(texts.API_TOKEN), for_="token"),
         el(
             "input",
             id="token",
@@ -214,30 +244,40 @@ def _login(words: Words, page: Page) -> Element:
             type="password",
             autocomplete="current-password",
             required=True,
-            aria_describedby="refused" if page.refused else None,
+            aria_describedby="refused" if visit.refused else None,
         ),
-        el("button", words.login, type="submit"),
+        el("button", locale.text(texts.LOGIN), type="submit"),
         method="post",
         action="/page/login",
     )
-    intro = el("p", words.login_text, class_="quiet")
-    return el("section", el("h2", words.login), intro, error, form, id="login", class_="card")
+    return _card("login", locale, texts.LOGIN, _quiet(locale.text(texts.LOGIN_INTRO)), error, form)
 
 
-def _top(shown: Snapshot, words: Words, page: Page) -> Element:
-    live = el("span", words.live, class_="live js")
-    name = el("p", el("b", _NAME), el("span", shown.site, class_="site") if shown.site else None, live, class_="brand")
-    other = el("a", words.other_name, href=f"/page/language?to={words.other}", lang=words.other, hreflang=words.other)
-    out = el("form", el("button", words.logout, type="submit"), method="post", action="/page/logout")
-    enter = el("a", words.login, href="#login")
-    return el("header", name, el("nav", other, out if page.full else enter), class_="top")
+def _top(snapshot: Snapshot, locale: Locale, visit: Visit) -> HtmlElement:
+    site = el("span", snapshot.site, class_="site") if snapshot.site else None
+    name = el("p", el("b", _NAME), site, el("span", locale.text(texts.LIVE), class_="live js"), class_="brand")
+    language, language_name = _OTHER_LANGUAGE[locale.language]
+    other = el("a", language_name, href=f"/page/language?to={language}", lang=language, hreflang=language)
+    login = el("a", locale.text(texts.LOGIN), href="#login")
+    if visit.full:
+        button = el("button", locale.text(texts.LOGOUT), type="submit")
+        login = el("form", button, method="post", action="/page/logout")
+    return el("header", name, el("nav", other, login), class_="top")
 
 
-def _foot(shown: Snapshot, words: Words, *, full: bool) -> Element:
-    told: list[Element] = [el("span", words.version.format(__version__ if full else "").strip())]
-    if full and shown.tls_expires is not None:
-        told.append(el("span", words.tls_until.split("{}")[0], day(words, shown.tls_expires)))
-    links = [el("a", words.help, href="/page/help")]
+def _foot(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
+    told = [el("span", locale.text(texts.VERSION, version=__version__ if full else "").strip())]
+    links = [el("a", locale.text(texts.HELP), href="/page/help")]
     if full:
-        links.append(el("a", words.api, href="/api/v1/openapi.json"))
+        links.append(el("a", locale.text(texts.API), href="/api/v1/openapi.json"))
+    if full and snapshot.tls_expires is not None:
+        told.append(el("span", *filled(locale, texts.TLS_UNTIL, date=date(locale, snapshot.tls_expires))))
     return el("footer", el("p", *told), el("p", *links, class_="links"))
+
+
+def _card(name: str, locale: Locale, title: Text, *content: HtmlElement | None) -> HtmlElement:
+    return el("section", el("h2", locale.text(title)), *content, id=name, class_="card")
+
+
+def _quiet(text: str) -> HtmlElement:
+    return el("p", text, class_="quiet")

@@ -1,44 +1,69 @@
-"""Small pieces of which the page is made: serials, moments, sentences, values to copy."""
+"""Small parts of the page: serials, times, sentences, values to copy."""
 
 from datetime import UTC, datetime
+from string import Formatter
 
-from gateway.server.status_page.html import Element, el
-from gateway.server.status_page.text import Words
+from gateway.i18n.locales import Locale
+from gateway.i18n.text import Text
+from gateway.server.status_page import texts
+from gateway.server.status_page.html import HtmlElement, el
 
 _FAR_FUTURE = 2**34  # Unix seconds; a certificate field that holds nonsense must not break the page
 
 
 def short(serial: str) -> str:
-    """As people compare it with a receipt: the first eight digits."""
+    """Return the first eight digits of a serial, as people compare them with a receipt."""
     return f"{serial[:4]} {serial[4:8]}"
 
 
-def moment(words: Words, at: float) -> Element:
-    """Date and time; a script spells them in the time zone of whoever looks."""
-    return el("time", words.at(min(at, _FAR_FUTURE)), datetime=_iso(at), data_form="moment")
+def date_and_time(locale: Locale, at: float) -> HtmlElement:
+    """Return date and time of a moment (Unix seconds); a script writes them in the time zone of the browser."""
+    return el("time", locale.time(min(at, _FAR_FUTURE)), datetime=_iso(at), data_form="moment")
 
 
-def day(words: Words, at: float) -> Element:
-    """A date."""
-    return el("time", words.day(min(at, _FAR_FUTURE)), datetime=_iso(at), data_form="day")
+def date(locale: Locale, at: float) -> HtmlElement:
+    """Return the date of a moment (Unix seconds)."""
+    return el("time", locale.date(min(at, _FAR_FUTURE)), datetime=_iso(at), data_form="day")
 
 
-def sentence(text: str) -> str:
-    """A clause as a sentence of its own."""
-    return text[:1].upper() + text[1:]
+def capitalized(clause: str) -> str:
+    """Return a clause with a capital letter in front."""
+    return clause[:1].upper() + clause[1:]
 
 
-def filled(text: str, *values: Element | str) -> list[Element | str]:
-    """A text whose gaps are filled with elements."""
-    first, *others = text.split("{}")
-    return [first, *(piece for value, other in zip(values, others, strict=True) for piece in (value, other))]
+def sentence(clause: str) -> str:
+    """Return a clause as a sentence of its own."""
+    return f"{capitalized(clause)}."
 
 
-def copyable(text: str, name: str, words: Words) -> Element:
-    """A text and the button that copies it; `name` tells one button from the next to whoever hears them."""
-    about = el("span", f" ({name})", class_="heard")
-    button = el("button", words.copy, about, type="button", class_="js", data_copy=text, data_done=words.copied)
-    return el("span", el("code", text), " ", button, class_="copyable")
+def filled(locale: Locale, text: Text, **elements: HtmlElement) -> list[HtmlElement | str]:
+    """Return a text with elements in place of its placeholders."""
+    parts: list[HtmlElement | str] = []
+    for literal, name, _, _ in Formatter().parse(text.template(locale.language)):
+        parts.append(literal)
+        if name is not None:
+            parts.append(elements[name])
+    return parts
+
+
+def marked(text: str) -> list[HtmlElement | str]:
+    """Return a text whose `commands` in backticks are code elements."""
+    return [el("code", part) if number % 2 else part for number, part in enumerate(text.split("`"))]
+
+
+def copyable(value: str, name: Text, locale: Locale) -> HtmlElement:
+    """Return a value and the button that copies it; `name` tells a screen reader one button from the next."""
+    about = el("span", f" ({locale.text(name)})", class_="heard")
+    button = el(
+        "button",
+        locale.text(texts.COPY),
+        about,
+        type="button",
+        class_="js",
+        data_copy=value,
+        data_done=locale.text(texts.COPIED),
+    )
+    return el("span", el("code", value), " ", button, class_="copyable")
 
 
 def _iso(at: float) -> str:

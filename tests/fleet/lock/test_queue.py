@@ -14,6 +14,7 @@ from gateway.tse.unfinished import Unfinished
 class Till:
     def __init__(self) -> None:
         self.alive = True
+        self.peer = ""
 
 
 def lock_queue(idle: float = 90, orphaned: float = 10) -> LockQueue:

@@ -25,6 +25,7 @@ class Till:
     """Whoever holds the lock."""
 
     alive = True
+    peer = ""
 
 
 class ShopTime:

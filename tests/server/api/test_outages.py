@@ -16,8 +16,9 @@ import pytest
 
 from gateway.fleet.outages.log import GATEWAY, OutageLog
 from gateway.fleet.status.readiness import OUTAGES, REASONS
-from gateway.server.api import outage_words
-from gateway.server.api.outage_words import length
+from gateway.i18n import remedies
+from gateway.i18n.text import LANGUAGES
+from gateway.server.api.outage_report import duration
 from tests.server.api.client import RECEIPT, Api, Reply, api_of, make_ready
 from tests.server.shop import Served, serve, settings_for, until
 
@@ -176,12 +177,12 @@ async def test_the_style_of_the_page_is_the_one_that_its_policy_allows(audited: 
 
 def test_every_reason_has_words_in_both_languages() -> None:
     known = REASONS.keys() | OUTAGES | {"gateway_stopped", "gateway_crashed"}
-    for table in outage_words._REASONS.values():
-        assert table.keys() == known
+    assert remedies.REASONS.keys() == known
+    assert all(remedies.reason_text(reason, language) for reason in known for language in LANGUAGES)
 
 
 def test_lengths_are_told_in_units() -> None:
-    assert [length(seconds) for seconds in (0.4, 61, 3600, 90_061.2)] == [
+    assert [duration(seconds) for seconds in (0.4, 61, 3600, 90_061.2)] == [
         "0 s",
         "1 min 1 s",
         "1 h 0 min 0 s",

@@ -3,62 +3,62 @@
 import logging
 
 from gateway.errors import DeviceGone
-from gateway.server.status_page.logins import LIFETIME, Visitors
-from gateway.server.status_page.recent_problems import Troubles
-from gateway.server.status_page.signature_rate import Pace
+from gateway.server.status_page.logins import LIFETIME, Logins
+from gateway.server.status_page.recent_problems import RecentProblems
+from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.telemetry.metrics import Metrics
 
 NOW = 1_790_000_000.0
 
 
-def test_the_pace_is_counted_by_the_minute() -> None:
+def test_signatures_are_counted_by_the_minute() -> None:
     metrics, now = Metrics(), [NOW - NOW % 60]
-    pace = Pace(metrics, now=lambda: now[0])
+    rate = SignatureRate(metrics, now=lambda: now[0])
     for made in (3, 0, 2):
         for _ in range(made):
             metrics.signatures.sold("A")
-        assert pace.of("A")[-1] == made
+        assert rate.of("A")[-1] == made
         now[0] += 60
-        pace.look()
-    assert pace.of("A")[-4:] == (3, 0, 2, 0)
+        rate.update()
+    assert rate.of("A")[-4:] == (3, 0, 2, 0)
     now[0] += 600
-    assert pace.of("A")[-13:] == (0, 2, *[0] * 11)
+    assert rate.of("A")[-13:] == (0, 2, *[0] * 11)
     now[0] += 100 * 60
-    assert pace.of("A") == (0,) * 60
-    assert pace.of("B") == (0,) * 60
+    assert rate.of("A") == (0,) * 60
+    assert rate.of("B") == (0,) * 60
 
 
-def test_visitors_are_few_and_forgotten_in_time() -> None:
+def test_logins_are_few_and_end_in_time() -> None:
     now = [0.0]
-    visitors = Visitors(clock=lambda: now[0])
-    first = visitors.admit()
-    assert visitors.knows(first)
-    assert not visitors.knows(None)
-    assert not visitors.knows("x")
-    last = [visitors.admit() for _ in range(64)][-1]
-    assert not visitors.knows(first)
+    logins = Logins(clock=lambda: now[0])
+    first = logins.begin()
+    assert logins.is_open(first)
+    assert not logins.is_open(None)
+    assert not logins.is_open("x")
+    last = [logins.begin() for _ in range(64)][-1]
+    assert not logins.is_open(first)
     now[0] = LIFETIME
-    assert not visitors.knows(last)
-    again = visitors.admit()
-    visitors.dismiss(again)
-    assert not visitors.knows(again)
+    assert not logins.is_open(last)
+    again = logins.begin()
+    logins.end(again)
+    assert not logins.is_open(again)
 
 
-def test_troubles_are_the_warnings_of_the_log_and_what_was_refused() -> None:
+def test_recent_problems_are_the_warnings_of_the_log_and_what_was_refused() -> None:
     now = [1.0]
-    troubles = Troubles(now=lambda: now[0])
+    problems = RecentProblems(now=lambda: now[0])
     log = logging.getLogger("gateway.somewhere")
-    with troubles.listening():
+    with problems.listening():
         log.info("not told")
         log.warning("low %d", 1, extra={"serial": "AB" * 32})
         now[0] = 2.0
         log.error("broken")
         log.warning("GET /x: 503", extra={"status": 503})
-        troubles.refused("AB" * 32, DeviceGone("gone"))
-        troubles.refused("AB" * 32, DeviceGone("gone"))
-        troubles.refused("", DeviceGone("not ours"))
+        problems.refused("AB" * 32, DeviceGone("gone"))
+        problems.refused("AB" * 32, DeviceGone("gone"))
+        problems.refused("", DeviceGone("not ours"))
     log.error("after the end")
-    assert [(trouble.text, trouble.count, trouble.serious, trouble.at) for trouble in troubles.latest()] == [
+    assert [(problem.text, problem.count, problem.serious, problem.at) for problem in problems.latest()] == [
         ("gone", 2, False, 2.0),
         ("broken", 1, True, 2.0),
         ("low 1", 1, False, 1.0),

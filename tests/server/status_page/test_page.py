@@ -147,7 +147,7 @@ async def test_files_are_kept_by_their_tag_and_all_is_light(served: Served) -> N
         await browser.log_in()
         _, text = await browser.get()
         weight = len(text.encode())
-        for name in assets.files():
+        for name in assets.assets():
             answer, content = await browser.get(f"/page/{name}")
             assert (answer.status, answer.headers["X-Content-Type-Options"]) == (200, "nosniff")
             weight += len(content.encode())

@@ -2,21 +2,26 @@
 
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from gateway.archive.status import ArchiveSummary, Progress
 from gateway.fleet.outages.log import Outage
 from gateway.fleet.status.readiness import ABSENT, REASONS
+from gateway.i18n import remedies
+from gateway.i18n.locales import Locale
+from gateway.i18n.text import LANGUAGES, Language, Text
+from gateway.server.status_page import texts
 from gateway.server.status_page.html import as_html, as_plain, el
 from gateway.server.status_page.notices import notices
-from gateway.server.status_page.recent_problems import Trouble
-from gateway.server.status_page.snapshot import Level, Snapshot, Tse
-from gateway.server.status_page.text import Words
-from gateway.server.status_page.view import LANGUAGES, Page, document, help_page, render
+from gateway.server.status_page.recent_problems import RecentProblem
+from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
+from gateway.server.status_page.view import Visit, document, help_page, render
+from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo
 from tests.server.status_page.browser import Document
@@ -40,7 +45,7 @@ INFO = TseInfo(
     max_registered_clients=100,
     certificate_expires=int(NOW) + 3 * 31_557_600,
 )
-GOOD = Tse("AB" * 32, "", info=INFO, place="usb", pace=(0,) * 59 + (7,))
+GOOD = TseSnapshot("AB" * 32, "", info=INFO, place="usb", rate=(0,) * 59 + (7,))
 SOME_DAY = datetime(2026, 11, 25, tzinfo=UTC)
 ARCHIVE = ArchiveSummary(
     serial="AB" * 32,
@@ -60,33 +65,33 @@ ARCHIVE = ArchiveSummary(
     series=1,
     segment_count=1,
 )
-DE, EN = LANGUAGES["de"], LANGUAGES["en"]
+DE, EN = Locale("de"), Locale("en")
 
 
-def shown(*tses: Tse, **given: object) -> Snapshot:
+def shown(*tses: TseSnapshot, **given: object) -> Snapshot:
     return replace(Snapshot(NOW, tses, address="tse.example", port=4433, token="secret-token"), **given)  # type: ignore[arg-type]
 
 
-def text_of(snapshot: Snapshot, words: Words = EN, *, full: bool = True) -> str:
-    return Document(document(render(snapshot, words, full=full), snapshot, words, Page(full, "v"))).text
+def text_of(snapshot: Snapshot, locale: Locale = EN, *, full: bool = True) -> str:
+    return Document(document(render(snapshot, locale, full=full), snapshot, locale, Visit(full, "v"))).text
 
 
 @pytest.mark.parametrize(
     ("reasons", "level", "headline"),
     [
-        ([], Level.BAD, "Not signing"),
-        ([""], Level.GOOD, "Signing"),
-        (["", ""], Level.GOOD, "Signing"),
-        (["", "unplugged"], Level.CARE, "Signing, but not with every TSE"),
-        (["", "no_self_test"], Level.CARE, "Signing, but not with every TSE"),
-        (["no_self_test"], Level.CARE, "Not ready yet"),
-        (["unplugged", "no_time"], Level.CARE, "Not ready yet"),
-        (["store_full"], Level.BAD, "Not signing"),
-        (["", "decommissioned"], Level.GOOD, "Signing"),
-        (["decommissioned"], Level.BAD, "Not signing"),
+        ([], StatusLevel.BAD, "Not signing"),
+        ([""], StatusLevel.GOOD, "Signing"),
+        (["", ""], StatusLevel.GOOD, "Signing"),
+        (["", "unplugged"], StatusLevel.WARNING, "Signing, but not with every TSE"),
+        (["", "no_self_test"], StatusLevel.WARNING, "Signing, but not with every TSE"),
+        (["no_self_test"], StatusLevel.WARNING, "Not ready yet"),
+        (["unplugged", "no_time"], StatusLevel.WARNING, "Not ready yet"),
+        (["store_full"], StatusLevel.BAD, "Not signing"),
+        (["", "decommissioned"], StatusLevel.GOOD, "Signing"),
+        (["decommissioned"], StatusLevel.BAD, "Not signing"),
     ],
 )
-def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: Level, headline: str) -> None:
+def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: StatusLevel, headline: str) -> None:
     snapshot = shown(*(replace(GOOD, reason=reason) for reason in reasons))
     rendered = render(snapshot, EN, full=False)
     assert snapshot.level == rendered.level == level
@@ -95,23 +100,22 @@ def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: Le
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_reason_has_its_words_and_its_way_out(language: str) -> None:
-    words = LANGUAGES[language]
-    assert set(words.remedies) == {*REASONS, ABSENT}
-    for reason, remedy in words.remedies.items():
-        text = text_of(shown(Tse("CD" * 32, reason, NOW - 60, info=None)), words, full=False)
+def test_each_reason_has_its_words_and_its_remedy(language: Language) -> None:
+    locale = Locale(language)
+    assert set(remedies.NOT_SIGNING) == {*REASONS, ABSENT}
+    for reason, problem in remedies.NOT_SIGNING.items():
+        remedy = sentence(locale.text(problem.remedy)).replace("`", "")
+        text = text_of(shown(TseSnapshot("CD" * 32, reason, NOW - 60, info=None)), locale, full=False)
         assert remedy in text
-        assert remedy in help_page(words)
+        assert remedy in Document(help_page(locale)).text
         assert reason not in re.sub(r"\W", " ", text).split() or reason in {"stopped", "unplugged", "decommissioned"}
 
 
-def test_every_word_is_used_and_gaps_are_alike_in_both_languages() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in Path("gateway/server").rglob("*.py"))
-    for item in fields(Words):
-        assert re.search(rf"(words|self)\.{item.name}\b", code), item.name
-        german, english = getattr(DE, item.name), getattr(EN, item.name)
-        if isinstance(german, str):
-            assert re.findall(r"{\w*}", german) == re.findall(r"{\w*}", english), item.name
+@pytest.mark.parametrize("module", [texts, remedies])
+def test_every_text_is_used(module: ModuleType) -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in Path("gateway").rglob("*.py"))
+    for name in [name for name, value in vars(module).items() if isinstance(value, Text) and not name.startswith("_")]:
+        assert re.search(rf"{module.__name__.rpartition('.')[2]}\.{name}\b", code), name
 
 
 def test_what_a_tse_or_a_till_tells_stays_text() -> None:
@@ -120,10 +124,10 @@ def test_what_a_tse_or_a_till_tells_stays_text() -> None:
     snapshot = shown(
         replace(GOOD, info=info, place=evil),
         outages=[Outage("AB" * 32, evil, NOW - 9, NOW)],
-        troubles=[Trouble(NOW, True, evil)],
+        problems=[RecentProblem(NOW, True, evil)],
         site=evil,
     )
-    html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
+    html = document(render(snapshot, EN, full=True), snapshot, EN, Visit(True, "v"))
     assert "<img" not in html
     found = Document(html)
     assert found.text.count(evil) >= 4
@@ -150,9 +154,9 @@ def test_only_the_administrator_is_shown_the_token() -> None:
         ({}, ""),
         ({"certificate_expires": int(NOW) + 40 * 86_400}, "The certificate ends in 1 month 9 days"),
         ({"self_test_due_seconds": 3000}, "The self test is due in 50 min"),
-        ({"created_signatures": 19_999_000}, "Only 1,000 signatures are left"),
-        ({"used_blocks": 900}, "90 % of the store is used"),
-        ({"registered_clients": 98}, "Only 2 more tills"),
+        ({"created_signatures": 19_999_000}, "Only 1,000 signatures are left. Order a new TSE"),
+        ({"used_blocks": 900}, "90 % of the store is used. Export, verify"),
+        ({"registered_clients": 98}, "Only 2 more tills can be registered. Deregister"),
     ],
 )
 def test_what_runs_out_is_told_before_it_does(change: dict[str, int], said: str) -> None:
@@ -172,11 +176,12 @@ def test_a_worn_memory_and_wrong_pins_are_told() -> None:
         health=HealthReply(spare_blocks_percent=50, uncorrectable_ecc_errors=1, erase_count=1, endurance=100),
         pin_tries={1: 2, 0: 3},
     )
-    assert notices(replace(tse, held_back=True), EN, NOW) == [
-        EN.flash_worn,
-        EN.held_back,
-        "Admin PIN: tries until it is blocked: 2.",
-    ]
+    worn, no_login, pin = notices(replace(tse, no_login=True), EN, NOW)
+    assert worn.startswith(f"{EN.text(texts.FLASH_WORN)}. Export everything")
+    assert no_login.startswith(f"{EN.text(texts.NO_LOGIN)}. Correct GATEWAY_TIME_ADMIN_PIN_FILE")
+    assert pin.startswith("Admin PIN: tries until it is blocked: 2. Find the right PIN")
+    (blocked,) = notices(replace(GOOD, pin_tries={0: 0}), EN, NOW)
+    assert blocked.startswith("PUK: blocked. ")
     assert "Ready, needs attention" in text_of(shown(tse))
 
 
@@ -196,8 +201,8 @@ def test_how_far_the_archive_is(change: dict[str, object], said: str) -> None:
 
 
 def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
-    snapshot = shown(Tse("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
-    html = document(render(snapshot, EN, full=True), snapshot, EN, Page(True, "v"))
+    snapshot = shown(TseSnapshot("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
+    html = document(render(snapshot, EN, full=True), snapshot, EN, Visit(True, "v"))
     assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
 
 
@@ -228,7 +233,7 @@ def test_a_tse_that_was_pulled_shows_no_due_dates() -> None:
     ],
 )
 def test_lengths_in_words(seconds: int, german: str, english: str) -> None:
-    assert [words.length(seconds).replace("\u00a0", " ") for words in (DE, EN)] == [german, english]
+    assert [locale.duration(seconds).replace("\u00a0", " ") for locale in (DE, EN)] == [german, english]
 
 
 def test_countdowns_do_not_tick() -> None:

@@ -1,0 +1,166 @@
+"""What the page says in English and German, beside what `gateway.i18n.remedies` says of a TSE."""
+
+from gateway.i18n.text import Text
+
+# ---- around everything ------------------------------------------------------
+
+SKIP = Text("Skip to the state of the TSEs", "Zum Zustand der TSEs")
+LIVE = Text("live", "aktuell")
+LOST = Text(
+    "No connection to the gateway. What is shown here is out of date; the page keeps trying to connect.",
+    "Keine Verbindung zum Gateway. Was hier steht, ist veraltet; es wird laufend neu versucht.",
+)
+SIMULATED = Text(
+    "Simulated TSE: for development, not for a shop. Its signatures are worth nothing.",
+    "Simulierte TSE: zum Entwickeln, nicht für den Laden. Ihre Signaturen gelten nicht.",
+)
+API = Text("Description of the REST API", "Beschreibung der REST-API")
+VERSION = Text("TSE gateway {version}", "TSE-Gateway {version}")
+TLS_UNTIL = Text("TLS certificate until {date}", "TLS-Zertifikat bis {date}")
+COPY = Text("Copy", "Kopieren")
+COPIED = Text("Copied", "Kopiert")
+
+# ---- the state of the site --------------------------------------------------
+
+SIGNING = Text("Signing", "Signiert")
+ALL_READY = Text("All {total} TSEs are ready.", "Alle {total} TSEs sind bereit.")
+ONE_READY = Text("The TSE is ready.", "Die TSE ist bereit.")
+SIGNING_PARTLY = Text("Signing, but not with every TSE", "Signiert, aber nicht mit jeder TSE")
+SOME_READY = Text("{ready} of {total} TSEs are ready.", "{ready} von {total} TSEs sind bereit.")
+NOT_READY = Text("Not ready yet", "Noch nicht bereit")
+NOT_SIGNING = Text("Not signing", "Signiert nicht")
+RECEIPTS = Text(
+    "Meanwhile print receipts with the note that the TSE is out of order; the outage is recorded here.",
+    "Belege in der Zwischenzeit mit dem Hinweis auf den Ausfall der TSE ausgeben; der Ausfall wird hier festgehalten.",
+)
+
+# ---- one TSE ----------------------------------------------------------------
+
+READY = Text("Ready", "Bereit")
+ATTENTION = Text("Ready, needs attention", "Bereit, braucht Beachtung")
+WAITING = Text("Waiting", "Wartet")
+NOT_SET_UP = Text("Not set up", "Nicht eingerichtet")
+FAILED = Text("Failed", "Ausgefallen")
+DECOMMISSIONED = Text("Decommissioned", "Außer Betrieb")
+SINCE = Text("since {time}", "seit {time}")
+WHAT_TO_DO = Text("What to do?", "Was tun?")
+SELF_TEST = Text("Self test", "Selbsttest")
+SET_TIME = Text("Set the time", "Uhrzeit stellen")
+CERTIFICATE = Text("Certificate until", "Zertifikat bis")
+DUE_NOW = Text("due", "fällig")
+DUE_IN = Text("in {duration}", "in {duration}")
+UNKNOWN = Text("unknown", "unbekannt")
+STORE = Text("Store", "Speicher")
+STORE_USED = Text("{used} of {total} used", "{used} von {total} belegt")
+SIGNATURES = Text("Signatures", "Signaturen")
+SIGNATURES_USED = Text("{used} of {total} used", "{used} von {total} verbraucht")
+CLIENTS = Text("Tills", "Kassen")
+CLIENTS_REGISTERED = Text("{used} of {total} registered", "{used} von {total} angemeldet")
+OPEN_TRANSACTIONS = Text("open transactions: {count}", "offene Transaktionen: {count}")
+FREE = Text("Free right now", "Gerade frei")
+HELD_BY = Text("Held for {duration} by {holder}", "Seit {duration} belegt von {holder}")
+HELD_BY_GATEWAY = Text(
+    "Held for {duration} by the gateway (REST API, maintenance)",
+    "Seit {duration} belegt vom Gateway (REST-API, Wartung)",
+)
+NOBODY_WAITS = Text("nobody waits", "niemand wartet")
+ONE_WAITS = Text("1 till waits", "1 Kasse wartet")
+SOME_WAIT = Text("{count} tills wait", "{count} Kassen warten")
+RATE = Text("Signatures per minute", "Signaturen je Minute")
+RATE_TITLE = Text(
+    "Signatures per minute in the last hour: now {now}, at most {most}, {total} in all",
+    "Signaturen je Minute in der letzten Stunde: zuletzt {now}, höchstens {most}, zusammen {total}",
+)
+RATE_NOW = Text("now {count}", "jetzt {count}")
+RATE_MOST = Text("at most {count}", "höchstens {count}")
+HOUR_AGO = Text("an hour ago", "vor einer Stunde")
+NOW = Text("now", "jetzt")
+DETAILS = Text("Details", "Einzelheiten")
+SERIAL = Text("Serial number", "Seriennummer")
+PLACE = Text("Place", "Ort")
+DESCRIPTION = Text("Description", "Bezeichnung")
+FIRMWARE = Text("Firmware", "Firmware")
+READ_AT = Text("Last read", "Zuletzt gelesen")
+FLASH = Text("Flash memory", "Flash-Speicher")
+FLASH_LEFT = Text("spare blocks {spare}, erase cycles {erases}", "Reserve {spare}, Löschzyklen {erases}")
+EXPORT = Text("Export (TAR)", "Export (TAR)")
+CERTIFICATES = Text("Certificates (PEM)", "Zertifikate (PEM)")
+DSFINVK = Text("DSFinV-K", "DSFinV-K")
+ELSTER = Text("ELSTER data", "ELSTER-Daten")
+ARCHIVE_EMPTY = Text("Archive: still empty", "Archiv: noch leer")
+ARCHIVE_UNTIL = Text("Archive: verified, as of {time}", "Archiv: geprüft, Stand {time}")
+ARCHIVE_RUNNING = Text("Archive: being written ({percent})", "Archiv: wird gerade geschrieben ({percent})")
+ARCHIVE_EXPORT = Text("Archive (TAR)", "Archiv (TAR)")
+ARCHIVE_STATE = Text("State of the archive", "Stand des Archivs")
+
+# ---- what needs attention while a TSE signs; a remedy follows as a sentence of its own
+
+CERTIFICATE_ENDS = Text("The certificate ends in {duration}", "Das Zertifikat endet in {duration}")
+SELF_TEST_DUE = Text("The self test is due in {duration}", "Der Selbsttest ist in {duration} fällig")
+SIGNATURES_END = Text("Only {count} signatures are left", "Nur noch {count} Signaturen übrig")
+STORE_FILLS = Text("{percent} of the store is used", "Der Speicher ist zu {percent} belegt")
+CLIENTS_MANY = Text(
+    "Only {count} more tills can be registered", "Nur noch {count} weitere Kassen können angemeldet werden"
+)
+FLASH_WORN = Text("The flash memory is worn", "Der Flash-Speicher ist verschlissen")
+NO_LOGIN = Text(
+    "The gateway no longer does self test and time by itself, for its TimeAdmin PIN is probably wrong",
+    "Das Gateway macht Selbsttest und Uhrzeit nicht mehr selbst, denn seine TimeAdmin-PIN stimmt wohl nicht",
+)
+PIN_TRIES = Text("{name}: tries until it is blocked: {count}", "{name}: Versuche bis zur Sperre: {count}")
+PIN_BLOCKED = Text("{name}: blocked", "{name}: gesperrt")
+PIN_NAMES = {
+    0: Text("PUK", "PUK"),
+    1: Text("Admin PIN", "Admin-PIN"),
+    2: Text("TimeAdmin PIN", "TimeAdmin-PIN"),
+}
+ARCHIVE_DAMAGED = Text(
+    "An error was found in the archive: leave it as it is and call whoever looks after it.",
+    "Im Archiv wurde ein Fehler gefunden: das Archiv nicht ändern, den Betreuer rufen.",
+)
+ARCHIVE_OLD = Text(
+    'The archive has not been complete for {duration}; "State of the archive" tells why.',
+    "Das Archiv ist seit {duration} nicht mehr vollständig; warum, steht unter „Stand des Archivs“.",
+)
+
+# ---- help, connection, outages, problems, login -----------------------------
+
+HELP = Text("Help for every state", "Hilfe zu jedem Zustand")
+HELP_INTRO = Text("What the TSE reports, and what to do then.", "Was die TSE meldet, und was dann zu tun ist.")
+BACK = Text("Back to the state", "Zurück zum Zustand")
+CONNECTION = Text("Connection for the POS", "Verbindung für die Kasse")
+CONNECTION_INTRO = Text(
+    "These three values go into the POS software.", "Diese drei Werte kommen in die Kassensoftware."
+)
+ADDRESS = Text("Address", "Adresse")
+PORT = Text("Port", "Port")
+API_TOKEN = Text("apiToken", "apiToken")
+TOKEN_HIDDEN = Text("after login", "erst nach der Anmeldung")
+TOKEN_SHOW = Text("Show", "Anzeigen")
+OUTAGES = Text("Outages", "Ausfälle")
+NO_OUTAGES = Text("No outage is recorded.", "Kein Ausfall aufgezeichnet.")
+ONE_OUTAGE = Text(
+    "{count} outage in the last 365 days, {duration}", "{count} Ausfall in den letzten 365 Tagen, {duration}"
+)
+SOME_OUTAGES = Text(
+    "{count} outages in the last 365 days, {duration} in all",
+    "{count} Ausfälle in den letzten 365 Tagen, zusammen {duration}",
+)
+LASTS = Text("lasts", "dauert an")
+REFUSED = Text("{count} requests refused", "{count} Anfragen abgewiesen")
+GATEWAY = Text("Gateway", "Gateway")
+OUTAGE_LIST = Text("List to print", "Liste zum Drucken")
+OUTAGE_TABLE = Text("Table (CSV)", "Tabelle (CSV)")
+PROBLEMS = Text("Recent warnings and errors", "Letzte Warnungen und Fehler")
+NO_PROBLEMS = Text("Nothing since the start.", "Seit dem Start nichts.")
+TIMES = Text("{count} times, last ", "{count}-mal, zuletzt ")
+LOGIN = Text("Log in", "Anmelden")
+LOGIN_INTRO = Text(
+    "With the apiToken you see fill levels, due dates, outages and the values for the POS.",
+    "Mit dem apiToken sehen Sie Füllstände, Fristen, Ausfälle und die Daten für die Kasse.",
+)
+LOGIN_REFUSED = Text(
+    "That was not the apiToken. It is in session.txt in the gateway's state directory.",
+    "Das war nicht der apiToken. Er steht in session.txt im Zustandsverzeichnis des Gateways.",
+)
+LOGOUT = Text("Log out", "Abmelden")
