@@ -28,7 +28,7 @@ RUN site=$(/opt/tse-gateway/bin/python -c 'import sysconfig; print(sysconfig.get
     && rm -rf /opt/tse-gateway/share && mkdir /opt/tse-gateway/share \
     && cp LICENSE /opt/tse-gateway/share/ \
     && /opt/tse-gateway/bin/python -I sbom.py /opt/tse-gateway/share \
-    && /opt/tse-gateway/bin/python -I -c 'import ctypes, zoneinfo; ctypes.CDLL("libudev.so.1"); zoneinfo.ZoneInfo("Europe/Berlin"); import gateway.app' \
+    && /opt/tse-gateway/bin/python -I -c 'import ctypes, zoneinfo; ctypes.CDLL("libudev.so.1"); zoneinfo.ZoneInfo("Europe/Berlin"); import gateway.app.gateway' \
     && /opt/tse-gateway/bin/tse-gateway version
 
 FROM ${BASE}

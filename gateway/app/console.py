@@ -1,4 +1,4 @@
-"""A gateway that somebody started on a terminal: it shows what the POS needs, and stops at `quit`."""
+"""A gateway that was started on a terminal: it shows what the POS needs, and stops at `quit`."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
-def greet(address: str, port: int, token: str, session_file: Path) -> None:
-    """The three values for the POS, the token among them: to a terminal only."""
+def show_connection_data(address: str, port: int, token: str, session_file: Path) -> None:
+    """Print the three values for the POS, the token among them; to a terminal only."""
     if not sys.stdout.isatty():
         return
     print(f"\n  Address   {address}\n  Port      {port}\n  apiToken  {token}\n")
@@ -17,8 +17,8 @@ def greet(address: str, port: int, token: str, session_file: Path) -> None:
 
 
 @contextlib.contextmanager
-def quitting(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
-    """`stop` is called when somebody types `quit`."""
+def quit_command(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` when somebody types `quit`."""
     if not sys.stdin.isatty():
         yield
         return

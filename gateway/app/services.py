@@ -1,9 +1,12 @@
-"""Parts of a gateway, made as the settings want them: for one that serves, and for a command when none does."""
+"""The services of a gateway, made as the settings want them and closed in order, for `gateway` and `standalone`."""
 
+import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 
+from gateway.app import sources
 from gateway.archive.deletion import Deletion
 from gateway.archive.run import Terms
 from gateway.archive.schedule import Nightly
@@ -12,45 +15,107 @@ from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
 from gateway.config.settings import Settings
+from gateway.errors import ConfigurationError
+from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.fleet.maintenance.schedule import Night
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
+from gateway.fleet.outages.monitor import OutageMonitor
 from gateway.fleet.registry import Registry, Rules
+from gateway.fleet.status.collector import FleetCollector
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.endpoint import Services
+from gateway.server.http import session_file
+from gateway.server.http.auth import Token
+from gateway.server.status_page.recent_problems import RecentProblems
+from gateway.server.status_page.signature_rate import SignatureRate
+from gateway.server.status_page.snapshot import Snapshot, SnapshotSource
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.profiles import profile_named
 from gateway.tasks import beside
+from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the services above the fleet work with."""
+
+    settings: Settings
+    registry: Registry
+    metrics: Metrics
+    outages: OutageLog
+    archives: Archivist
+
 
 @asynccontextmanager
-async def api_services(
-    settings: Settings, registry: Registry, metrics: Metrics, outages: OutageLog, clock: Clock, *, archivist: Archivist
-) -> AsyncIterator[Services]:
-    """What the JSON API works with; at the end what was begun to be signed is brought to its end."""
-    journal = Journal(settings.state_dir / JOURNAL)
-    transactions = Transactions(registry, journal, metrics, lock_wait=settings.lock_wait, now=time.time)
-    administration = Administration(registry, lock_wait=settings.lock_wait, clock=clock)
-    deletion = Deletion(registry, administration, archivist)
-    reports = OutageReports(outages, registry, settings.site)
-    try:
-        async with beside(unclear=transactions.settle_unclear()):
-            yield Services(registry, transactions, administration, deletion, reports, archivist, Forecasts())
-    finally:
-        await transactions.close()
+async def fleet(
+    settings: Settings, metrics: Metrics, maintenance: MaintenanceOptions
+) -> AsyncIterator[tuple[Registry, tuple[SimulatedTse, ...]]]:
+    """Open the TSEs of all sources and the simulated ones; begins when each that is there was tried once."""
+    async with AsyncExitStack() as stack:
+        simulators = []
+        for number in range(1, settings.simulators + 1):
+            simulators.append(_open_simulator(settings, number))
+            stack.callback(simulators[-1].close)
+        rules = Rules(
+            lock_idle=settings.lock_idle,
+            lock_orphaned=settings.lock_orphaned,
+            refresh=settings.keep_alive,
+            settle_wait=settings.lost_answer_wait,
+        )
+        registry = Registry(metrics, rules, maintenance)
+        stack.push_async_callback(registry.close)
+        if maintenance.pins:  # else no TSE is given the time, and no time server is asked
+            await stack.enter_async_context(beside(clock=maintenance.clock.run(metrics)))
+        await stack.enter_async_context(sources.attached(settings, registry, simulators))
+        yield registry, tuple(simulators)
+
+
+def maintenance_options(settings: Settings) -> MaintenanceOptions:
+    """Return how TSEs are maintained; from now on no log shows a PIN of the settings."""
+    secret = settings.time_admin_pin
+    pins = Pins(secret.get_secret_value() if secret is not None else "")
+    for pin in pins.all():
+        register_secret(pin)
+    return MaintenanceOptions(
+        pins=pins,
+        clock=trusted_clock(settings),
+        self_test=settings.self_test,
+        set_time=settings.set_time,
+        client_id=settings.self_test_client,
+        night=Night(settings.self_test_at, settings.self_test_jitter),
+        directory=settings.state_dir / "tses",
+    )
+
+
+def trusted_clock(settings: Settings) -> Clock:
+    """Return the clock with the time servers of the settings."""
+    return Clock([TimeServer.parse(server) for server in settings.ntp_servers])
+
+
+@asynccontextmanager
+async def outage_monitor(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[OutageMonitor]:
+    """Keep the outage log, and let a scrape tell what is known of the TSEs."""
+    outages = OutageLog(settings.state_dir)
+    metrics.registry.register(FleetCollector(registry, outages))
+    monitor = OutageMonitor(registry, outages)
+    async with beside(outages=monitor.run(), flash_health=FlashHealthMonitor(registry).run()):
+        yield monitor
 
 
 @asynccontextmanager
 async def archives(
     settings: Settings, registry: Registry, metrics: Metrics, *, nightly: bool, refusal: str = ""
 ) -> AsyncIterator[Archivist]:
-    """Archives of all TSEs, written on demand and, if wanted, each night; not at all if `refusal` says why."""
+    """Keep archives of all TSEs, written on demand and, if `nightly`, each night; `refusal` says why not at all."""
     directory = settings.archive_dir or settings.state_dir / "archive"
     terms = Terms(least_free=settings.archive_min_free_mib * 2**20, trust=settings.archive_trust, refusal=refusal)
     archivist = Archivist(registry, metrics, directory, terms)
@@ -62,39 +127,56 @@ async def archives(
         await archivist.close()
 
 
-def opened_simulator(settings: Settings, number: int) -> SimulatedTse:
-    """The simulated TSE with this number; made when it is not there."""
+@asynccontextmanager
+async def api(core: Core, clock: Clock) -> AsyncIterator[Services]:
+    """Make what the JSON API works with; at the end signatures that were begun are brought to their end."""
+    journal = Journal(core.settings.state_dir / JOURNAL)
+    lock_wait = core.settings.lock_wait
+    transactions = Transactions(core.registry, journal, core.metrics, lock_wait=lock_wait, now=time.time)
+    administration = Administration(core.registry, lock_wait=lock_wait, clock=clock)
+    deletion = Deletion(core.registry, administration, core.archives)
+    reports = OutageReports(core.outages, core.registry, core.settings.site)
+    try:
+        async with beside(unclear=transactions.settle_unclear()):
+            yield Services(core.registry, transactions, administration, deletion, reports, core.archives, Forecasts())
+    finally:
+        await transactions.close()
+
+
+@asynccontextmanager
+async def status_page(
+    core: Core, token: Token, problems: RecentProblems
+) -> AsyncIterator[Callable[[int], Snapshot] | None]:
+    """Gather what the status page shows; None when the settings want no page."""
+    if not core.settings.status_page:
+        yield None
+        return
+    rate = SignatureRate(core.metrics)
+    source = SnapshotSource(
+        core.settings,
+        token,
+        registry=core.registry,
+        outages=core.outages,
+        rate=rate,
+        problems=problems,
+        archivist=core.archives,
+    )
+    async with beside(rate=rate.keep()):
+        yield source.snapshot
+
+
+async def keep_session_file(settings: Settings, registry: Registry, token: Token, port: int) -> None:
+    """Write session.txt anew, for ever, whenever the TSEs have changed."""
+    while True:
+        registry.changed.clear()
+        tses = [device for device in registry.devices() if not device.failed.is_set()]
+        try:
+            session_file.write(settings, tses, token, port)
+        except ConfigurationError as error:  # a full disk must not cost the next change
+            log.warning("session.txt is out of date: %s", error, extra=event(Event.DISK_TROUBLE))
+        await registry.changed.wait()
+
+
+def _open_simulator(settings: Settings, number: int) -> SimulatedTse:
     directory = settings.state_dir / f"simulator-{number}"
     return SimulatedTse.open_or_create(directory, profile=profile_named(settings.simulator_profile))
-
-
-def rules(settings: Settings) -> Rules:
-    """Times that apply to every TSE."""
-    return Rules(
-        lock_idle=settings.lock_idle,
-        lock_orphaned=settings.lock_orphaned,
-        refresh=settings.keep_alive,
-        settle_wait=settings.lost_answer_wait,
-    )
-
-
-def clock_of(settings: Settings) -> Clock:
-    """The time for TSEs."""
-    return Clock([TimeServer.parse(server) for server in settings.ntp_servers])
-
-
-def maintenance_options(settings: Settings) -> MaintenanceOptions:
-    """How TSEs are looked after."""
-    secret = settings.time_admin_pin
-    pins = Pins(secret.get_secret_value() if secret is not None else "")
-    for pin in pins.all():
-        register_secret(pin)
-    return MaintenanceOptions(
-        pins=pins,
-        clock=clock_of(settings),
-        self_test=settings.self_test,
-        set_time=settings.set_time,
-        client_id=settings.self_test_client,
-        night=Night(settings.self_test_at, settings.self_test_jitter),
-        directory=settings.state_dir / "tses",
-    )

@@ -1,4 +1,4 @@
-"""Where TSEs come from: the simulator, the sockets of this host, other connectors; all meet in the registry."""
+"""Where TSEs come from: simulators, the disks and mounts of this host, other connectors; all meet in the registry."""
 
 import asyncio
 import logging
@@ -23,64 +23,62 @@ from gateway.tasks import beside
 
 log = logging.getLogger(__name__)
 
-_FIRST_LOOK = 5.0  # seconds after which the gateway serves even if a disk has not been looked at yet
+_FIRST_SCAN = 5.0  # seconds after which the gateway serves even if a disk has not been probed yet
 
 
-class Sources:
-    """What each source sees now; the registry looks after all of it together."""
+class Attachments:
+    """What each source has now; the registry gets all of it together."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._seen: dict[str, list[Attachment]] = {}
+        self._by_source: dict[str, list[Attachment]] = {}
 
-    def see(self, source: str, attachments: Sequence[Attachment]) -> None:
-        """From now on `source` sees exactly these."""
-        self._seen[source] = list(attachments)
-        self._registry.apply(chain.from_iterable(self._seen.values()))
+    def update(self, source: str, attachments: Sequence[Attachment]) -> None:
+        """Set what `source` has from now on."""
+        self._by_source[source] = list(attachments)
+        self._registry.apply(chain.from_iterable(self._by_source.values()))
 
 
 @asynccontextmanager
-async def looked_after(
-    settings: Settings, registry: Registry, simulators: Sequence[SimulatedTse]
-) -> AsyncIterator[Discovery]:
-    """The TSEs of all sources come and go in `registry`; returns when each that is there was tried once."""
+async def attached(settings: Settings, registry: Registry, simulators: Sequence[SimulatedTse]) -> AsyncIterator[None]:
+    """Let the TSEs of all sources come and go in `registry`; begins when each that is there was tried once."""
     deadlines = Deadlines(command=settings.command_timeout, slow=settings.self_test_timeout)
-    sources = Sources(registry)
-    sources.see("simulator", [_simulated(number, tse, deadlines) for number, tse in enumerate(simulators, start=1)])
+    found = Attachments(registry)
+    found.update("simulator", [_simulated(number, tse, deadlines) for number, tse in enumerate(simulators, start=1)])
     async with Discovery(Roots(), settings.devices, everywhere=settings.discovers) as discovery:
-        looked = asyncio.Event()
-        discovering = _discover(sources, discovery, settings, deadlines, looked)
-        following = {upstream.place: _follow(sources, upstream, deadlines) for upstream in _upstreams(settings)}
+        scanned = asyncio.Event()
+        discovering = _discover(found, discovery, settings, deadlines, scanned)
+        following = {upstream.place: _follow(found, upstream, deadlines) for upstream in _upstreams(settings)}
         async with beside(discovery=discovering, **following):
             try:
-                async with asyncio.timeout(_FIRST_LOOK):
-                    await looked.wait()
+                async with asyncio.timeout(_FIRST_SCAN):
+                    await scanned.wait()
                     await registry.tried()
             except TimeoutError:
-                log.warning("not everything was looked at within %g s: TSEs may follow", _FIRST_LOOK)
-            yield discovery
+                log.warning("not everything was looked at within %g s: TSEs may follow", _FIRST_SCAN)
+            yield
 
 
 async def _discover(
-    sources: Sources, discovery: Discovery, settings: Settings, deadlines: Deadlines, looked: asyncio.Event
+    found: Attachments, discovery: Discovery, settings: Settings, deadlines: Deadlines, scanned: asyncio.Event
 ) -> None:
     def opener(path: Path) -> Callable[[], Awaitable[TseDriver]]:
         return _opener(partial(open_transport, path), str(path), deadlines)
 
     async with aclosing(hotplug.sightings(discovery, every=settings.rescan)) as changes:
         async for seen in changes:
-            sources.see("sockets", hotplug.attachments(seen, opener))
-            looked.set()
+            found.update("sockets", hotplug.attachments(seen, opener))
+            scanned.set()
 
 
-async def _follow(sources: Sources, upstream: Upstream, deadlines: Deadlines) -> None:
+async def _follow(found: Attachments, upstream: Upstream, deadlines: Deadlines) -> None:
     async def opened(serial: str) -> TseDriver:
         return LanDriver(upstream, serial, deadlines=deadlines)
 
-    async with aclosing(upstream.discover()) as arrivals:
-        async for serials in arrivals:
-            found = [Attachment(upstream.place, partial(opened, serial), plug=serial) for serial in sorted(serials)]
-            sources.see(upstream.place, found)
+    async with aclosing(upstream.discover()) as changes:
+        async for serials in changes:
+            tses = [Attachment(upstream.place, partial(opened, serial), plug=serial) for serial in sorted(serials)]
+            found.update(upstream.place, tses)
 
 
 def _simulated(number: int, tse: SimulatedTse, deadlines: Deadlines) -> Attachment:

@@ -1,28 +1,24 @@
-"""When no gateway runs: the same services, for the time of one command, behind a socket that only it can open."""
+"""Serves one command when no gateway runs: the same services, behind a socket that only the command can open."""
 
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from gateway.app import sources
-from gateway.app.services import api_services, archives, clock_of, opened_simulator, rules
-from gateway.client import api
-from gateway.client.api import Api
+from gateway.app import services
+from gateway.client.api import Api, over_socket
 from gateway.config.settings import Settings
 from gateway.driver.usb.discovery import Discovery, Sighting
 from gateway.driver.usb.probe import ProbeVerdict
 from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
-from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
-from gateway.server.api import routes
+from gateway.server.api.routes import routes
 from gateway.server.http import application, listener, unix_socket
 from gateway.server.http.auth import Token
-from gateway.simulator.device import SimulatedTse
 from gateway.storage import state_dir
 from gateway.telemetry.metrics import Metrics
 
@@ -37,13 +33,14 @@ class NoTse(ConfigurationError):
 
 @asynccontextmanager
 async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIterator[Api]:
-    """The JSON API over the TSEs of this machine; the LAN, maintenance and the gateway's port stay out of it.
+    """Serve the JSON API over the TSEs of this machine; nothing listens at a port, and no TSE is maintained.
 
     Raises:
         NoTse: there is none that could be opened, and it cannot be done `without_tse`; the message says why.
         ConfigurationError: a gateway or another command uses the state directory, or a simulated TSE.
     """
     async with AsyncExitStack() as stack:
+        start = stack.enter_async_context
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tse-gateway-")))
         kept = private
         if _is_ours(settings.state_dir):
@@ -51,43 +48,25 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
             kept = settings.state_dir
         scratch = settings.model_copy(update={"state_dir": private, "local_socket": True})
         metrics = Metrics()
-        simulators = tuple(_simulators(settings, stack))
         maintenance = MaintenanceOptions(directory=kept / "tses", self_test=False, set_time=False)
-        registry = Registry(metrics, rules(settings), maintenance)
-        stack.push_async_callback(registry.close)
-        await stack.enter_async_context(sources.looked_after(settings, registry, simulators))
+        registry, _ = await start(services.fleet(settings, metrics, maintenance))
         if not registry.devices() and not without_tse:
             raise NoTse(_why(await _seen(settings)))
-        archivist = await stack.enter_async_context(
-            archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
+        archives = await start(
+            services.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
         )
-        services = await stack.enter_async_context(
-            api_services(
-                scratch,
-                registry,
-                metrics,
-                OutageLog(settings.state_dir),
-                clock_of(settings),
-                archivist=archivist,
-            )
-        )
+        core = services.Core(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
+        api = await start(services.api(core, services.trusted_clock(settings)))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
-        web_app = application.build(scratch, lan, registry, metrics, nobody, api=routes.routes(services))
-        runner = await stack.enter_async_context(listener.running(web_app, shutdown_timeout=_SHUTDOWN))
-        await stack.enter_async_context(unix_socket.listening(runner, scratch))
-        yield await stack.enter_async_context(api.over_socket(unix_socket.socket_path(scratch)))
-
-
-def _simulators(settings: Settings, stack: AsyncExitStack) -> Iterator[SimulatedTse]:
-    for number in range(settings.simulators):
-        tse = opened_simulator(settings, number + 1)
-        stack.callback(tse.close)
-        yield tse
+        web = application.build(scratch, lan, registry, metrics, nobody, api=routes(api))
+        runner = await start(listener.running(web, shutdown_timeout=_SHUTDOWN))
+        await start(unix_socket.listening(runner, scratch))
+        yield await start(over_socket(unix_socket.socket_path(scratch)))
 
 
 def _is_ours(state_dir: Path) -> bool:
-    """May notes be written there? Root must leave nothing there that the gateway's user could not read."""
+    """Tell whether files may be written there: root must leave none that the gateway's user could not read."""
     try:
         return state_dir.stat().st_uid == os.geteuid() and os.access(state_dir, os.W_OK)
     except OSError:
@@ -95,13 +74,13 @@ def _is_ours(state_dir: Path) -> bool:
 
 
 def _not_ours(settings: Settings) -> str:
-    """Why archives are not written from here; an archive in a directory that goes away would be none."""
+    """Return why archives are not written from here, or nothing: they must not lie in a directory that goes away."""
     directory = settings.archive_dir or settings.state_dir
     return "" if _is_ours(directory) else f"{directory} is not yours: run this as the user of the gateway"
 
 
 async def _seen(settings: Settings) -> Sequence[Sighting]:
-    """What is there now, troubles at once: nobody waits for it to settle."""
+    """Return what is there now, troubles included: nobody waits for it to settle."""
     async with Discovery(named=settings.devices, everywhere=settings.discovers, settle_time=0) as discovery:
         return await discovery.scan()
 
