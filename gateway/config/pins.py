@@ -20,12 +20,12 @@ class Pins:
         self._pins: Mapping[str, bytes] = dict(_entry(part) for part in parts if part)
 
     def of(self, serial: str) -> bytes | None:
-        """For the TSE with this serial (upper-case hex); the beginning of a serial is enough to name it."""
+        """Return the PIN that the beginning of this serial (upper-case hex) names, else the one for all TSEs, if any."""
         named = [pin for name, pin in self._pins.items() if name and serial.startswith(name)]
         return named[0] if named else self._pins.get(_ANY)
 
     def all(self) -> tuple[str, ...]:
-        """Every PIN, for hiding them from logs."""
+        """Return every PIN, for hiding them from logs."""
         return tuple(pin.decode() for pin in self._pins.values())
 
     def __bool__(self) -> bool:

@@ -43,7 +43,7 @@ from gateway.config.values import (
 from gateway.errors import ConfigurationError
 
 _SOURCES = "sources"
-_CLIENT_PATIENCE = 60  # seconds; then a till gives up its request
+_CLIENT_PATIENCE = 60  # seconds after which a till gives up its request (LAN-TSE protocol)
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
@@ -93,7 +93,7 @@ STOP_HOLDERS, STOP_REQUESTS, STOP_ALL = 0.75, 0.25, 1.25
 
 
 class Settings(BaseSettings):
-    """How this gateway is to run. Durations in seconds."""
+    """All settings; durations in seconds. Only `load` reads the environment and files."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
@@ -220,12 +220,12 @@ class Settings(BaseSettings):
 
     @property
     def discovers(self) -> bool:
-        """Are TSEs looked for everywhere?"""
+        """Tell whether TSEs are looked for at every disk and mount."""
         return not (self.devices or self.simulators) if self.discover is None else self.discover
 
     @property
     def local_address(self) -> str:
-        """Where a program on this host reaches the gateway; IPv6 in brackets, ready for a URL."""
+        """Return where a program on this host reaches the gateway; IPv6 in brackets, ready for a URL."""
         first = self.bind[0]
         if first.is_unspecified:
             return "127.0.0.1" if first.version == 4 else "[::1]"

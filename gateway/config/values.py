@@ -16,7 +16,7 @@ from gateway.errors import ConfigurationError
 
 
 def _listed(value: object) -> object:
-    """Split text at commas; lists are what a TOML file gives."""
+    """Split text at commas; return anything else as it is, such as the lists of a TOML file."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
