@@ -60,7 +60,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         archives = await start(services.archives(settings, registry, metrics, nightly=settings.archive))
         if settings.archive:
             metrics.registry.register(ArchiveMeasures(archives, monitor.outages))
-        core = services.Core(settings, registry, metrics, monitor.outages, archives)
+        core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives)
         api = await start(services.api(core, maintenance.clock))
         snapshot = await start(services.status_page(core, token, problems))
 

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Core:
+class GatewayCore:
     """What the services above the fleet work with."""
 
     settings: Settings
@@ -128,7 +128,7 @@ async def archives(
 
 
 @asynccontextmanager
-async def api(core: Core, clock: Clock) -> AsyncIterator[Services]:
+async def api(core: GatewayCore, clock: Clock) -> AsyncIterator[Services]:
     """Make what the JSON API works with; at the end signatures that were begun are brought to their end."""
     journal = Journal(core.settings.state_dir / JOURNAL)
     lock_wait = core.settings.lock_wait
@@ -145,7 +145,7 @@ async def api(core: Core, clock: Clock) -> AsyncIterator[Services]:
 
 @asynccontextmanager
 async def status_page(
-    core: Core, token: Token, problems: RecentProblems
+    core: GatewayCore, token: Token, problems: RecentProblems
 ) -> AsyncIterator[Callable[[int], Snapshot] | None]:
     """Gather what the status page shows; None when the settings want no page."""
     if not core.settings.status_page:

@@ -55,7 +55,7 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         archives = await start(
             services.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
         )
-        core = services.Core(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
+        core = services.GatewayCore(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
         api = await start(services.api(core, services.trusted_clock(settings)))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask

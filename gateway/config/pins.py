@@ -20,7 +20,7 @@ class Pins:
         self._pins: Mapping[str, bytes] = dict(_entry(part) for part in parts if part)
 
     def of(self, serial: str) -> bytes | None:
-        """Return the PIN that the beginning of this serial (upper-case hex) names, else the one for all TSEs, if any."""
+        """Return the PIN that the beginning of this serial (upper-case hex) names, else the one for all TSEs."""
         named = [pin for name, pin in self._pins.items() if name and serial.startswith(name)]
         return named[0] if named else self._pins.get(_ANY)
 
