@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gateway import __version__
 from gateway.app import console, services
 from gateway.app.shutdown import Shutdown
-from gateway.archive.collector import ArchiveMeasures
+from gateway.archive.collector import ArchiveCollector
 from gateway.config.settings import Settings
 from gateway.errors import GatewayError
 from gateway.fleet.registry import Registry
@@ -57,9 +57,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         maintenance = services.maintenance_options(settings)
         registry, simulators = await start(services.fleet(settings, metrics, maintenance))
         monitor = await start(services.outage_monitor(settings, registry, metrics))
-        archives = await start(services.archives(settings, registry, metrics, nightly=settings.archive))
+        archives = await start(services.archives(settings, registry, metrics, scheduled=settings.archive))
         if settings.archive:
-            metrics.registry.register(ArchiveMeasures(archives, monitor.outages))
+            metrics.registry.register(ArchiveCollector(archives, monitor.outages))
         core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives)
         api = await start(services.api(core, maintenance.clock))
         snapshot = await start(services.status_page(core, token, problems))

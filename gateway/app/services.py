@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from gateway.app import sources
 from gateway.archive.deletion import Deletion
-from gateway.archive.run import Terms
-from gateway.archive.schedule import Nightly
-from gateway.archive.service import Archivist
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.schedule import ArchiveSchedule
+from gateway.archive.service import ArchiveService
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
@@ -52,7 +52,7 @@ class GatewayCore:
     registry: Registry
     metrics: Metrics
     outages: OutageLog
-    archives: Archivist
+    archives: ArchiveService
 
 
 @asynccontextmanager
@@ -113,18 +113,20 @@ async def outage_monitor(settings: Settings, registry: Registry, metrics: Metric
 
 @asynccontextmanager
 async def archives(
-    settings: Settings, registry: Registry, metrics: Metrics, *, nightly: bool, refusal: str = ""
-) -> AsyncIterator[Archivist]:
-    """Keep archives of all TSEs, written on demand and, if `nightly`, each night; `refusal` says why not at all."""
+    settings: Settings, registry: Registry, metrics: Metrics, *, scheduled: bool, refusal: str = ""
+) -> AsyncIterator[ArchiveService]:
+    """Keep archives of all TSEs, written on demand and, if `scheduled`, each night; `refusal` says why not at all."""
     directory = settings.archive_dir or settings.state_dir / "archive"
-    terms = Terms(least_free=settings.archive_min_free_mib * 2**20, trust=settings.archive_trust, refusal=refusal)
-    archivist = Archivist(registry, metrics, directory, terms)
-    plan = Nightly(archivist, registry, Night(settings.archive_at, settings.self_test_jitter))
+    options = ArchiveOptions(
+        least_free=settings.archive_min_free_mib * 2**20, trust=settings.archive_trust, refusal=refusal
+    )
+    service = ArchiveService(registry, metrics, directory, options)
+    schedule = ArchiveSchedule(service, registry, Night(settings.archive_at, settings.self_test_jitter))
     try:
-        async with beside(archive=plan.keep()) if nightly else nullcontext():
-            yield archivist
+        async with beside(archive=schedule.keep()) if scheduled else nullcontext():
+            yield service
     finally:
-        await archivist.close()
+        await service.close()
 
 
 @asynccontextmanager
@@ -159,7 +161,7 @@ async def status_page(
         outages=core.outages,
         rate=rate,
         problems=problems,
-        archivist=core.archives,
+        archives=core.archives,
     )
     async with beside(rate=rate.keep()):
         yield source.snapshot

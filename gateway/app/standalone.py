@@ -53,7 +53,7 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         if not registry.devices() and not without_tse:
             raise NoTse(_why(await _seen(settings)))
         archives = await start(
-            services.archives(settings, registry, metrics, nightly=False, refusal=_not_ours(settings))
+            services.archives(settings, registry, metrics, scheduled=False, refusal=_not_ours(settings))
         )
         core = services.GatewayCore(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
         api = await start(services.api(core, services.trusted_clock(settings)))

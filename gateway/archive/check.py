@@ -1,6 +1,6 @@
-"""Is a segment what it must be? The project's verifier, and what only an archive can know: no message is missing.
+"""Checks of segments: by the verifier, and that no message is missing between them, which only an archive can know.
 
-Blocks; runs beside the gateway's loop, and large segments in a process of low priority.
+Everything here blocks; the verifier reads large segments in a process of low priority.
 """
 
 import hashlib
@@ -11,10 +11,10 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from gateway.archive.directory import Shelf
+from gateway.archive.directory import ArchiveDirectory
 from gateway.archive.errors import ArchiveDamaged
 from gateway.archive.index import Segment
-from gateway.archive.manifest import Finding, FindingPlace, Verdict
+from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, FindingPlace
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Severity
 from gateway.verify.report import as_data
@@ -25,27 +25,30 @@ _OF_A_PART = frozenset({Code.COUNTER_PARTIAL, Code.COUNTER_SKIPPED})  # an archi
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What the verifier says of one segment; `span` is that of its TSE, if it has messages of it."""
+class CheckedSegment:
+    """What the verifier found in one segment; `span` tells of the messages of its TSE, `None` if it has none."""
 
     report: FileReport
     span: CounterSpan | None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ArchiveVerdict:
         return verdict_of(worst(self.report.findings))
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[ArchiveFinding]:
         return as_findings(self.report)
 
 
 def check(
-    path: Path, serial: str, last_counter: int | None, trust: Certificates | None, go_on: Callable[[], None]
-) -> Checked:
-    """Verify a segment that must be of `serial` and go on behind `last_counter`; `go_on` ends it by raising."""
+    path: Path, serial: str, last_counter: int | None, trust: Certificates | None, tick: Callable[[], None]
+) -> CheckedSegment:
+    """Verify a segment that must be of `serial` and go on behind `last_counter`.
+
+    `tick` is called again and again meanwhile, and ends the check by raising.
+    """
     options = Options(anchors=trust, background=True)
-    report = verify_file(str(path), options, lambda _done, _total: go_on())
+    report = verify_file(str(path), options, lambda _done, _total: tick())
     findings = Findings()
     for code, group in report.findings.items():
         if code not in _OF_A_PART:
@@ -56,37 +59,38 @@ def check(
             findings.add(Code.ARCHIVE_FOREIGN, f"serial {span.serial.hex()}", f"{span.messages} messages")
     if own is not None:
         _check_counters(own, last_counter, findings)
-    return Checked(replace(report, findings=findings), own)
+    return CheckedSegment(replace(report, findings=findings), own)
 
 
-def verdict_of(severity: Severity | None) -> Verdict:
-    """Notes do not count."""
-    return {Severity.ERROR: Verdict.ERROR, Severity.WARNING: Verdict.WARNING}.get(severity or Severity.NOTE, Verdict.OK)
+def verdict_of(severity: Severity | None) -> ArchiveVerdict:
+    """Return the verdict for the worst finding; `None` is none."""
+    verdicts = {Severity.ERROR: ArchiveVerdict.ERROR, Severity.WARNING: ArchiveVerdict.WARNING}
+    return verdicts.get(severity or Severity.NOTE, ArchiveVerdict.OK)
 
 
-def as_findings(report: FileReport) -> list[Finding]:
-    """As they are kept and shown."""
+def as_findings(report: FileReport) -> list[ArchiveFinding]:
+    """Return the findings of a report as they are kept and shown."""
     found = as_data(report, "en")["findings"]
-    return [Finding.model_validate(one) for one in found] if isinstance(found, list) else []
+    return [ArchiveFinding.model_validate(one) for one in found] if isinstance(found, list) else []
 
 
-def changed_finding(changed: Iterable[tuple[str, str]]) -> list[Finding]:
-    """One finding for all files that are not as they were written; none if there are none."""
+def changed_finding(changed: Iterable[tuple[str, str]]) -> list[ArchiveFinding]:
+    """Return one finding for all `changed` files (name and reason); none if there are none."""
     places = [FindingPlace(place=place, detail=detail) for place, detail in changed]
     meaning = MEANINGS[Code.ARCHIVE_CHANGED]
     text = meaning.text.en
-    found = Finding(code=Code.ARCHIVE_CHANGED, severity="error", count=len(places), text=text, places=places)
+    found = ArchiveFinding(code=Code.ARCHIVE_CHANGED, severity="error", count=len(places), text=text, places=places)
     return [found] if places else []
 
 
 def fingerprints(trust: Certificates | None) -> list[str] | None:
-    """Which certificates were trusted."""
+    """Return the SHA-256 of each trusted certificate; `None` if none were given."""
     return None if trust is None else sorted({_fingerprint(certificate) for certificate in trust})
 
 
-def fault_of(shelf: Shelf, segment: Segment, *, whole: bool) -> str:
-    """What is wrong with a segment that was written earlier; empty if nothing is. `whole`: read it, too."""
-    path = shelf.path(segment.file)
+def fault_of(directory: ArchiveDirectory, segment: Segment, *, whole: bool) -> str:
+    """Return what is wrong with the file of a segment, empty if nothing is; with `whole` its content is read, too."""
+    path = directory.file(segment.file)
     try:
         size = path.stat().st_size
         if size != segment.size:
@@ -100,14 +104,14 @@ def fault_of(shelf: Shelf, segment: Segment, *, whole: bool) -> str:
     return ""
 
 
-def demand_intact(shelf: Shelf, segments: Iterable[Segment]) -> None:
-    """Read all of them.
+def demand_intact(directory: ArchiveDirectory, segments: Iterable[Segment]) -> None:
+    """Read the files of all `segments`.
 
     Raises:
         ArchiveDamaged: one is not as it was written.
     """
     for segment in segments:
-        fault = fault_of(shelf, segment, whole=True)
+        fault = fault_of(directory, segment, whole=True)
         if fault:
             raise ArchiveDamaged(f"{segment.file} {fault}: put it back from your backup")
 
@@ -124,6 +128,6 @@ def _fingerprint(certificate: x509.Certificate) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a whole file."""
+    """Return the SHA-256 of a whole file in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

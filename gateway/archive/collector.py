@@ -1,4 +1,4 @@
-"""What Prometheus is told of the archives: as of the last run, made gauges when somebody scrapes."""
+"""Gauges of the archives, made at each scrape from what is known since the last run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from gateway.archive.service import Archivist
+from gateway.archive.service import ArchiveService
 from gateway.archive.status import ArchiveSummary
 from gateway.fleet.outages.log import OutageLog
 
@@ -41,18 +41,18 @@ _OF_ARCHIVE: tuple[tuple[str, str, Callable[[ArchiveSummary], float]], ...] = (
 )
 
 
-class ArchiveMeasures(Collector):
-    """Of all TSEs that are missed when they are not there, archived or not."""
+class ArchiveCollector(Collector):
+    """One series for each TSE that is missed when it is not there, archived or not."""
 
-    def __init__(self, archivist: Archivist, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
-        self._archivist = archivist
+    def __init__(self, archives: ArchiveService, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
+        self._archives = archives
         self._outages = outages
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
-        """All families, also those without an archive yet; no file is read."""
-        books = [book for book in self._archivist.books() if book.shelf.serial in self._outages.known]
-        archives = [self._archivist.summary(book) for book in books]
+        """Yield all families, also those without an archive yet; no file is read."""
+        summary = self._archives.summary
+        archives = [summary(known) for known in self._archives.all() if known.serial in self._outages.known]
         for name, text, of_archive in _OF_ARCHIVE:
             family = GaugeMetricFamily(f"tse_gateway_archive_{name}", text, labels=_SERIAL)
             for archive in archives:

@@ -1,11 +1,10 @@
-"""From the store of a TSE into segments: what came after a mark, cut between entries, at the pace that tills leave."""
+"""Copies what a TSE stored since a mark into segments that end between entries, at the pace that tills leave."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
-from gateway.archive.directory import Shelf
-from gateway.archive.draft import Draft
+from gateway.archive.directory import ArchiveDirectory, NewSegment
 from gateway.fleet.device import Device
 from gateway.operations.exports import Mark, leading_blocks, mark_at
 from gateway.operations.store import PatientReader, Store, StoreEntry
@@ -16,8 +15,11 @@ _AT_ONCE = 1024 * 1024  # bytes collected before a thread is asked to write them
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be copied: from `since` (`None`: a new series, from the beginning) up to `until`."""
+class CopyPlan:
+    """What is to be copied: from `since` (`None`: a new series, from the beginning) up to `until`.
+
+    `patient`: a sale under way is finished before each chunk is read.
+    """
 
     since: Mark | None
     until: Mark
@@ -27,20 +29,20 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A segment on the disk that does not count yet."""
+class CopiedSegment:
+    """A segment on the disk that has no manifest yet. `first_block` and `mark` are its place in the store."""
 
-    draft: Draft
+    file: NewSegment
     sha256: str
     leading_bytes: int
     first_block: int
     mark: Mark
 
 
-async def pieces(
-    device: Device, shelf: Shelf, plan: Plan, copied: Callable[[int], None]
-) -> AsyncGenerator[Piece, None]:
-    """Segment after segment; each is gone when the next is asked for, unless it was committed.
+async def copy_segments(
+    device: Device, directory: ArchiveDirectory, plan: CopyPlan, copied: Callable[[int], None]
+) -> AsyncGenerator[CopiedSegment, None]:
+    """Yield one segment after the other; each is gone when the next is asked for, unless it was committed.
 
     `copied` is told the block behind what was read.
     """
@@ -51,36 +53,36 @@ async def pieces(
     beginning = [piece async for piece in store.blocks(0, leading)]
     entries = store.entries(start)
     while start < plan.until.used:
-        with shelf.draft(plan.least_free) as draft:
-            await _write(draft, beginning)
-            last = await _fill(draft, store, entries, plan, copied)
-            await _write(draft, [END])
-            sha256 = await asyncio.to_thread(draft.finish)
+        with directory.new_segment(plan.least_free) as file:
+            await _write(file, beginning)
+            last = await _fill(file, store, entries, plan, copied)
+            await _write(file, [END])
+            sha256 = await asyncio.to_thread(file.finish)
             mark = await mark_at(source, last.end, last.data_block - 1)
-            yield Piece(draft, sha256, leading * SECTOR, start, mark)
+            yield CopiedSegment(file, sha256, leading * SECTOR, start, mark)
         start = mark.used
 
 
 async def _fill(
-    draft: Draft, store: Store, entries: AsyncIterator[StoreEntry], plan: Plan, copied: Callable[[int], None]
+    file: NewSegment, store: Store, entries: AsyncIterator[StoreEntry], plan: CopyPlan, copied: Callable[[int], None]
 ) -> StoreEntry:
-    """Whole entries until the draft is large enough or there are no more; the last of them."""
+    """Write whole entries until the segment is large enough or there are no more; return the last one."""
     waiting: list[bytes] = []
-    size, written = 0, draft.size
+    size, written = 0, file.size
     async for entry in entries:
         async for piece in store.blocks(entry.block, entry.end - entry.block):
             waiting.append(piece)
             size += len(piece)
             if size >= _AT_ONCE:
-                await _write(draft, waiting)
-                waiting, written, size = [], draft.size, 0
+                await _write(file, waiting)
+                waiting, written, size = [], file.size, 0
                 copied(entry.block)
         if written + size >= plan.segment_bytes or entry.end >= plan.until.used:
-            await _write(draft, waiting)
+            await _write(file, waiting)
             copied(entry.end)
             return entry
     raise AssertionError("a store that is longer than its mark has an entry behind it")
 
 
-async def _write(draft: Draft, waiting: list[bytes]) -> None:
-    await asyncio.to_thread(draft.write, b"".join(waiting))
+async def _write(file: NewSegment, waiting: list[bytes]) -> None:
+    await asyncio.to_thread(file.write, b"".join(waiting))

@@ -1,4 +1,4 @@
-"""Deleting the log messages in a TSE: only when the archive holds all of them, verified and intact.
+"""Deletes the log messages in a TSE: only when the archive holds all of them, verified and intact.
 
 The archive is brought up to date first, while tills go on selling. Then, under the lock, what was signed meanwhile
 (the login of the Admin is one more message) is added to it, and only then the store is deleted. Who has made an export
@@ -10,10 +10,10 @@ import hmac
 from dataclasses import dataclass
 
 from gateway.archive.errors import ArchiveNotWritten
-from gateway.archive.manifest import Manifest, Verdict
-from gateway.archive.run import Work
-from gateway.archive.service import Archivist
-from gateway.archive.tse_archive import Book
+from gateway.archive.manifest import ArchiveVerdict, Manifest
+from gateway.archive.run import RunProgress
+from gateway.archive.service import ArchiveService
+from gateway.archive.tse_archive import TseArchive
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.pins.retry_guard import PinOrPuk
@@ -50,16 +50,16 @@ class RestNotKept(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """The cursor and the SHA-256 (hex) of a full export."""
+class ExportProof:
+    """Cursor and SHA-256 (hex) of a full export that somebody made."""
 
     cursor: str
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Where it is now: the newest segment with the last messages, and the whole store as the archive rebuilds it."""
+class DeletedData:
+    """Where deleted data are kept: the series, and the file of its last segment."""
 
     series: int
     last_file: str
@@ -67,14 +67,14 @@ class Kept:
 
 
 class Deletion:
-    """Deletes stored data that `archivist` has kept."""
+    """Deletes stored data that `archives` hold."""
 
-    def __init__(self, registry: Registry, administration: Administration, archivist: Archivist) -> None:
+    def __init__(self, registry: Registry, administration: Administration, archives: ArchiveService) -> None:
         self._registry = registry
         self._administration = administration
-        self._archivist = archivist
+        self._archives = archives
 
-    async def delete(self, serial: str, pin: PinOrPuk, token: str, proof: Proof | None = None) -> Kept:
+    async def delete(self, serial: str, pin: PinOrPuk, token: str, proof: ExportProof | None = None) -> DeletedData:
         """Delete everything up to now.
 
         Raises:
@@ -88,36 +88,36 @@ class Deletion:
         self._administration.confirmations.use(device.serial, Irreversible.DELETE_STORED_DATA, token)
         if proof is not None and mark is not None:
             await _compare(device, mark, proof.sha256)
-        async with self._archivist.taken(device) as (book, work):
-            await _bring_up_to_date(book, device, work)
+        async with self._archives.taken(device) as (archive, progress):
+            await _bring_up_to_date(archive, device, progress)
             async with self._administration.logged_in(serial, User.ADMIN, pin) as tse:
                 used = used_blocks(await tse.info())
-                last = await _add_rest(book, tse.device, work, used)
+                last = await _add_rest(archive, tse.device, progress, used)
                 await _acknowledge_and_delete(tse, used)
-        return Kept(last.series, last.file, last.last_counter)
+        return DeletedData(last.series, last.file, last.last_counter)
 
 
-async def _bring_up_to_date(book: Book, device: Device, work: Work) -> None:
-    done = await book.run(device, work)
-    last = book.index.last
+async def _bring_up_to_date(archive: TseArchive, device: Device, progress: RunProgress) -> None:
+    done = await archive.run(device, progress)
+    last = archive.index.last
     if last is None:
         raise NotArchived("there is nothing to delete")
-    errors = [one.file for one in book.index.of_series(last.series) if one.verdict is Verdict.ERROR]
-    if done.verdict is Verdict.ERROR or errors:
+    errors = [one.file for one in archive.index.of_series(last.series) if one.verdict is ArchiveVerdict.ERROR]
+    if done.verdict is ArchiveVerdict.ERROR or errors:
         raise NotArchived(f"the archive has errors ({', '.join(errors[:3]) or 'changed files'}): see its findings")
-    await book.demand_intact()
+    await archive.demand_intact()
 
 
-async def _add_rest(book: Book, device: Device, work: Work, used: int) -> Manifest:
-    last = book.index.last
+async def _add_rest(archive: TseArchive, device: Device, progress: RunProgress, used: int) -> Manifest:
+    last = archive.index.last
     if last is None or used - last.mark.used > _MOST_REST_BLOCKS:
         raise NotArchived("too much was signed meanwhile: try again at a quieter time")
     try:
-        done = await book.run(device, work, quick=True)
+        done = await archive.run(device, progress, quick=True)
     except ArchiveNotWritten as error:
         raise RestNotKept(str(error)) from None
-    last = book.index.last
-    if done.verdict is Verdict.ERROR or last is None or last.mark.used != used:
+    last = archive.index.last
+    if done.verdict is ArchiveVerdict.ERROR or last is None or last.mark.used != used:
         raise NotArchived("what was signed last is not in the archive as it should be: see its findings")
     return last
 

@@ -9,43 +9,45 @@ After a crash a segment may lie there without a manifest. It is left alone; its 
 it holds comes once more with the next one.
 """
 
+import hashlib
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from gateway.archive.draft import Draft
 from gateway.archive.errors import ArchiveNotWritten, unwritable
 from gateway.archive.index import Index, Segment
-from gateway.archive.manifest import Manifest, Model, digest, is_name
+from gateway.archive.manifest import ArchiveModel, Manifest, digest, is_name
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import make_directory, read_private, sync_directory, write_private
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
 
-_STATE, _DRAFT, _LEFT = "state.json", ".draft.tar", ".[0-9]*.json.new"
+_STATE, _UNFINISHED, _LEFT = "state.json", ".draft.tar", ".[0-9]*.json.new"
+_SERIAL_DIGITS = 64
 
 
-class Trouble(Model):
-    """Why the last run ended before its time, or what it found."""
+class RunFailure(ArchiveModel):
+    """Why the last run ended early, or what it found."""
 
     code: str
     detail: str
 
 
-class State(Model):
-    """What changes; all that proves something stands in the manifests."""
+class ArchiveState(ArchiveModel):
+    """What changes from run to run; what proves something stands in the manifests."""
 
     first_seen: datetime
     last_success: datetime | None = None
     last_attempt: datetime | None = None
     last_seconds: float | None = None
-    last_error: Trouble | None = None
+    last_error: RunFailure | None = None
     verify_failures: int = 0
     next_check: int = Field(0, description="which segment is to be hashed next")
     changed: dict[str, str] = Field({}, description="files that are not as they were written, and how")
@@ -53,43 +55,86 @@ class State(Model):
 
     @property
     def complete_since(self) -> datetime:
-        """Since when at least the archive was not complete."""
+        """When the archive was last complete; if it never was, when the TSE was first seen."""
         return self.last_success or self.first_seen
 
 
-class Shelf:
-    """The files of one TSE below `directory`."""
+class NewSegment:
+    """A segment while it is written, of `size` bytes so far; `room` is asked before more of them and may refuse."""
 
-    def __init__(self, directory: Path, serial: str) -> None:
+    def __init__(self, path: Path, room: Callable[[int], None]) -> None:
+        self.path = path
+        self.size = 0
+        self._room = room
+        self._hash = hashlib.sha256()
+        self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`.
+
+        Raises:
+            ArchiveNotWritten: there is no room.
+        """
+        self._room(len(data))
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        self._hash.update(data)
+        self.size += len(data)
+
+    def finish(self) -> str:
+        """Bring everything to the disk; return the SHA-256 in hex."""
+        try:
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Close the file; harmless if it is closed."""
+        self._file.close()
+
+
+class ArchiveDirectory:
+    """The files of one TSE, in the directory below `root` that is named by its serial."""
+
+    def __init__(self, root: Path, serial: str) -> None:
         self.serial = serial
-        self.directory = directory / serial
+        self.path = root / serial
 
-    def path(self, name: str) -> Path:
-        """Of a segment or manifest."""
-        return self.directory / name
+    def file(self, name: str) -> Path:
+        """Return the path of a segment or manifest."""
+        return self.path / name
 
     # ---- state ---------------------------------------------------------------
 
-    def state(self) -> State | None:
-        """What was noted; `None` if the TSE was never seen, or the note is damaged."""
+    def load_state(self) -> ArchiveState | None:
+        """Return the state; `None` if the TSE was never seen, or the file is damaged."""
         try:
-            found = read_private(self.directory / _STATE)
-            return None if found is None else State.model_validate_json(found)
+            found = read_private(self.path / _STATE)
+            return None if found is None else ArchiveState.model_validate_json(found)
         except (ConfigurationError, ValidationError) as error:
             log.warning("the state of the archive of TSE %s cannot be read: %s", self.serial, error)
             return None
 
-    def keep(self, state: State) -> None:
-        """On the disk if that is possible; an archive goes on without."""
+    def save_state(self, state: ArchiveState) -> None:
+        """Write the state if that is possible; an archive goes on without."""
         try:
-            write_private(self.directory / _STATE, state.model_dump_json(indent=1).encode() + b"\n")
+            write_private(self.path / _STATE, state.model_dump_json(indent=1).encode() + b"\n")
         except ConfigurationError as error:
             log.warning("not remembered over a restart: %s", error, extra=event(Event.DISK_TROUBLE, self.serial))
 
     # ---- manifests -------------------------------------------------------------
 
     def index(self, newest: str | None = None) -> Index:
-        """All segments; what is missing or changed among their manifests is told, that named `newest` included."""
+        """Return all segments, and which manifests are missing or changed.
+
+        `newest` is the SHA-256 of a manifest that must be there.
+        """
         names = sorted(path.name for path in self._listed() if is_name(path.name))
         segments: list[Segment] = []
         broken: list[tuple[str, str]] = []
@@ -110,18 +155,18 @@ class Shelf:
         return Index(tuple(segments), last, previous, highest, tuple(broken))
 
     def manifests(self) -> list[Manifest]:
-        """All that can be read, in their order."""
+        """Return all manifests that can be read, in their order."""
         names = sorted(path.name for path in self._listed() if is_name(path.name) and path.suffix == ".json")
         return [manifest for manifest, _, _ in map(self._manifest, names) if manifest is not None]
 
     def _listed(self) -> list[Path]:
         with suppress(FileNotFoundError):
-            return list(self.directory.iterdir())
+            return list(self.path.iterdir())
         return []
 
     def _manifest(self, name: str) -> tuple[Manifest | None, str, str]:
         try:
-            content = self.path(name).read_bytes()
+            content = self.file(name).read_bytes()
         except OSError as error:
             return None, "", f"cannot be read: {error.strerror}"
         try:
@@ -135,37 +180,37 @@ class Shelf:
     # ---- segments --------------------------------------------------------------
 
     @contextmanager
-    def draft(self, least_free: int) -> Iterator[Draft]:
-        """A segment that is being written; away afterwards unless it was committed.
+    def new_segment(self, least_free: int) -> Iterator[NewSegment]:
+        """Make a segment to be written; it is deleted at the end unless it was committed.
 
         Raises:
             ArchiveNotWritten: less than `least_free` bytes would be left, or it cannot be written at all.
         """
-        path = self.directory / _DRAFT
+        path = self.path / _UNFINISHED
         try:
-            make_directory(self.directory)
-            for left in [path, *self.directory.glob(_LEFT)]:  # by a crash
+            make_directory(self.path)
+            for left in [path, *self.path.glob(_LEFT)]:  # by a crash
                 left.unlink(missing_ok=True)
-            draft = Draft(path, lambda size: self._make_sure_of(size, least_free))
+            segment = NewSegment(path, lambda size: self._make_sure_of(size, least_free))
         except OSError as error:
             raise unwritable(path, error) from None
         try:
-            yield draft
+            yield segment
         finally:
-            draft.close()
+            segment.close()
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def commit(self, draft: Draft, manifest: Manifest) -> None:
-        """The segment, then its manifest, which makes it count.
+    def commit(self, segment: NewSegment, manifest: Manifest) -> None:
+        """Keep the segment, then its manifest, which makes it count.
 
         Raises:
-            ArchiveNotWritten: it is not there; an earlier one never suffers.
+            ArchiveNotWritten: it does not count; earlier segments are as they were.
         """
-        path = self.path(manifest.file)
+        path = self.file(manifest.file)
         try:
-            draft.path.rename(path)
-            sync_directory(self.directory)
+            segment.path.rename(path)
+            sync_directory(self.path)
             write_private(path.with_suffix(".json"), manifest.encode())
         except (OSError, ConfigurationError) as error:
             with suppress(OSError):
@@ -173,19 +218,16 @@ class Shelf:
             raise ArchiveNotWritten(f"{path} cannot be kept: {error}") from None
 
     def _make_sure_of(self, size: int, least_free: int) -> None:
-        free = shutil.disk_usage(self.directory).free
+        free = shutil.disk_usage(self.path).free
         if free < size + least_free:
             raise ArchiveNotWritten(
-                f"only {free // 2**20} MiB are free below {self.directory}: make room, or name another archive_dir"
+                f"only {free // 2**20} MiB are free below {self.path}: make room, or name another archive_dir"
             )
 
 
-_SERIAL = 64
-
-
-def shelves(directory: Path) -> list[Shelf]:
-    """Of all TSEs that have one, by serial."""
+def archive_directories(root: Path) -> list[ArchiveDirectory]:
+    """Return those of all TSEs that have one, by serial."""
     with suppress(OSError):
-        found = sorted(path.name for path in directory.iterdir() if path.is_dir())
-        return [Shelf(directory, name) for name in found if len(name) == _SERIAL]
+        found = sorted(path.name for path in root.iterdir() if path.is_dir())
+        return [ArchiveDirectory(root, name) for name in found if len(name) == _SERIAL_DIGITS]
     return []

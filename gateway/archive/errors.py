@@ -1,4 +1,4 @@
-"""What can go wrong with an archive, beside what goes wrong with its TSE."""
+"""Errors of an archive, beside those of its TSE."""
 
 from pathlib import Path
 
@@ -30,5 +30,5 @@ class NothingArchived(GatewayError):
 
 
 def unwritable(path: Path, error: OSError) -> ArchiveNotWritten:
-    """The same, with the reason."""
+    """Return the error that tells why `path` cannot be written."""
     return ArchiveNotWritten(f"{path} cannot be written: {error.strerror or error}")

@@ -1,11 +1,11 @@
-"""What the gateway remembers of the segments: little of each, for there are thousands after some years."""
+"""The segments of an archive in memory: little of each, for there are thousands after some years."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from gateway.archive.manifest import Finding, Manifest, Verdict, digest, name_of, worst_of
+from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, Manifest, digest, name_of, worst_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Segment:
     messages: int
     last_counter: int | None
     last_time: datetime | None
-    verdict: Verdict
-    findings: tuple[Finding, ...]
+    verdict: ArchiveVerdict
+    findings: tuple[ArchiveFinding, ...]
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Segment":
@@ -49,7 +49,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Index:
-    """The segments in their order, and what is wrong with the chain of their manifests.
+    """The segments in their order; `broken` are the manifests that break the chain, by name and reason.
 
     `last` is the newest manifest and `newest` its hash; `highest` the last number that a file of each series has.
     """
@@ -61,7 +61,7 @@ class Index:
     broken: tuple[tuple[str, str], ...] = ()
 
     def plus(self, manifest: Manifest) -> "Index":
-        """With one more segment."""
+        """Return the index with one more segment."""
         return Index(
             segments=(*self.segments, Segment.of(manifest)),
             last=manifest,
@@ -77,31 +77,31 @@ class Index:
 
     @cached_property
     def messages(self) -> int:
-        """In all segments."""
+        """Log messages in all segments."""
         return sum(segment.messages for segment in self.segments)
 
     @cached_property
-    def verdict(self) -> Verdict:
-        """On all segments."""
+    def verdict(self) -> ArchiveVerdict:
+        """The worst verdict on any segment."""
         return worst_of(segment.verdict for segment in self.segments)
 
     @property
     def last_time(self) -> datetime | None:
-        """Of the newest segment with messages."""
+        """Log time of the last message in the newest segment that has any."""
         return next((found.last_time for found in reversed(self.segments) if found.last_time is not None), None)
 
     @property
     def last_counter(self) -> int | None:
-        """Up to which signature counter everything is there."""
+        """The signature counter up to which everything is there."""
         return next((found.last_counter for found in reversed(self.segments) if found.last_counter is not None), None)
 
     def of_series(self, series: int) -> list[Segment]:
         return [found for found in self.segments if found.series == series]
 
     def segment(self, name: str) -> Segment | None:
-        """The one with this file or manifest."""
+        """Return the segment with this file or manifest, `None` if there is none."""
         return next((found for found in self.segments if found.file.partition(".")[0] == name.partition(".")[0]), None)
 
     def next_number(self, series: int) -> int:
-        """Never one that a file has, whatever became of its manifest."""
+        """Return the number of the next segment: none that any file has, whatever became of its manifest."""
         return self.highest.get(series, 0) + 1

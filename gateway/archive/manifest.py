@@ -1,4 +1,4 @@
-"""What is written down beside each segment of the archive, and what the archive is called to people and programs.
+"""The manifest beside each segment of an archive, and the names of the files.
 
 A segment is a TAR that can be read alone: info.csv, the certificates, the log messages that were new, an end mark.
 A series is one store from its first message until stored data are deleted; the next one begins a new series.
@@ -23,28 +23,28 @@ FILE_PATTERN = r"^[0-9]{4}-[0-9]{6}\.(?:tar|json)$"
 _FILE = re.compile(FILE_PATTERN)
 
 
-class Verdict(StrEnum):
-    """On a segment or a whole archive; notes do not count."""
+class ArchiveVerdict(StrEnum):
+    """The worst that was found in a segment or a whole archive; notes do not count."""
 
     OK = "ok"
     WARNING = "warning"
     ERROR = "error"
 
 
-class Model(BaseModel):
-    """What is kept as JSON and shown by the API."""
+class ArchiveModel(BaseModel):
+    """Base of what is kept as JSON and shown by the API."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class FindingPlace(Model):
+class FindingPlace(ArchiveModel):
     """One place where something was found."""
 
     place: str
     detail: str = ""
 
 
-class Finding(Model):
+class ArchiveFinding(ArchiveModel):
     """What the verifier found; its codes are those of `tse-gateway verify`."""
 
     code: str
@@ -54,7 +54,7 @@ class Finding(Model):
     places: list[FindingPlace]
 
 
-class Manifest(Model):
+class Manifest(ArchiveModel):
     """One segment of the archive."""
 
     format: Literal[1] = 1
@@ -75,8 +75,8 @@ class Manifest(Model):
     last_counter: int | None
     first_time: datetime | None
     last_time: datetime | None
-    verdict: Verdict
-    findings: list[Finding]
+    verdict: ArchiveVerdict
+    findings: list[ArchiveFinding]
     verifier: str = Field(description="version of the gateway that verified it")
     trust: list[str] | None = Field(description="SHA-256 of the trusted certificates; null: none were given")
     archived: datetime
@@ -91,30 +91,30 @@ class Manifest(Model):
 
     @property
     def mark(self) -> Mark:
-        """How far the segment goes."""
+        """The end of the segment in the store of the TSE."""
         return Mark.decode(self.cursor)
 
     def encode(self) -> bytes:
-        """As the file that is kept."""
+        """Return the bytes of the file that is kept."""
         return self.model_dump_json(indent=1).encode() + b"\n"
 
 
-def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
-    """`OK` if there are none."""
-    order = list(Verdict)
-    return max(verdicts, key=order.index, default=Verdict.OK)
+def worst_of(verdicts: Iterable[ArchiveVerdict]) -> ArchiveVerdict:
+    """Return the worst of `verdicts`, `OK` if there are none."""
+    order = list(ArchiveVerdict)
+    return max(verdicts, key=order.index, default=ArchiveVerdict.OK)
 
 
 def name_of(series: int, number: int) -> str:
-    """File name of a segment; they sort as they were written."""
+    """Return the file name of a segment; names sort as the segments were written."""
     return f"{series:04}-{number:06}.tar"
 
 
 def is_name(name: str) -> bool:
-    """Could a segment or manifest be called so? Nothing else leaves the archive."""
+    """Tell whether a segment or manifest may have this name; nothing else is handed out."""
     return _FILE.fullmatch(name) is not None
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 of `data` in hex."""
     return hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""The store of a TSE out of its segments: byte for byte the full export up to the end of the last one."""
+"""Joins the segments of a series to the store of the TSE: byte for byte the full export up to the last of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.archive.check import sha256_of
-from gateway.archive.directory import Shelf
+from gateway.archive.directory import ArchiveDirectory
 from gateway.archive.errors import ArchiveDamaged, NothingArchived
 from gateway.archive.index import Segment
 from gateway.archive.manifest import digest
@@ -18,7 +18,7 @@ _PIECE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Bytes of a file."""
+    """`size` bytes of a file from `start`."""
 
     path: Path
     start: int
@@ -26,8 +26,8 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """Slices one after the other, as one file with a strong name (`tag`) for what is in it."""
+class JoinedFile:
+    """Slices one after the other, read as one file; `tag` is a hash of what is in them."""
 
     slices: tuple[Slice, ...]
     tag: str
@@ -37,7 +37,7 @@ class Volume:
         return sum(part.size for part in self.slices)
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes `start` to `end` (behind the last).
+        """Yield the bytes from `start` to before `end`.
 
         Raises:
             ArchiveDamaged: a file is missing or too short.
@@ -58,21 +58,21 @@ class Volume:
             at += part.size
 
 
-def one_file(shelf: Shelf, name: str) -> Volume:
-    """A segment or manifest as it lies there; blocks, since it is read for its hash.
+def whole_file(directory: ArchiveDirectory, name: str) -> JoinedFile:
+    """Return a segment or manifest as it is on the disk; blocks, since it is read for its hash.
 
     Raises:
         ArchiveDamaged: it is missing.
     """
-    path = shelf.path(name)
+    path = directory.file(name)
     try:
-        return Volume((Slice(path, 0, path.stat().st_size),), sha256_of(path))
+        return JoinedFile((Slice(path, 0, path.stat().st_size),), sha256_of(path))
     except OSError as error:
         raise ArchiveDamaged(f"{name} cannot be read: {error.strerror}") from None
 
 
-def rebuilt(shelf: Shelf, series: Sequence[Segment]) -> Volume:
-    """The store of one series.
+def restore(directory: ArchiveDirectory, series: Sequence[Segment]) -> JoinedFile:
+    """Return the store of one series.
 
     Raises:
         NothingArchived: there is no segment.
@@ -82,16 +82,16 @@ def rebuilt(shelf: Shelf, series: Sequence[Segment]) -> Volume:
         raise NothingArchived("the archive has no segment of this series")
     newest = series[-1]
     # info.csv may have been written anew by a firmware update: the newest is what an export would hold.
-    slices = [Slice(shelf.path(newest.file), 0, newest.leading_bytes)]
+    slices = [Slice(directory.file(newest.file), 0, newest.leading_bytes)]
     end = newest.leading_bytes // SECTOR
     for segment in series:
         if segment.first_block != end:
             raise ArchiveDamaged(f"a segment before {segment.file} is missing: put it back from your backup")
         body = segment.size - segment.leading_bytes - len(END)
-        slices.append(Slice(shelf.path(segment.file), segment.leading_bytes, body))
+        slices.append(Slice(directory.file(segment.file), segment.leading_bytes, body))
         end = segment.end_block
-    slices.append(Slice(shelf.path(newest.file), newest.size - len(END), len(END)))
-    return Volume(tuple(slices), digest("".join(segment.sha256 for segment in series).encode()))
+    slices.append(Slice(directory.file(newest.file), newest.size - len(END), len(END)))
+    return JoinedFile(tuple(slices), digest("".join(segment.sha256 for segment in series).encode()))
 
 
 def _read(path: Path, at: int, size: int) -> bytes:

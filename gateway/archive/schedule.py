@@ -1,4 +1,4 @@
-"""When archives are written: each TSE's at its time of the night, after its self test, and later if that was missed."""
+"""When archives are written: at night after the self test of the TSE, and by day if that was missed."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from gateway.archive.service import Archivist
+from gateway.archive.service import ArchiveService
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance.schedule import Night
@@ -17,14 +17,18 @@ from gateway.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-_LOOK = 5.0
+_LOOK = 5.0  # seconds between two looks
 _QUIET = 30.0  # seconds without a command: by day the archive waits for that
 _NIGHT, _DAY = timedelta(hours=2), timedelta(days=1)
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 
 
 def due(complete: datetime, now: datetime, night: timedelta, *, quiet: bool) -> bool:
-    """`complete`: when the archive was complete, or the TSE was first seen; `night`: since the last night began."""
+    """Tell whether an archive is to be written now.
+
+    `complete`: when it was last complete, or the TSE was first seen; `night`: time since the last night began;
+    `quiet`: nobody uses the TSE.
+    """
     if complete > now + _DAY:  # somebody set the clock back
         return quiet
     tonight = night < _NIGHT and complete < now - night
@@ -33,7 +37,7 @@ def due(complete: datetime, now: datetime, night: timedelta, *, quiet: bool) -> 
 
 @dataclass(slots=True)
 class _Pause:
-    """After a failure; `closed`: the TSE did not show its store."""
+    """No run before `until` (monotonic seconds) after a failure; `closed`: the TSE did not show its store."""
 
     until: float = float("-inf")
     closed: bool = False
@@ -44,10 +48,10 @@ class _Pause:
 
 
 @dataclass
-class Nightly:
-    """One TSE after the other, so that a small machine is not overrun."""
+class ArchiveSchedule:
+    """Writes one archive after the other, so that a small machine is not overrun."""
 
-    archivist: Archivist
+    archives: ArchiveService
     registry: Registry
     night: Night
     local_time: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone()
@@ -55,8 +59,8 @@ class Nightly:
     _pauses: dict[str, _Pause] = field(default_factory=dict)
 
     async def keep(self) -> None:
-        """For ever."""
-        await self.archivist.open()
+        """Write archives for ever."""
+        await self.archives.open()
         while True:
             await self.look()
             await asyncio.sleep(_LOOK)
@@ -64,9 +68,9 @@ class Nightly:
     async def look(self) -> None:
         """Write the archives that are due."""
         for device in self.registry.devices():
-            book = await self.archivist.book(device)
-            state = await book.seen()
-            if book.work is None and self._may(device) and self._due(device, state.complete_since):
+            archive = await self.archives.of(device)
+            state = await archive.seen()
+            if archive.progress is None and self._may(device) and self._due(device, state.complete_since):
                 await self._run(device)
 
     def _may(self, device: Device) -> bool:
@@ -83,7 +87,7 @@ class Nightly:
 
     async def _run(self, device: Device) -> None:
         try:
-            await self.archivist.run(device.serial)
+            await self.archives.run(device.serial)
         except GatewayError as error:
             log.debug("the archive of TSE %s waits: %s", device.serial, error)
             self._pauses.setdefault(device.serial, _Pause()).after_failure(self.monotonic(), error)

@@ -1,82 +1,82 @@
-"""The archives of all TSEs of a gateway, those that are gone included."""
+"""The archives of all TSEs of a gateway, those of TSEs that are gone included."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway.archive.directory import Shelf, shelves
+from gateway.archive.directory import ArchiveDirectory, archive_directories
 from gateway.archive.errors import NothingArchived
 from gateway.archive.manifest import is_name
-from gateway.archive.restore import Volume, one_file, rebuilt
-from gateway.archive.run import Stopped, Terms, Work
+from gateway.archive.restore import JoinedFile, restore, whole_file
+from gateway.archive.run import ArchiveOptions, RunProgress, Stopped
 from gateway.archive.status import ArchiveRun, ArchiveStatus, ArchiveSummary, status_of, summary_of
-from gateway.archive.tse_archive import Book
+from gateway.archive.tse_archive import TseArchive
 from gateway.errors import UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Registry
 from gateway.telemetry.metrics import Metrics
 
 
-class Archivist:
-    """Below `directory`, one folder for each TSE, named by its serial."""
+class ArchiveService:
+    """Archives below `root`, one directory for each TSE, named by its serial."""
 
-    def __init__(self, registry: Registry, metrics: Metrics, directory: Path, terms: Terms) -> None:
+    def __init__(self, registry: Registry, metrics: Metrics, root: Path, options: ArchiveOptions) -> None:
         self._registry = registry
         self._metrics = metrics
-        self._directory = directory
-        self._terms = terms
-        self._books: dict[str, Book] = {}
+        self._root = root
+        self._options = options
+        self._archives: dict[str, TseArchive] = {}
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[ArchiveRun]] = set()
 
     # ---- what there is -------------------------------------------------------
 
     async def open(self) -> None:
-        """Read what is on the disk, unless it was."""
-        for shelf in await asyncio.to_thread(shelves, self._directory):
-            await self._book(shelf.serial)
+        """Read what is on the disk; done once."""
+        for directory in await asyncio.to_thread(archive_directories, self._root):
+            await self._opened(directory.serial)
 
-    async def book(self, device: Device) -> Book:
-        """That of a TSE which is there; its archive is missed from now on if it does not come about."""
-        book = await self._book(device.serial)
-        await book.seen()
-        return book
+    async def of(self, device: Device) -> TseArchive:
+        """Return the archive of a TSE that is there; from now on it counts as missing until it is written."""
+        archive = await self._opened(device.serial)
+        await archive.seen()
+        return archive
 
-    def books(self) -> list[Book]:
-        """All that are known, by serial."""
-        return [self._books[serial] for serial in sorted(self._books)]
+    def all(self) -> list[TseArchive]:
+        """Return all that are known, by serial."""
+        return [self._archives[serial] for serial in sorted(self._archives)]
 
-    def summary(self, book: Book) -> ArchiveSummary:
-        """An archive in short."""
-        device = self._device(book.shelf.serial)
+    def summary(self, archive: TseArchive) -> ArchiveSummary:
+        """Return an archive in short."""
+        device = self._device(archive.serial)
         attached = device is not None and device.attached
-        return summary_of(book.shelf.serial, book.index, book.state, book.work, attached=attached)
+        return summary_of(archive.serial, archive.index, archive.state, archive.progress, attached=attached)
 
     async def status(self, serial: str) -> ArchiveStatus:
-        """All of an archive.
+        """Return everything known of an archive.
 
         Raises:
             UnknownDevice: neither a TSE nor an archive has this serial.
         """
-        book = await self._find(serial)
-        manifests = await asyncio.to_thread(book.shelf.manifests)
-        return status_of(self.summary(book), book.index, book.state, manifests)
+        archive = await self._find(serial)
+        manifests = await asyncio.to_thread(archive.directory.manifests)
+        return status_of(self.summary(archive), archive.index, archive.state, manifests)
 
-    async def file(self, serial: str, name: str) -> Volume:
-        """One segment or manifest.
+    async def file(self, serial: str, name: str) -> JoinedFile:
+        """Return one segment or manifest.
 
         Raises:
             UnknownDevice: neither a TSE nor an archive has this serial.
             NothingArchived: there is none with this name.
         """
-        book = await self._find(serial)
-        if not is_name(name) or book.index.segment(name) is None:
+        archive = await self._find(serial)
+        if not is_name(name) or archive.index.segment(name) is None:
             raise NothingArchived(f"the archive has no file {name[:64]!r}")
-        return await asyncio.to_thread(one_file, book.shelf, name)
+        return await asyncio.to_thread(whole_file, archive.directory, name)
 
-    async def rebuilt(self, serial: str, series: int | None) -> Volume:
-        """The store of a series, by default of the newest, as a full export.
+    async def restore(self, serial: str, series: int | None) -> JoinedFile:
+        """Return the store of a series, by default of the newest, as a full export.
 
         Raises:
             UnknownDevice: neither a TSE nor an archive has this serial.
@@ -84,7 +84,7 @@ class Archivist:
         """
         index = (await self._find(serial)).index
         wanted = series if series is not None or index.last is None else index.last.series
-        return rebuilt(self._shelf(serial), [] if wanted is None else index.of_series(wanted))
+        return restore(self._directory_of(serial), [] if wanted is None else index.of_series(wanted))
 
     # ---- runs ------------------------------------------------------------------
 
@@ -108,17 +108,17 @@ class Archivist:
             raise
 
     @asynccontextmanager
-    async def taken(self, device: Device) -> AsyncIterator[tuple[Book, Work]]:
-        """For who must know that the archive stands still between its runs."""
-        book = await self.book(device)
-        with book.taken() as work:
-            yield book, work
+    async def taken(self, device: Device) -> AsyncIterator[tuple[TseArchive, RunProgress]]:
+        """Give the archive to nobody else meanwhile, so that it stands still between its runs."""
+        archive = await self.of(device)
+        with archive.taken() as progress:
+            yield archive, progress
 
     async def close(self) -> None:
-        """End the runs; what they have added stays."""
-        for book in self._books.values():
-            if book.work is not None:
-                book.work.stop.set()
+        """Stop the runs; what they have added stays."""
+        for archive in self._archives.values():
+            if archive.progress is not None:
+                archive.progress.stop.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -129,28 +129,28 @@ class Archivist:
             task.exception()  # it is written down; whoever hung up does not fetch it
 
     async def _run(self, device: Device) -> ArchiveRun:
-        async with self.taken(device) as (book, work):
-            return await book.run(device, work)
+        async with self.taken(device) as (archive, progress):
+            return await archive.run(device, progress)
 
-    async def _find(self, serial: str) -> Book:
+    async def _find(self, serial: str) -> TseArchive:
         device = self._device(serial)
         if device is not None:
-            return await self.book(device)
-        shelf = self._shelf(serial)
-        if not await asyncio.to_thread(shelf.directory.is_dir):
+            return await self.of(device)
+        directory = self._directory_of(serial)
+        if not await asyncio.to_thread(directory.path.is_dir):
             raise UnknownDevice(f"neither a TSE nor an archive has the serial {serial[:64]!r}")
-        return await self._book(shelf.serial)
+        return await self._opened(directory.serial)
 
-    async def _book(self, serial: str) -> Book:
+    async def _opened(self, serial: str) -> TseArchive:
         async with self._opening:
-            if serial not in self._books:
-                made = Book(self._shelf(serial), self._terms, self._metrics)
+            if serial not in self._archives:
+                made = TseArchive(self._directory_of(serial), self._options, self._metrics)
                 await asyncio.to_thread(made.load)
-                self._books[serial] = made
-        return self._books[serial]
+                self._archives[serial] = made
+        return self._archives[serial]
 
-    def _shelf(self, serial: str) -> Shelf:
-        return Shelf(self._directory, serial.upper())
+    def _directory_of(self, serial: str) -> ArchiveDirectory:
+        return ArchiveDirectory(self._root, serial.upper())
 
     def _device(self, serial: str) -> Device | None:
         try:

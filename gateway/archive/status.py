@@ -1,4 +1,4 @@
-"""What is told of an archive, by the API and in metrics."""
+"""Archives as the API and the metrics show them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,33 +7,33 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.archive.check import changed_finding
-from gateway.archive.directory import State, Trouble
+from gateway.archive.directory import ArchiveState, RunFailure
 from gateway.archive.index import Index, Segment
-from gateway.archive.manifest import Finding, FindingPlace, Manifest, Model, Verdict
-from gateway.archive.run import Outcome, Work
+from gateway.archive.manifest import ArchiveFinding, ArchiveModel, ArchiveVerdict, FindingPlace, Manifest
+from gateway.archive.run import RunOutcome, RunProgress
 
 _MOST_PLACES = 100
 
 
-class Progress(Model):
-    """Of the run that is under way."""
+class ArchiveProgress(ArchiveModel):
+    """How far the run is that is under way."""
 
     began: datetime
     done_bytes: int
     total_bytes: int
 
 
-class ArchiveSummary(Model):
+class ArchiveSummary(ArchiveModel):
     """One archive in short."""
 
     serial: str
     attached: bool = Field(description="the TSE is plugged in")
-    running: Progress | None
+    running: ArchiveProgress | None
     first_seen: datetime | None
     last_success: datetime | None = Field(description="when it last held everything that the TSE had signed, verified")
     last_attempt: datetime | None
     last_seconds: float | None = Field(description="how long that took")
-    last_error: Trouble | None = Field(description="why that failed; null if it did not")
+    last_error: RunFailure | None = Field(description="why that failed; null if it did not")
     verdict: Literal["none", "ok", "warning", "error"] = Field(
         description="on all segments, and on their files when they were last looked at; none: nothing is archived yet"
     )
@@ -49,24 +49,26 @@ class ArchiveSummary(Model):
 class ArchiveStatus(ArchiveSummary):
     """Everything known of an archive."""
 
-    findings: list[Finding] = Field(description="of all segments; notes are left out, they stand in the manifests")
+    findings: list[ArchiveFinding] = Field(
+        description="of all segments; notes are left out, they stand in the manifests"
+    )
     segments: list[Manifest]
 
 
-class ArchiveList(Model):
-    """By serial; also of TSEs that are gone."""
+class ArchiveList(ArchiveModel):
+    """All archives by serial, those of TSEs that are gone included."""
 
     archives: list[ArchiveSummary]
 
 
-class ArchiveRun(Model):
-    """What a run did."""
+class ArchiveRun(ArchiveModel):
+    """The outcome of a run."""
 
     serial: str
     began: datetime
     seconds: float
-    verdict: Verdict
-    findings: list[Finding]
+    verdict: ArchiveVerdict
+    findings: list[ArchiveFinding]
     added: list[str] = Field(description="new segments; none if nothing was signed since")
     messages: int = Field(description="in the new segments")
     bytes: int
@@ -74,7 +76,7 @@ class ArchiveRun(Model):
 
 
 def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "warning", "error"]:
-    """The verdict on an archive."""
+    """Return the verdict on an archive."""
     if changed:
         return "error"
     if not index.segments:
@@ -82,12 +84,14 @@ def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "war
     return index.verdict.value
 
 
-def summary_of(serial: str, index: Index, state: State | None, work: Work | None, *, attached: bool) -> ArchiveSummary:
-    """In short."""
+def summary_of(
+    serial: str, index: Index, state: ArchiveState | None, progress: RunProgress | None, *, attached: bool
+) -> ArchiveSummary:
+    """Return an archive in short."""
     return ArchiveSummary(
         serial=serial,
         attached=attached,
-        running=None if work is None else progress_of(work),
+        running=None if progress is None else _shown(progress),
         first_seen=None if state is None else state.first_seen,
         last_success=None if state is None else state.last_success,
         last_attempt=None if state is None else state.last_attempt,
@@ -104,8 +108,10 @@ def summary_of(serial: str, index: Index, state: State | None, work: Work | None
     )
 
 
-def status_of(summary: ArchiveSummary, index: Index, state: State | None, manifests: list[Manifest]) -> ArchiveStatus:
-    """Everything."""
+def status_of(
+    summary: ArchiveSummary, index: Index, state: ArchiveState | None, manifests: list[Manifest]
+) -> ArchiveStatus:
+    """Return everything known of an archive."""
     changed = {} if state is None else state.changed
     return ArchiveStatus(
         **dict(summary),
@@ -114,16 +120,11 @@ def status_of(summary: ArchiveSummary, index: Index, state: State | None, manife
     )
 
 
-def progress_of(work: Work) -> Progress:
-    """Now."""
-    return Progress(began=work.began, done_bytes=work.done_bytes, total_bytes=work.total_bytes)
-
-
-def run_of(serial: str, work: Work, seconds: float, outcome: Outcome) -> ArchiveRun:
-    """A run that came to its end."""
+def run_of(serial: str, progress: RunProgress, seconds: float, outcome: RunOutcome) -> ArchiveRun:
+    """Return a run that came to its end."""
     return ArchiveRun(
         serial=serial,
-        began=work.began,
+        began=progress.began,
         seconds=round(seconds, 3),
         verdict=outcome.verdict,
         findings=outcome.findings,
@@ -134,9 +135,9 @@ def run_of(serial: str, work: Work, seconds: float, outcome: Outcome) -> Archive
     )
 
 
-def _merged(segments: Iterable[Segment]) -> list[Finding]:
-    """Findings of many segments, one for each code; their places name the segment, too."""
-    found: dict[str, Finding] = {}
+def _merged(segments: Iterable[Segment]) -> list[ArchiveFinding]:
+    """Return the findings of many segments, one for each code; their places name the segment, too."""
+    found: dict[str, ArchiveFinding] = {}
     for segment in segments:
         for finding in segment.findings:
             known = found.get(finding.code)
@@ -146,3 +147,7 @@ def _merged(segments: Iterable[Segment]) -> list[Finding]:
             count = finding.count + (0 if known is None else known.count)
             found[finding.code] = finding.model_copy(update={"count": count, "places": places})
     return list(found.values())
+
+
+def _shown(progress: RunProgress) -> ArchiveProgress:
+    return ArchiveProgress(began=progress.began, done_bytes=progress.done_bytes, total_bytes=progress.total_bytes)

@@ -1,4 +1,4 @@
-"""The archive of one TSE while the gateway runs: what is known of it, and its runs, of which each is written down."""
+"""The archive of one TSE while the gateway runs: what is known of it, and its runs, one at a time."""
 
 import asyncio
 import logging
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
 from gateway.archive import check, run
-from gateway.archive.directory import Shelf, State, Trouble
+from gateway.archive.directory import ArchiveDirectory, ArchiveState, RunFailure
 from gateway.archive.errors import ArchiveBusy
 from gateway.archive.index import Index
-from gateway.archive.manifest import Verdict
-from gateway.archive.run import Outcome, Terms, Work
+from gateway.archive.manifest import ArchiveVerdict
+from gateway.archive.run import ArchiveOptions, RunOutcome, RunProgress
 from gateway.archive.status import ArchiveRun, run_of
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
@@ -23,46 +23,47 @@ log = logging.getLogger(__name__)
 VERIFY_FAILED = "archive_verify_failed"
 
 
-class Book:
-    """Loaded once; afterwards it follows what its own runs write."""
+class TseArchive:
+    """Read from the disk once by `load`; afterwards `index` and `state` follow what its own runs write."""
 
-    def __init__(self, shelf: Shelf, terms: Terms, metrics: Metrics) -> None:
-        self.shelf = shelf
+    def __init__(self, directory: ArchiveDirectory, options: ArchiveOptions, metrics: Metrics) -> None:
+        self.serial = directory.serial
+        self.directory = directory
         self.index = Index()
-        self.state: State | None = None
-        self.work: Work | None = None
-        self._terms = terms
+        self.state: ArchiveState | None = None
+        self.progress: RunProgress | None = None
+        self._options = options
         self._metrics = metrics
 
     def load(self) -> None:
-        """From the disk; blocks."""
-        self.state = self.shelf.state()
-        self.index = self.shelf.index()
+        """Read what is on the disk; blocks."""
+        self.state = self.directory.load_state()
+        self.index = self.directory.index()
 
-    async def seen(self) -> State:
-        """The TSE is there; from now on its archive is missed if it does not come about."""
+    async def seen(self) -> ArchiveState:
+        """Return the state; the TSE is there, so its archive counts as missing until it is written."""
         if self.state is None:
-            self.state = State(first_seen=self._terms.now())
+            self.state = ArchiveState(first_seen=self._options.now())
             await self._keep(self.state)
         return self.state
 
     @contextmanager
-    def taken(self) -> Iterator[Work]:
-        """Nobody else writes this archive meanwhile.
+    def taken(self) -> Iterator[RunProgress]:
+        """Let nobody else write this archive meanwhile.
 
         Raises:
-            ArchiveBusy: somebody does.
+            ArchiveBusy: somebody else writes it.
         """
-        if self.work is not None:
+        if self.progress is not None:
             raise ArchiveBusy("the archive of this TSE is being written: wait until it is done")
-        self.work = Work(self._terms.now())
+        self.progress = RunProgress(self._options.now())
         try:
-            yield self.work
+            yield self.progress
         finally:
-            self.work = None
+            self.progress = None
 
-    async def run(self, device: Device, work: Work, *, quick: bool = False) -> ArchiveRun:
-        """Look at what is there, and add what is new. Only for who has `taken` it.
+    async def run(self, device: Device, progress: RunProgress, *, quick: bool = False) -> ArchiveRun:
+        """Look at what is there, and add what is new; to be called while the archive is `taken`.
 
         `quick`: soon after another run and while tills wait, so nothing is looked at again.
 
@@ -71,42 +72,42 @@ class Book:
         """
         began, state = time.monotonic(), await self.seen()
         if quick:
-            outcome = Outcome(self.index, (), state.next_check, state.changed)
+            outcome = RunOutcome(self.index, (), state.next_check, state.changed)
         else:
-            outcome = await run.review(self.shelf, state)
+            outcome = await run.review(self.directory, state)
             self.index = outcome.index
         try:
-            steps = run.extend(device, self.shelf, self._terms, outcome, work, patient=not quick)
+            steps = run.extend(device, self.directory, self._options, outcome, progress, patient=not quick)
             async with aclosing(steps):
                 async for step in steps:
                     outcome, self.index = step, step.index
         except GatewayError as error:
-            await self._note(outcome, Trouble(code=error.code, detail=str(error)), time.monotonic() - began)
+            await self._note(outcome, RunFailure(code=error.code, detail=str(error)), time.monotonic() - began)
             raise
-        await self._note(outcome, _trouble(outcome), time.monotonic() - began)
-        return run_of(self.shelf.serial, work, time.monotonic() - began, outcome)
+        await self._note(outcome, _failure(outcome), time.monotonic() - began)
+        return run_of(self.serial, progress, time.monotonic() - began, outcome)
 
     async def demand_intact(self) -> None:
-        """All files of the store that the TSE holds now are as they were written; they are read for that.
+        """Read all segments of the store that the TSE holds now.
 
         Raises:
-            ArchiveDamaged: one is not.
+            ArchiveDamaged: one is not as it was written.
         """
         last = self.index.last
         if last is not None:
-            await asyncio.to_thread(check.demand_intact, self.shelf, self.index.of_series(last.series))
+            await asyncio.to_thread(check.demand_intact, self.directory, self.index.of_series(last.series))
 
-    async def _note(self, outcome: Outcome, trouble: Trouble | None, seconds: float) -> None:
-        serial, before, now = self.shelf.serial, await self.seen(), self._terms.now()
-        failed = outcome.verdict is Verdict.ERROR
-        self._metrics.maintenance.archived(serial, "ok" if trouble is None else trouble.code)
-        _tell(serial, outcome, trouble)
+    async def _note(self, outcome: RunOutcome, failure: RunFailure | None, seconds: float) -> None:
+        serial, before, now = self.serial, await self.seen(), self._options.now()
+        failed = outcome.verdict is ArchiveVerdict.ERROR
+        self._metrics.maintenance.archived(serial, "ok" if failure is None else failure.code)
+        _tell(serial, outcome, failure)
         self.state = before.model_copy(
             update={
-                "last_success": now if trouble is None else before.last_success,
+                "last_success": now if failure is None else before.last_success,
                 "last_attempt": now,
                 "last_seconds": round(seconds, 3),
-                "last_error": trouble,
+                "last_error": failure,
                 "verify_failures": before.verify_failures + failed,
                 "next_check": outcome.next_check,
                 "changed": outcome.changed,
@@ -115,31 +116,31 @@ class Book:
         )
         await self._keep(self.state)
 
-    async def _keep(self, state: State) -> None:
-        if not self._terms.refusal:
-            await asyncio.to_thread(self.shelf.keep, state)
+    async def _keep(self, state: ArchiveState) -> None:
+        if not self._options.refusal:
+            await asyncio.to_thread(self.directory.save_state, state)
 
 
-def _tell(serial: str, outcome: Outcome, trouble: Trouble | None) -> None:
-    if outcome.verdict is Verdict.ERROR:
+def _tell(serial: str, outcome: RunOutcome, failure: RunFailure | None) -> None:
+    if outcome.verdict is ArchiveVerdict.ERROR:
         found = _found(outcome).detail
         log.error("archive of TSE %s: %s", serial, found, extra=event(Event.ARCHIVE_DAMAGED, serial))
-    if trouble is not None and trouble.code != VERIFY_FAILED:
-        why = event(Event.ARCHIVE_FAILED, serial, reason=trouble.code)
-        log.warning("archive of TSE %s broke off: %s", serial, trouble.detail, extra=why)
+    if failure is not None and failure.code != VERIFY_FAILED:
+        why = event(Event.ARCHIVE_FAILED, serial, reason=failure.code)
+        log.warning("archive of TSE %s broke off: %s", serial, failure.detail, extra=why)
     if outcome.added:
         counter = outcome.index.last_counter
         done = event(Event.ARCHIVED, serial, counter=counter, segments=len(outcome.added))
         log.info("archive of TSE %s goes up to signature %s", serial, counter, extra=done)
 
 
-def _trouble(outcome: Outcome) -> Trouble | None:
-    return _found(outcome) if outcome.verdict is Verdict.ERROR else None
+def _failure(outcome: RunOutcome) -> RunFailure | None:
+    return _found(outcome) if outcome.verdict is ArchiveVerdict.ERROR else None
 
 
-def _found(outcome: Outcome) -> Trouble:
+def _found(outcome: RunOutcome) -> RunFailure:
     errors = [found for found in outcome.findings if found.severity == "error"]
     first = errors[0].places[0]
     text = f"{errors[0].text} ({errors[0].code}: {first.place} {first.detail})"
     more = sum(found.count for found in errors) - 1
-    return Trouble(code=VERIFY_FAILED, detail=text + (f" and {more} more" if more else ""))
+    return RunFailure(code=VERIFY_FAILED, detail=text + (f" and {more} more" if more else ""))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.archive.manifest import Manifest
-from gateway.archive.run import Terms
-from gateway.archive.service import Archivist
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.service import ArchiveService
 from gateway.archive.status import ArchiveRun, ArchiveStatus
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
@@ -28,17 +28,17 @@ class Shop:
     metrics: Metrics
     tse: SimulatedTse
     directory: Path
-    terms: Terms = field(init=False)
+    options: ArchiveOptions = field(init=False)
     now: datetime = EVENING
 
     def __post_init__(self) -> None:
         self.restart()
 
-    def restart(self, **terms: object) -> Archivist:
-        """The gateway after a crash, or with other terms."""
-        self.terms = Terms(now=lambda: self.now, **terms)  # type: ignore[arg-type]
-        self.archivist = Archivist(self.registry, self.metrics, self.directory, self.terms)
-        return self.archivist
+    def restart(self, **options: object) -> ArchiveService:
+        """The gateway after a crash, or with other options."""
+        self.options = ArchiveOptions(now=lambda: self.now, **options)  # type: ignore[arg-type]
+        self.archives = ArchiveService(self.registry, self.metrics, self.directory, self.options)
+        return self.archives
 
     @property
     def device(self) -> Device:
@@ -57,16 +57,16 @@ class Shop:
             await receipt(self.device.command, self.device, data=data)
 
     async def run(self) -> ArchiveRun:
-        return await self.archivist.run(self.serial)
+        return await self.archives.run(self.serial)
 
     async def status(self) -> ArchiveStatus:
-        return await self.archivist.status(self.serial)
+        return await self.archives.status(self.serial)
 
     async def segments(self) -> list[Manifest]:
         return (await self.status()).segments
 
-    async def rebuilt(self, series: int | None = None) -> bytes:
-        volume = await self.archivist.rebuilt(self.serial, series)
+    async def restored(self, series: int | None = None) -> bytes:
+        volume = await self.archives.restore(self.serial, series)
         return b"".join([piece async for piece in volume.read(0, volume.size)])
 
     async def export(self) -> bytes:
@@ -87,5 +87,5 @@ async def shop(tse: SimulatedTse, metrics: Metrics, tmp_path: Path) -> AsyncIter
     await device.read_info()
     made = Shop(registry, metrics, tse, tmp_path / "archive")
     yield made
-    await made.archivist.close()
+    await made.archives.close()
     await registry.close()

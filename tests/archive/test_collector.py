@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.archive.collector import ArchiveMeasures
+from gateway.archive.collector import ArchiveCollector
 from gateway.fleet.outages.log import OutageLog
 from tests.archive.conftest import Shop
 from tests.archive.test_trouble import flip
@@ -25,7 +25,7 @@ def scrape(shop: Shop, outages: OutageLog) -> Scrape:
     def now() -> float:
         return shop.now.timestamp()
 
-    shop.metrics.registry.register(ArchiveMeasures(shop.archivist, outages, now=now))
+    shop.metrics.registry.register(ArchiveCollector(shop.archives, outages, now=now))
 
     def value(name: str) -> float | None:
         return shop.metrics.registry.get_sample_value(f"tse_gateway_archive_{name}", {"serial": shop.serial})
@@ -34,7 +34,7 @@ def scrape(shop: Shop, outages: OutageLog) -> Scrape:
 
 
 async def test_a_tse_that_was_never_archived_is_missed_from_its_first_sight(shop: Shop, scrape: Scrape) -> None:
-    await shop.archivist.book(shop.device)
+    await shop.archives.of(shop.device)
     shop.after(hours=30)
     assert scrape("age_seconds") == 30 * 3600
     assert (scrape("last_success_timestamp_seconds"), scrape("last_attempt_timestamp_seconds")) == (0, 0)
@@ -71,11 +71,11 @@ async def test_counts_of_errors_outlast_a_restart(shop: Shop, outages: OutageLog
     await shop.run()
     flip(shop.folder / "0001-000001.tar")
     await shop.run()
-    archivist = shop.restart()
-    await archivist.open()
+    archives = shop.restart()
+    await archives.open()
     (families,) = [
         family
-        for family in ArchiveMeasures(archivist, outages).collect()
+        for family in ArchiveCollector(archives, outages).collect()
         if family.name == "tse_gateway_archive_verify_failures"
     ]
     assert [sample.value for sample in families.samples] == [1]

@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway.archive.deletion import Deletion, NotArchived, RestNotKept
-from gateway.archive.directory import Shelf
-from gateway.archive.draft import Draft
+from gateway.archive.directory import ArchiveDirectory, NewSegment
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
-from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.manifest import ArchiveVerdict, Manifest
 from gateway.clock.trusted import Clock
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.operations.administration import Administration
@@ -24,7 +23,7 @@ Delete = Callable[[], Awaitable[object]]
 @pytest.fixture
 def delete(shop: Shop) -> Delete:
     administration = Administration(shop.registry, lock_wait=5, clock=Clock())
-    deletion = Deletion(shop.registry, administration, shop.archivist)
+    deletion = Deletion(shop.registry, administration, shop.archives)
 
     async def confirmed() -> object:
         token = administration.confirmations.ask(shop.serial, Irreversible.DELETE_STORED_DATA).token
@@ -39,10 +38,10 @@ async def test_after_a_deletion_nothing_is_missing_and_a_new_series_begins(shop:
         await delete()
     await shop.sell(1)
     done = await shop.run()
-    assert done.verdict is Verdict.OK
+    assert done.verdict is ArchiveVerdict.OK
     status = await shop.status()
     assert (status.verdict, status.series) == ("ok", 3)
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
     counters = [(one.first_counter, one.last_counter) for one in status.segments]
     assert counters[0][0] == 1
     assert all(before[1] is not None and before[1] + 1 == after[0] for before, after in itertools.pairwise(counters))
@@ -75,12 +74,12 @@ async def test_each_file_is_read_though_it_was_long_ago_that_it_was_its_turn(
 async def test_what_the_verifier_refused_is_not_deleted(
     shop: Shop, delete: Delete, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = Shelf.commit
+    commit = ArchiveDirectory.commit
 
-    def refused(shelf: Shelf, draft: Draft, manifest: Manifest) -> None:
-        commit(shelf, draft, manifest.model_copy(update={"verdict": Verdict.ERROR}))
+    def refused(directory: ArchiveDirectory, segment: NewSegment, manifest: Manifest) -> None:
+        commit(directory, segment, manifest.model_copy(update={"verdict": ArchiveVerdict.ERROR}))
 
-    monkeypatch.setattr(Shelf, "commit", refused)
+    monkeypatch.setattr(ArchiveDirectory, "commit", refused)
     await shop.run()
     monkeypatch.undo()
     await shop.restart().open()
@@ -95,14 +94,14 @@ async def test_without_room_for_all_of_it_nothing_is_deleted(
     shop: Shop, delete: Delete, monkeypatch: pytest.MonkeyPatch, failing: int, error: type[Exception]
 ) -> None:
     await shop.sell(2)
-    commit = Shelf.commit
+    commit = ArchiveDirectory.commit
 
-    def full(shelf: Shelf, draft: Draft, manifest: Manifest) -> None:
+    def full(directory: ArchiveDirectory, segment: NewSegment, manifest: Manifest) -> None:
         if manifest.number == failing:
             raise ArchiveNotWritten("no space left on device")
-        commit(shelf, draft, manifest)
+        commit(directory, segment, manifest)
 
-    monkeypatch.setattr(Shelf, "commit", full)
+    monkeypatch.setattr(ArchiveDirectory, "commit", full)
     stored = await shop.export()
     with pytest.raises(error):
         await delete()
@@ -113,6 +112,6 @@ async def test_without_room_for_all_of_it_nothing_is_deleted(
 
 
 async def test_while_a_run_goes_on_nothing_is_deleted(shop: Shop, delete: Delete) -> None:
-    async with shop.archivist.taken(shop.device):
+    async with shop.archives.taken(shop.device):
         with pytest.raises(ArchiveBusy):
             await delete()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from gateway.archive.check import demand_intact
-from gateway.archive.directory import Shelf
-from gateway.archive.run import Terms
-from gateway.archive.service import Archivist
+from gateway.archive.directory import ArchiveDirectory
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.service import ArchiveService
 from gateway.fleet.registry import Registry
 from gateway.telemetry.metrics import Metrics
 from tests.archive.conftest import Shop
@@ -39,13 +39,13 @@ def names_in(directory: Path) -> set[str]:
 
 
 async def kept(serial: str, directory: Path) -> bytes:
-    """The rebuilt store; all files are looked at."""
-    index = Shelf(directory, serial).index()
+    """The restored store; all files are looked at."""
+    index = ArchiveDirectory(directory, serial).index()
     assert index.broken == ()
-    demand_intact(Shelf(directory, serial), index.segments)
-    archivist = Archivist(Registry(Metrics()), Metrics(), directory, Terms())
-    await archivist.open()
-    volume = await archivist.rebuilt(serial, None)
+    demand_intact(ArchiveDirectory(directory, serial), index.segments)
+    archives = ArchiveService(Registry(Metrics()), Metrics(), directory, ArchiveOptions())
+    await archives.open()
+    volume = await archives.restore(serial, None)
     return b"".join([piece async for piece in volume.read(0, volume.size)])
 
 

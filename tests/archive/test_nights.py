@@ -1,4 +1,4 @@
-"""An archive over several nights: complete, verified, and the whole store can be rebuilt from it."""
+"""An archive over several nights: complete, verified, and the whole store can be restored from it."""
 
 import itertools
 import tarfile
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.archive.directory import State
+from gateway.archive.directory import ArchiveState
 from gateway.archive.errors import ArchiveBusy, NothingArchived
-from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.manifest import ArchiveVerdict, Manifest
 from gateway.errors import UnknownDevice
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, Logout, SelfTest, TransactionStep, User
 from gateway.tse.layout import store_file
@@ -25,16 +25,16 @@ async def test_over_several_nights_the_archive_becomes_the_whole_store(shop: Sho
     for night in range(4):
         await shop.sell(night)  # in the first one nothing but the set-up was signed
         done = await shop.run()
-        assert done.verdict is Verdict.OK
+        assert done.verdict is ArchiveVerdict.OK
         assert done.findings == []
         assert done.complete_up_to_counter == shop.device.info.created_signatures
-        assert await shop.rebuilt() == await shop.export()
+        assert await shop.restored() == await shop.export()
         shop.after(days=1)
     segments = await shop.segments()
     assert [segment.file for segment in segments] == [f"0001-{number:06}.tar" for number in (1, 2, 3, 4)]
     assert [segment.messages for segment in segments[1:]] == [2, 4, 6]
-    (tmp_path / "rebuilt.tar").write_bytes(await shop.rebuilt())
-    report = verify_file(str(tmp_path / "rebuilt.tar"), Options(complete=True))
+    (tmp_path / "restored.tar").write_bytes(await shop.restored())
+    report = verify_file(str(tmp_path / "restored.tar"), Options(complete=True))
     assert report.counts.valid == report.counts.messages == sum(segment.messages for segment in segments)
 
 
@@ -56,10 +56,10 @@ async def test_a_transaction_that_is_open_over_night_is_in_order(shop: Shop) -> 
     send = shop.device.command
     opened = await step(send, shop.device, TransactionStep.START)
     await shop.sell(3)
-    assert (await shop.run()).verdict is Verdict.OK
+    assert (await shop.run()).verdict is ArchiveVerdict.OK
     await step(send, shop.device, TransactionStep.FINISH, number=opened.transaction_number)
     await shop.sell(2)
-    assert (await shop.run()).verdict is Verdict.OK
+    assert (await shop.run()).verdict is ArchiveVerdict.OK
 
 
 async def test_where_nothing_was_signed_no_segment_is_added_and_that_is_a_success(shop: Shop) -> None:
@@ -79,7 +79,7 @@ async def test_a_large_store_is_cut_between_entries(shop: Shop) -> None:
     segments = await shop.segments()
     assert len(segments) > 3
     assert max(segment.size for segment in segments) < 50_000
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
     counters = [(segment.first_counter, segment.last_counter) for segment in segments]
     assert all(last + 1 == first for (_, last), (first, _) in itertools.pairwise(counters) if last)
 
@@ -93,7 +93,7 @@ async def test_what_was_kept_is_known_after_a_restart(shop: Shop) -> None:
     await shop.sell(1)
     await shop.run()
     assert len(await shop.segments()) == 2
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
 
 
 async def delete_behind_our_back(shop: Shop) -> None:
@@ -109,14 +109,14 @@ async def delete_behind_our_back(shop: Shop) -> None:
 async def test_after_stored_data_were_deleted_a_new_series_begins(shop: Shop) -> None:
     await shop.sell(2)
     await shop.run()
-    whole = await shop.rebuilt()
+    whole = await shop.restored()
     await delete_behind_our_back(shop)
     await shop.sell(40)  # longer than before: the length alone does not tell
     done = await shop.run()
-    assert await shop.rebuilt() == await shop.export()
-    assert await shop.rebuilt(series=1) == whole
+    assert await shop.restored() == await shop.export()
+    assert await shop.restored(series=1) == whole
     assert [segment.file for segment in await shop.segments()] == ["0001-000001.tar", "0002-000001.tar"]
-    assert done.verdict is Verdict.ERROR  # the login before the deletion is in no archive
+    assert done.verdict is ArchiveVerdict.ERROR  # the login before the deletion is in no archive
     (gap,) = done.findings
     last = (await shop.segments())[0].last_counter
     assert last is not None
@@ -130,7 +130,7 @@ async def test_after_stored_data_were_deleted_a_new_series_begins(shop: Shop) ->
     assert status.last_error is not None
     assert status.last_error.code == "archive_verify_failed"
     again = await shop.run()
-    assert again.verdict is Verdict.OK
+    assert again.verdict is ArchiveVerdict.OK
     assert (await shop.status()).verdict == "error"  # what is missing stays missing
 
 
@@ -146,8 +146,8 @@ async def test_what_the_tse_holds_is_kept_though_its_signature_is_wrong_and_that
         file.seek(len(content) - 1)
         file.write(bytes([content[-1] ^ 1]))
     done = await shop.run()
-    assert (done.verdict, [found.code for found in done.findings]) == (Verdict.ERROR, ["signature.invalid"])
-    assert await shop.rebuilt() == await shop.export()
+    assert (done.verdict, [found.code for found in done.findings]) == (ArchiveVerdict.ERROR, ["signature.invalid"])
+    assert await shop.restored() == await shop.export()
     (_, segment) = await shop.segments()
     assert (segment.valid, segment.invalid) == (3, 1)
     assert shop.metrics.registry.get_sample_value(
@@ -156,7 +156,7 @@ async def test_what_the_tse_holds_is_kept_though_its_signature_is_wrong_and_that
 
 
 async def test_one_run_at_a_time(shop: Shop) -> None:
-    async with shop.archivist.taken(shop.device):
+    async with shop.archives.taken(shop.device):
         with pytest.raises(ArchiveBusy):
             await shop.run()
     await shop.run()
@@ -164,11 +164,11 @@ async def test_one_run_at_a_time(shop: Shop) -> None:
 
 async def test_what_there_is_not_cannot_be_had(shop: Shop) -> None:
     with pytest.raises(UnknownDevice):
-        await shop.archivist.run("0" * 64)
+        await shop.archives.run("0" * 64)
     with pytest.raises(NothingArchived):
-        await shop.archivist.rebuilt(shop.serial, None)
+        await shop.archives.restore(shop.serial, None)
     with pytest.raises(NothingArchived):
-        await shop.archivist.file(shop.serial, "0001-000001.tar")
+        await shop.archives.file(shop.serial, "0001-000001.tar")
 
 
 async def test_a_gateway_writes_archives_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,11 +180,11 @@ async def test_a_gateway_writes_archives_by_itself(tmp_path: Path, monkeypatch: 
         await set_up(device.command, served.tse.serial, now=int(time.time()))
         state = settings.state_dir / "archive" / served.serial / "state.json"
         await until(state.exists)
-    yesterday = State(first_seen=started - timedelta(days=1))
+    yesterday = ArchiveState(first_seen=started - timedelta(days=1))
     state.write_text(yesterday.model_dump_json())
     async with serve(settings) as served:
         await served.registry.devices()[0].command(SelfTest(CLIENT).encode())
         await until((state.parent / "0001-000001.json").exists)
-    assert Manifest.model_validate_json((state.parent / "0001-000001.json").read_bytes()).verdict is Verdict.OK
-    kept = State.model_validate_json(state.read_bytes())
+    assert Manifest.model_validate_json((state.parent / "0001-000001.json").read_bytes()).verdict is ArchiveVerdict.OK
+    kept = ArchiveState.model_validate_json(state.read_bytes())
     assert kept.first_seen == yesterday.first_seen

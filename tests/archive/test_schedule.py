@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from gateway.archive.schedule import Nightly, due
+from gateway.archive.schedule import ArchiveSchedule, due
 from gateway.fleet.maintenance.schedule import Night
 from gateway.tse.commands import SelfTest
 from tests.archive.conftest import EVENING, Shop
@@ -35,9 +35,11 @@ def test_at_night_or_at_rest_when_a_day_is_over(
 
 
 @pytest.fixture
-def nightly(shop: Shop) -> Nightly:
+def nightly(shop: Shop) -> ArchiveSchedule:
     night = Night(time(3, 30), jitter=1800)
-    return Nightly(shop.archivist, shop.registry, night, local_time=lambda: shop.now, monotonic=shop.now.timestamp)
+    return ArchiveSchedule(
+        shop.archives, shop.registry, night, local_time=lambda: shop.now, monotonic=shop.now.timestamp
+    )
 
 
 def to(shop: Shop, hour: int, minute: int = 0) -> None:
@@ -46,7 +48,7 @@ def to(shop: Shop, hour: int, minute: int = 0) -> None:
     shop.now = wanted if wanted >= shop.now else wanted + timedelta(days=1)
 
 
-async def test_each_night_what_was_sold_by_day_is_kept(shop: Shop, nightly: Nightly) -> None:
+async def test_each_night_what_was_sold_by_day_is_kept(shop: Shop, nightly: ArchiveSchedule) -> None:
     await nightly.look()
     assert (await shop.status()).first_seen == EVENING
     assert (await shop.status()).last_attempt is None  # not at the first sight
@@ -63,7 +65,7 @@ async def test_each_night_what_was_sold_by_day_is_kept(shop: Shop, nightly: Nigh
 
 
 async def test_a_night_that_was_missed_is_made_up_for_by_day_at_rest(
-    shop: Shop, nightly: Nightly, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, nightly: ArchiveSchedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await nightly.look()
     shop.after(hours=25)  # the gateway did not run at night
@@ -77,7 +79,9 @@ async def test_a_night_that_was_missed_is_made_up_for_by_day_at_rest(
 
 async def test_after_a_failure_it_is_tried_again_but_not_at_once(shop: Shop) -> None:
     clock = 0.0
-    nightly = Nightly(shop.archivist, shop.registry, Night(), local_time=lambda: shop.now, monotonic=lambda: clock)
+    nightly = ArchiveSchedule(
+        shop.archives, shop.registry, Night(), local_time=lambda: shop.now, monotonic=lambda: clock
+    )
     await nightly.look()
     to(shop, 4, 5)
     shop.tse.power_cycle()
@@ -95,7 +99,7 @@ async def test_after_a_failure_it_is_tried_again_but_not_at_once(shop: Shop) -> 
     assert (await shop.status()).last_success == shop.now
 
 
-async def test_a_tse_that_is_away_is_not_asked(shop: Shop, nightly: Nightly) -> None:
+async def test_a_tse_that_is_away_is_not_asked(shop: Shop, nightly: ArchiveSchedule) -> None:
     await nightly.look()
     to(shop, 4, 5)
     await shop.device.let_go("the TSE was unplugged")

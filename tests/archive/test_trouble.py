@@ -15,10 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import __version__
-from gateway.archive.directory import Shelf
-from gateway.archive.draft import Draft
+from gateway.archive.directory import ArchiveDirectory, NewSegment
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
-from gateway.archive.manifest import Manifest, Verdict
+from gateway.archive.manifest import ArchiveVerdict, Manifest
 from gateway.archive.run import Stopped
 from gateway.errors import ConfigurationError, DeviceError
 from gateway.operations import masterdata
@@ -35,14 +34,14 @@ async def test_a_tse_that_is_unplugged_during_a_run_ends_it_and_the_next_goes_on
 ) -> None:
     shop.restart(segment_bytes=20_000)
     await shop.sell(40)
-    commit = Shelf.commit
+    commit = ArchiveDirectory.commit
 
-    def unplugging(shelf: Shelf, draft: Draft, manifest: Manifest) -> None:
-        commit(shelf, draft, manifest)
+    def unplugging(directory: ArchiveDirectory, segment: NewSegment, manifest: Manifest) -> None:
+        commit(directory, segment, manifest)
         if manifest.number == 2:
             shop.tse.faults.set("unplugged")
 
-    monkeypatch.setattr(Shelf, "commit", unplugging)
+    monkeypatch.setattr(ArchiveDirectory, "commit", unplugging)
     with pytest.raises(DeviceError):
         await shop.run()
     status = await shop.status()
@@ -50,14 +49,14 @@ async def test_a_tse_that_is_unplugged_during_a_run_ends_it_and_the_next_goes_on
     assert status.last_success is None
     assert status.last_error is not None
     assert status.last_error.code == "device_gone"
-    assert await shop.rebuilt()
+    assert await shop.restored()
     assert not (shop.folder / ".draft.tar").exists()
     shop.tse.faults.clear()  # which is a power cycle
     await until(lambda: not shop.device.failed.is_set())
     await shop.device.command(SelfTest(CLIENT).encode())
     done = await shop.run()
     assert done.added[0] == "0001-000003.tar"
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
     assert (await shop.status()).last_error is None
 
 
@@ -121,7 +120,7 @@ async def test_a_full_disk_costs_nothing_that_was_kept_and_the_next_run_goes_on(
         shop.restart()
         await shop.sell(10, data=b"x" * 10_000)
         await shop.run()
-        kept = await shop.rebuilt()
+        kept = await shop.restored()
         await shop.sell(30, data=b"x" * 10_000)
         disk.fill()
         with pytest.raises(ArchiveNotWritten, match=r"make room|too large|No space left"):
@@ -135,17 +134,17 @@ async def test_a_full_disk_costs_nothing_that_was_kept_and_the_next_run_goes_on(
             "0001-000001.json",
             "state.json",
         }
-        assert await shop.rebuilt() == kept
+        assert await shop.restored() == kept
         disk.enlarge()
         done = await shop.run()
-        assert done.verdict is Verdict.OK
-        assert await shop.rebuilt() == await shop.export()
+        assert done.verdict is ArchiveVerdict.OK
+        assert await shop.restored() == await shop.export()
 
 
 async def test_the_archive_leaves_room_for_everything_else(shop: Shop) -> None:
     await shop.run()
     shop.restart(least_free=2**60)
-    await shop.archivist.open()
+    await shop.archives.open()
     await shop.sell(1)
     with pytest.raises(ArchiveNotWritten, match="MiB are free"):
         await shop.run()
@@ -183,14 +182,14 @@ async def test_a_segment_that_was_changed_is_found_by_the_next_run_until_it_is_r
     flip(path)
     for failures in (1, 2):
         done = await shop.run()
-        assert done.verdict is Verdict.ERROR
+        assert done.verdict is ArchiveVerdict.ERROR
         assert [(found.code, found.places[0].place) for found in done.findings] == [
             ("archive.changed", "0001-000002.tar")
         ]
         status = await shop.status()
         assert (status.verdict, status.verify_failures, status.findings) == ("error", failures, done.findings)
     flip(path)
-    assert (await shop.run()).verdict is Verdict.OK
+    assert (await shop.run()).verdict is ArchiveVerdict.OK
     assert (await shop.status()).verdict == "ok"
 
 
@@ -209,7 +208,7 @@ async def test_what_is_missing_or_changed_is_told(shop: Shop, harm: Callable[[Pa
     await three_nights(shop)
     harm(shop.folder)
     done = await shop.run()
-    assert done.verdict is Verdict.ERROR
+    assert done.verdict is ArchiveVerdict.ERROR
     assert told in [place.place for found in done.findings for place in found.places]
 
 
@@ -218,11 +217,11 @@ async def test_a_store_with_a_missing_piece_is_not_rebuilt(shop: Shop) -> None:
     (shop.folder / "0001-000002.json").unlink()
     await shop.restart().open()
     with pytest.raises(ArchiveDamaged, match=r"before 0001-000003.tar"):
-        await shop.rebuilt()
+        await shop.restored()
     await shop.restart().open()
     (shop.folder / "0001-000003.tar").unlink()
     with pytest.raises(ArchiveDamaged):
-        await shop.archivist.file(shop.serial, "0001-000003.tar")
+        await shop.archives.file(shop.serial, "0001-000003.tar")
 
 
 async def test_a_lost_manifest_never_lets_its_segment_be_overwritten(shop: Shop) -> None:
@@ -234,7 +233,7 @@ async def test_a_lost_manifest_never_lets_its_segment_be_overwritten(shop: Shop)
     done = await shop.run()
     assert done.added == ["0001-000004.tar"]
     assert (shop.folder / "0001-000003.tar").read_bytes() == orphan
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
 
 
 @dataclass
@@ -270,9 +269,9 @@ async def test_tills_sell_while_a_run_goes_on(shop: Shop, gate: Gate) -> None:
     assert told is not None
     assert told.total_bytes > 150_000
     gate.opened.set()
-    assert (await running).verdict is Verdict.OK
+    assert (await running).verdict is ArchiveVerdict.OK
     await shop.run()
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
 
 
 async def test_a_run_goes_on_though_nobody_waits_for_it(shop: Shop, gate: Gate) -> None:
@@ -283,26 +282,26 @@ async def test_a_run_goes_on_though_nobody_waits_for_it(shop: Shop, gate: Gate) 
     with pytest.raises(asyncio.CancelledError):
         await asking
     gate.opened.set()
-    await until(lambda: shop.archivist.books()[0].work is None)
-    assert await shop.rebuilt() == await shop.export()
+    await until(lambda: shop.archives.all()[0].progress is None)
+    assert await shop.restored() == await shop.export()
 
 
 async def test_a_run_ends_with_the_gateway_and_the_next_goes_on(shop: Shop, gate: Gate) -> None:
     await shop.sell(5)
     asking = asyncio.create_task(shop.run())
     await gate.reached.wait()
-    await shop.archivist.close()
+    await shop.archives.close()
     with pytest.raises(Stopped):
         await asking
     gate.opened.set()
     await shop.restart().open()
     await shop.run()
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
 
 
 async def test_a_piece_that_vanishes_while_it_is_read_is_told(shop: Shop) -> None:
     await three_nights(shop)
-    volume = await shop.archivist.rebuilt(shop.serial, None)
+    volume = await shop.archives.restore(shop.serial, None)
     os.truncate(shop.folder / "0001-000002.tar", 100)
     with pytest.raises(ArchiveDamaged, match="cut off"):
         [piece async for piece in volume.read(0, volume.size)]
@@ -314,8 +313,8 @@ async def test_a_piece_that_vanishes_while_it_is_read_is_told(shop: Shop) -> Non
 async def test_messages_of_another_tse_are_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shop.device, "serial", "AB" * 32)
     monkeypatch.setitem(shop.registry._devices, "AB" * 32, shop.device)
-    done = await shop.archivist.run("AB" * 32)
-    assert done.verdict is Verdict.ERROR
+    done = await shop.archives.run("AB" * 32)
+    assert done.verdict is ArchiveVerdict.ERROR
     assert [found.code for found in done.findings] == ["archive.foreign"]
 
 
@@ -324,7 +323,7 @@ async def test_the_trust_that_segments_were_verified_with_is_written_down(shop: 
     trusted = tmp_path / "root.pem"
     trusted.write_bytes(root.public_bytes(Encoding.PEM))
     shop.restart(trust=[trusted])
-    assert (await shop.run()).verdict is Verdict.OK
+    assert (await shop.run()).verdict is ArchiveVerdict.OK
     (segment,) = await shop.segments()
     assert segment.trust == [root.fingerprint(SHA256()).hex()]
     assert segment.verifier == __version__
@@ -341,15 +340,15 @@ async def test_while_a_till_holds_the_lock_a_run_is_slower_and_goes_on(shop: Sho
         peer = ""
 
     lease = await shop.device.lock.acquire(Till(), 1)
-    assert (await shop.run()).verdict is Verdict.OK
+    assert (await shop.run()).verdict is ArchiveVerdict.OK
     shop.device.lock.release(lease.session)
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
 
 
 async def test_a_message_longer_than_what_is_written_at_once_is_kept_whole(shop: Shop) -> None:
     await shop.sell(1, data=b"x" * 3_000_000)
     await shop.run()
-    assert await shop.rebuilt() == await shop.export()
+    assert await shop.restored() == await shop.export()
 
 
 async def test_without_its_state_an_archive_is_still_known(shop: Shop) -> None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.archive.directory import Shelf
-from gateway.archive.draft import Draft
-from gateway.archive.run import Terms
-from gateway.archive.tse_archive import Book
+from gateway.archive.directory import ArchiveDirectory, NewSegment
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.tse_archive import TseArchive
 from gateway.telemetry.metrics import Metrics
 from tests.archive.recorded import Recorded
 
@@ -36,15 +35,15 @@ class Killer:
     def arm(self) -> None:
         for name in _STEPS:
             setattr(os, name, self._counted(getattr(os, name)))
-        write = Draft.write
+        write = NewSegment.write
 
-        def write_half(draft: Draft, data: bytes) -> None:
+        def write_half(segment: NewSegment, data: bytes) -> None:
             if self.step():
-                write(draft, data[: len(data) // 2])
+                write(segment, data[: len(data) // 2])
                 die()
-            write(draft, data)
+            write(segment, data)
 
-        setattr(Draft, "write", write_half)  # noqa: B010 (the type checker minds an assignment)
+        setattr(NewSegment, "write", write_half)  # noqa: B010 (the type checker minds an assignment)
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **options: Any) -> Any:
@@ -93,7 +92,9 @@ def _suffer(tse: Recorded, attempt: Attempt) -> None:
 
 
 async def run_once(tse: Recorded, directory: Path) -> None:
-    book = Book(Shelf(directory, tse.serial), Terms(segment_bytes=SEGMENT_BYTES), Metrics())
-    book.load()
-    with book.taken() as work:
-        await book.run(tse.device, work)
+    archive = TseArchive(
+        ArchiveDirectory(directory, tse.serial), ArchiveOptions(segment_bytes=SEGMENT_BYTES), Metrics()
+    )
+    archive.load()
+    with archive.taken() as progress:
+        await archive.run(tse.device, progress)

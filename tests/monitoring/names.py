@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
-from gateway.archive.collector import ArchiveMeasures
-from gateway.archive.run import Terms
-from gateway.archive.service import Archivist
+from gateway.archive.collector import ArchiveCollector
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.service import ArchiveService
 from gateway.config.settings import Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
@@ -31,8 +31,8 @@ def families(directory: Path) -> list[Metric]:
     exposition.register(metrics.registry, Settings(state_dir=directory))
     registry, outages = Registry(metrics), OutageLog(directory)
     metrics.registry.register(FleetCollector(registry, outages))
-    archivist = Archivist(registry, metrics, directory / "archive", Terms())
-    metrics.registry.register(ArchiveMeasures(archivist, outages))
+    archives = ArchiveService(registry, metrics, directory / "archive", ArchiveOptions())
+    metrics.registry.register(ArchiveCollector(archives, outages))
     return list(metrics.registry.collect())
 
 

@@ -8,9 +8,9 @@ from unittest import mock
 
 import pytest
 
-from gateway.archive.directory import Shelf
-from gateway.archive.run import Terms
-from gateway.archive.tse_archive import Book
+from gateway.archive.directory import ArchiveDirectory
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.tse_archive import TseArchive
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.pins.login_guard import LoginGuard
@@ -121,25 +121,27 @@ async def archive_a_day(scene: Scene) -> None:
     await set_up(driver.send_command, scene.tse.serial)
     await receipt(driver.send_command, driver)
     device = Recorded(await driver.read_info(), await export(driver)).device
-    book = Book(Shelf(scene.disk.root, device.serial), Terms(segment_bytes=4000), Metrics())
-    book.load()
+    archive = TseArchive(
+        ArchiveDirectory(scene.disk.root, device.serial), ArchiveOptions(segment_bytes=4000), Metrics()
+    )
+    archive.load()
 
     def at_each_call(_call: str, _name: str) -> None:
         look(scene, device.serial)
 
     scene.disk.trace = at_each_call
-    with book.taken() as work:
-        await book.run(device, work)
-    assert len(look(scene, device.serial)) == len(book.index.segments) > 1
+    with archive.taken() as progress:
+        await archive.run(device, progress)
+    assert len(look(scene, device.serial)) == len(archive.index.segments) > 1
     await driver.close()
 
 
 def look(scene: Scene, serial: str) -> list[str]:
     """The segments that count after a power cut now; they are whole."""
-    shelf = Shelf(scene.power_cut(), serial)
-    segments = shelf.index().segments
+    directory = ArchiveDirectory(scene.power_cut(), serial)
+    segments = directory.index().segments
     for segment in segments:
-        assert shelf.path(segment.file).stat().st_size == segment.size
+        assert directory.file(segment.file).stat().st_size == segment.size
     return [segment.file for segment in segments]
 
 

@@ -10,9 +10,9 @@ from compose.monitoring.source import events
 from compose.monitoring.source.fleet import fleet
 from compose.monitoring.source.page import PAGE, with_table
 from compose.monitoring.source.site import site
-from gateway.archive.collector import ArchiveMeasures
-from gateway.archive.run import Terms
-from gateway.archive.service import Archivist
+from gateway.archive.collector import ArchiveCollector
+from gateway.archive.run import ArchiveOptions
+from gateway.archive.service import ArchiveService
 from gateway.config.settings import Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
@@ -38,8 +38,8 @@ def page() -> str:
         exposition.register(metrics.registry, settings)
         registry, outages = Registry(metrics), OutageLog(settings.state_dir)
         metrics.registry.register(FleetCollector(registry, outages))
-        archivist = Archivist(registry, metrics, settings.state_dir / "archive", Terms())
-        metrics.registry.register(ArchiveMeasures(archivist, outages))
+        archives = ArchiveService(registry, metrics, settings.state_dir / "archive", ArchiveOptions())
+        metrics.registry.register(ArchiveCollector(archives, outages))
         return with_table(PAGE.read_text(encoding="utf-8"), metrics.registry.collect())
 
 

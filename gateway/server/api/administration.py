@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from gateway.archive.deletion import Proof
+from gateway.archive.deletion import ExportProof
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.operations.confirmations import VALID_SECONDS
 from gateway.operations.setup import Setup
@@ -134,7 +134,7 @@ async def decommission(call: Call[OfTse, DecommissionBody]) -> Done:
 async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
     """Only what the archive holds, verified."""
     body = call.body
-    proof = None if body.export is None else Proof(body.export.cursor, body.export.sha256)
+    proof = None if body.export is None else ExportProof(body.export.cursor, body.export.sha256)
     pin = _shown(body, body.admin_pin)
     kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, proof)
     return Deleted(archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter)

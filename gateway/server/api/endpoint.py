@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
 from gateway.archive.deletion import Deletion
-from gateway.archive.service import Archivist
+from gateway.archive.service import ArchiveService
 from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.administration import Administration
@@ -41,7 +41,7 @@ class Services:
     administration: Administration
     deletion: Deletion
     outages: OutageReports
-    archivist: Archivist
+    archives: ArchiveService
     forecasts: Forecasts
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.archive.service import Archivist
+from gateway.archive.service import ArchiveService
 from gateway.archive.status import ArchiveSummary
 from gateway.config.settings import Settings
 from gateway.fleet.device import Device
@@ -121,7 +121,7 @@ class SnapshotSource:
         outages: OutageLog,
         rate: SignatureRate,
         problems: RecentProblems,
-        archivist: Archivist,
+        archives: ArchiveService,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -129,7 +129,7 @@ class SnapshotSource:
         self._outages = outages
         self._rate = rate
         self._problems = problems
-        self._archivist = archivist
+        self._archives = archives
         self._token = token
         self._now = now
         self._tls: tuple[float, float | None] = (float("-inf"), None)
@@ -141,7 +141,7 @@ class SnapshotSource:
         present = {device.serial for device in devices}
         absent = [outage for serial, outage in sorted(log.open.items()) if serial not in present]
         open_now = sorted(log.open.values(), key=lambda outage: -outage.began)
-        archives = {book.shelf.serial: self._archivist.summary(book) for book in self._archivist.books()}
+        archives = {known.serial: self._archives.summary(known) for known in self._archives.all()}
         lately = [outage for outage in (*log.past, *open_now) if (outage.ended or now) > now - _YEAR]
         return Snapshot(
             now=now,

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from gateway.archive.status import ArchiveSummary, Progress
+from gateway.archive.status import ArchiveProgress, ArchiveSummary
 from gateway.fleet.outages.log import Outage
 from gateway.fleet.status.readiness import ABSENT, REASONS
 from gateway.i18n import remedies
@@ -190,7 +190,10 @@ def test_a_worn_memory_and_wrong_pins_are_told() -> None:
     [
         ({"verdict": "none", "last_success": None, "segment_count": 0}, "Archive: still empty"),
         ({}, "Archive: verified, as of"),
-        ({"running": Progress(began=SOME_DAY, done_bytes=1, total_bytes=4)}, "Archive: being written (25\u00a0%)"),
+        (
+            {"running": ArchiveProgress(began=SOME_DAY, done_bytes=1, total_bytes=4)},
+            "Archive: being written (25\u00a0%)",
+        ),
         ({"verdict": "error"}, "An error was found in the archive"),
     ],
 )
