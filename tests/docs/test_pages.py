@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from gateway.cli.commands import app
@@ -42,6 +43,19 @@ def test_each_page_is_one_hop_from_a_page_of_the_index() -> None:
     found = {page for hub in HUBS for page in _reached(hub)}
     lost = set(PAGES) - found - {README} - FOR_FORMS - _SOURCES
     assert lost == set(), "link it in docs/README.md, gateway/README.md (a package) or CONTRIBUTING.md (tests)"
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "gateway/README.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.parent.name
+)
+def test_modules_and_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`(\.?[a-z_]+(?:/[\w.-]+)+/?)`", page.read_text(encoding="utf-8"))
+    places = (ROOT / "gateway", ROOT)
+    missing = [
+        name for name in named if not any((at / f"{name}{end}").exists() for at in places for end in ("", ".py"))
+    ]
+    assert missing == []
+    assert len(named) > 5
 
 
 def _reached(page: Path) -> set[Path]:
