@@ -269,7 +269,9 @@ def effective(settings: Settings) -> list[EffectiveSetting]:
     """Return every setting, its value, what it means, and where its value comes from."""
     places = settings._places  # noqa: SLF001 (its own module)
     return [
-        EffectiveSetting(name, _spelled(getattr(settings, name)), field.description or "", places.get(name, "default"))
+        EffectiveSetting(
+            name, _shown(getattr(settings, name)), field.description or "", _shown(places.get(name, "default"))
+        )
         for name, field in Settings.model_fields.items()
     ]
 
@@ -290,7 +292,7 @@ def _lines(problems: Iterable[ErrorDetails], places: Mapping[str, str]) -> Itera
         yield f"  {place}: {message}; {Settings.model_fields[name].description}"
 
 
-def _spelled(value: object) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "not set"
     if isinstance(value, SecretStr):

@@ -294,9 +294,11 @@ def test_any_file_is_read_or_refused_with_a_sentence(content: bytes) -> None:
         load({}, Path(file.name))
 
 
-def test_names_of_files_need_not_be_utf_8() -> None:
-    (devices,) = (row for row in effective(load({"GATEWAY_DEVICES": "/tse-\udcff"})) if row.name == "devices")
-    assert devices.value == r"/tse-\udcff"
+def test_names_of_files_need_not_be_utf_8(tmp_path: Path) -> None:
+    file = written(tmp_path / "c-\udcff.toml", 'site = "Berlin"')
+    rows = {row.name: row for row in effective(load({"GATEWAY_DEVICES": "/tse-\udcff"}, file))}
+    assert rows["devices"].value == r"/tse-\udcff"
+    assert rows["site"].source.endswith(r"c-\udcff.toml")
 
 
 def test_every_setting_is_shown_with_a_meaning_and_secrets_are_hidden() -> None:
