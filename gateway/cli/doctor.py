@@ -12,49 +12,52 @@ from gateway.i18n.text import Language, Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.doctor.findings import Finding
+    from gateway.doctor.results import CheckResult
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
-_VERDICTS = {
+_STATUSES = {
     "ok": Text("ok", "gut"),
     "warn": Text("warn", "Warnung"),
     "fail": Text("FAIL", "FEHLER"),
     "unknown": Text("unknown", "unbekannt"),
 }
-_HEADS = (Text("layer", "Schicht"), "TSE", Text("verdict", "Urteil"), Text("finding", "Befund"))
-_OUTCOMES = {
-    0: Text("everything that could be looked at is well", "alles, was sich ansehen ließ, ist in Ordnung"),
-    1: Text("warnings: a person should look", "Warnungen: ein Mensch sollte nachsehen"),
-    2: Text("something does not work: begin with the first one", "etwas funktioniert nicht: beim Ersten beginnen"),
+_HEADS = (Text("layer", "Schicht"), "TSE", Text("status", "Status"), Text("finding", "Befund"))
+_SUMMARIES = {
+    0: Text("everything that could be examined is in order", "alles, was sich untersuchen ließ, ist in Ordnung"),
+    1: Text("warnings: please look at them", "Warnungen: bitte ansehen"),
+    2: Text(
+        "something does not work or must be done now: begin with the first one",
+        "etwas funktioniert nicht oder ist jetzt zu tun: beim Ersten beginnen",
+    ),
 }
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Add the command."""
     command(app, "doctor")(doctor)
 
 
 def doctor(cli: Cli) -> None:
-    """Tell what is wrong and what helps. From the USB socket to the clock, also without a gateway; changes nothing.
+    """Tell what is wrong and what helps. From the USB port to the clock, also without a gateway; changes nothing.
 
-    Exit status: 0 well, 1 warnings, 2 something does not work.
+    Exit status: 0 in order, 1 warnings, 2 something does not work or must be done now.
 
     Example: tse-gateway doctor --language de
     """
-    from gateway.doctor.findings import exit_status
+    from gateway.doctor.results import exit_status
 
-    found = asyncio.run(examined(cli))
-    status = exit_status(found)
+    results = asyncio.run(examine(cli))
+    status = exit_status(results)
     if cli.as_json:
-        cli.print_json({"status": status, "findings": [as_data(finding, cli.language) for finding in found]})
+        cli.print_json({"status": status, "findings": [as_data(result, cli.language) for result in results]})
     else:
-        _show(cli, found)
-        cli.say(_OUTCOMES[status])
+        _show(cli, results)
+        cli.say(_SUMMARIES[status])
     raise typer.Exit(status)
 
 
-async def examined(cli: Cli) -> "list[Finding]":
-    """The gateway that the options name, or that of this machine."""
+async def examine(cli: Cli) -> "list[CheckResult]":
+    """Examine the gateway that the options name, or that of this machine."""
     from gateway.client.api import Remote
     from gateway.doctor import examination
 
@@ -65,26 +68,26 @@ async def examined(cli: Cli) -> "list[Finding]":
     return await examination.there(Remote(cli.url, cli.token_file, cli.ca, cli.fingerprint))
 
 
-def as_data(finding: "Finding", language: Language) -> dict[str, str]:
-    """For programs; layer and verdict are stable, the texts are not."""
+def as_data(result: "CheckResult", language: Language) -> dict[str, str]:
+    """Return a result as JSON data; layer and verdict are stable, the texts are not."""
     return {
-        "layer": finding.layer.value,
-        "tse": finding.serial,
-        "verdict": finding.verdict.value,
-        "text": finding.told(language),
-        "remedy": finding.advice(language),
+        "layer": result.layer.value,
+        "tse": result.serial,
+        "verdict": result.status.value,
+        "text": result.text_in(language),
+        "remedy": result.remedy_in(language),
     }
 
 
-def _show(cli: Cli, found: "Sequence[Finding]") -> None:
+def _show(cli: Cli, results: "Sequence[CheckResult]") -> None:
     from rich.text import Text as Styled
 
-    from gateway.doctor.findings import LAYERS
+    from gateway.doctor.results import LAYERS
 
     rows = []
-    for finding in found:
-        advice = finding.advice(cli.language)
-        told = Styled(finding.told(cli.language) + (f"\n→ {advice}" if advice else ""))
-        verdict = Styled(cli.text(_VERDICTS[finding.verdict]), style=_STYLES[finding.verdict])
-        rows.append((cli.text(LAYERS[finding.layer]), finding.serial[:8], verdict, told))
+    for result in results:
+        remedy = result.remedy_in(cli.language)
+        text = Styled(result.text_in(cli.language) + (f"\n→ {remedy}" if remedy else ""))
+        status = Styled(cli.text(_STATUSES[result.status]), style=_STYLES[result.status])
+        rows.append((cli.text(LAYERS[result.layer]), result.serial[:8], status, text))
     cli.table(_HEADS, rows)

@@ -73,7 +73,7 @@ async def _collected(cli: Cli, log: Path | None) -> "Parts":
     parts = {
         "README.txt": _README.format(version=__version__, now=f"{now:%Y-%m-%d %H:%M} UTC"),
         "versions.json": json.dumps(facts.versions(), indent=2),
-        "doctor.json": json.dumps([doctor.as_data(finding, "en") for finding in await doctor.examined(cli)], indent=2),
+        "doctor.json": json.dumps([doctor.as_data(result, "en") for result in await doctor.examine(cli)], indent=2),
     }
     try:
         async with AsyncExitStack() as stack:

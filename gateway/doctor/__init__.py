@@ -1,1 +1,1 @@
-"""Looks at everything from the USB socket to the clock, layer by layer, and tells what is wrong and what helps."""
+"""Examines everything a gateway rests on, from the USB port to the clock, and tells what is wrong and what helps."""

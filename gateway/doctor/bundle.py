@@ -1,4 +1,4 @@
-"""A support bundle: what a reseller asks for before he takes a TSE back, in one file and without secrets."""
+"""A support bundle: what a reseller asks for before taking a TSE back, in one file and without secrets."""
 
 import io
 import json
@@ -24,11 +24,11 @@ _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE
 _CREDENTIALS = re.compile(r"((?:Bearer|Basic) +)[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
 _MASK = "***"
 
-Parts = dict[str, str]  # name of a file to its text
+Parts = dict[str, str]  # the files of the bundle: name to text
 
 
 def hide(settings: Settings) -> None:
-    """From now on no text that passes `clean` holds a secret of these settings."""
+    """Make `clean` remove all secrets of these settings."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, SecretStr):
@@ -43,17 +43,17 @@ def hide(settings: Settings) -> None:
 
 
 def clean(text: str) -> str:
-    """Without secrets that are known, private keys, and what looks like credentials."""
+    """Return a text without known secrets, private keys, and what looks like credentials."""
     return _CREDENTIALS.sub(rf"\1{_MASK}", _KEY.sub(_MASK, redacted(text)))
 
 
 def shown_settings(settings: Settings) -> str:
-    """Every setting, where it comes from, secrets hidden."""
+    """Return every setting and its source as JSON, secrets hidden."""
     return _json([row._asdict() for row in knobs.effective(settings)])
 
 
 async def of_gateway(api: Api) -> Parts:
-    """What the gateway knows of itself and its TSEs; what it refuses to tell is told instead."""
+    """Return what the gateway tells of itself and its TSEs; where it refuses, the refusal."""
     parts = {"readyz.json": _json(await api.health()), "metrics.txt": await api.metrics()}
     for path in ("/outages", "/archives"):
         parts[f"{path.strip('/')}.json"] = await _answer(api, path)
@@ -67,7 +67,7 @@ async def of_gateway(api: Api) -> Parts:
 
 
 def packed(parts: Mapping[str, str]) -> bytes:
-    """A ZIP file, which every system opens; each part is cleaned on its way in."""
+    """Return a ZIP file of the parts, each of them cleaned."""
     made, now = io.BytesIO(), datetime.now(UTC)
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in sorted(parts.items()):
@@ -78,10 +78,10 @@ def packed(parts: Mapping[str, str]) -> bytes:
 
 
 def _clean_json(text: str) -> str:
-    """It stays JSON, also when a number happens to hold the digits of a PIN."""
+    """Return cleaned JSON that is still JSON, even if a number contains the digits of a PIN."""
     try:
         return clean(_json(masked(json.loads(text))))
-    except ValueError:  # an answer that was none
+    except ValueError:  # it was not JSON
         return clean(text)
 
 
@@ -89,7 +89,7 @@ async def _answer(api: Api, path: str) -> str:
     try:
         found = await api.get(path)
     except GatewayError as error:
-        return f"not to be had: {error}\n"
+        return f"not available: {error}\n"
     return found if isinstance(found, str) else _json(found)
 
 

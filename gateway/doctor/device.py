@@ -1,28 +1,57 @@
-"""One TSE, by what the API knows of it: info, self test, time, PINs, clients, certificate, store."""
+"""The layers of one TSE, by what the REST API tells of it: info, self test, time, PINs, clients, certificate, store."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from gateway.doctor.findings import Finding, Layer, fail, ok, unknown, warn
+from gateway import limits
+from gateway.doctor.results import CheckResult, CheckStatus, Layer, fail, failed, graded, measured, ok, unknown, warn
+from gateway.i18n import remedies
 from gateway.i18n.text import Text
 
-Tse = Mapping[str, Any]
-
-_SOON_CERTIFICATE = 90  # days: to order, to install, to report
-_SOON_SELF_TEST = 2 * 3600
-_NEARLY = 0.9
-_STORE_WARN, _STORE_FAIL = 80.0, 95.0
-_SIGNATURES_WARN, _SIGNATURES_FAIL = 10.0, 2.0
+_TseAnswer = Mapping[str, Any]  # of GET /api/v1/tses/{serial}, with that of its /health as "health"
 
 _LATER = Text("after the set-up", "nach der Einrichtung")
-_OVER = Text("the TSE is out of service", "die TSE ist außer Betrieb")
-_BELOW = Text("the TSE does not work", "die TSE funktioniert nicht")
+_OUT_OF_SERVICE = Text("the TSE is out of service", "die TSE ist außer Betrieb")
+_NOT_WORKING = Text("the TSE does not work", "die TSE funktioniert nicht")
+_NOT_USABLE = Text("the TSE cannot be used: {reason}", "die TSE ist nicht benutzbar: {reason}")
+_WORN_OUT = Text("the flash memory of the TSE is worn out", "der Flash-Speicher der TSE ist verschlissen")
+_WEARING = Text(
+    "{erases} % of the erase cycles of the flash memory are left", "noch {erases} % der Löschzyklen des Flash-Speichers"
+)
+_IN_SERVICE = Text("in service, firmware {firmware}, at {place}", "in Betrieb, Firmware {firmware}, an {place}")
+_SELF_TEST_DUE = Text(
+    "the next self test is due in {minutes} min", "der nächste Selbsttest ist in {minutes} min fällig"
+)
+_SELF_TEST_PASSED = Text("passed, next in {hours} h", "bestanden, nächster in {hours} h")
+_TIME_SET = Text("the TSE has the time", "die TSE hat die Zeit")
+_PIN_BLOCKED = Text("the {user} PIN or PUK is blocked", "{user}: PIN oder PUK ist gesperrt")
+_PIN_TRIES = Text("{left} try left for the {user} PIN", "noch {left} Versuch(e) für die PIN {user}")
+_NO_LOGIN = Text("the gateway does not log in: {why}", "das Gateway meldet sich nicht an: {why}")
+_INITIAL_PIN = (
+    Text("a PIN or the PUK is still the initial one", "eine PIN oder die PUK ist noch die erste"),
+    Text("change it: `tse-gateway pin`", "ändern: `tse-gateway pin`"),
+)
+_PINS_OK = Text("no wrong PIN is known of", "von keiner falschen PIN ist bekannt")
+_NO_CLIENT = (
+    Text("no client is registered", "keine Kasse ist angemeldet"),
+    Text(
+        "register the tills with the POS software, or with `tse-gateway clients register NAME`",
+        "die Kassen mit der Kassensoftware anmelden, oder mit `tse-gateway clients register NAME`",
+    ),
+)
+_CLIENTS = Text("{count} of {most} clients are registered", "{count} von {most} Kassen sind angemeldet")
+_CERTIFICATE = Text("valid until {until} ({days} days)", "gültig bis {until} ({days} Tage)")
+_STORE = Text(
+    "{used} % of the store used, {left} % of the signatures left",
+    "{used} % des Speichers belegt, {left} % der Signaturen übrig",
+)
 
 
-def examine(tse: Tse) -> list[Finding]:
-    """Its layers; where it fails at the first, nothing can be told of the others."""
+def examine(tse: _TseAnswer) -> list[CheckResult]:
+    """Return the results of all layers; when the first fails, most of the others are unknown."""
     serial = str(tse["serial"])
-    checks: dict[Layer, Callable[[Tse, str], Finding]] = {
+    checks: dict[Layer, Callable[[_TseAnswer, str], CheckResult]] = {
         Layer.SELF_TEST: _self_test,
         Layer.TIME: _time,
         Layer.PINS: _pins,
@@ -32,199 +61,87 @@ def examine(tse: Tse) -> list[Finding]:
     }
     why = None
     if tse["state"] == "failed":
-        why = _BELOW
+        why = _NOT_WORKING
     elif tse["lifecycle"] == "decommissioned":
-        why = _OVER
+        why = _OUT_OF_SERVICE
     elif tse["lifecycle"] != "initialized":
         why = _LATER
     always = {Layer.CERTIFICATE, Layer.PINS} if why is not None else set()
-    found = [
+    results = [
         check(tse, serial) if why is None or layer in always else unknown(layer, why, serial)
         for layer, check in checks.items()
     ]
-    return [_info(tse, serial), *found]
+    return [_info(tse, serial), *results]
 
 
-def _info(tse: Tse, serial: str) -> Finding:
+def _info(tse: _TseAnswer, serial: str) -> CheckResult:
     if tse["state"] == "failed":
-        return fail(
-            Layer.INFO,
-            Text("the TSE cannot be used: {reason}", "die TSE ist nicht benutzbar: {reason}"),
-            Text(
-                "plug it out and in again, then try another socket; is it gone on purpose, this is no fault",
-                "aus- und einstecken, dann eine andere Buchse versuchen; fehlt sie mit Absicht, ist das kein Fehler",
-            ),
-            serial,
-            reason=tse["reason"] or "?",
-        )
+        remedy = remedies.NOT_SIGNING["device_error"].remedy
+        return fail(Layer.INFO, _NOT_USABLE, remedy, serial, reason=tse["reason"] or "?")
     if tse["lifecycle"] == "decommissioned":
-        return fail(
-            Layer.INFO,
-            Text(
-                "the TSE is decommissioned and never signs again",
-                "die TSE ist außer Betrieb genommen und signiert nie wieder",
-            ),
-            Text(
-                "keep its exports, and put a new TSE in (tse-gateway swap)",
-                "ihre Exporte aufbewahren und eine neue TSE einsetzen (tse-gateway swap)",
-            ),
-            serial,
-        )
+        return failed(Layer.INFO, remedies.NOT_SIGNING["decommissioned"], serial)
     if tse["lifecycle"] != "initialized":
-        return fail(
-            Layer.INFO,
-            Text("the TSE is not set up yet", "die TSE ist noch nicht eingerichtet"),
-            Text(
-                "set it up by the POS, or by `tse-gateway setup`",
-                "mit der Kasse einrichten, oder mit `tse-gateway setup`",
-            ),
-            serial,
-        )
+        return failed(Layer.INFO, remedies.NOT_SIGNING["not_set_up"], serial)
     health = tse.get("health") or {}
     if health.get("needs_replacement"):
-        return fail(
-            Layer.INFO,
-            Text("the flash memory of the TSE is worn out", "der Flash-Speicher der TSE ist verschlissen"),
-            Text(
-                "export everything and replace the TSE (tse-gateway swap)",
-                "alles exportieren und die TSE ersetzen (tse-gateway swap)",
-            ),
-            serial,
-        )
-    return ok(
-        Layer.INFO,
-        Text("in service, firmware {firmware}, at {place}", "in Betrieb, Firmware {firmware}, an {place}"),
-        serial,
-        firmware=tse["software_version"],
-        place=tse["place"],
-    )
+        return fail(Layer.INFO, _WORN_OUT, remedies.FLASH_WORN, serial)
+    erases = health.get("remaining_erases_percent", 100)
+    if limits.FLASH_ERASES_LEFT.warns(erases / 100):
+        return warn(Layer.INFO, _WEARING, remedies.FLASH_WORN, serial, erases=erases)
+    return ok(Layer.INFO, _IN_SERVICE, serial, firmware=tse["software_version"], place=tse["place"])
 
 
-def _self_test(tse: Tse, serial: str) -> Finding:
+def _self_test(tse: _TseAnswer, serial: str) -> CheckResult:
     if not tse["self_test_passed"]:
-        return fail(
-            Layer.SELF_TEST,
-            Text("the self test is missing or has failed", "der Selbsttest fehlt oder ist fehlgeschlagen"),
-            Text(
-                "run it: tse-gateway selftest. If that fails again and again, replace the TSE",
-                "durchführen: tse-gateway selftest. Schlägt er immer wieder fehl, die TSE ersetzen",
-            ),
-            serial,
-        )
+        return failed(Layer.SELF_TEST, remedies.NOT_SIGNING["no_self_test"], serial)
     due = int(tse["self_test_due_seconds"])
-    if due < _SOON_SELF_TEST:
-        return warn(
-            Layer.SELF_TEST,
-            Text("the next self test is due in {minutes} min", "der nächste Selbsttest ist in {minutes} min fällig"),
-            Text(
-                "run it when no till waits: tse-gateway selftest; with the TimeAdmin PIN the gateway does so at night",
-                "durchführen, wenn keine Kasse wartet: tse-gateway selftest; mit der TimeAdmin-PIN tut das Gateway es",
-            ),
-            serial,
-            minutes=due // 60,
-        )
-    return ok(
-        Layer.SELF_TEST,
-        Text("passed, next in {hours} h", "bestanden, nächster in {hours} h"),
-        serial,
-        hours=due // 3600,
-    )
+    if limits.SELF_TEST_DUE.warns(due):
+        return warn(Layer.SELF_TEST, _SELF_TEST_DUE, remedies.SELF_TEST_DUE, serial, minutes=due // 60)
+    return ok(Layer.SELF_TEST, _SELF_TEST_PASSED, serial, hours=due // 3600)
 
 
-def _time(tse: Tse, serial: str) -> Finding:
+def _time(tse: _TseAnswer, serial: str) -> CheckResult:
     if tse["valid_time"]:
-        return ok(Layer.TIME, Text("the TSE has the time", "die TSE hat die Zeit"), serial)
-    return fail(
-        Layer.TIME,
-        Text("the TSE has no valid time", "die TSE hat keine gültige Zeit"),
-        Text(
-            "set it: tse-gateway time; with GATEWAY_TIME_ADMIN_PIN_FILE the gateway keeps it",
-            "stellen: tse-gateway time; mit GATEWAY_TIME_ADMIN_PIN_FILE hält das Gateway sie",
-        ),
-        serial,
-    )
+        return ok(Layer.TIME, _TIME_SET, serial)
+    return failed(Layer.TIME, remedies.NOT_SIGNING["no_time"], serial)
 
 
-def _pins(tse: Tse, serial: str) -> Finding:
+def _pins(tse: _TseAnswer, serial: str) -> CheckResult:
     tries = dict(tse.get("pin_tries_left") or {})
     user, left = min(tries.items(), key=lambda item: int(item[1]), default=("", 3))
     if left == 0:
-        text = Text("the {user} PIN or PUK is blocked", "{user}: PIN oder PUK ist gesperrt")
-        remedy = Text(
-            "set a new PIN by the PUK: tse-gateway pin unblock. Is the PUK blocked too, the TSE must be replaced",
-            "mit der PUK eine neue PIN setzen: tse-gateway pin unblock. Ist auch die PUK gesperrt, die TSE ersetzen",
-        )
-        return fail(Layer.PINS, text, remedy, serial, user=user)
+        return fail(Layer.PINS, _PIN_BLOCKED, remedies.PIN_BLOCKED, serial, user=user)
     if user:
-        text = Text("{left} try left for the {user} PIN", "noch {left} Versuch(e) für die PIN {user}")
-        remedy = Text(
-            "find the right PIN before anybody tries again: which till or setting has the wrong one? A right login "
-            "restores all tries",
-            "erst die richtige PIN finden: welche Kasse oder Einstellung hat die falsche? Eine richtige Anmeldung "
-            "stellt alle Versuche wieder her",
-        )
-        return (fail if left == 1 else warn)(Layer.PINS, text, remedy, serial, user=user, left=left)
+        status = graded(left, limits.PIN_TRIES_LEFT)
+        return measured(Layer.PINS, status, _PIN_TRIES, remedies.PIN_TRIES_FEW, serial, user=user, left=left)
     if tse.get("login_objection"):
-        text = Text("the gateway does not log in: {why}", "das Gateway meldet sich nicht an: {why}")
-        remedy = Text(
-            "correct GATEWAY_TIME_ADMIN_PIN_FILE, then remove the note in tses/ of the state directory",
-            "GATEWAY_TIME_ADMIN_PIN_FILE berichtigen, dann den Vermerk in tses/ des Zustandsverzeichnisses entfernen",
-        )
-        return warn(Layer.PINS, text, remedy, serial, why=tse["login_objection"])
+        return warn(Layer.PINS, _NO_LOGIN, remedies.NO_LOGIN, serial, why=tse["login_objection"])
     if tse["lifecycle"] == "initialized" and not tse["credentials_changed"]:
-        text = Text("a PIN or the PUK is still the initial one", "eine PIN oder die PUK ist noch die erste")
-        return warn(Layer.PINS, text, Text("change it: tse-gateway pin", "ändern: tse-gateway pin"), serial)
-    return ok(Layer.PINS, Text("no wrong PIN is known of", "von keiner falschen PIN ist bekannt"), serial)
+        return warn(Layer.PINS, *_INITIAL_PIN, serial)
+    return ok(Layer.PINS, _PINS_OK, serial)
 
 
-def _clients(tse: Tse, serial: str) -> Finding:
+def _clients(tse: _TseAnswer, serial: str) -> CheckResult:
     count, most = int(tse["registered_clients"]), int(tse["max_registered_clients"])
-    values = {"count": count, "most": most}
     if not count:
-        text = Text("no client is registered", "keine Kasse ist angemeldet")
-        remedy = Text(
-            "register the tills by the POS, or by `tse-gateway clients register NAME`",
-            "die Kassen mit der Kassensoftware anmelden, oder mit `tse-gateway clients register NAME`",
-        )
-        return fail(Layer.CLIENTS, text, remedy, serial)
-    text = Text("{count} of {most} clients are registered", "{count} von {most} Kassen sind angemeldet")
-    if count >= _NEARLY * most:
-        remedy = Text(
-            "deregister those that are gone: tse-gateway clients", "ausgeschiedene abmelden: tse-gateway clients"
-        )
-        return warn(Layer.CLIENTS, text, remedy, serial, **values)
-    return ok(Layer.CLIENTS, text, serial, **values)
+        return fail(Layer.CLIENTS, *_NO_CLIENT, serial)
+    status = graded(count / most, limits.CLIENTS_REGISTERED)
+    return measured(Layer.CLIENTS, status, _CLIENTS, remedies.CLIENTS_MANY, serial, count=count, most=most)
 
 
-def _certificate(tse: Tse, serial: str) -> Finding:
+def _certificate(tse: _TseAnswer, serial: str) -> CheckResult:
+    if datetime.fromisoformat(str(tse["certificate_expires"])) <= datetime.now(UTC):
+        return failed(Layer.CERTIFICATE, remedies.NOT_SIGNING["certificate_expired"], serial)
     until, days = str(tse["certificate_expires"])[:10], int(tse["certificate_days_left"])
-    if days <= 0:
-        text = Text("the certificate expired on {until}", "das Zertifikat ist seit {until} abgelaufen")
-        remedy = Text("replace the TSE now: tse-gateway swap", "die TSE sofort ersetzen: tse-gateway swap")
-        return fail(Layer.CERTIFICATE, text, remedy, serial, until=until)
-    text = Text("valid until {until} ({days} days)", "gültig bis {until} ({days} Tage)")
-    if days < _SOON_CERTIFICATE:
-        remedy = Text(
-            "order a new TSE now: it must be installed and reported to the tax office (tse-gateway swap)",
-            "jetzt eine neue TSE bestellen: sie ist einzubauen und dem Finanzamt zu melden (tse-gateway swap)",
-        )
-        return warn(Layer.CERTIFICATE, text, remedy, serial, until=until, days=days)
-    return ok(Layer.CERTIFICATE, text, serial, until=until, days=days)
+    status = graded(days * limits.DAY, limits.CERTIFICATE_LEFT)
+    remedy = remedies.CERTIFICATE_ENDS
+    return measured(Layer.CERTIFICATE, status, _CERTIFICATE, remedy, serial, until=until, days=days)
 
 
-def _store(tse: Tse, serial: str) -> Finding:
+def _store(tse: _TseAnswer, serial: str) -> CheckResult:
     used, left = float(tse["store_used_percent"]), float(tse["signatures_left_percent"])
-    text = Text(
-        "{used} % of the store used, {left} % of the signatures left",
-        "{used} % des Speichers belegt, {left} % der Signaturen übrig",
-    )
-    remedy = Text(
-        "export and verify everything, then delete stored data, or replace the TSE",
-        "alles exportieren und prüfen, dann gespeicherte Daten löschen, oder die TSE ersetzen",
-    )
     values = {"used": round(used, 1), "left": round(left, 1)}
-    if used > _STORE_FAIL or left < _SIGNATURES_FAIL:
-        return fail(Layer.STORE, text, remedy, serial, **values)
-    if used > _STORE_WARN or left < _SIGNATURES_WARN:
-        return warn(Layer.STORE, text, remedy, serial, **values)
-    return ok(Layer.STORE, text, serial, **values)
+    store, signatures = graded(used / 100, limits.STORE_USED), graded(left / 100, limits.SIGNATURES_LEFT)
+    if signatures is CheckStatus.OK or store is CheckStatus.FAIL:
+        return measured(Layer.STORE, store, _STORE, remedies.STORE_FILLS, serial, **values)
+    return measured(Layer.STORE, signatures, _STORE, remedies.SIGNATURES_END, serial, **values)

@@ -1,4 +1,4 @@
-"""All layers of one gateway, with or without one that runs, here or elsewhere."""
+"""All layers of one gateway, whether it runs or not, on this machine or elsewhere."""
 
 import asyncio
 import os
@@ -15,8 +15,8 @@ from gateway.client.trust import NoGateway
 from gateway.clock.trusted import KernelClock
 from gateway.config.settings import Settings
 from gateway.doctor import device, host, machine, service
-from gateway.doctor.findings import Finding, Layer, Verdict, fail, ok, unknown
-from gateway.doctor.host import Host
+from gateway.doctor.host import UsbHost
+from gateway.doctor.results import CheckResult, CheckStatus, Layer, fail, ok, unknown
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
 from gateway.i18n.text import Text
@@ -28,26 +28,26 @@ _NO_TSE = Text("no TSE could be opened", "keine TSE konnte geöffnet werden")
 _NOT_OPENED = (
     Text("a TSE is there, but it was not opened", "eine TSE ist da, wurde aber nicht geöffnet"),
     Text(
-        "let GATEWAY_DEVICES name it, or nothing, so that every disk is looked at; the log of the gateway says more",
-        "in GATEWAY_DEVICES diese nennen oder nichts, dann wird jede Disk angesehen; mehr sagt das Log des Gateways",
+        "name it in GATEWAY_DEVICES, or leave that empty, so that every disk is examined; see the log of the gateway",
+        "in GATEWAY_DEVICES diese nennen oder nichts, dann wird jede Disk untersucht; siehe das Log des Gateways",
     ),
 )
 _REACHED = Text("{place} answers", "{place} antwortet")
-_HEALTH_PATIENCE = 5.0
+_HEALTH_PATIENCE = 5.0  # seconds
 _OF_A_TSE = (Layer.INFO, Layer.SELF_TEST, Layer.TIME, Layer.PINS, Layer.CLIENTS, Layer.CERTIFICATE, Layer.STORE)
 _ORDER = {layer: number for number, layer in enumerate(Layer)}
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is looked at beside the gateway; tests bring machines of their own."""
+    """What is examined beside the gateway; tests pass other roots and another kernel clock."""
 
     roots: Roots = field(default_factory=Roots)
     kernel: Callable[[], KernelClock] | None = None
 
 
-async def here(settings: Settings, beside: Machine | None = None) -> list[Finding]:
-    """This machine, from the USB socket to the clock."""
+async def here(settings: Settings, beside: Machine | None = None) -> list[CheckResult]:
+    """Examine this machine, from the USB port to the clock."""
     beside = beside or Machine()
     listener = await service.listener(settings)
     async with AsyncExitStack() as stack:
@@ -55,24 +55,24 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[Findin
         tses = await _tses(api) if api else []
     serials = {str(tse["serial"]) for tse in tses}
     only_simulated = bool(settings.simulators) and not (settings.devices or settings.discovers)
-    below = Host(beside.roots, settings.devices, not only_simulated, serials, _why_no_usb(settings, tses))
-    stored = await host.examine(below)
+    usb = UsbHost(beside.roots, settings.devices, not only_simulated, serials, _why_no_usb(settings, tses))
+    stored = await host.examine(usb)
     served = await trust.certificate_at(settings.local_address.strip("[]"), settings.port) if runs else None
     accepted = await service.token_is_accepted(settings) if runs else None
     found = [
         *stored,
-        *_of_tses(tses, missed=runs and not below.elsewhere and _holds_tse(stored)),
+        *_of_tses(tses, missed=runs and not usb.elsewhere and _holds_tse(stored)),
         service.gateway(settings, listener, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
         *[await asyncio.to_thread(machine.disk, directory) for directory in _written(settings)],
-        await machine.clock(settings, beside.kernel),
+        await machine.clock_status(settings, beside.kernel),
     ]
-    return sorted(found, key=lambda finding: _ORDER[finding.layer])
+    return sorted(found, key=lambda result: _ORDER[result.layer])
 
 
-async def there(target: Remote) -> list[Finding]:
-    """A gateway elsewhere: what it says of its TSEs.
+async def there(target: Remote) -> list[CheckResult]:
+    """Examine what a gateway elsewhere tells of its TSEs.
 
     Raises:
         GatewayError: it cannot be reached; the message says why.
@@ -82,11 +82,11 @@ async def there(target: Remote) -> list[Finding]:
         reached = [ok(layer, _REACHED, place=api.place) for layer in (Layer.GATEWAY, Layer.TLS, Layer.TOKEN)]
     hidden = (Layer.USB, Layer.BLOCK, Layer.CONTENT, Layer.DISK, Layer.CLOCK)
     found = [*(unknown(layer, _ELSEWHERE) for layer in hidden), *_of_tses(tses), *reached]
-    return sorted(found, key=lambda finding: _ORDER[finding.layer])
+    return sorted(found, key=lambda result: _ORDER[result.layer])
 
 
 async def _reached(settings: Settings, stack: AsyncExitStack) -> tuple[Api | None, bool]:
-    """A way to the TSEs, and whether it leads through a gateway that runs."""
+    """Return a client of the REST API, if there is one, and whether it is of a gateway that runs."""
     try:
         return await stack.enter_async_context(local(settings)), True
     except NoGateway:
@@ -108,7 +108,7 @@ async def _tses(api: Api) -> list[dict[str, Any]]:
 
 
 async def _health(api: Api, path: str) -> dict[str, Any]:
-    """State of the flash memory; a TSE that tills keep busy is left alone."""
+    """Return the state of the flash memory; empty if the TSE is busy."""
     try:
         async with asyncio.timeout(_HEALTH_PATIENCE):
             health: dict[str, Any] = await api.get(f"{path}/health")
@@ -117,36 +117,37 @@ async def _health(api: Api, path: str) -> dict[str, Any]:
         return {}
 
 
-def _holds_tse(stored: Sequence[Finding]) -> bool:
-    return any(finding.layer is Layer.CONTENT and finding.verdict is Verdict.OK for finding in stored)
+def _holds_tse(stored: Sequence[CheckResult]) -> bool:
+    return any(result.layer is Layer.CONTENT and result.status is CheckStatus.OK for result in stored)
 
 
-def _of_tses(tses: Sequence[dict[str, Any]], *, missed: bool = False) -> list[Finding]:
-    """`missed`: there is one on this machine that the gateway should have opened."""
+def _of_tses(tses: Sequence[dict[str, Any]], *, missed: bool = False) -> list[CheckResult]:
+    """Return the results of each TSE. `missed`: this machine has one that the gateway should have opened."""
     if not tses:
         others = [unknown(layer, _NO_TSE) for layer in _OF_A_TSE[missed:]]
         return [fail(Layer.INFO, *_NOT_OPENED), *others] if missed else others
-    return [finding for tse in tses for finding in device.examine(tse)]
+    return [result for tse in tses for result in device.examine(tse)]
 
 
 def _why_no_usb(settings: Settings, tses: Sequence[dict[str, Any]]) -> str:
-    """A gateway may have been told on its command line what our settings do not know: then its TSEs tell."""
+    """Return why no USB is needed; empty if it is."""
     if settings.devices:
         return ""
     if settings.simulators or settings.upstreams:
         return "GATEWAY_SIMULATORS" if settings.simulators else "GATEWAY_UPSTREAMS"
+    # Options of the command line of a gateway that runs are not in our settings: the places of its TSEs tell.
     places = [str(tse["place"]) for tse in tses]
     return "" if any(place.startswith("/") for place in places) else ", ".join(places)
 
 
 def _written(settings: Settings) -> Iterator[Path]:
-    """Where the gateway must be able to write."""
+    """Return the directories that the gateway writes to."""
     yield settings.state_dir
     if settings.archive_dir is not None:
         yield settings.archive_dir
 
 
 def _without_new_simulators(settings: Settings) -> Settings:
-    """Looking must make no TSE."""
+    """Return the settings without simulated TSEs that do not exist yet: an examination must not make any."""
     made = [settings.state_dir / f"simulator-{number + 1}" for number in range(settings.simulators)]
     return settings.model_copy(update={"simulators": sum(map(os.path.isdir, made))})

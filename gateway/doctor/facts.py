@@ -1,4 +1,4 @@
-"""What the host tells of itself, for whoever judges from afar: system, USB, disks, log. Nothing but reads."""
+"""What the host tells of itself, for the support bundle: system, USB, disks, logs. Everything is only read."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway import __version__
 from gateway.driver.usb.block_devices import Roots
 
-_PATIENCE = 20.0
+_PATIENCE = 20.0  # seconds
 _MOST_LINES = 3000
 _OF_HARDWARE = ("usb", "scsi", " sd", "mmc", "fat", "vhci", "i/o error", "uas", "xhci")
 _USB_FILES = (
@@ -24,7 +24,7 @@ _PACKAGES = ("aiohttp", "cryptography", "pydantic", "pyudev", "prometheus-client
 
 
 def versions() -> dict[str, object]:
-    """Of the gateway, what it is built on, and the system below."""
+    """Return the versions of the gateway, its packages and the system."""
     return {
         "tse_gateway": __version__,
         "python": platform.python_version(),
@@ -39,18 +39,18 @@ def versions() -> dict[str, object]:
 
 
 def usb(roots: Roots) -> str:
-    """Each USB device with its attributes; power saving is what TSEs suffer from most."""
-    return "\n".join(_attributes(roots.sys / "bus/usb/devices", _USB_FILES)) or "no USB devices are to be seen"
+    """Return each USB device with its attributes, among them power saving."""
+    return "\n".join(_attributes(roots.sys / "bus/usb/devices", _USB_FILES)) or "no USB devices are visible"
 
 
 def disks(roots: Roots) -> str:
-    """Disks and mounted volumes."""
+    """Return disks and mounted volumes."""
     listed = "\n".join(_attributes(roots.sys / "block", _DISK_FILES))
     return f"{listed}\n\n{roots.mounts}:\n{_text(roots.mounts)}"
 
 
 def directory(path: Path) -> str:
-    """Names, sizes, modes and owners in the state directory; no contents."""
+    """Return names, sizes, modes and owners of all files below a directory, without contents."""
     found = []
     with suppress(OSError):
         for file in sorted(path.rglob("*")):
@@ -62,21 +62,21 @@ def directory(path: Path) -> str:
 
 
 def kernel_log() -> str:
-    """What the kernel said of USB and disks."""
-    lines = _said("dmesg").splitlines()
+    """Return the lines of dmesg about USB and disks."""
+    lines = _output("dmesg").splitlines()
     return "\n".join([line for line in lines if any(word in line.lower() for word in _OF_HARDWARE)][-_MOST_LINES:])
 
 
 def gateway_log(file: Path | None) -> str:
-    """The end of the log: of a file, else of the journal."""
+    """Return the end of the gateway's log, from `file` or else from the journal."""
     if file is not None:
         return "\n".join(_text(file).splitlines()[-_MOST_LINES:])
-    return _said(
+    return _output(
         "journalctl", "--unit", "tse-gateway", "--no-pager", "--lines", str(_MOST_LINES), "--output", "short-iso"
     )
 
 
-def _said(program: str, *arguments: str) -> str:
+def _output(program: str, *arguments: str) -> str:
     found = shutil.which(program)
     if found is None:
         return f"{program} is not there"

@@ -1,4 +1,4 @@
-"""What the gateway stands on: the disk with its state, and the clock."""
+"""The layers disk and clock: where the gateway writes, and whether its time is right."""
 
 import os
 import tempfile
@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gateway import limits
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.settings import Settings
-from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
+from gateway.doctor.results import NOT_STARTED, CheckResult, Layer, fail, graded, measured, ok, unknown, warn
 from gateway.i18n.text import Text
 
-_LITTLE, _TOO_LITTLE = 2**30, 32 * 2**20  # bytes free: an archive grows, a journal must be written
-_TRIAL = 2**16
-_FAR_OFF = 2.0  # seconds between the clock and the time servers
+_TRIAL = 2**16  # bytes
 
 _NOBODY_IS_ASKED = Text(
     "the kernel does not say that its clock is right, and no time server is set",
@@ -26,8 +25,8 @@ _NOBODY_ANSWERS = Text(
 )
 
 
-def disk(directory: Path) -> Finding:
-    """Can it be written, and is there room?"""
+def disk(directory: Path) -> CheckResult:
+    """Return whether a directory can be written to, and whether there is room."""
     try:
         _try_to_write(directory)
         state = os.statvfs(directory)
@@ -50,9 +49,7 @@ def disk(directory: Path) -> Finding:
     values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
     text = Text("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
     remedy = Text("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
-    if free < _TOO_LITTLE:
-        return fail(Layer.DISK, text, remedy, **values)
-    return warn(Layer.DISK, text, remedy, **values) if free < _LITTLE else ok(Layer.DISK, text, **values)
+    return measured(Layer.DISK, graded(free, limits.DISK_FREE), text, remedy, **values)
 
 
 def _try_to_write(directory: Path) -> None:
@@ -62,13 +59,13 @@ def _try_to_write(directory: Path) -> None:
         os.fsync(trial.fileno())
 
 
-async def clock(settings: Settings, kernel: Callable[[], KernelClock] | None = None) -> Finding:
-    """Is this machine's time fit for a TSE?"""
+async def clock_status(settings: Settings, kernel: Callable[[], KernelClock] | None = None) -> CheckResult:
+    """Return whether the time of this machine may be given to a TSE."""
     servers = [TimeServer.parse(server) for server in settings.ntp_servers]
-    judge = Clock(servers, kernel=kernel)
-    if not judge.status.fit and servers:
-        await judge.measure()
-    status = judge.status
+    clock = Clock(servers, kernel=kernel)
+    if not clock.status.fit and servers:
+        await clock.measure()
+    status = clock.status
     remedy = Text(
         "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
         "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
@@ -77,7 +74,7 @@ async def clock(settings: Settings, kernel: Callable[[], KernelClock] | None = N
         return fail(Layer.CLOCK, _NOBODY_ANSWERS if servers else _NOBODY_IS_ASKED, remedy)
     offset = status.offset or 0.0
     values = {"offset": f"{offset:+.3f}"}
-    if abs(offset) > _FAR_OFF:
+    if limits.CLOCK_OFFSET.warns(abs(offset)):
         return warn(
             Layer.CLOCK, Text("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
         )

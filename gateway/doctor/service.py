@@ -1,6 +1,6 @@
-"""The gateway as a program of this machine: does it run, its certificate, its token."""
+"""The layers gateway, TLS and token: whether the gateway of this machine runs, its certificate, its API token."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from stat import S_IMODE
@@ -8,31 +8,42 @@ from stat import S_IMODE
 import aiohttp
 from cryptography import x509
 
+from gateway import limits
 from gateway.client import api, trust
 from gateway.config.settings import Settings
-from gateway.doctor.findings import NOT_STARTED, Finding, Layer, fail, ok, unknown, warn
+from gateway.doctor.results import (
+    NOT_STARTED,
+    CheckResult,
+    CheckStatus,
+    Layer,
+    fail,
+    graded,
+    measured,
+    ok,
+    unknown,
+    warn,
+)
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text
 from gateway.server.http import auth, tls
 
-_PATIENCE = 5.0
-_SOON = timedelta(days=21)
-_OTHERS = 0o077
+_PATIENCE = 5.0  # seconds
+_OTHERS = 0o077  # permissions of group and others
 
 
 # ---- gateway and TLS --------------------------------------------------------
 
 
 class Listener(StrEnum):
-    """Who has the port of the gateway."""
+    """The program that has the port of the gateway."""
 
     NOBODY = "nobody"
     GATEWAY = "gateway"
     OTHER = "other"
 
 
-def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding:
-    """Does it run, and if not, is its port free?"""
+def gateway(settings: Settings, listener: Listener, *, reached: bool) -> CheckResult:
+    """Return whether the gateway runs, and if not, whether its port is free."""
     port = settings.port
     if reached:
         return ok(Layer.GATEWAY, Text("it runs on port {port}", "es läuft auf Port {port}"), port=port)
@@ -54,7 +65,7 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
     if listener is Listener.OTHER:
         return fail(
             Layer.GATEWAY,
-            Text("another program listens on port {port}", "ein anderes Programm lauscht auf Port {port}"),
+            Text("another program uses port {port}", "ein anderes Programm benutzt Port {port}"),
             Text(
                 "find it with `ss -ltnp` and end it, or set GATEWAY_PORT",
                 "mit `ss -ltnp` finden und beenden, oder GATEWAY_PORT setzen",
@@ -72,21 +83,21 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> Finding
 
 
 async def listener(settings: Settings) -> Listener:
-    """Who answers on the port?"""
+    """Return which program answers on the port."""
     if not await trust.listens(settings):
         return Listener.NOBODY
     health = f"https://{settings.local_address}:{settings.port}/healthz"
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
-        # Nothing secret is sent: whoever it is may tell.
+        # Nothing secret is sent, so any program may answer.
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(health, ssl=False) as answer:
             return Listener.GATEWAY if answer.headers.get("Server") == "tse-gateway" else Listener.OTHER
     except (aiohttp.ClientError, TimeoutError):
         return Listener.OTHER
 
 
-def certificate(settings: Settings, *, served: bytes | None) -> Finding:
-    """The certificate of the settings, or the gateway's own; `served` is what tills get (DER)."""
+def certificate(settings: Settings, *, served: bytes | None) -> CheckResult:
+    """Return whether the certificate is valid; `served` is the one that tills get (DER), if the gateway runs."""
     own = settings.tls_certificate is None
     remedy = Text(
         "correct GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY; the gateway follows within a minute",
@@ -108,9 +119,9 @@ def certificate(settings: Settings, *, served: bytes | None) -> Finding:
         renew = Text("restart the gateway; it makes a new one", "das Gateway neu starten; es macht ein neues")
         return fail(Layer.TLS, text, renew if own else remedy, **values)
     text = Text("the certificate is valid until {until}", "das Zertifikat gilt bis {until}")
-    if until - datetime.now(UTC) < _SOON and not own:  # its own it renews by itself
-        return warn(Layer.TLS, text, remedy, **values)
-    return ok(Layer.TLS, text, **values)
+    left = (until - datetime.now(UTC)).total_seconds()
+    status = CheckStatus.OK if own else graded(left, limits.TLS_CERTIFICATE_LEFT)  # the gateway renews its own
+    return measured(Layer.TLS, status, text, remedy, **values)
 
 
 def _expiry(settings: Settings, served: bytes | None) -> datetime | None:
@@ -123,8 +134,8 @@ def _expiry(settings: Settings, served: bytes | None) -> datetime | None:
 # ---- token ------------------------------------------------------------------
 
 
-def token(settings: Settings, *, accepted: bool | None) -> Finding:
-    """Is there one, and does the gateway accept it? `None`: it could not be asked."""
+def token(settings: Settings, *, accepted: bool | None) -> CheckResult:
+    """Return whether there is a token and the gateway accepts it; `accepted` None: it could not be asked."""
     wrong = Text(
         "the gateway that runs has another token than these settings",
         "das laufende Gateway hat ein anderes Token als diese Einstellungen",
@@ -136,7 +147,7 @@ def token(settings: Settings, *, accepted: bool | None) -> Finding:
     try:
         found = auth.load_token(settings)
     except ConfigurationError as error:
-        if not _is_there(settings.state_dir):
+        if not _exists(settings.state_dir):
             return unknown(Layer.TOKEN, NOT_STARTED)
         return fail(Layer.TOKEN, Text("{error}", "{error}"), restart, error=error)
     if accepted is False:
@@ -155,15 +166,15 @@ def token(settings: Settings, *, accepted: bool | None) -> Finding:
     )
 
 
-def _is_there(directory: Path) -> bool:
+def _exists(directory: Path) -> bool:
     try:
         return directory.is_dir()
-    except OSError:  # it is hidden from us: more than not being there
+    except OSError:  # this user may not see it, so it does exist
         return True
 
 
 async def token_is_accepted(settings: Settings) -> bool | None:
-    """Ask the gateway over TLS, once; `None` if it could not be asked."""
+    """Ask the gateway over TLS, once; return None if it could not be asked."""
     try:
         async with api.over_tls(settings):
             return True

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.i18n.text import Language, Text
 
 
-class Problem(NamedTuple):
+class KnownProblem(NamedTuple):
     """What is wrong, and what helps."""
 
     text: Text
@@ -28,15 +28,15 @@ _PLUG_IN = Text(
 )
 
 # Why a TSE does not sign, by the reasons of `gateway.fleet.status.readiness`.
-NOT_SIGNING: Mapping[str, Problem] = {
-    "unplugged": Problem(
+NOT_SIGNING: Mapping[str, KnownProblem] = {
+    "unplugged": KnownProblem(
         Text("the TSE was unplugged", "die TSE wurde abgezogen"),
         Text(
             "plug the TSE in again, into any USB port; it is recognised by itself",
             "die TSE wieder einstecken, auch in eine andere Buchse; sie wird von selbst erkannt",
         ),
     ),
-    "device_gone": Problem(
+    "device_gone": KnownProblem(
         Text("the TSE cannot be reached", "die TSE ist nicht erreichbar"),
         Text(
             "is it plugged in, does its light burn? Unplug it, wait ten seconds, plug it in; if that does not help: "
@@ -45,40 +45,40 @@ NOT_SIGNING: Mapping[str, Problem] = {
             "Buchse, ohne Hub",
         ),
     ),
-    "device_timeout": Problem(
+    "device_timeout": KnownProblem(
         Text("the TSE does not answer", "die TSE antwortet nicht"),
         Text(
             "unplug it, wait ten seconds, plug it in again; the gateway finds it by itself",
             "abziehen, zehn Sekunden warten, wieder einstecken; das Gateway findet sie von selbst",
         ),
     ),
-    "device_error": Problem(Text("the TSE does not work", "die TSE arbeitet nicht"), _UNPLUG_AND_PLUG_IN),
-    "response_missing": Problem(
+    "device_error": KnownProblem(Text("the TSE does not work", "die TSE arbeitet nicht"), _UNPLUG_AND_PLUG_IN),
+    "response_missing": KnownProblem(
         Text("the TSE answered to something else", "die TSE hat auf etwas anderes geantwortet"),
         Text(
             "the gateway is opening it again; if that takes more than a minute, unplug it and plug it in",
             "das Gateway öffnet sie gerade neu; dauert es länger als eine Minute, abziehen und einstecken",
         ),
     ),
-    "power_cycle": Problem(
+    "power_cycle": KnownProblem(
         Text("the TSE lost power", "die TSE war ohne Strom"),
         Text(
             "the gateway is opening it again. If this happens often, check cable, USB port and power saving",
             "das Gateway öffnet sie gerade neu. Geschieht das öfter, Kabel, Buchse und Energiesparen prüfen",
         ),
     ),
-    "protocol_error": Problem(
+    "protocol_error": KnownProblem(
         Text("the TSE gives unreadable answers", "die TSE antwortet unverständlich"),
         Text(
             "unplug it and plug it in. If it stays like this, the TSE is most likely broken",
             "abziehen und einstecken. Bleibt es so, ist die TSE wahrscheinlich defekt",
         ),
     ),
-    "stopped": Problem(
+    "stopped": KnownProblem(
         Text("the gateway stops", "das Gateway wird beendet"),
         Text("the gateway is being stopped or restarted", "das Gateway wird beendet oder neu gestartet"),
     ),
-    "decommissioned": Problem(
+    "decommissioned": KnownProblem(
         Text("the TSE is decommissioned", "die TSE ist außer Betrieb genommen"),
         Text(
             "this TSE will never sign again. Keep its export; it may be unplugged. A new TSE takes its place by "
@@ -87,14 +87,14 @@ NOT_SIGNING: Mapping[str, Problem] = {
             "sie mit `tse-gateway swap`",
         ),
     ),
-    "not_set_up": Problem(
+    "not_set_up": KnownProblem(
         Text("the TSE is not set up yet", "die TSE ist noch nicht eingerichtet"),
         Text(
             "set it up: with the POS software, with `tse-gateway setup`, or by the REST API",
             "einrichten: mit der Kassensoftware, mit `tse-gateway setup` oder über die REST-API",
         ),
     ),
-    "certificate_expired": Problem(
+    "certificate_expired": KnownProblem(
         Text("the certificate of the TSE has expired", "das Zertifikat der TSE ist abgelaufen"),
         Text(
             "this TSE must not be used any more. Move the tills to a new one (`tse-gateway swap`), export the store "
@@ -103,7 +103,7 @@ NOT_SIGNING: Mapping[str, Problem] = {
             "Speicher exportieren und aufbewahren",
         ),
     ),
-    "no_signatures_left": Problem(
+    "no_signatures_left": KnownProblem(
         Text("the TSE has made all its signatures", "die TSE hat alle ihre Signaturen erzeugt"),
         Text(
             "this TSE is used up. Move the tills to a new one (`tse-gateway swap`), export the store and keep it",
@@ -111,7 +111,7 @@ NOT_SIGNING: Mapping[str, Problem] = {
             "und aufbewahren",
         ),
     ),
-    "no_self_test": Problem(
+    "no_self_test": KnownProblem(
         Text("the TSE needs its self test", "der Selbsttest der TSE steht aus"),
         Text(
             "open a till, which runs it in up to a minute, or run `tse-gateway selftest`. With the TimeAdmin PIN "
@@ -121,21 +121,21 @@ NOT_SIGNING: Mapping[str, Problem] = {
             "die TSE ersetzen",
         ),
     ),
-    "store_full": Problem(
+    "store_full": KnownProblem(
         Text("the store of the TSE is full", "der Speicher der TSE ist voll"),
         Text(
             "export the store, verify and archive the export, then delete the stored data of the TSE",
             "den Speicher exportieren, den Export prüfen und archivieren, dann die gespeicherten Daten der TSE löschen",
         ),
     ),
-    "signing_off": Problem(
+    "signing_off": KnownProblem(
         Text("signing is switched off (CTSS)", "das Signieren ist abgeschaltet (CTSS)"),
         Text(
             "switch it on again with the POS software, or call whoever looks after that",
             "mit der Kassensoftware wieder einschalten, oder deren Betreuer rufen",
         ),
     ),
-    "no_time": Problem(
+    "no_time": KnownProblem(
         Text("the TSE needs the time", "die TSE braucht die Uhrzeit"),
         Text(
             "open a till, which sets it, or run `tse-gateway time`. With the TimeAdmin PIN "
@@ -144,7 +144,7 @@ NOT_SIGNING: Mapping[str, Problem] = {
             "(GATEWAY_TIME_ADMIN_PIN_FILE) macht es das Gateway selbst",
         ),
     ),
-    "absent": Problem(
+    "absent": KnownProblem(
         Text("the TSE is missing since the gateway was started", "die TSE fehlt seit dem Start des Gateways"),
         Text(
             "plug it in; it was there before the last start. If it is gone for good: `tse-gateway retire`",
@@ -154,19 +154,19 @@ NOT_SIGNING: Mapping[str, Problem] = {
 }
 
 # Why a disk, volume or reader cannot be used, by the results of `gateway.driver.usb.probe`.
-NOT_USABLE: Mapping[str, Problem] = {
-    "no_medium": Problem(
+NOT_USABLE: Mapping[str, KnownProblem] = {
+    "no_medium": KnownProblem(
         Text("the reader at {place} is empty", "das Lesegerät an {place} ist leer"),
         Text("put the TSE in", "die TSE einlegen"),
     ),
-    "absent": Problem(
+    "absent": KnownProblem(
         Text("nothing can be reached at {place}", "an {place} ist nichts zu erreichen"),
         Text(
             "plug the TSE in, or correct GATEWAY_DEVICES; in a container, pass /dev (or the volume) in",
             "die TSE einstecken oder GATEWAY_DEVICES berichtigen; in Container /dev (oder das Volume) durchreichen",
         ),
     ),
-    "no_permission": Problem(
+    "no_permission": KnownProblem(
         Text(
             "{place} may not be read and written by this user", "{place} darf dieser Benutzer nicht lesen und schreiben"
         ),
@@ -177,14 +177,14 @@ NOT_USABLE: Mapping[str, Problem] = {
             "Container auch das Gerät in der Device-Cgroup erlauben",
         ),
     ),
-    "read_only": Problem(
+    "read_only": KnownProblem(
         Text("{place} is read-only", "{place} ist schreibgeschützt"),
         Text(
             "mount the volume writable, or release the card's write protection",
             "das Volume beschreibbar einhängen, oder den Schreibschutz der Karte lösen",
         ),
     ),
-    "in_use": Problem(
+    "in_use": KnownProblem(
         Text("another process uses {place}", "ein anderer Prozess benutzt {place}"),
         Text(
             "end that program (`fuser -v {place}`), or unmount the volume, or name its mount point in GATEWAY_DEVICES; "
@@ -193,17 +193,17 @@ NOT_USABLE: Mapping[str, Problem] = {
             "GATEWAY_DEVICES nennen; ist es ein Gateway, dessen GATEWAY_STATE_DIR setzen",
         ),
     ),
-    "damaged": Problem(
+    "damaged": KnownProblem(
         Text("the TSE at {place} cannot be read: {reason}", "die TSE an {place} ist nicht lesbar: {reason}"),
         _UNPLUG_AND_PLUG_IN,
     ),
-    "hangs": Problem(
+    "hangs": KnownProblem(
         Text("the kernel does not return from reading {place}", "der Kern kehrt vom Lesen von {place} nicht zurück"),
         _UNPLUG_AND_PLUG_IN,
     ),
 }
 
-NO_TSE = Problem(Text("no TSE was found", "keine TSE gefunden"), _PLUG_IN)
+NO_TSE = KnownProblem(Text("no TSE was found", "keine TSE gefunden"), _PLUG_IN)
 
 # What should be done while a TSE still signs: limits are in `gateway.limits`.
 CERTIFICATE_ENDS = Text(

@@ -25,7 +25,7 @@ from gateway.clock.trusted import KernelClock
 from gateway.config.settings import Settings, UpstreamSettings
 from gateway.doctor import examination
 from gateway.doctor.examination import Machine
-from gateway.doctor.findings import Finding, Layer, Verdict, exit_status
+from gateway.doctor.results import CheckResult, CheckStatus, Layer, exit_status
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.faults import set_fault
@@ -37,7 +37,7 @@ from tests.needs import NAMESPACES
 from tests.server.http.test_tls import own_pair
 from tests.support import set_up
 
-HEALTHY = {Verdict.OK, Verdict.UNKNOWN}
+HEALTHY = {CheckStatus.OK, CheckStatus.UNKNOWN}
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def machine(host: FakeHost, *, synchronised: bool = True) -> Machine:
     return Machine(host.roots, lambda: KernelClock(synchronised))
 
 
-def unwell(found: list[Finding]) -> set[Layer]:
-    return {finding.layer for finding in found if finding.verdict not in HEALTHY}
+def unwell(found: list[CheckResult]) -> set[Layer]:
+    return {result.layer for result in found if result.status not in HEALTHY}
 
 
-def verdict(found: list[Finding], layer: Layer) -> Verdict:
-    (finding,) = (finding for finding in found if finding.layer is layer)
-    return finding.verdict
+def status(found: list[CheckResult], layer: Layer) -> CheckStatus:
+    (result,) = (result for result in found if result.layer is layer)
+    return result.status
 
 
 @asynccontextmanager
@@ -73,13 +73,13 @@ async def post(running: Gateway, settings: Settings, verb: str, body: dict[str, 
         await api.post(f"/tses/{running.registry.devices()[0].serial}/{verb}", body)
 
 
-async def examined(settings: Settings, host: FakeHost, **given: Any) -> list[Finding]:
+async def examined(settings: Settings, host: FakeHost, **given: Any) -> list[CheckResult]:
     """With every text made, in both languages."""
     found = await examination.here(settings, machine(host, **given))
-    for finding in found:
-        assert finding.told("en")
-        assert finding.told("de")
-        assert bool(finding.advice("en")) == bool(finding.advice("de")) == (finding.verdict not in HEALTHY)
+    for result in found:
+        assert result.text_in("en")
+        assert result.text_in("de")
+        assert bool(result.remedy_in("en")) == bool(result.remedy_in("de")) == (result.status not in HEALTHY)
     return found
 
 
@@ -100,7 +100,7 @@ def free_port() -> int:
 async def test_a_shop_in_order(tmp_path: Path, host: FakeHost) -> None:
     async with gateway(settings_of(tmp_path / "state")) as (_, settings):
         found = await examined(settings, host)
-    assert {finding.layer: finding.verdict for finding in found} == dict.fromkeys(Layer, Verdict.OK)
+    assert {result.layer: result.status for result in found} == dict.fromkeys(Layer, CheckStatus.OK)
     assert exit_status(found) == 0
 
 
@@ -108,7 +108,7 @@ async def test_a_gateway_that_was_told_on_its_command_line_to_simulate(tmp_path:
     async with gateway(settings_of(tmp_path / "state")) as (_, settings):
         found = await examined(settings.model_copy(update={"simulators": 0}), host)
     assert unwell(found) == set()
-    assert "simulator-1" in next(finding.told("en") for finding in found if finding.layer is Layer.USB)
+    assert "simulator-1" in next(result.text_in("en") for result in found if result.layer is Layer.USB)
 
 
 # ---- the host ------------------------------------------------------------------
@@ -117,7 +117,7 @@ async def test_a_gateway_that_was_told_on_its_command_line_to_simulate(tmp_path:
 async def test_no_usb_device(tmp_path: Path, host: FakeHost) -> None:
     found = await examined(nothing_runs(tmp_path), host)
     assert unwell(found) == {Layer.USB, Layer.GATEWAY}
-    assert verdict(found, Layer.BLOCK) is verdict(found, Layer.CONTENT) is Verdict.UNKNOWN
+    assert status(found, Layer.BLOCK) is status(found, Layer.CONTENT) is CheckStatus.UNKNOWN
 
 
 async def test_usb_storage_of_which_the_kernel_makes_no_disk(tmp_path: Path, host: FakeHost) -> None:
@@ -137,7 +137,7 @@ async def test_a_foreign_disk(tmp_path: Path, host: FakeHost) -> None:
     host.plug("sda", FOREIGN_DISK, removable="1")
     found = await examined(nothing_runs(tmp_path), host)
     assert unwell(found) == {Layer.CONTENT, Layer.GATEWAY}
-    assert verdict(found, Layer.USB) is verdict(found, Layer.BLOCK) is Verdict.OK
+    assert status(found, Layer.USB) is status(found, Layer.BLOCK) is CheckStatus.OK
 
 
 async def test_no_permission_on_the_node(tmp_path: Path, open_host: FakeHost) -> None:
@@ -183,7 +183,7 @@ async def test_a_tse_that_is_well_beside_a_disk_that_is_none(tmp_path: Path, hos
     host.plug("sdc", b"", number="8:32", bus=f"{USB}.3", removable="1", size="0")  # an empty slot
     found = await examined(nothing_runs(tmp_path), host)
     assert unwell(found) == {Layer.GATEWAY}
-    assert serial_of(1)[:8] in next(finding.told("en") for finding in found if finding.layer is Layer.CONTENT)
+    assert serial_of(1)[:8] in next(result.text_in("en") for result in found if result.layer is Layer.CONTENT)
 
 
 async def test_damaged_content(tmp_path: Path, host: FakeHost) -> None:
@@ -214,7 +214,7 @@ async def test_a_tse_that_is_not_set_up(tmp_path: Path, host: FakeHost) -> None:
     async with gateway(settings_of(tmp_path / "state"), ready=False) as (_, settings):
         found = await examined(settings, host)
     assert unwell(found) == {Layer.INFO}
-    assert verdict(found, Layer.CLIENTS) is Verdict.UNKNOWN
+    assert status(found, Layer.CLIENTS) is CheckStatus.UNKNOWN
 
 
 async def test_a_tse_that_was_pulled(tmp_path: Path, host: FakeHost) -> None:
@@ -244,8 +244,8 @@ async def test_the_self_test_fails(tmp_path: Path, host: FakeHost) -> None:
     assert Layer.SELF_TEST in unwell(found)
 
 
-@pytest.mark.parametrize(("tries", "layer"), [(1, Verdict.WARN), (2, Verdict.FAIL), (3, Verdict.FAIL)])
-async def test_wrong_pins(tmp_path: Path, host: FakeHost, tries: int, layer: Verdict) -> None:
+@pytest.mark.parametrize(("tries", "layer"), [(1, CheckStatus.WARN), (2, CheckStatus.FAIL), (3, CheckStatus.FAIL)])
+async def test_wrong_pins(tmp_path: Path, host: FakeHost, tries: int, layer: CheckStatus) -> None:
     """Two tries left, one try left, blocked."""
     async with gateway(settings_of(tmp_path / "state")) as (running, settings):
         for _ in range(tries):
@@ -253,7 +253,7 @@ async def test_wrong_pins(tmp_path: Path, host: FakeHost, tries: int, layer: Ver
                 await post(running, settings, "clients/list", {"admin_pin": "00000", "risk_lockout": True})
         found = await examined(settings, host)
     assert unwell(found) == {Layer.PINS}
-    assert verdict(found, Layer.PINS) is layer
+    assert status(found, Layer.PINS) is layer
 
 
 async def test_no_client_is_registered(tmp_path: Path, host: FakeHost) -> None:
@@ -263,8 +263,13 @@ async def test_no_client_is_registered(tmp_path: Path, host: FakeHost) -> None:
     assert unwell(found) == {Layer.CLIENTS}
 
 
-@pytest.mark.parametrize(("days", "expected"), [(30, Verdict.WARN), (-1, Verdict.FAIL)])
-async def test_the_certificate_of_the_tse_ends(tmp_path: Path, host: FakeHost, days: int, expected: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [(120, CheckStatus.WARN), (40, CheckStatus.WARN), (20, CheckStatus.FAIL), (-1, CheckStatus.FAIL)],
+)
+async def test_the_certificate_of_the_tse_ends(
+    tmp_path: Path, host: FakeHost, days: int, expected: CheckStatus
+) -> None:
     def made_long_ago() -> float:
         return time.time() - timedelta(days=100).total_seconds()
 
@@ -276,7 +281,7 @@ async def test_the_certificate_of_the_tse_ends(tmp_path: Path, host: FakeHost, d
         await device.read_info()
         found = await examined(settings, host)
     assert unwell(found) == {Layer.CERTIFICATE}
-    assert verdict(found, Layer.CERTIFICATE) is expected
+    assert status(found, Layer.CERTIFICATE) is expected
 
 
 # ---- the gateway ---------------------------------------------------------------
@@ -287,19 +292,19 @@ async def test_no_gateway_runs_but_the_tse_is_asked_all_the_same(tmp_path: Path,
         pass
     found = await examined(nothing_runs(tmp_path, simulators=1), host)
     assert unwell(found) == {Layer.GATEWAY, Layer.SELF_TEST, Layer.TIME}
-    assert verdict(found, Layer.INFO) is Verdict.OK
+    assert status(found, Layer.INFO) is CheckStatus.OK
 
 
 async def test_looking_makes_no_tse(tmp_path: Path, host: FakeHost) -> None:
     found = await examined(nothing_runs(tmp_path, simulators=1), host)
-    assert verdict(found, Layer.INFO) is Verdict.UNKNOWN
+    assert status(found, Layer.INFO) is CheckStatus.UNKNOWN
     assert not (tmp_path / "state").exists()
 
 
 async def test_the_port_is_taken(tmp_path: Path, host: FakeHost) -> None:
     async with other_program() as port:
         found = await examined(nothing_runs(tmp_path, port=port), host)
-        told = next(finding.told("en") for finding in found if finding.layer is Layer.GATEWAY)
+        told = next(result.text_in("en") for result in found if result.layer is Layer.GATEWAY)
     assert unwell(found) == {Layer.USB, Layer.GATEWAY}
     assert "another program" in told
 
@@ -319,7 +324,7 @@ async def other_program() -> AsyncIterator[int]:
 async def test_a_gateway_with_other_settings_has_the_port(tmp_path: Path, host: FakeHost) -> None:
     async with gateway(settings_of(tmp_path / "other")) as (_, settings):
         found = await examined(nothing_runs(tmp_path, port=settings.port), host)
-    told = next(finding.told("en") for finding in found if finding.layer is Layer.GATEWAY)
+    told = next(result.text_in("en") for result in found if result.layer is Layer.GATEWAY)
     assert unwell(found) == {Layer.USB, Layer.GATEWAY}
     assert "not with these settings" in told
 
@@ -335,7 +340,7 @@ async def test_its_certificate_is_about_to_expire(tmp_path: Path, host: FakeHost
     async with gateway(settings_of(tmp_path / "state", tls_certificate=chain, tls_key=key)) as (_, settings):
         found = await examined(settings, host)
     assert unwell(found) == {Layer.TLS}
-    assert verdict(found, Layer.TLS) is Verdict.WARN
+    assert status(found, Layer.TLS) is CheckStatus.WARN
 
 
 async def test_its_key_belongs_to_another_certificate(tmp_path: Path, host: FakeHost) -> None:
@@ -365,7 +370,7 @@ async def test_the_disk_of_the_archive_cannot_be_written_to(tmp_path: Path, host
         elsewhere = tmp_path / "no directory"
         elsewhere.write_text("a file\n")
         found = await examined(settings.model_copy(update={"archive_dir": elsewhere}), host)
-    assert [finding.verdict for finding in found if finding.layer is Layer.DISK] == [Verdict.OK, Verdict.FAIL]
+    assert [result.status for result in found if result.layer is Layer.DISK] == [CheckStatus.OK, CheckStatus.FAIL]
 
 
 @NAMESPACES
@@ -378,7 +383,7 @@ async def test_the_disk_is_full(tmp_path: Path) -> None:
         ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, str(state), *arguments],
         nothing_runs(tmp_path),
     )
-    found = {finding["layer"]: finding for finding in json.loads(said.stdout)["findings"]}
+    found = {result["layer"]: result for result in json.loads(said.stdout)["findings"]}
     assert said.returncode == 2
     assert found["disk"]["verdict"] == "fail"
     assert "space" in found["disk"]["text"]
@@ -418,5 +423,5 @@ async def test_the_command_tells_layers_remedies_and_status(tmp_path: Path) -> N
     assert "noch nicht eingerichtet" in people.out
     assert "→" in people.out
     found = json.loads(program.out)["findings"]
-    assert [finding["layer"] for finding in found] == [layer.value for layer in Layer]
-    assert all(finding["remedy"] for finding in found if finding["verdict"] in {"warn", "fail"})
+    assert [result["layer"] for result in found] == [layer.value for layer in Layer]
+    assert all(result["remedy"] for result in found if result["verdict"] in {"warn", "fail"})

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.doctor.device import examine
-from gateway.doctor.findings import Layer, Verdict
+from gateway.doctor.results import CheckStatus, Layer
 
 WELL: dict[str, Any] = {
     "serial": "AB" * 32,
@@ -28,34 +28,39 @@ WELL: dict[str, Any] = {
     "store_used_percent": 3.0,
     "signatures_left_percent": 97.0,
 }
-WARN, FAIL = Verdict.WARN, Verdict.FAIL
+WARN, FAIL = CheckStatus.WARN, CheckStatus.FAIL
 
 
 def test_a_tse_that_is_well() -> None:
-    assert {finding.verdict for finding in examine(WELL)} == {Verdict.OK}
+    assert {result.status for result in examine(WELL)} == {CheckStatus.OK}
 
 
 @pytest.mark.parametrize(
-    ("changed", "layer", "verdict"),
+    ("changed", "layer", "status"),
     [
         ({"state": "failed", "reason": "the TSE hangs"}, Layer.INFO, FAIL),
         ({"lifecycle": "decommissioned"}, Layer.INFO, FAIL),
         ({"health": {"needs_replacement": True}}, Layer.INFO, FAIL),
+        ({"health": {"needs_replacement": False, "remaining_erases_percent": 9}}, Layer.INFO, WARN),
         ({"self_test_due_seconds": 3000}, Layer.SELF_TEST, WARN),
         ({"pin_tries_left": {"admin": 2, "time_admin": 1}}, Layer.PINS, FAIL),
         ({"pin_tries_left": {"puk": 0}}, Layer.PINS, FAIL),
         ({"login_objection": "the PIN is another one"}, Layer.PINS, WARN),
         ({"credentials_changed": False}, Layer.PINS, WARN),
         ({"registered_clients": 92}, Layer.CLIENTS, WARN),
+        ({"certificate_days_left": 120}, Layer.CERTIFICATE, WARN),
+        ({"certificate_days_left": 29}, Layer.CERTIFICATE, FAIL),
+        ({"certificate_expires": "2020-01-01T00:00:00Z"}, Layer.CERTIFICATE, FAIL),
         ({"store_used_percent": 85.0}, Layer.STORE, WARN),
         ({"store_used_percent": 99.0}, Layer.STORE, FAIL),
         ({"signatures_left_percent": 5.0}, Layer.STORE, WARN),
         ({"signatures_left_percent": 1.0}, Layer.STORE, FAIL),
+        ({"signatures_left_percent": 1.0, "store_used_percent": 85.0}, Layer.STORE, FAIL),
     ],
 )
-def test_one_layer_and_no_other_is_not_well(changed: dict[str, Any], layer: Layer, verdict: Verdict) -> None:
-    unwell = [finding for finding in examine(WELL | changed) if finding.verdict in {WARN, FAIL}]
-    assert [(finding.layer, finding.verdict) for finding in unwell] == [(layer, verdict)]
+def test_one_layer_and_no_other_is_not_well(changed: dict[str, Any], layer: Layer, status: CheckStatus) -> None:
+    unwell = [result for result in examine(WELL | changed) if result.status in {WARN, FAIL}]
+    assert [(result.layer, result.status) for result in unwell] == [(layer, status)]
     for language in ("en", "de"):
-        assert unwell[0].told(language)
-        assert unwell[0].advice(language)
+        assert unwell[0].text_in(language)
+        assert unwell[0].remedy_in(language)

@@ -15,6 +15,7 @@ from compose.monitoring.source.panels import (
     number,
     overview,
 )
+from gateway import limits
 
 _AT = 'site=~"$site"'
 _DAY = 86_400
@@ -31,7 +32,8 @@ def fleet() -> dashboard.Dashboard:
 def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
     down = f'tse_up{{{_AT}}} == 0 unless on (instance, serial) tse_state{{state="initialized"}} == 0'
     lacking = f'tse_not_ready{{{_AT}, reason!~"not_set_up|decommissioned"}} == 1'
-    soon = f"count(tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time() < 90 * {_DAY}) or vector(0)"
+    left = f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"
+    soon = f"count({left} < {limits.CERTIFICATE_LEFT.warning:.0f}) or vector(0)"
     return (
         made.with_row(dashboard.Row("Now"))
         .with_panel(
@@ -59,7 +61,7 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 NO,
             )
         )
-        .with_panel(number("Certificates end soon", "Within 90 days", soon, "none", NO))
+        .with_panel(number("Certificates end soon", "Within 180 days", soon, "none", NO))
         .with_panel(alerts(_AT))
         .with_panel(
             listing(
@@ -108,11 +110,11 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Certificate ends in",
                 of(f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"),
                 "s",
-                few(180 * _DAY, 30 * _DAY),
+                few(*limits.CERTIFICATE_LEFT),
             ),
-            ("Signatures left", of(f"1 - {signed} / {most}"), "percentunit", few(0.1, 0.02)),
-            ("Store", of(f"{used} / {capacity}"), "percentunit", many(0.8, 0.95)),
-            ("Next self test", of(f"tse_self_test_due_seconds{{{_AT}}}"), "s", few(7200, 600)),
+            ("Signatures left", of(f"1 - {signed} / {most}"), "percentunit", few(*limits.SIGNATURES_LEFT)),
+            ("Store", of(f"{used} / {capacity}"), "percentunit", many(*limits.STORE_USED)),
+            ("Next self test", of(f"tse_self_test_due_seconds{{{_AT}}}"), "s", few(*limits.SELF_TEST_DUE)),
             ("Signed in 24 h", of(f'increase(tse_signatures_total{{{_AT}, cause="sale"}}[24h])'), "short", GOOD),
             (
                 "Time to sign (95 %, 1 h)",
@@ -127,7 +129,7 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "s",
                 many(60, 3600),
             ),
-            ("Archive", of(f"tse_gateway_archive_age_seconds{{{_AT}}}"), "s", many(26 * 3600, 7 * _DAY)),
+            ("Archive", of(f"tse_gateway_archive_age_seconds{{{_AT}}}"), "s", many(*limits.ARCHIVE_AGE)),
             ("Tills", of(f"tse_registered_clients{{{_AT}}}"), "none", GOOD),
             ("", of(f"tse_info{{{_AT}}}", "serial, software_version, place"), "none", GOOD),
         )
@@ -148,7 +150,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "The five that end first",
                 f"bottomk(5, {ends})",
                 "s",
-                few(180 * _DAY, 30 * _DAY),
+                few(*limits.CERTIFICATE_LEFT),
                 "{{site}} {{tse}}",
                 span=8,
             )
@@ -159,7 +161,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "The five with the fewest left",
                 f"bottomk(5, {left})",
                 "percentunit",
-                few(0.1, 0.02),
+                few(*limits.SIGNATURES_LEFT),
                 "{{site}} {{tse}}",
                 span=8,
             )
@@ -170,7 +172,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "The five that are fullest",
                 f"topk(5, {full})",
                 "percentunit",
-                many(0.8, 0.95),
+                many(*limits.STORE_USED),
                 "{{site}} {{tse}}",
                 span=8,
             )

@@ -15,6 +15,7 @@ from compose.monitoring.source.panels import (
     number,
     variable,
 )
+from gateway import limits
 
 _OF = 'site=~"$site", instance=~"$instance"'
 _TSE = f'{_OF}, serial=~"$serial"'
@@ -132,7 +133,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
     full = f"tse_store_used_bytes{{{_TSE}}} / tse_store_capacity_bytes{{{_TSE}}}"
     room = f"(tse_store_capacity_bytes{{{_TSE}}} - tse_store_used_bytes{{{_TSE}}})"
     unsigned = f"(tse_signatures_max{{{_TSE}}} - tse_signatures_used{{{_TSE}}})"
-    weeks = few(180 * _DAY, 30 * _DAY)
+    weeks = few(*limits.CERTIFICATE_LEFT)
     return (
         made.with_row(dashboard.Row("What runs out when?"))
         .with_panel(
@@ -146,9 +147,18 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
             )
         )
         .with_panel(
-            number("Signatures left", "Share of all that it can make", left, "percentunit", few(0.1, 0.02), _SHORT)
+            number(
+                "Signatures left",
+                "Share of all that it can make",
+                left,
+                "percentunit",
+                few(*limits.SIGNATURES_LEFT),
+                _SHORT,
+            )
         )
-        .with_panel(number("Store", "How full it is; the TSE's own word", full, "percentunit", many(0.8, 0.95), _SHORT))
+        .with_panel(
+            number("Store", "How full it is; the TSE's own word", full, "percentunit", many(*limits.STORE_USED), _SHORT)
+        )
         .with_panel(
             number(
                 "Store lasts",
@@ -185,7 +195,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Time since it held everything that the TSE signed; it is brought up to date each night",
                 f"tse_gateway_archive_age_seconds{{{_TSE}}}",
                 "s",
-                many(26 * 3600, 7 * _DAY),
+                many(*limits.ARCHIVE_AGE),
                 _SHORT,
             )
         )
@@ -203,7 +213,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Time until it is due; without it nothing is signed",
                 f"tse_self_test_due_seconds{{{_TSE}}}",
                 "s",
-                few(7200, 600),
+                few(*limits.SELF_TEST_DUE),
                 _SHORT,
             )
         )
@@ -213,7 +223,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Time until it is due; without it nothing is signed",
                 f"tse_time_sync_due_seconds{{{_TSE}}}",
                 "s",
-                few(120, 30),
+                few(*limits.TIME_SYNC_DUE),
                 _SHORT,
             )
         )
@@ -223,7 +233,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Share of the tills that the TSE takes",
                 f"tse_registered_clients{{{_TSE}}} / tse_registered_clients_max{{{_TSE}}}",
                 "percentunit",
-                many(0.9, 1),
+                many(*limits.CLIENTS_REGISTERED),
                 _SHORT,
             )
         )
@@ -243,7 +253,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Erase cycles left; the TSE is asked once a day",
                 f"tse_flash_remaining_erases_ratio{{{_TSE}}}",
                 "percentunit",
-                few(0.25, 0.1),
+                few(*limits.FLASH_ERASES_LEFT),
                 _SHORT,
             )
         )
@@ -253,7 +263,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Tries left; empty while nobody sent a wrong one",
                 f"tse_pin_tries_left{{{_TSE}}}",
                 "none",
-                few(3, 2),
+                few(*limits.PIN_TRIES_LEFT),
                 "{{user}} {{tse}}",
             )
         )
@@ -263,7 +273,7 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Time until it ends; the gateway's own is renewed by itself",
                 f"tse_gateway_tls_certificate_expiry_timestamp_seconds{{{_OF}}} - time()",
                 "s",
-                few(21 * _DAY, 7 * _DAY),
+                few(*limits.TLS_CERTIFICATE_LEFT),
             )
         )
         .with_panel(

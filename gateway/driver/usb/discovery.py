@@ -18,6 +18,7 @@ from gateway.driver.usb.block_devices import Candidate, Roots, candidates, disk_
 from gateway.driver.usb.probe import AccessKind, ProbeResult, ProbeVerdict, probe
 from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceTimeout
+from gateway.i18n.remedies import NOT_USABLE
 from gateway.tasks import Backoff
 
 log = logging.getLogger(__name__)
@@ -33,18 +34,6 @@ _LONGEST_PAUSES = {  # each try may be in a log
     ProbeVerdict.IN_USE: 5.0,
 }
 _LONGEST_PAUSE = 1.0
-_WAYS_OUT = {
-    ProbeVerdict.TSE: "",
-    ProbeVerdict.FOREIGN: "not a TSE, left alone",
-    ProbeVerdict.NO_MEDIUM: "the reader is empty: put the TSE in",
-    ProbeVerdict.ABSENT: "nothing can be reached there: plug the TSE in; in a container, pass /dev (or the volume) in",
-    ProbeVerdict.NO_PERMISSION: "if it is a TSE, give the gateway's user read and write access: install the udev rules "
-    "and add its group; in a container, allow the device in the device cgroup too",
-    ProbeVerdict.READ_ONLY: "mount the volume writable, or release the card's write protection",
-    ProbeVerdict.IN_USE: "end the other program, or unmount the volume (or pass its mount point in instead)",
-    ProbeVerdict.DAMAGED: "plug it out and in again; if that does not help, try another socket, then replace it",
-    ProbeVerdict.HANGS: "the kernel does not return from reading it: plug it out and in again",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +51,16 @@ class Sighting:
 
     @property
     def way_out(self) -> str:
-        """Say why it cannot be used and what helps; empty for a TSE."""
-        advice = _WAYS_OUT[self.verdict]
-        return f"{self.reason}; {advice}" if self.reason and advice else advice
+        """Return why it cannot be used and what helps; empty for a TSE."""
+        if self.verdict is ProbeVerdict.TSE:
+            return ""
+        if self.verdict is ProbeVerdict.FOREIGN:
+            return f"{self.reason}; not a TSE, left alone" if self.reason else "not a TSE, left alone"
+        problem = NOT_USABLE[self.verdict]
+        values = {"place": self.place, "reason": self.reason}
+        return (
+            f"{self.reason or problem.text.in_language('en', **values)}; {problem.remedy.in_language('en', **values)}"
+        )
 
 
 @dataclass(slots=True)
