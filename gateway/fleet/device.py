@@ -1,42 +1,48 @@
-"""One TSE of the fleet: its queue, its lock, what is known of it, and whether it works.
+"""One TSE of the fleet: the facade through which everything above reaches it.
 
 attached   somebody could open it once         (the registry knows)
-held       a client holds the lock             (`lock`)
+held       a client holds the lock             (`lease`)
 failed     given up, with the reason           (`failed`, `reason`); the registry opens it afresh
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
 
 from gateway.driver.protocols import TseDriver
-from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
+from gateway.errors import DeviceError, GatewayError, ProtocolError
 from gateway.fleet.commands.connection import T, TseConnection
-from gateway.fleet.commands.observer import CommandObserver
-from gateway.fleet.commands.pipeline import CommandCall, CommandPipeline
+from gateway.fleet.commands.lost_signatures import SignatureTracker
+from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
+from gateway.fleet.commands.pipeline import CommandPipeline
 from gateway.fleet.lock.lock import TseLock, new_session
-from gateway.fleet.lock.queue import Lease, LockQueue
+from gateway.fleet.lock.queue import Holder, Lease, LockQueue
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import DeleteStoredData, FactoryReset
+from gateway.tse.commands import DeleteStoredData, FactoryReset, User
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
-from gateway.tse.unfinished import UNDO, Unfinished
+from gateway.tse.pins import PinOwner
+from gateway.tse.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 
-
 UNPLUGGED = "unplugged"
-_EMPTY_THE_STORE = {bytes([command.opcode]) for command in (DeleteStoredData, FactoryReset)}
+_EMPTY_THE_STORE = {command.opcode for command in (DeleteStoredData, FactoryReset)}
 
 
 class Device:
-    """Everything above it reaches one TSE through this, by serial (64 upper-case hex digits)."""
+    """One TSE, known by its serial (64 upper-case hex digits). Times are in seconds.
+
+    A lease lapses after `lock_idle` of silence, or `lock_orphaned` after its connection broke; a lost signature is
+    waited for `settle_wait` at most. `pin` is the TimeAdmin PIN of the settings; `info` is the last reading.
+    """
 
     def __init__(
         self,
@@ -56,80 +62,187 @@ class Device:
         self.serial = serial
         self.place = place
         self.attached = True
-        self.memory = memory or PinMemory()
-        self.login_guard = LoginGuard(self.memory, pin)
-        self.retry_guard = RetryGuard(self.memory)
-        self.observer = CommandObserver(serial, self.memory, self.login_guard, self.retry_guard, metrics)
-        self._connection = TseConnection(driver)
         self._metrics = metrics
         self._clock = clock
-        self._pipeline = CommandPipeline(serial, self.observer, metrics, settle_wait=settle_wait, clock=clock)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.lock = TseLock(
-            serial,
-            LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session),
-            metrics,
-            clock=clock,
-            connection=lambda: self._connection,
-            unsettled=self._tasks,
-            abort=lambda work: self._start(self._undo(UNDO[work])),
+        self._connection = TseConnection(driver)
+        self._memory = memory or PinMemory()
+        self._login_guard = LoginGuard(self._memory, pin)
+        self._retry_guard = RetryGuard(self._memory)
+        self._observer = CommandObserver(serial, self._memory, self._login_guard, self._retry_guard, metrics)
+        self._signatures = SignatureTracker(serial, metrics)
+        self._pipeline = CommandPipeline(
+            serial, self._memory, self._observer, self._signatures, metrics, settle_wait=settle_wait, clock=clock
         )
+        queue = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
+        self._lock = TseLock(serial, queue, metrics, send=self.command, clock=clock)
         metrics.adopt(serial)
         metrics.tses.opened(serial)
         self._take(info)
 
-    # ---- the queue: their turn ----------------------------------------------
+    # ---- work, when its turn comes ------------------------------------------
 
     async def run(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
-        """Do `work` when its turn comes; once begun it is finished, whoever hangs up.
+        """Do `work` when its turn comes and return its result; once begun it is finished, whoever hangs up.
 
         Raises:
             DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
         """
         connection = self._connection
         with self._metrics.tses.queued(self.serial):
-            await connection.queue()
-        return await connection.do(lambda driver: self._watched(connection, work(driver)))
+            await connection.take_turn()
+        return await connection.run(lambda driver: self._watched(connection, work(driver)))
 
     async def read_info(self) -> bytes:
-        """A fresh info sector; the snapshot `info` follows it."""
+        """Return the 512 bytes of the info sector, read now; `info` follows it."""
         sector = await self.run(lambda driver: driver.read_info())
         self._learn(sector)
         return sector
 
     async def read_store(self, block: int, count: int) -> bytes:
-        """`count` blocks of the store."""
+        """Return `count` blocks of 512 bytes of the store, from `block` on."""
         return await self.run(lambda driver: driver.read_store(block, count))
 
-    async def write_store(self, block: int, data: bytes) -> None:
-        """Whole blocks of process data."""
+    async def write_store(self, block: int, data: bytes, lease: Lease | None = None) -> None:
+        """Write whole blocks of process data to the store, from `block` on; `lease` as of `command`."""
+        if lease is not None:
+            self._lock.check(lease)
         await self.run(lambda driver: driver.write_store(block, data))
 
     async def command(self, command: bytes, lease: Lease | None = None) -> bytes:
-        """One command; what it leaves unfinished is remembered with `lease`.
+        """Carry out one command and return the data of its response; what it leaves unfinished belongs to `lease`.
 
         When the answer to a signature is lost, this waits until the TSE was opened afresh and
         tells what became of it; if it did not sign, or cannot tell soon, the error stands.
+
+        Raises:
+            CommandRejected: the TSE refused the command.
+            DeviceError, ProtocolError: the TSE failed.
+            DeviceGone: `lease` does not hold the lock any more; nothing was sent.
         """
-        call = CommandCall(command, lease, self._clock())
-        if command[:1] in _EMPTY_THE_STORE:
-            self.lock.end_aside()
-        try:
-            return await self.run(lambda driver: self._pipeline.through(driver, call))
-        except (DeviceError, ProtocolError):
-            signed = await self._pipeline.recovered(call)
-            if signed is None:
-                raise
-            return signed
+        if lease is not None:
+            self._lock.check(lease)
+        if command[0] in _EMPTY_THE_STORE:
+            self._lock.end_aside()
+        return await self._pipeline.run(self.run, command, lease)
+
+    async def send_pin(self, command: Command, lease: Lease, *, risk: bool) -> bytes:
+        """Carry out a command that shows a PIN or PUK, unless that may block it; with `risk` in any case.
+
+        Raises:
+            PinWithheld: it may block the PIN or the TSE; nothing was sent.
+            CommandRejected: the TSE refused the command.
+        """
+        return await self._retry_guard.send(command, lambda it: self.command(it.encode(), lease), risk=risk)
+
+    # ---- the lock -----------------------------------------------------------
+
+    async def acquire(self, holder: Holder, wait: float) -> Lease:
+        """Return the lease of `holder`; see `TseLock.acquire`, as for the verbs that follow."""
+        return await self._lock.acquire(holder, wait)
+
+    async def regain(self, session: int, holder: Holder, wait: float) -> None:
+        """Get the lock back if the lease of `session` stepped aside."""
+        await self._lock.regain(session, holder, wait)
+
+    def use(self, session: int, holder: Holder, *, reading: bool = False) -> AbstractContextManager[Lease]:
+        """Keep the lease of `session` from lapsing while a request is carried out."""
+        return self._lock.use(session, holder, reading=reading)
+
+    def hold(self, holder: Holder, wait: float) -> AbstractAsyncContextManager[Lease]:
+        """Acquire the lock, keep it from lapsing, and release it at the end."""
+        return self._lock.hold(holder, wait)
+
+    def release(self, session: int) -> None:
+        """Give the lock back."""
+        self._lock.release(session)
+
+    def has_ended(self, session: int) -> bool:
+        """Return whether `session` held the lock once, and does no longer."""
+        return self._lock.has_ended(session)
+
+    async def wait_for_sale(self, mine: Lease | None = None) -> None:
+        """Wait until the holder, unless it is `mine`, has finished a sale; for at most a second."""
+        await self._lock.wait_for_sale(mine)
+
+    def sweep(self) -> None:
+        """End a lease whose holder is silent or gone."""
+        self._lock.sweep()
+
+    async def drain(self) -> None:
+        """Grant the lock to nobody who asks from now on; return when all who had asked before are done with it."""
+        await self._lock.drain()
+
+    def refuse_waiting(self) -> None:
+        """Refuse the lock to everybody who waits for it, now or later."""
+        self._lock.refuse_waiting()
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease that holds the lock now; `None` when it is free."""
+        return self._lock.lease
+
+    @property
+    def held_seconds(self) -> float | None:
+        """Seconds for which somebody has held the lock; `None` when it is free."""
+        return self._lock.held_seconds
+
+    @property
+    def waiting_clients(self) -> int:
+        """Number of those who wait for the lock."""
+        return self._lock.waiting_clients
+
+    # ---- PINs and logins ----------------------------------------------------
+
+    @property
+    def pin_tries(self) -> Mapping[PinOwner, int]:
+        """Tries left of each owner whose PIN or PUK was wrong since it was last right."""
+        return self._memory.record.tries
+
+    @property
+    def has_pin(self) -> bool:
+        """True if the settings hold a TimeAdmin PIN for this TSE."""
+        return self._login_guard.has_pin
+
+    @property
+    def no_login(self) -> str:
+        """Why the gateway logs in no more, as remembered; empty while it may."""
+        return self._memory.record.no_login
+
+    def login_objection(self) -> str:
+        """Return why the gateway must not log in now, for any reason; empty if it may."""
+        return self._login_guard.objection()
+
+    async def log_in(self) -> None:
+        """Log in as TimeAdmin with the PIN of the settings, once; errors as of `LoginGuard.log_in`."""
+        await self._login_guard.log_in(self.command)
+
+    def is_logged_in(self, *users: User) -> bool:
+        """Return whether one of `users` has logged in through the gateway, and not out, since the last opening."""
+        return not self._observer.logged_in.isdisjoint(users)
+
+    def forget_logins(self) -> None:
+        """Take nobody for logged in any more."""
+        self._observer.logged_in.clear()
+
+    @property
+    def client_id(self) -> str:
+        """A client id that the TSE knows, learned from what tills send; empty while none is known."""
+        return self._memory.record.client_id
+
+    async def forget_client(self, client_id: bytes) -> None:
+        """Forget `client_id`, which the TSE does not know any more."""
+        await self._observer.forget_client(client_id)
+
+    # ---- what is known of it ------------------------------------------------
 
     @property
     def idle(self) -> bool:
-        """Nobody holds it or waits for it, and nothing runs."""
-        return self.lock.free and not (self._tasks or self._connection.busy)
+        """True while nobody holds it or waits for it, and nothing runs."""
+        return self._lock.free and not self._connection.busy
 
     @property
     def quiet_for(self) -> float:
-        """Seconds since the last command; endless after an opening."""
+        """Seconds since the last command; infinite after an opening."""
         return self._clock() - self._pipeline.last
 
     @property
@@ -138,45 +251,24 @@ class Device:
         return self._clock() - self._info_read
 
     @property
-    def failed(self) -> asyncio.Event:
-        """Set while the TSE is given up; `reason` tells why."""
-        return self._connection.over
+    def flash_health(self) -> FlashHealthReading | None:
+        """The last reading of the flash health; `None` while the TSE was not asked."""
+        return self._observer.flash_health
 
-    # ---- its life -----------------------------------------------------------
-
-    async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
-        """Work again, by a driver that was opened afresh; earlier sessions stay refused."""
-        self._metrics.tses.opened(self.serial, self.failure)
-        self._connection, self.place, self.attached = TseConnection(driver), place, True
-        self._pipeline.reopened()
-        self._take(info)
-        if self._pipeline.owes_answer:
-            self._start(self._ask())
-        if info.import_in_progress:
-            self._start(self._undo(UNDO[Unfinished.IMPORT]))
-
-    async def let_go(self, reason: str) -> None:
-        """Give the driver back: the TSE failed (then that is the reason) or is there no more."""
-        connection = self._connection
-        if not connection.over.is_set():
-            self._fail(reason, UNPLUGGED)
-        await connection.driver.close()
-
-    async def close(self) -> None:
-        """End for good; a command that runs is waited for."""
-        connection = self._connection
-        if not connection.over.is_set():
-            await connection.drain()
-            self._end("the gateway stops", "stopped")
-        self._pipeline.give_up()
-        await connection.driver.close()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+    @property
+    def oldest_transaction_seconds(self) -> float:
+        """Age of the oldest open transaction, as far as seen; 0 if none is open."""
+        return self._signatures.open.oldest_age
 
     @property
     def max_clients(self) -> int:
-        """How many clients the TSE lets register."""
+        """Number of clients that can be registered."""
         return self.info.max_registered_clients
+
+    @property
+    def failed(self) -> asyncio.Event:
+        """Set while the TSE is given up; `reason` tells why."""
+        return self._connection.over
 
     @property
     def reason(self) -> str:
@@ -188,10 +280,36 @@ class Device:
         """The class of `reason`: the code of an error, or `unplugged`; empty while the TSE works."""
         return self._connection.code
 
-    @property
-    def oldest_transaction_seconds(self) -> float:
-        """For how long the oldest open transaction is open, as far as seen; 0 if none is."""
-        return self._pipeline.open_transactions.oldest_age
+    # ---- its life -----------------------------------------------------------
+
+    async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
+        """Unfinished again, by a driver that was opened afresh; sessions of before stay refused."""
+        self._metrics.tses.opened(self.serial, self.failure)
+        self._connection, self.place, self.attached = TseConnection(driver), place, True
+        self._pipeline.reopened()
+        self._take(info)
+        if self._signatures.lost is not None:
+            self._lock.clean_up(self._settle_signature())
+        if info.import_in_progress:
+            self._lock.abort(Unfinished.IMPORT)
+        self._lock.reopened()
+
+    async def let_go(self, reason: str) -> None:
+        """Give the driver back: the TSE has failed before, or fails now for `reason`."""
+        connection = self._connection
+        if not connection.over.is_set():
+            self._fail(reason, UNPLUGGED)
+        await connection.driver.close()
+
+    async def close(self) -> None:
+        """End for good; a command that runs is waited for."""
+        connection = self._connection
+        if not connection.over.is_set():
+            await connection.drain()
+            self._end("the gateway stops", "stopped")
+        self._signatures.give_up()
+        await connection.driver.close()
+        await self._lock.cleaned_up()
 
     # ---- below: how ---------------------------------------------------------
 
@@ -211,7 +329,7 @@ class Device:
     def _end(self, reason: str, code: str) -> None:
         self._connection.end(reason, code)
         self._metrics.tses.lost(self.serial, code)
-        self.lock.revoke()
+        self._lock.revoke(reason)
 
     def _learn(self, sector: bytes) -> None:
         try:
@@ -224,23 +342,10 @@ class Device:
         self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
         self._metrics.signatures.counted(self.serial, info.created_signatures)
         if info.ctss_active:  # else it says that none is open, which may not be so
-            self._pipeline.open_transactions.told(info.open_transactions)
+            self._signatures.open.told(info.open_transactions)
 
-    async def _ask(self) -> None:
+    async def _settle_signature(self) -> None:
         try:
-            await self.run(self._pipeline.ask)
+            await self.run(self._signatures.settle)
         except GatewayError as error:
             log.debug("TSE %s did not tell whether it signed: %s", self.serial, error)
-
-    async def _undo(self, command: Command) -> None:
-        try:
-            await self.command(command.encode())
-        except CommandRejected:
-            log.debug("nothing to abort on TSE %s", self.serial)
-        except GatewayError as error:
-            log.warning("could not abort on TSE %s: %s", self.serial, error)
-
-    def _start(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -96,13 +96,13 @@ class Registry:
     async def drain(self) -> None:
         """Lend no TSE to anybody new; returns when all who had asked before are done."""
         self.draining = True
-        await asyncio.gather(*(device.lock.drain() for device in self._devices.values()))
+        await asyncio.gather(*(device.drain() for device in self._devices.values()))
 
     def refuse_waiting(self) -> None:
         """Whoever waits for a TSE is told that the gateway stops."""
         self.draining = True
         for device in self._devices.values():
-            device.lock.refuse_waiting()
+            device.refuse_waiting()
 
     async def close(self) -> None:
         """Stop looking after them and close every TSE; a running command is waited for."""
@@ -189,7 +189,7 @@ class Registry:
             )
             self._devices[device.serial] = device
             if self.draining:
-                device.lock.refuse_waiting()
+                device.refuse_waiting()
         elif known.failed.is_set():
             device = known
             await device.renew(driver, info, attachment.place)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from gateway.errors import CommandRejected, DeviceGone, InvalidSession
+from gateway.errors import CommandRejected
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
 from gateway.tse.commands import AbortExport, AbortImport, SelfTest
@@ -32,12 +32,11 @@ class Exclusive:
 
     async def send(self, command: Command) -> bytes:
         """The data of the response; `CommandRejected` when the TSE refuses."""
-        self._check()
         return await self.device.command(command.encode(), self.lease)
 
     async def send_pin(self, command: Command, *, risk: bool) -> bytes:
-        """`send` for what shows a PIN or PUK; `PinWithheld` if that may lock the TSE and must not be risked."""
-        return await self.device.retry_guard.send(command, self.send, risk=risk)
+        """`send` for what shows a PIN or PUK; `PinWithheld` if that may block it and must not be risked."""
+        return await self.device.send_pin(command, self.lease, risk=risk)
 
     async def self_test(self, client_id: bytes) -> None:
         """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
@@ -52,17 +51,11 @@ class Exclusive:
 
     async def write(self, block: int, data: bytes) -> None:
         """Process data to the store: all whole blocks at once, then the padded rest."""
-        self._check()
         whole = len(data) - len(data) % SECTOR
         if whole:
-            await self.device.write_store(block, data[:whole])
+            await self.device.write_store(block, data[:whole], self.lease)
         if len(data) > whole:
-            await self.device.write_store(block + whole // SECTOR, data[whole:].ljust(SECTOR, b"\0"))
-
-    def _check(self) -> None:
-        # A TSE that failed and was opened afresh may be in other hands: then our next command would hit their work.
-        if self.device.lock.lease is not self.lease:
-            raise DeviceGone("the TSE failed and was opened afresh meanwhile: ask again")
+            await self.device.write_store(block + whole // SECTOR, data[whole:].ljust(SECTOR, b"\0"), self.lease)
 
 
 @asynccontextmanager
@@ -73,11 +66,5 @@ async def exclusive(device: Device, wait: float) -> AsyncIterator[Exclusive]:
         LockRefused: others held it all the time.
         DeviceGone: the TSE failed.
     """
-    holder = _GatewayHolder()
-    lease = await device.lock.acquire(holder, wait)
-    try:
-        with device.lock.use(lease.session, holder):
-            yield Exclusive(device, lease)
-    finally:
-        with suppress(InvalidSession):  # the TSE failed meanwhile, which ended the lease
-            device.lock.release(lease.session)
+    async with device.hold(_GatewayHolder(), wait) as lease:
+        yield Exclusive(device, lease)

@@ -17,12 +17,11 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, LockRefused
 from gateway.fleet.device import Device
-from gateway.fleet.lock.queue import Lease
+from gateway.fleet.lock.queue import Holder, Lease
 from gateway.fleet.registry import Registry
 from gateway.operations.store import PatientReader
 from gateway.telemetry.metrics import Metrics
@@ -37,24 +36,10 @@ _COMMAND = b"command"
 _SIGN = _COMMAND + CloseImport().encode()
 
 
-class Connection(Protocol):
-    """One TCP connection of a client; told apart by identity."""
-
-    @property
-    def alive(self) -> bool:
-        """False as soon as the connection is known to be lost."""
-        ...
-
-    @property
-    def peer(self) -> str:
-        """The address of the client; empty when it is not known."""
-        ...
-
-
 @dataclass(eq=False, slots=True)
 class _Remembered:
     request: bytes
-    connection: Connection
+    connection: Holder
     answer: "asyncio.Future[bytes]"
     surely_lost: bool = False
 
@@ -82,42 +67,42 @@ class LanTse:
         """The TSEs that can be used now."""
         return [device.serial for device in self._registry.devices() if not device.failed.is_set()]
 
-    async def lock(self, serial: str, connection: Connection) -> int:
+    async def lock(self, serial: str, connection: Holder) -> int:
         """The session under which `connection` may use the TSE.
 
         Raises:
             LockRefused: others held the lock for as long as a request may wait.
         """
         device = self._registry.find(serial)
-        lease = await device.lock.acquire(connection, self._lock_wait)
+        lease = await device.acquire(connection, self._lock_wait)
         if not connection.alive:
-            device.lock.release(lease.session)
+            device.release(lease.session)
             raise LockRefused("the client hung up while it waited")
         return lease.session
 
     async def unlock(self, serial: str, session: int) -> None:
         """Give the lock back; a re-sent unlock is as good as the first."""
-        self._registry.find(serial).lock.release(session)
+        self._registry.find(serial).release(session)
 
-    async def read_info(self, serial: str, session: int, connection: Connection) -> bytes:
+    async def read_info(self, serial: str, session: int, connection: Holder) -> bytes:
         """The 512 bytes of the info sector."""
         device = self._registry.find(serial)
-        with device.lock.use(session, connection, reading=True) as lease:
+        with device.use(session, connection, reading=True) as lease:
             sector = await device.read_info()
-            lease.length = None if lease.acted else TseInfo.decode(sector).used_blocks or None  # 0: not told
+            lease.told_length(TseInfo.decode(sector).used_blocks)
             return sector
 
-    async def read_store(self, serial: str, session: int, block: int, count: int, connection: Connection) -> bytes:
+    async def read_store(self, serial: str, session: int, block: int, count: int, connection: Holder) -> bytes:
         """`count` blocks of the store from `block`."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
-        with device.lock.use(session, connection, reading=True) as lease:
+        with device.use(session, connection, reading=True) as lease:
             source = PatientReader(device, lease) if lease.stepped_aside else device
             data = await source.read_store(block, count)
             lease.reads += 1
             return lease.as_it_was(block, data)
 
-    async def send_command(self, serial: str, session: int, command: bytes, connection: Connection) -> bytes:
+    async def send_command(self, serial: str, session: int, command: bytes, connection: Holder) -> bytes:
         """The data of the response to `command`; carried out once, however often it is sent."""
         device = self._registry.find(serial)
         if not 1 <= len(command) <= MAX_COMMAND:
@@ -130,15 +115,15 @@ class LanTse:
             device, session, connection, request, lambda lease: device.command(command, lease), repeats=repeats
         )
 
-    async def write_store(self, serial: str, session: int, block: int, data: bytes, connection: Connection) -> None:
+    async def write_store(self, serial: str, session: int, block: int, data: bytes, connection: Holder) -> None:
         """Whole blocks of process data."""
         device = self._registry.find(serial)
         if not data or len(data) % SECTOR:
             raise BadRequest(f"data for the store come in whole blocks of {SECTOR} bytes, not {len(data)} bytes")
         _check_range(device, block, len(data) // SECTOR)
 
-        async def write(_: Lease) -> bytes:
-            await device.write_store(block, data)
+        async def write(lease: Lease) -> bytes:
+            await device.write_store(block, data, lease)
             return b""
 
         request = b"write" + block.to_bytes(8, "big") + hashlib.sha256(data).digest()
@@ -148,20 +133,19 @@ class LanTse:
         self,
         device: Device,
         session: int,
-        connection: Connection,
+        connection: Holder,
         request: bytes,
         work: Callable[[Lease], Awaitable[bytes]],
         *,
         repeats: bool = False,
     ) -> bytes:
-        ended = self._signed.get((device.serial, session)) if device.lock.has_ended(session) else None
+        ended = self._signed.get((device.serial, session)) if device.has_ended(session) else None
         if ended is not None and ended.request == request and ended.connection is not connection:
             self._metrics.requests.replayed(device.serial, "resent")
             ended.connection = connection
             return await asyncio.shield(ended.answer)
-        await device.lock.regain(session, connection, self._lock_wait)
-        with device.lock.use(session, connection) as lease:
-            lease.acts()
+        await device.regain(session, connection, self._lock_wait)
+        with device.use(session, connection) as lease:
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:
                 self._metrics.requests.replayed(device.serial, "resent")

@@ -1,6 +1,6 @@
 """A TSE that only shows its store, as it was when it was recorded: light enough for hundreds of processes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from gateway.fleet.device import Device
@@ -9,22 +9,12 @@ from gateway.tse.sectors import SECTOR
 from tests.support import export
 
 
-class NeverLent:
-    """A lock that nobody has."""
-
-    lease = None
-
-    async def wait_for_sale(self, mine: None) -> None:
-        """At once."""
-
-
 @dataclass
 class Recorded:
     """What the archive asks of a device."""
 
     sector: bytes
     store: bytes
-    lock: NeverLent = field(default_factory=NeverLent)
 
     @property
     def info(self) -> TseInfo:
@@ -38,6 +28,9 @@ class Recorded:
     def device(self) -> Device:
         """For the type checker."""
         return cast("Device", self)
+
+    async def wait_for_sale(self, mine: None) -> None:
+        """At once: nobody holds the lock."""
 
     async def read_info(self) -> bytes:
         return self.sector

@@ -13,6 +13,7 @@ from gateway.operations.administration import Administration, ClockNotTrusted, N
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.tse.commands import Login, User
 from gateway.tse.fields import Command
+from gateway.tse.pins import PinOwner
 from gateway.tse.results import Result
 from tests.clock.time_server import answer_to, time_server
 from tests.operations.conftest import Shop
@@ -34,7 +35,7 @@ async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
     with pytest.raises(CommandRejected, match="not registered"):
         await administration.deregister_client(shop.serial, PinOrPuk(ADMIN_PIN), b"POS-9")
     device = shop.registry.devices()[0]
-    assert device.lock.lease is None
+    assert device.lease is None
     assert device.info.created_signatures == before + 2  # login and logout
 
 
@@ -106,8 +107,8 @@ async def test_a_pin_that_the_tse_did_not_look_at_costs_nothing(shop: Shop, admi
         raise CommandRejected(Result.NEEDS_SELF_TEST, "")
 
     with pytest.raises(CommandRejected):
-        await device.retry_guard.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
-    assert device.memory.record.tries == {User.TIME_ADMIN: 2}
+        await device._retry_guard.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
+    assert device.pin_tries == {PinOwner.TIME_ADMIN: 2}
 
 
 async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart(tmp_path: Path) -> None:

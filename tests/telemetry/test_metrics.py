@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from gateway import __version__
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.telemetry.metrics import Metrics
+from gateway.tse.pins import PinOwner
 
 SERIAL = "AB" * 32
 
@@ -42,7 +43,7 @@ def used() -> Metrics:
     metrics.maintenance.ran(SERIAL, "set_time", "ok")
     metrics.maintenance.archived(SERIAL, "ok")
     metrics.maintenance.done(SERIAL, "set_time")
-    metrics.maintenance.pin_tries(SERIAL, "admin", 2)
+    metrics.maintenance.pin_tries(SERIAL, PinOwner.ADMIN, 2)
     metrics.signatures.settled(SERIAL, "signed")
     metrics.host.clock(fit=True, source="kernel", offset=0.25)
     return metrics
@@ -157,10 +158,10 @@ def test_what_the_event_loop_owns_is_read_before_a_scrape_leaves_it() -> None:
 
 def test_tries_of_a_pin_are_there_only_while_some_are_missing() -> None:
     metrics = Metrics()
-    metrics.maintenance.pin_tries(SERIAL, "time_admin", 1)
+    metrics.maintenance.pin_tries(SERIAL, PinOwner.TIME_ADMIN, 1)
     assert value(metrics, "tse_pin_tries_left", serial=SERIAL, user="time_admin") == 1
     for _ in range(2):
-        metrics.maintenance.pin_tries(SERIAL, "time_admin", None)
+        metrics.maintenance.pin_tries(SERIAL, PinOwner.TIME_ADMIN, None)
     assert value(metrics, "tse_pin_tries_left", serial=SERIAL, user="time_admin") is None
 
 
@@ -178,7 +179,7 @@ def test_a_pin_is_blocked_when_no_try_is_left() -> None:
     metrics.adopt(SERIAL)
     blocked = []
     for left in (1, 0, None):
-        metrics.maintenance.pin_tries(SERIAL, "admin", left)
+        metrics.maintenance.pin_tries(SERIAL, PinOwner.ADMIN, left)
         blocked.append(value(metrics, "tse_pin_blocked", serial=SERIAL, user="admin"))
     assert blocked == [0, 1, 0]
     assert value(metrics, "tse_pin_blocked", serial=SERIAL, user="puk") == 0

@@ -1,4 +1,4 @@
-"""A driver from its opening to its failure, and the queue before it."""
+"""The connection to a TSE: a driver from its opening to its failure, and the queue before it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 class TseConnection:
-    """Fair: first come, first served. Nobody waits for a TSE that is over."""
+    """One driver and the queue before it: first come, first served, and nobody waits for a TSE that is lost.
+
+    `over` is set once the connection has ended; `reason` then says why, and `code` is the class of the reason.
+    """
 
     def __init__(self, driver: TseDriver) -> None:
         self.driver = driver
@@ -22,14 +25,14 @@ class TseConnection:
 
     @property
     def busy(self) -> bool:
-        """Is somebody's work being done?"""
+        """True while somebody's work is being done."""
         return self._turn.locked()
 
-    async def queue(self) -> None:
-        """Wait for the turn, which `do` then uses up.
+    async def take_turn(self) -> None:
+        """Wait for the turn, which `run` then uses up.
 
         Raises:
-            DeviceGone: the opening is over, or ended meanwhile.
+            DeviceGone: the connection is over, or ended meanwhile.
         """
         turn = asyncio.ensure_future(self._turn.acquire())
         try:
@@ -41,11 +44,11 @@ class TseConnection:
             self._hand_back(turn)
             raise DeviceGone(self.reason)
 
-    async def do(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
-        """Do `work`; once begun it is finished, whoever hangs up.
+    async def run(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
+        """Do `work` and return its result; once begun it is finished, even if the caller is cancelled.
 
         Raises:
-            DeviceGone: the opening ended and the work still hangs.
+            DeviceGone: the connection ended and the work still hangs.
         """
         task = asyncio.ensure_future(work(self.driver))
         task.add_done_callback(self._next)
@@ -58,7 +61,7 @@ class TseConnection:
         await self._turn.acquire()
 
     def end(self, reason: str, code: str) -> None:
-        """Nothing more is done with this driver; everybody who waits is told `reason`, and `code` is its class."""
+        """End the connection; everybody who waits gets `DeviceGone` with `reason`."""
         self.reason, self.code = reason, code
         self.over.set()
 

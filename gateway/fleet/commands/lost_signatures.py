@@ -1,8 +1,9 @@
-"""Did the signature happen? When the answer to `95` is lost, the TSE is asked for its last transaction.
+"""The signatures of one TSE as they pass through, and those whose answer was lost.
 
-Three numbers tell: the signature counter before, that of the client's last transaction now, and
-the number of the transaction. The counter before is learned from answers that pass through, and
-asked for once after each opening, at the first announced step.
+When the answer to `CloseImport` is lost, the TSE is asked for the last transaction of the client. Three numbers
+tell whether it signed: the signature counter before, the counter of that last transaction, and its number. The
+counter before is learned from answers that pass through, and asked for once after each opening, at the first
+announced step. (LAN-TSE protocol, commands 0x84, 0x90, 0x95.)
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from gateway.tse.results import Result
 
 log = logging.getLogger(__name__)
 
-
+SIGNING = frozenset({OpenImport.opcode, CloseImport.opcode})  # the commands that the tracker wants to see
 _ANY_CLIENT = b""
 _NOTHING_YET = TransactionReply(0, bytes(32), 0, 0, b"")
 _MOST_QUESTIONS = 5  # a TSE that fails whenever it is asked must become usable again
@@ -29,32 +30,39 @@ _MOST_QUESTIONS = 5  # a TSE that fails whenever it is asked must become usable 
 
 @dataclass(eq=False, slots=True)
 class LostSignature:
-    """A step that was sent to be signed; `verdict` is to be the reply, or `None`: not signed, or never known."""
+    """A step that was sent to be signed and may get no answer.
+
+    `number_before` is the highest transaction number seen before. `verdict` becomes the reply to the signature, or
+    `None` if the TSE did not sign or nobody will know.
+    """
 
     step: OpenImport
     counter_before: int
-    number_before: int  # highest transaction number seen
+    number_before: int
     asked: int = 0
     verdict: "asyncio.Future[bytes | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def is_answered_by(self, last: TransactionReply) -> bool:
-        """Is this the reply that was lost?"""
-        if (
-            self.step.event == TransactionStep.START
-        ):  # another till under the same client id, past this gateway, may have signed
+        """Return whether `last`, the client's last transaction, is the reply that was lost."""
+        if self.step.event == TransactionStep.START:
+            # Another till under the same client id may have signed, past this gateway.
             same = last.transaction_number > self.number_before
         else:
             same = last.transaction_number == self.step.transaction_number
         return same and last.signature_counter > self.counter_before
 
     def end(self, reply: bytes | None) -> None:
-        """Tell whoever waits."""
+        """Set the verdict, unless there is one."""
         if not self.verdict.done():
             self.verdict.set_result(reply)
 
 
 class OpenTransactionAges:
-    """Of one TSE. One that nobody saw begin counts from when it was first known of: it is at least as old."""
+    """How long the transactions of one TSE have been open, in seconds of the clock `now`.
+
+    A TSE tells how many are open; when they began is seen as they pass through. One that nobody saw begin counts
+    from when it was first known of: it is at least as old.
+    """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
@@ -62,14 +70,14 @@ class OpenTransactionAges:
         self._unseen: list[float] = []  # when more were first told of than had passed through
 
     def signed(self, event: int, number: int) -> None:
-        """A step of transaction `number` was signed."""
+        """Count a signed step of transaction `number`."""
         if event == TransactionStep.START:
             self._began[number] = self._now()
         elif event == TransactionStep.FINISH and self._began.pop(number, None) is None and self._unseen:
             self._unseen.pop()
 
     def told(self, count: int) -> None:
-        """The TSE says how many are open now."""
+        """Take over that `count` transactions are open now, as the TSE says."""
         if count == 0:
             self._began.clear()
             self._unseen.clear()
@@ -85,19 +93,19 @@ class OpenTransactionAges:
 
 
 class SignatureTracker:
-    """The signatures of one TSE as they pass through."""
+    """Follows the signatures of one TSE; `lost` is the one to be asked for, if any."""
 
     def __init__(self, serial: str, metrics: Metrics) -> None:
         self._serial = serial
         self._metrics = metrics
         self._counter: int | None = None
         self._number = 0
-        self.open = OpenTransactionAges()
         self._announced: OpenImport | None = None
+        self.open = OpenTransactionAges()
         self.lost: LostSignature | None = None
 
     async def before(self, driver: TseDriver, command: bytes) -> LostSignature | None:
-        """To be called before a command is sent; what to `lose` if the answer does not come."""
+        """Prepare for a command of `SIGNING` that is about to be sent; return what to `lose` if no answer comes."""
         if command[0] == OpenImport.opcode and self._counter is None:
             last = await _last_reply(driver)
             self._counter = None if last is None else last.signature_counter
@@ -107,33 +115,33 @@ class SignatureTracker:
         return LostSignature(self._announced, self._counter, self._number)
 
     def after(self, command: bytes, reply: bytes, attempt: LostSignature | None) -> None:
-        """To be called after the TSE carried a command out; `attempt` is what `before` gave."""
+        """Count a command of `SIGNING` that the TSE carried out; `attempt` is what `before` returned."""
         if command[0] == OpenImport.opcode:
-            self._announced = _understood(command)
-        elif command[0] == CloseImport.opcode:
-            announced, self._announced = self._announced, None
-            last = self._count(announced, reply)
-            if last is not None:
-                self._metrics.signatures.dated(self._serial, last.log_time)
-            if attempt is not None:
-                attempt.end(reply)  # it came after all, when it was given up already
-            self.give_up()  # whoever signs anew no longer asks for the one before
-            self._counter = None if last is None else last.signature_counter
-            self._number = self._number if last is None else max(self._number, last.transaction_number)
+            self._announced = _decoded_step(command)
+            return
+        announced, self._announced = self._announced, None
+        last = self._count(announced, reply)
+        if last is not None:
+            self._metrics.signatures.dated(self._serial, last.log_time)
+        if attempt is not None:
+            attempt.end(reply)  # it came after all, when it was given up already
+        self.give_up()  # whoever signs anew no longer asks for the one before
+        self._counter = None if last is None else last.signature_counter
+        self._number = self._number if last is None else max(self._number, last.transaction_number)
 
     def lose(self, attempt: LostSignature) -> None:
-        """The answer did not come."""
+        """Keep `attempt`, whose answer did not come, to be asked for."""
         if self.lost is not attempt and not attempt.verdict.done():
             self._announced = None
             self.give_up()
             self.lost = attempt
 
     def reopened(self) -> None:
-        """The TSE may have been elsewhere meanwhile; what was lost is still to be asked for."""
+        """Forget the counter and what was announced: the TSE may have been elsewhere. What was lost stays lost."""
         self._counter = self._announced = None
 
     async def settle(self, driver: TseDriver) -> None:
-        """Ask the TSE; if it cannot tell before its self test, this is to be called again after it."""
+        """Ask the TSE for the lost signature; if it cannot tell before its self test, it stays to be asked for."""
         lost = self.lost
         if lost is None:
             return
@@ -150,7 +158,7 @@ class SignatureTracker:
                 return
             self._settled(lost, "not_signed", None)
             return
-        last = _understood_reply(reply)
+        last = _decoded_reply(reply)
         if last is None:
             self._settled(lost, "unknown", None)
         elif lost.is_answered_by(last):
@@ -158,21 +166,25 @@ class SignatureTracker:
         else:
             self._settled(lost, "not_signed", None)
 
+    def give_up(self) -> None:
+        """End the lost signature, if any, as one that nobody will know of."""
+        lost, self.lost = self.lost, None
+        if lost is not None:
+            lost.end(None)
+
     def _settled(self, lost: LostSignature, outcome: Outcome, reply: bytes | None) -> None:
         self.lost = None
         if reply is not None:
             self._count(lost.step, reply)
         self._metrics.signatures.settled(self._serial, outcome)
-        words, told = (
-            outcome.replace("_", " "),
-            events.event(events.Event.SIGNATURE_SETTLED, self._serial, outcome=outcome),
-        )
-        log.warning("the lost answer of TSE %s to a signature: %s", self._serial, words, extra=told)
+        settled = events.event(events.Event.SIGNATURE_SETTLED, self._serial, outcome=outcome)
+        text = outcome.replace("_", " ")
+        log.warning("the lost answer of TSE %s to a signature: %s", self._serial, text, extra=settled)
         lost.end(reply)
 
     def _count(self, step: OpenImport | None, reply: bytes) -> TransactionReply | None:
-        """A step was signed."""
-        signed = _understood_reply(reply)
+        """Count a signed step, and return its reply if it can be decoded."""
+        signed = _decoded_reply(reply)
         self._metrics.signatures.sold(self._serial)
         if step is not None:
             self._metrics.clients.signed(self._serial, step.client_id, finished=step.event == TransactionStep.FINISH)
@@ -180,29 +192,23 @@ class SignatureTracker:
                 self.open.signed(step.event, signed.transaction_number)
         return signed
 
-    def give_up(self) -> None:
-        """Nobody will know; whoever waits is told so."""
-        lost, self.lost = self.lost, None
-        if lost is not None:
-            lost.end(None)
-
 
 async def _last_reply(driver: TseDriver) -> TransactionReply | None:
     try:
-        return _understood_reply(await driver.send_command(LastTransaction(_ANY_CLIENT).encode()))
+        return _decoded_reply(await driver.send_command(LastTransaction(_ANY_CLIENT).encode()))
     except CommandRejected as refused:
         return _NOTHING_YET if refused.result == Result.NO_LAST_TRANSACTION else None
 
 
-def _understood_reply(reply: bytes) -> TransactionReply | None:
-    """What cannot be understood goes to the till as it is; here it only means not to know."""
+def _decoded_reply(reply: bytes) -> TransactionReply | None:
+    """Return `None` for a reply that cannot be decoded; the till gets it as it is."""
     try:
         return TransactionReply.decode(reply)
     except ProtocolError:
         return None
 
 
-def _understood(command: bytes) -> OpenImport | None:
+def _decoded_step(command: bytes) -> OpenImport | None:
     try:
         return OpenImport.decode(command)
     except ProtocolError:

@@ -1,22 +1,26 @@
-"""What passes through to a TSE teaches: a client id it knows, who is logged in, how many PIN tries are left."""
+"""What the end of a command tells: who is logged in, PIN tries, a client id, flash health, and events for the log.
+
+It does not matter who sent the command: a till, an operator or the gateway itself.
+"""
 
 import logging
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 
 from gateway.errors import ProtocolError
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import PinMemory
-from gateway.fleet.pins.retry_guard import PUK, RetryGuard, shown
+from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.metrics.maintenance import User as Owner
 from gateway.tse.commands import (
     ChangePin,
     ChangePuk,
     Decommission,
     DeleteStoredData,
     DeregisterClient,
+    FlashHealth,
     HealthReply,
     Initialize,
     Login,
@@ -26,18 +30,15 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     UnblockPin,
-    User,
     parse,
 )
 from gateway.tse.fields import Command
+from gateway.tse.pins import PinOwner, pin_shown_by
 from gateway.tse.results import Result, name_of, tries_left
 
 log = logging.getLogger(__name__)
 
-_NAMES: dict[int, Owner] = {PUK: "puk", User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
-
 _BROKEN = range(0x1300, 0x1400)
-_UNBLOCKED: dict[int, str] = {User.ADMIN: "admin", User.TIME_ADMIN: "time_admin"}
 _DONE: dict[type[Command], tuple[Event, int, str]] = {
     SelfTest: (Event.SELF_TEST_PASSED, logging.INFO, "TSE %s passed its self test"),
     SetTime: (Event.TIME_SET, logging.INFO, "TSE %s was given the time"),
@@ -50,57 +51,56 @@ _DONE: dict[type[Command], tuple[Event, int, str]] = {
     Decommission: (Event.DECOMMISSIONED, logging.WARNING, "TSE %s was taken out of service for good"),
     DeleteStoredData: (Event.DATA_DELETED, logging.WARNING, "the stored data of TSE %s were deleted"),
 }
+# Commands that always tell something; `OpenImport` does only while no client id is known.
+OBSERVED = frozenset({kind.opcode for kind in _DONE} | {Login.opcode, Logout.opcode, FlashHealth.opcode})
+
+
+@dataclass(frozen=True, slots=True)
+class FlashHealthReading:
+    """What a TSE told of its flash memory; `at` in Unix seconds."""
+
+    health: HealthReply
+    at: float
 
 
 class CommandObserver:
-    """Of one TSE. `logged_in` are the users whose login went through the gateway and whose logout did not."""
+    """The observer of one TSE. `logged_in` are the users who logged in through the gateway, and not out."""
 
     def __init__(
-        self, serial: str, memory: PinMemory, guard: LoginGuard, retry_guard: RetryGuard, metrics: Metrics
+        self, serial: str, memory: PinMemory, login_guard: LoginGuard, retry_guard: RetryGuard, metrics: Metrics
     ) -> None:
         self._serial = serial
         self._memory = memory
-        self._login_guard = guard
+        self._login_guard = login_guard
         self._retry_guard = retry_guard
         self._metrics = metrics
         self.logged_in: set[int] = set()
-        self.health: HealthReply | None = None
-        self.health_seen = 0.0  # Unix seconds
-        for user, left in memory.record.tries.items():
-            self._show_tries(user, left)
+        self.flash_health: FlashHealthReading | None = None
+        for owner, left in memory.record.tries.items():
+            metrics.maintenance.pin_tries(serial, owner, left)
 
-    @property
-    def tries_left(self) -> dict[str, int]:
-        """By user (and "puk"): only of those whose PIN was wrong since it was last right."""
-        return {_NAMES[user]: left for user, left in self._memory.record.tries.items() if user in _NAMES}
-
-    async def saw(self, raw: bytes, result: int) -> None:
-        """A command ended with `result`, 0 if it was carried out."""
+    async def saw(self, raw: bytes, result: int, reply: bytes = b"") -> None:
+        """Learn from a command that ended with `result`, 0 for success, and with the data `reply`."""
         try:
             command = parse(raw)
         except ProtocolError:
             return
-        found = shown(command)
-        secret = None if found is None else found[0]
-        if secret is not None:
-            await self._saw_secret(command, secret, result)
-        log_command(self._serial, command, result, "" if secret is None else _NAMES.get(secret, ""))
+        shown = pin_shown_by(command)
+        owner = None if shown is None else shown[0]
+        if owner is not None:
+            await self._saw_pin(command, owner, result)
+        log_command(self._serial, command, result, owner)
         if result == Result.OK:
-            await self._saw_done(command)
+            await self._saw_done(command, reply)
         elif isinstance(command, Logout) and result == Result.USER_NOT_LOGGED_IN:
             self.logged_in.discard(command.user)
 
-    def saw_health(self, reply: bytes) -> None:
-        """The TSE told the state of its flash memory."""
-        with suppress(ProtocolError):  # whoever asked gets to see it
-            self.health, self.health_seen = HealthReply.decode(reply), time.time()
-
     async def forget_client(self, client_id: bytes) -> None:
-        """The TSE does not know it any more."""
+        """Forget `client_id`, which the TSE does not know any more."""
         if client_id == self._memory.record.client_id.encode("latin-1"):
             await self._memory.try_to_write(client_id="")
 
-    async def _saw_done(self, command: Command) -> None:
+    async def _saw_done(self, command: Command, reply: bytes) -> None:
         match command:
             case Login(user=user):
                 self.logged_in.add(user)
@@ -108,29 +108,36 @@ class CommandObserver:
                 self.logged_in.discard(user)
             case SetTime():
                 self._metrics.maintenance.done(self._serial, "set_time")
-            case SelfTest(client_id=client_id) | OpenImport(client_id=client_id):
-                if isinstance(command, SelfTest):
-                    self._metrics.maintenance.done(self._serial, "self_test")
-                # The first is as good as any later one, and writing it once spares the disk.
-                if not self._memory.record.client_id:
-                    await self._memory.try_to_write(client_id=client_id.decode("latin-1"))
+            case SelfTest(client_id=client_id):
+                self._metrics.maintenance.done(self._serial, "self_test")
+                await self._learn_client(client_id)
+            case OpenImport(client_id=client_id):
+                await self._learn_client(client_id)
             case DeregisterClient(client_id=client_id):
                 self._metrics.clients.gone(self._serial, client_id)
                 await self.forget_client(client_id)
+            case FlashHealth():
+                with suppress(ProtocolError):  # whoever asked gets to see it
+                    self.flash_health = FlashHealthReading(HealthReply.decode(reply), time.time())
             case _:
                 pass
 
-    async def _saw_secret(self, command: Command, secret: int, result: int) -> None:
+    async def _learn_client(self, client_id: bytes) -> None:
+        # The first is as good as any later one, and writing it once spares the disk.
+        if not self._memory.record.client_id:
+            await self._memory.try_to_write(client_id=client_id.decode("latin-1"))
+
+    async def _saw_pin(self, command: Command, owner: PinOwner, result: int) -> None:
         left = tries_left(result)
         if left is None and result != Result.OK:
             return  # the TSE did not come to look at it
-        tries = {user: known for user, known in self._memory.record.tries.items() if user != secret}
+        tries = {other: known for other, known in self._memory.record.tries.items() if other != owner}
         if left is not None:
-            tries[secret] = left
-        elif isinstance(command, UnblockPin):
-            tries.pop(command.user, None)
-            self._show_tries(command.user, None)
-        self._show_tries(secret, left)
+            tries[owner] = left
+        elif isinstance(command, UnblockPin) and (unblocked := PinOwner.of(command.user)):
+            tries.pop(unblocked, None)
+            self._metrics.maintenance.pin_tries(self._serial, unblocked, None)
+        self._metrics.maintenance.pin_tries(self._serial, owner, left)
         await self._memory.try_to_write(tries=tries)
         if result == Result.OK:
             self._retry_guard.accepted(command)
@@ -138,32 +145,28 @@ class CommandObserver:
         elif result != Result.PIN_BLOCKED:  # which says nothing of this one
             self._retry_guard.refused(command)
 
-    def _show_tries(self, user: int, left: int | None) -> None:
-        if user in _NAMES:
-            self._metrics.maintenance.pin_tries(self._serial, _NAMES[user], left)
 
-
-def log_command(serial: str, command: Command, result: int, user: str) -> None:
-    """A command ended with `result`; `user` is whose PIN or PUK it showed, if any."""
+def log_command(serial: str, command: Command, result: int, owner: PinOwner | None) -> None:
+    """Write an event of a command that ended with `result`; `owner` is whose PIN or PUK it showed."""
     left = tries_left(result)
     if result == Result.OK:
         if type(command) in _DONE:
             which, level, text = _DONE[type(command)]
-            log.log(level, text, serial, extra=event(which, serial, **_fields(command, user)))
+            log.log(level, text, serial, extra=event(which, serial, **_fields(command, owner)))
     elif left is not None:
-        refused = event(Event.PIN_REFUSED, serial, tries_left=left, user=user)
+        refused = event(Event.PIN_REFUSED, serial, tries_left=left, user=owner or "")
         log.warning("TSE %s refused a PIN or PUK; tries left: %d", serial, left, extra=refused)
     elif isinstance(command, SelfTest) and result in _BROKEN:
         broken = event(Event.SELF_TEST_FAILED, serial, result=name_of(result))
         log.error("TSE %s failed its self test: %s", serial, name_of(result), extra=broken)
 
 
-def _fields(command: Command, user: str) -> dict[str, object]:
-    """What may be told of it: never a PIN."""
+def _fields(command: Command, owner: PinOwner | None) -> dict[str, object]:
+    """Return what an event may tell of `command`, which is never a PIN."""
     match command:
         case RegisterClient(client_id=client_id) | DeregisterClient(client_id=client_id):
             return {"client": client_id.decode("latin-1")}
-        case UnblockPin(user=unblocked):
-            return {"user": _UNBLOCKED.get(unblocked, "")}
+        case UnblockPin(user=user):
+            return {"user": PinOwner.of(user) or ""}
         case _:
-            return {"user": user} if user else {}
+            return {"user": owner} if owner else {}

@@ -1,118 +1,143 @@
-"""One command on its way to a TSE: counted, learned from, and asked after when its answer is lost."""
+"""The way of one command through the gateway to a TSE and back.
+
+before    ask the TSE for its signature counter, if it is not known and a signature is announced
+send      once; timed, and counted by title and result
+after     the lease's unfinished work, the signature tracker, the observer (PIN memory, events, flash health)
+recover   when the answer to a signature is lost, wait for what the TSE tells after it was opened afresh
+"""
 
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, DeviceError, ProtocolError
-from gateway.fleet.commands.lost_signatures import LostSignature, OpenTransactionAges, SignatureTracker
-from gateway.fleet.commands.observer import CommandObserver
+from gateway.fleet.commands.lost_signatures import SIGNING, LostSignature, SignatureTracker
+from gateway.fleet.commands.observer import OBSERVED, CommandObserver
 from gateway.fleet.lock.queue import Lease
+from gateway.fleet.pins.memory import PinMemory
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse import unfinished
-from gateway.tse.commands import FlashHealth, SelfTest, title_of
+from gateway.tse.commands import OpenImport, SelfTest, title_of
+from gateway.tse.results import Result
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 55.0  # for one command with everything that befalls it: then a till has its answer before it gives up at 60
+_LONGEST = 55.0  # seconds for one command with all that befalls it: a till gives up at 60 (LAN-TSE protocol)
+
+Turn = Callable[[Callable[[TseDriver], Awaitable[bytes]]], Awaitable[bytes]]
 
 
 @dataclass(eq=False, slots=True)
-class CommandCall:
-    """A command of whoever holds `lease`; `attempt` is there once it may have made the TSE sign."""
+class _Command:
+    """One command on its way; `attempt` is set once it may have made the TSE sign. `began` on the caller's clock."""
 
-    command: bytes
+    data: bytes
     lease: Lease | None
     began: float
     attempt: LostSignature | None = None
 
 
 class CommandPipeline:
-    """To one TSE. `last` is when a command last ended, on the caller's clock."""
+    """The pipeline to one TSE. `last` is when the last command ended, on `clock`; -inf after a reopening.
+
+    A lost signature is waited for `settle_wait` seconds at most.
+    """
 
     def __init__(
         self,
         serial: str,
+        memory: PinMemory,
         observer: CommandObserver,
+        signatures: SignatureTracker,
         metrics: Metrics,
         *,
         settle_wait: float,
         clock: Callable[[], float],
     ) -> None:
         self._serial = serial
+        self._memory = memory
         self._observer = observer
+        self._signatures = signatures
         self._metrics = metrics
         self._settle_wait = settle_wait
         self._clock = clock
-        self._signatures = SignatureTracker(serial, metrics)
         self.last = -math.inf
 
+    async def run(self, turn: Turn, data: bytes, lease: Lease | None) -> bytes:
+        """Carry out the command `data` and return the data of the response; `turn` runs work when its turn comes.
+
+        Raises:
+            CommandRejected: the TSE refused the command.
+            DeviceError, ProtocolError: the TSE failed, and is not known to have signed.
+        """
+        command = _Command(data, lease, self._clock())
+        try:
+            return await turn(lambda driver: self._carry_out(driver, command))
+        except (DeviceError, ProtocolError):
+            reply = await self._recover(command)
+            if reply is None:
+                raise
+            return reply
+
     def reopened(self) -> None:
-        """The TSE may have been elsewhere meanwhile."""
+        """Forget what holds for one opening only: the TSE may have been elsewhere meanwhile."""
         self.last = -math.inf
         self._observer.logged_in.clear()
         self._signatures.reopened()
 
-    async def through(self, driver: TseDriver, call: CommandCall) -> bytes:
-        """Carry it out, when it has its turn."""
-        call.attempt = await self._signatures.before(driver, call.command)
+    async def _carry_out(self, driver: TseDriver, command: _Command) -> bytes:
+        await self._before(driver, command)
         try:
-            reply = await self._sent(driver, call)
-        except (DeviceError, ProtocolError):
-            if call.attempt is not None:
-                self._signatures.lose(call.attempt)
+            reply = await self._send(driver, command.data)
+        except CommandRejected as refused:
+            await self._observe(command.data, refused.result)
             raise
-        if call.command[0] == SelfTest.opcode:  # from now on the TSE can tell, and nobody has signed since
-            await self._signatures.settle(driver)
+        except (DeviceError, ProtocolError):
+            if command.attempt is not None:
+                self._signatures.lose(command.attempt)
+            raise
+        await self._after(driver, command, reply)
         return reply
 
-    async def recovered(self, call: CommandCall) -> bytes | None:
-        """After a failure: the reply to a signature, if the TSE tells in time that it made it."""
-        if call.attempt is None:
-            return None
-        self._signatures.lose(call.attempt)  # when its work still hangs, nobody has done so yet
-        lost = event(Event.SIGNATURE_LOST, self._serial)
-        log.warning("TSE %s has not answered to a signature: it will be asked for it", self._serial, extra=lost)
-        gone_by = self._clock() - call.began
-        await asyncio.wait({call.attempt.verdict}, timeout=max(0.0, min(self._settle_wait, _LONGEST - gone_by)))
-        return call.attempt.verdict.result() if call.attempt.verdict.done() else None
+    async def _before(self, driver: TseDriver, command: _Command) -> None:
+        if command.data[0] in SIGNING:
+            command.attempt = await self._signatures.before(driver, command.data)
 
-    @property
-    def open_transactions(self) -> OpenTransactionAges:
-        """What is known of them."""
-        return self._signatures.open
-
-    @property
-    def owes_answer(self) -> bool:
-        """Is the TSE to be asked for a signature?"""
-        return self._signatures.lost is not None
-
-    async def ask(self, driver: TseDriver) -> None:
-        """Ask for it."""
-        await self._signatures.settle(driver)
-
-    def give_up(self) -> None:
-        """Nobody will ask any more."""
-        self._signatures.give_up()
-
-    async def _sent(self, driver: TseDriver, call: CommandCall) -> bytes:
-        command = call.command
+    async def _send(self, driver: TseDriver, data: bytes) -> bytes:
         try:
-            with self._metrics.tses.command(self._serial, title_of(command)):
-                reply = await driver.send_command(command)
-        except CommandRejected as refused:
+            with self._metrics.tses.command(self._serial, title_of(data)):
+                reply = await driver.send_command(data)
+        except CommandRejected:
             self.last = self._clock()
-            await self._observer.saw(command, refused.result)
             raise
         self.last = self._clock()
-        if call.lease is not None:
-            unfinished.done(call.lease.unfinished, command, reply)
-        self._signatures.after(command, reply, call.attempt)
-        await self._observer.saw(command, 0)
-        if command[0] == FlashHealth.opcode:
-            self._observer.saw_health(reply)
         return reply
+
+    async def _after(self, driver: TseDriver, command: _Command, reply: bytes) -> None:
+        if command.lease is not None:
+            unfinished.done(command.lease.unfinished, command.data, reply)
+        if command.data[0] in SIGNING:
+            self._signatures.after(command.data, reply, command.attempt)
+        await self._observe(command.data, Result.OK, reply)
+        if command.data[0] == SelfTest.opcode and self._signatures.lost is not None:
+            await self._signatures.settle(driver)  # from now on the TSE can tell, and nobody has signed since
+
+    async def _observe(self, data: bytes, result: int, reply: bytes = b"") -> None:
+        wants_client = data[0] == OpenImport.opcode and not self._memory.record.client_id
+        if wants_client or data[0] in OBSERVED:
+            await self._observer.saw(data, result, reply)
+
+    async def _recover(self, command: _Command) -> bytes | None:
+        attempt = command.attempt
+        if attempt is None:
+            return None
+        self._signatures.lose(attempt)  # when its work still hangs, nobody has done so yet
+        lost = event(Event.SIGNATURE_LOST, self._serial)
+        log.warning("TSE %s has not answered to a signature: it will be asked for it", self._serial, extra=lost)
+        left = min(self._settle_wait, _LONGEST - (self._clock() - command.began))
+        await asyncio.wait({attempt.verdict}, timeout=max(0.0, left))
+        return attempt.verdict.result() if attempt.verdict.done() else None

@@ -1,20 +1,21 @@
-"""The lock of one TSE, lent to one client after the other: who waits, for how long, and what is told of it.
+"""The lock of one TSE: it waits, tells metrics and log, and aborts what a holder left unfinished.
 
-What a holder left unfinished is aborted before the next one gets the lock.
+free --acquire--> held --release, lapse, revoke--> cleaning up (abort, ask for a lost signature) --> free
+
+Nobody gets the lock while anything is being cleaned up. The rules of who holds it and who is next are in `queue`.
 """
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
-from gateway.errors import DeviceGone, LockRefused
-from gateway.fleet.commands.connection import TseConnection
+from gateway.errors import CommandRejected, DeviceGone, GatewayError, LockRefused
 from gateway.fleet.lock.queue import Holder, Lease, LockQueue, Ticket
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.unfinished import Unfinished
+from gateway.tse.unfinished import UNDO, Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +24,12 @@ _COURTESY = 1.0  # seconds; a receipt takes about half of that
 
 
 def new_session() -> int:
-    """An unguessable session id: a non-zero u64."""
+    """Return an unguessable session id, a non-zero u64."""
     return secrets.randbelow(2**64 - 1) + 1
 
 
 class TseLock:
-    """Of one device. `opening` gives its present one; nobody gets the lock while a task of `unsettled` runs.
-
-    `abort` is told what a holder left unfinished.
-    """
+    """The lock of one TSE. `send` carries out a command without a lease; times are seconds of `clock`."""
 
     def __init__(
         self,
@@ -39,32 +37,32 @@ class TseLock:
         queue: LockQueue,
         metrics: Metrics,
         *,
+        send: Callable[[bytes], Awaitable[bytes]],
         clock: Callable[[], float],
-        connection: Callable[[], TseConnection],
-        unsettled: set[asyncio.Task[None]],
-        abort: Callable[[Unfinished], None],
     ) -> None:
         self._serial = serial
         self._queue = queue
         self._metrics = metrics
+        self._send = send
         self._clock = clock
-        self._connection = connection
-        self._unsettled = unsettled
-        self._abort = abort
         self._changed = asyncio.Event()
+        self._clean_up: set[asyncio.Task[None]] = set()
+        self._gone: str | None = None  # why the TSE is given up, while it is
         self._refusing = False
 
+    # ---- for holders --------------------------------------------------------
+
     async def acquire(self, holder: Holder, wait: float) -> Lease:
-        """The lock for `holder`, after at most `wait` seconds in the queue.
+        """Return the lease of `holder`, after at most `wait` seconds in the queue.
 
         Raises:
-            LockRefused: others held it all the time.
-            DeviceGone: the TSE failed (at once, or while waiting).
+            LockRefused: others held the lock all the time, or the gateway stops.
+            DeviceGone: the TSE failed, before or while waiting.
         """
         return await self._wait_for(self._queue.join(holder, self._clock()), wait)
 
     async def regain(self, session: int, holder: Holder, wait: float) -> None:
-        """Get the lock back if the lease of `session` stepped aside; else nothing is to be done.
+        """Get the lock back if the lease of `session` stepped aside.
 
         Raises:
             LockRefused: others held it for `wait` seconds.
@@ -73,24 +71,9 @@ class TseLock:
             with self.use(session, holder, reading=True) as lease:
                 await self._wait_for(self._queue.join(holder, self._clock(), lease), wait)
 
-    def release(self, session: int) -> None:
-        """Give the lock back; what the holder left unfinished is aborted.
-
-        A holder that has lost its lock already gets no error: the vendor's library would take
-        it for the result of the command before, which may have signed.
-
-        Raises:
-            InvalidSession: by anyone who never held the lock.
-        """
-        if self._queue.ended(session):
-            return
-        lease = self._queue.release(session)
-        self._metrics.locks.released(self._serial, held=self._clock() - lease.granted)
-        self._clear_up(lease)
-
     @contextmanager
     def use(self, session: int, holder: Holder, *, reading: bool = False) -> Iterator[Lease]:
-        """A request of the holder is being done; its lease cannot lapse meanwhile. `reading` changes nothing.
+        """Keep the lease of `session` from lapsing while a request is carried out; `reading` changes nothing.
 
         Raises:
             DeviceGone: the TSE failed and is not back yet.
@@ -103,9 +86,74 @@ class TseLock:
         finally:
             self._queue.exit(lease, self._clock())
 
+    @asynccontextmanager
+    async def hold(self, holder: Holder, wait: float) -> AsyncIterator[Lease]:
+        """Acquire the lock, keep it from lapsing, and release it at the end; errors as of `acquire`."""
+        lease = await self.acquire(holder, wait)
+        try:
+            with self.use(lease.session, holder):
+                yield lease
+        finally:
+            self.release(lease.session)
+
+    def release(self, session: int) -> None:
+        """Give the lock back; what the holder left unfinished is aborted.
+
+        A holder that has lost its lock already gets no error: the vendor's library would take
+        it for the result of the command before, which may have signed.
+
+        Raises:
+            InvalidSession: `session` never held the lock.
+        """
+        if not self._queue.ended(session):
+            self._end(self._queue.release(session))
+
+    def check(self, lease: Lease) -> None:
+        """Raise `DeviceGone` unless `lease` holds the lock.
+
+        A TSE that failed and was opened afresh may be in other hands: a command of before would hit their work.
+        """
+        if self._queue.lease is not lease:
+            raise DeviceGone("the TSE failed and was opened afresh meanwhile: ask again")
+
     def has_ended(self, session: int) -> bool:
-        """Did `session` hold the lock once, and does no longer?"""
+        """Return whether `session` held the lock once, and does no longer."""
         return self._queue.ended(session)
+
+    async def wait_for_sale(self, mine: Lease | None = None) -> None:
+        """Wait until the holder, unless it is `mine`, has finished a sale; for at most a second."""
+        present = self._queue.lease
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COURTESY):
+                while present is not None and self._queue.lease is present is not mine:
+                    if not present.under_way(self._clock()):
+                        return
+                    await self._change()
+
+    # ---- what is known of it ------------------------------------------------
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease that holds the lock now; `None` when it is free."""
+        return self._queue.lease
+
+    @property
+    def held_seconds(self) -> float | None:
+        """Seconds for which somebody has held the lock; `None` when it is free."""
+        lease = self._queue.lease
+        return None if lease is None else round(self._clock() - lease.granted, 1)
+
+    @property
+    def waiting_clients(self) -> int:
+        """Number of those who wait for the lock."""
+        return self._queue.waiting
+
+    @property
+    def free(self) -> bool:
+        """True while nobody has it, not even aside, nobody waits for it, and nothing is being cleaned up."""
+        return not (self._queue.held or self._queue.waiting or self._clean_up)
+
+    # ---- for the device -----------------------------------------------------
 
     def sweep(self) -> None:
         """End a lease whose holder is silent or gone."""
@@ -116,60 +164,49 @@ class TseLock:
         expired = event(Event.LOCK_EXPIRED, self._serial, reason=reason.value)
         log.warning("lock of TSE %s taken back: its holder is %s", self._serial, reason, extra=expired)
         self._metrics.locks.expired(self._serial, reason)
-        self._metrics.locks.released(self._serial, held=self._clock() - lease.granted)
-        self._clear_up(lease)
+        self._end(lease)
+
+    def revoke(self, reason: str) -> None:
+        """End every lease: the TSE is given up for `reason`, until `reopened`. Nothing can be aborted."""
+        self._gone = reason
+        self._count_released(self._queue.revoke())
+        self._wake()
+
+    def reopened(self) -> None:
+        """Grant the lock again."""
+        self._gone = None
+
+    def end_aside(self) -> None:
+        """End the leases that stepped aside: the store that they read is about to be emptied."""
+        self._count_released(self._queue.end_aside())
+
+    def abort(self, what: Unfinished) -> None:
+        """Abort unfinished work on the TSE before anybody gets the lock."""
+        self.clean_up(self._abort(what))
+
+    def clean_up(self, work: Coroutine[object, object, None]) -> None:
+        """Start `work`; nobody gets the lock before it is done."""
+        task = asyncio.create_task(work)
+        self._clean_up.add(task)
+        task.add_done_callback(self._clean_up.discard)
+
+    async def cleaned_up(self) -> None:
+        """Wait until nothing is being cleaned up."""
+        await asyncio.gather(*self._clean_up, return_exceptions=True)
 
     async def drain(self) -> None:
-        """Lend the lock to nobody who asks from now on; returns when all who had asked before are done with it."""
+        """Grant the lock to nobody who asks from now on; return when all who had asked before are done with it."""
         self._queue.close()
-        while self._queue.wanted and not self._connection().over.is_set():
+        while self._queue.wanted and self._gone is None:
             self.sweep()
             await self._change()
 
     def refuse_waiting(self) -> None:
-        """Nobody who waits for the lock gets it any more, now or later."""
+        """Refuse the lock to everybody who waits for it, now or later."""
         self._refusing = True
         self._wake()
 
-    @property
-    def lease(self) -> Lease | None:
-        """Who holds the lock now."""
-        return self._queue.lease
-
-    async def wait_for_sale(self, mine: Lease | None = None) -> None:
-        """Wait until whoever else holds the lock has finished a sale, but only a moment: for readers in no hurry."""
-        present = self._queue.lease
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_COURTESY):
-                while present is not None and self._queue.lease is present is not mine:
-                    if not present.under_way(self._clock()):
-                        return
-                    await self._change()
-
-    @property
-    def held_seconds(self) -> float | None:
-        """For how long somebody holds the lock; `None` when it is free."""
-        lease = self._queue.lease
-        return None if lease is None else round(self._clock() - lease.granted, 1)
-
-    @property
-    def waiting_clients(self) -> int:
-        """How many wait for the lock."""
-        return self._queue.waiting
-
-    @property
-    def free(self) -> bool:
-        """Nobody has it, not even aside, and nobody waits for it."""
-        return not (self._queue.held or self._queue.waiting)
-
-    def revoke(self) -> None:
-        """End every lease: the TSE is given up."""
-        self._ended(self._queue.revoke())
-        self._wake()
-
-    def end_aside(self) -> None:
-        """End the leases that stepped aside: the store that they read is about to be emptied."""
-        self._ended(self._queue.end_aside())
+    # ---- below: how ---------------------------------------------------------
 
     async def _wait_for(self, ticket: Ticket, wait: float) -> Lease:
         try:
@@ -191,8 +228,8 @@ class TseLock:
             if self._refusing:
                 raise LockRefused("the gateway stops: try again when it is back")
             self.sweep()
-            if self._unsettled:  # what the last holder left unfinished is aborted before the next one comes
-                await asyncio.wait(self._unsettled)
+            if self._clean_up:
+                await asyncio.wait(self._clean_up)
                 continue
             lease = self._queue.grant(ticket, self._clock())
             if lease is not None:
@@ -200,27 +237,35 @@ class TseLock:
             await self._change()
 
     async def _change(self) -> None:
-        """Something changed, or it is time to look at broken connections."""
+        """Return when something changed, or when it is time to look at broken connections."""
         changed = self._changed
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_AGAIN):
                 await changed.wait()
 
-    def _ended(self, leases: list[Lease]) -> None:
-        for lease in leases:
-            self._metrics.locks.released(self._serial, held=self._clock() - lease.granted)
-
-    def _clear_up(self, lease: Lease) -> None:
+    def _end(self, lease: Lease) -> None:
+        self._count_released([lease])
         for what in sorted(lease.unfinished):
             log.info("aborting the %s that a client of TSE %s left unfinished", what, self._serial)
-            self._abort(what)
+            self.abort(what)
         self._wake()
+
+    async def _abort(self, what: Unfinished) -> None:
+        try:
+            await self._send(UNDO[what].encode())
+        except CommandRejected:
+            log.debug("nothing to abort on TSE %s", self._serial)
+        except GatewayError as error:
+            log.warning("could not abort on TSE %s: %s", self._serial, error)
+
+    def _count_released(self, leases: list[Lease]) -> None:
+        for lease in leases:
+            self._metrics.locks.released(self._serial, held=self._clock() - lease.granted)
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def _refuse_if_gone(self) -> None:
-        connection = self._connection()
-        if connection.over.is_set():
-            raise DeviceGone(connection.reason)
+        if self._gone is not None:
+            raise DeviceGone(self._gone)

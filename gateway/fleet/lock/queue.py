@@ -1,4 +1,4 @@
-"""One holder at a time: locks, sessions and who is next. Pure; the caller brings the clock.
+"""The rules of a lock: one holder at a time, its session, and who is next. Pure; the caller brings the clock.
 
 A lock request joins a queue, first come first served. The holder of the lease may be
 silent for `idle` seconds. A holder whose connection broke has `orphaned` seconds to come
@@ -27,16 +27,16 @@ _ENDED_KEPT = 4096  # sessions
 
 
 class Holder(Protocol):
-    """Whoever wants the lock; told apart by identity."""
+    """A client of the lock, such as a TCP connection; told apart by identity."""
 
     @property
     def alive(self) -> bool:
-        """False as soon as it is known to be gone."""
+        """False as soon as the client is known to be gone."""
         ...
 
     @property
     def peer(self) -> str:
-        """The address of a client in the network; empty for the gateway itself."""
+        """The network address of the client; empty if it is not known, and for the gateway itself."""
         ...
 
 
@@ -49,7 +49,7 @@ class Lapse(StrEnum):
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A place in the queue; `late` came when the lock was lent to nobody new any more. `back` stepped aside before."""
+    """A place in the queue. `late` ones came after its closing; `back` is the lease that stepped aside before."""
 
     holder: Holder
     since: float
@@ -59,7 +59,10 @@ class Ticket:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Lease:
-    """The right to use a TSE under one session. Times on the caller's clock, seconds."""
+    """The right to use a TSE under one session. Times in seconds on the caller's clock.
+
+    `length` is that of the store in blocks, as the holder was told and as it has not changed it since.
+    """
 
     session: int
     holder: Holder
@@ -69,26 +72,30 @@ class Lease:
     running: int = 0
     broken_since: float | None = None
     unfinished: set[Unfinished] = field(default_factory=set)
-    length: int | None = None  # of the store in blocks, as the holder was told and as it was never changed since
+    length: int | None = None
     reads: int = 0
     acted: bool = False
     stepped_aside: bool = False
 
     def acts(self) -> None:
-        """It does more than reading from now on."""
+        """Note that the holder does more than reading."""
         self.acted, self.length = True, None
+
+    def told_length(self, blocks: int) -> None:
+        """Keep the length of the store that the holder was told; 0 if the TSE did not tell it."""
+        self.length = None if self.acted else blocks or None
 
     @property
     def only_reads(self) -> bool:
-        """May others do something meanwhile?"""
+        """True if others may do something meanwhile."""
         return not self.acted and self.length is not None and self.reads >= _READS and not self.unfinished
 
     def under_way(self, now: float) -> bool:
-        """Is the holder in the middle of something that others should let it finish?"""
+        """Return whether the holder is in the middle of something that others should let it finish."""
         return not self.only_reads and (self.running > 0 or now - self.touched < _BREATH)
 
     def as_it_was(self, block: int, data: bytes) -> bytes:
-        """Blocks from `block` on, without what others have appended since the holder was told the length."""
+        """Return `data`, the blocks from `block` on, without what others appended since the length was told."""
         if not self.stepped_aside or self.length is None:
             return data
         return data[: max(0, self.length - block) * SECTOR].ljust(len(data), b"\0")
@@ -109,25 +116,25 @@ class LockQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wait for the lock."""
+        """Number of those who wait for the lock."""
         return len(self._waiting)
 
     @property
     def held(self) -> bool:
-        """Does anybody have a lease, even if it stepped aside?"""
+        """True while anybody has a lease, even if it stepped aside."""
         return self.lease is not None or bool(self._aside)
 
     @property
     def wanted(self) -> bool:
-        """Does anybody hold the lock, or wait who will still get it?"""
+        """True while anybody holds the lock, or waits for it and will still get it."""
         return self.held or any(not it.late and it.holder.alive for it in self._waiting)
 
     def close(self) -> None:
-        """Lend to nobody who joins from now on."""
+        """Grant the lock to nobody who joins from now on."""
         self._closed = True
 
     def join(self, holder: Holder, now: float, back: Lease | None = None) -> Ticket:
-        """Take the last place in the queue; the first, to get `back` a lease that stepped aside."""
+        """Return a ticket: for the last place in the queue, or to get `back` a lease that stepped aside, the first."""
         ticket = Ticket(holder, now, self._closed and back is None, back)
         if back is None:
             self._waiting.append(ticket)
@@ -136,16 +143,16 @@ class LockQueue:
         return ticket
 
     def is_aside(self, session: int) -> bool:
-        """Has its lease stepped aside?"""
+        """Return whether the lease of `session` has stepped aside."""
         return session in self._aside
 
     def leave(self, ticket: Ticket) -> None:
-        """Give the place up; harmless when it is gone already."""
+        """Give up the place of `ticket`, if it has one."""
         if ticket in self._waiting:
             self._waiting.remove(ticket)
 
     def grant(self, ticket: Ticket, now: float) -> Lease | None:
-        """The lease, if the lock is free and everybody alive before this ticket was served."""
+        """Return the lease if the lock is free and everybody alive before `ticket` was served; else `None`."""
         if ticket.back is not None and ticket.back is self.lease:  # a request that was sent twice got it back
             return self.lease
         while self._waiting and not self._waiting[0].holder.alive:
@@ -164,45 +171,47 @@ class LockQueue:
         return self.lease
 
     def enter(self, session: int, holder: Holder, now: float, *, reading: bool = False) -> Lease:
-        """The holder begins a request, perhaps on a new connection; `exit` must follow.
+        """Begin a request of the holder, perhaps on a new connection, and return its lease; `exit` must follow.
 
         Raises:
-            InvalidSession: nobody, or somebody else, holds the lock. Who stepped aside holds it for `reading` only.
+            InvalidSession: nobody, or somebody else, holds the lock. A lease that stepped aside serves `reading` only.
         """
         lease = self._lease_of(session)
         if not reading and lease is not self.lease:
             raise InvalidSession("the lock has stepped aside: get it back first")
+        if not reading:
+            lease.acts()
         lease.holder, lease.touched, lease.used, lease.broken_since = holder, now, True, None
         lease.running += 1
         return lease
 
     def exit(self, lease: Lease, now: float) -> None:
-        """The request is done."""
+        """End a request that `enter` began."""
         lease.running -= 1
         lease.touched = now
 
     def release(self, session: int) -> Lease:
-        """The holder gives the lock back.
+        """End the lease of `session` and return it.
 
         Raises:
-            InvalidSession: it is not (or no longer) the holder.
+            InvalidSession: `session` does not hold the lock (any more).
         """
         return self._end(self._lease_of(session))
 
     def ended(self, session: int) -> bool:
-        """Was this the session of a lease that has ended, in whatever way?"""
+        """Return whether the lease of `session` has ended, in whatever way."""
         return session in self._ended
 
     def revoke(self) -> list[Lease]:
-        """End the lease, whoever has it, and those that stepped aside: the TSE behind them is gone."""
+        """End all leases and return them: the TSE behind them is gone."""
         return [*([] if self.lease is None else [self._end(self.lease)]), *self.end_aside()]
 
     def end_aside(self) -> list[Lease]:
-        """End those that stepped aside: what they read will not be there any more."""
+        """End the leases that stepped aside and return them: what they read will not be there any more."""
         return [self._end(lease) for lease in list(self._aside.values())]
 
     def lapse(self, now: float) -> tuple[Lease, Lapse] | None:
-        """End a lease whose time is over, and tell why."""
+        """End one lease whose time is over; return it with the reason, or `None`."""
         leases = [*([] if self.lease is None else [self.lease]), *self._aside.values()]
         return next(filter(None, (self._lapsed(lease, now) for lease in leases)), None)
 

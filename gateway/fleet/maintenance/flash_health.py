@@ -16,7 +16,7 @@ _LOOK = 60.0
 
 
 class FlashHealthMonitor:
-    """Of all TSEs, each when no till sent it a command for `quiet` seconds; their answers are in `Device.observer`."""
+    """Asks every TSE, each when it got no command for `quiet` seconds; the answers are in `Device.flash_health`."""
 
     alive = True
     peer = ""
@@ -45,9 +45,5 @@ class FlashHealthMonitor:
             log.debug("TSE %s does not tell how worn it is: %s", device.serial, error)
 
     async def _ask(self, device: Device) -> None:
-        lease = await device.lock.acquire(self, 0.0)
-        try:
-            with device.lock.use(lease.session, self):
-                await device.command(FlashHealth().encode(), lease)
-        finally:
-            device.lock.release(lease.session)
+        async with device.hold(self, 0.0) as lease:
+            await device.command(FlashHealth().encode(), lease)

@@ -84,7 +84,7 @@ class MaintenanceScheduler:
     async def check(self) -> None:
         """Do what is due; a failure of the TSE shows in `device.failed`."""
         device = self._device
-        device.lock.sweep()
+        device.sweep()
         try:
             if device.info_age >= self._refresh and device.idle and not device.failed.is_set():
                 await device.read_info()
@@ -125,10 +125,10 @@ class MaintenanceScheduler:
         return need is Need.URGENT and waited >= _PATIENCE
 
     def _may_act(self) -> bool:
-        info, guard = self._device.info, self._device.login_guard
-        if not guard.has_pin or info.is_newer_generation or info.lifecycle != Lifecycle.INITIALIZED:
+        info = self._device.info
+        if not self._device.has_pin or info.is_newer_generation or info.lifecycle != Lifecycle.INITIALIZED:
             return False
-        return not self._tell(guard.objection())
+        return not self._tell(self._device.login_objection())
 
     def _can_set_time(self) -> bool:
         verdict = self._options.clock.status
@@ -152,16 +152,12 @@ class MaintenanceScheduler:
         """Under the lock, see once more what is needed, and do it."""
         device = self._device
         self._wanted_since = None
-        lease = await device.lock.acquire(self, wait)
-        try:
-            with device.lock.use(lease.session, self):
-                await device.read_info()
-                if self._needs_self_test():
-                    await self._do("self_test", tasks.self_test(device, self._client_id.encode("latin-1")))
-                if self._needs_time():
-                    await self._do("set_time", tasks.set_time(device, self._options.clock))
-        finally:
-            device.lock.release(lease.session)
+        async with device.hold(self, wait):
+            await device.read_info()
+            if self._needs_self_test():
+                await self._do("self_test", tasks.self_test(device, self._client_id.encode("latin-1")))
+            if self._needs_time():
+                await self._do("set_time", tasks.set_time(device, self._options.clock))
 
     async def _do(self, task: MaintenanceTask, work: "tasks.Work") -> None:
         now, pause = self._options.monotonic, self._pauses[task]
@@ -178,7 +174,7 @@ class MaintenanceScheduler:
 
     @property
     def _client_id(self) -> str:
-        return self._options.client_id or self._device.memory.record.client_id
+        return self._options.client_id or self._device.client_id
 
 
 @dataclass

@@ -31,7 +31,7 @@ async def self_test(device: Device, client_id: bytes) -> float:
         await device.command(SelfTest(client_id).encode())
     except CommandRejected as refused:
         if refused.result == Result.CLIENT_NOT_REGISTERED:
-            await device.observer.forget_client(client_id)
+            await device.forget_client(client_id)
         raise
     await device.read_info()
     if not device.info.self_test_passed:
@@ -50,7 +50,7 @@ async def set_time(device: Device, clock: Clock) -> float:
         ProtocolError: the TSE does not show a valid time.
     """
     if not await _set_by_login_of_a_till(device, clock):
-        await device.login_guard.log_in(device.command)
+        await device.log_in()
         try:
             await _tell(device, clock)
         finally:
@@ -62,14 +62,14 @@ async def set_time(device: Device, clock: Clock) -> float:
 
 
 async def _set_by_login_of_a_till(device: Device, clock: Clock) -> bool:
-    if not device.observer.logged_in & {User.ADMIN, User.TIME_ADMIN}:
+    if not device.is_logged_in(User.ADMIN, User.TIME_ADMIN):
         return False
     try:
         await _tell(device, clock)
     except CommandRejected as refused:
         if refused.result != Result.NOT_AUTHORIZED:
             raise
-        device.observer.logged_in.clear()  # it lost power since, or logged them out by itself
+        device.forget_logins()  # it lost power since, or logged them out by itself
         return False
     return True
 

@@ -1,7 +1,7 @@
-"""The TimeAdmin PIN and the guard before it: three wrong PINs lock a TSE, and nobody can repair that.
+"""The guard before the gateway's own logins as TimeAdmin: three wrong PINs block the PIN.
 
-A login of the gateway is noted on the disk before it is tried, and the record goes away only when it
-succeeded. So no crash, power cut or restart makes a login out of one that failed.
+A login is recorded on the disk before it is tried, and the record is cleared only when the login succeeded. So no
+crash, power cut or restart repeats a login that failed.
 """
 
 import hmac
@@ -13,6 +13,7 @@ from gateway.fleet.pins.memory import PinMemory
 from gateway.telemetry.events import Event, event
 from gateway.tse.commands import ChangePin, Login, UnblockPin, User
 from gateway.tse.fields import Command
+from gateway.tse.pins import PinOwner
 
 log = logging.getLogger(__name__)
 
@@ -22,34 +23,34 @@ _OTHER = "the TimeAdmin PIN of this TSE is another one than the gateway was give
 
 
 class LoginGuard:
-    """Decides whether the gateway may log in as TimeAdmin, and does it."""
+    """Decides whether the gateway may log in as TimeAdmin of one TSE, and does it; `pin` is that of the settings."""
 
     def __init__(self, memory: PinMemory, pin: bytes | None) -> None:
         self._memory = memory
         self._pin = pin
-        self._proved = False
+        self._proved = False  # the TSE has accepted `pin` since the gateway started
 
     @property
     def has_pin(self) -> bool:
-        """Was a PIN given for this TSE?"""
+        """True if the settings hold a PIN for this TSE."""
         return self._pin is not None
 
     def objection(self) -> str:
-        """Why the gateway must not log in now; empty if it may."""
+        """Return why the gateway must not log in now; empty if it may."""
         if self._pin is None:
             return "no TimeAdmin PIN was given"
         self._memory.heed_operator()
         record = self._memory.record
-        left = record.tries.get(User.TIME_ADMIN)
+        left = record.tries.get(PinOwner.TIME_ADMIN)
         if left is not None and left < _FEWEST_TRIES:
             return f"only {left} tries are left for the TimeAdmin PIN: log in once by the POS, or unblock it by the PUK"
         return record.no_login
 
     async def log_in(self, send: Callable[[bytes], Awaitable[bytes]]) -> None:
-        """Log in once; to be called only without `objection`.
+        """Log in once by `send`, which carries out a command.
 
         Raises:
-            ConfigurationError: that it is tried cannot be noted, so it was not tried.
+            ConfigurationError: there is an objection, or the login cannot be recorded; nothing was sent.
             CommandRejected: the TSE refused; it is not tried again.
         """
         pin = self._pin
@@ -71,22 +72,18 @@ class LoginGuard:
         self._proved = True
         await self._memory.try_to_write(no_login="")
 
-    async def allow(self) -> None:
-        """An operator says that the PIN is right now."""
-        await self._memory.write(no_login="")
-
     async def accepted(self, command: Command) -> None:
-        """The TSE accepted a PIN, whoever sent it: is it ours?"""
+        """Learn from a command with a PIN that the TSE accepted, whoever sent it, whether the gateway's is right."""
         match command:
-            case Login(user=User.TIME_ADMIN, pin=shown):
+            case Login(user=User.TIME_ADMIN, pin=valid):
                 pass
-            case ChangePin(user=User.TIME_ADMIN, new_pin=shown) | UnblockPin(user=User.TIME_ADMIN, new_pin=shown):
+            case ChangePin(user=User.TIME_ADMIN, new_pin=valid) | UnblockPin(user=User.TIME_ADMIN, new_pin=valid):
                 pass
             case _:
                 return
         if self._pin is None:
             return
-        self._proved = hmac.compare_digest(shown, self._pin)
+        self._proved = hmac.compare_digest(valid, self._pin)
         if not self._proved and not self._memory.record.no_login:
             log.warning("%s: it sets no time until that is put right", _OTHER, extra=event(Event.UPKEEP_HELD_BACK))
             await self._memory.try_to_write(no_login=_OTHER)

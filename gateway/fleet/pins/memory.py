@@ -1,4 +1,7 @@
-"""What the gateway must still know of a TSE after a restart or a power cut. One small JSON file per TSE."""
+"""The PIN memory of a TSE: what must outlast a restart or a power cut. One small JSON file per TSE.
+
+{"client_id": "POS-1", "tries": {"2": 1}, "no_login": "..."}        `tries` by user number, 0 is the PUK
+"""
 
 import asyncio
 import json
@@ -9,24 +12,27 @@ from pathlib import Path
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
+from gateway.tse.pins import PinOwner
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PinRecord:
-    """A client id that the TSE knows; PIN tries left by user where an answer told them; why no login is tried.
+    """What is remembered of one TSE; it holds no PIN.
 
-    `no_login` is empty while logins are allowed; only an operator makes it so again.
+    `client_id` is one that the TSE knows, empty while none is known. `tries` has the tries left of each owner
+    whose PIN or PUK was wrong since it was last right. `no_login` says why the gateway logs in no more; it is
+    empty while logins are allowed.
     """
 
     client_id: str = ""
-    tries: dict[int, int] = field(default_factory=dict)
+    tries: dict[PinOwner, int] = field(default_factory=dict)
     no_login: str = ""
 
 
 class PinMemory:
-    """The record of one TSE, kept in `path`; without it only as long as the gateway runs."""
+    """The record of one TSE, kept in the file `path`; without a path, until the gateway ends."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -35,15 +41,15 @@ class PinMemory:
         self.record = PinRecord() if path is None else _read(path)
 
     async def write(self, **changes: object) -> None:
-        """Change fields; on the disk when this returns. Once begun it is done, even if the caller is cancelled.
+        """Change fields of the record; they are on the disk on return, even if the caller was cancelled meanwhile.
 
         Raises:
-            ConfigurationError: it cannot be written; then nothing has changed.
+            ConfigurationError: the file cannot be written; the record is unchanged.
         """
         await asyncio.shield(self._save(changes))
 
     async def try_to_write(self, **changes: object) -> None:
-        """The same where the work goes on without the disk; what cannot be written is known until the gateway ends."""
+        """Change fields of the record, on the disk if possible and in memory in any case."""
         try:
             await self.write(**changes)
         except ConfigurationError as error:
@@ -51,7 +57,7 @@ class PinMemory:
             self.record = replace(self.record, **changes)  # type: ignore[arg-type]
 
     def heed_operator(self) -> None:
-        """Whoever removes the file while the gateway runs allows logins again; tries that are known stay known."""
+        """Allow logins again if an operator has removed the file; known tries stay known."""
         if not (self.record.no_login and self._on_disk and self._path is not None):
             return
         try:
@@ -76,21 +82,22 @@ class PinMemory:
 def _encode(record: PinRecord) -> bytes:
     plain = {
         "client_id": record.client_id,
-        "tries": {str(user): left for user, left in record.tries.items()},
+        "tries": {str(owner.user.value): left for owner, left in record.tries.items()},
         "no_login": record.no_login,
     }
     return json.dumps(plain, indent=1).encode() + b"\n"
 
 
 def _read(path: Path) -> PinRecord:
-    """A damaged file allows no login: it may have held the word that forbids it."""
+    """Return the stored record. A damaged file allows no login, since it may have forbidden one."""
     try:
         content = read_private(path)
         if content is None:
             return PinRecord()
         plain = json.loads(content)
-        tries = {int(user): int(left) for user, left in plain["tries"].items()}
-        return PinRecord(str(plain["client_id"]), tries, str(plain["no_login"]))
+        tries = {PinOwner.of(int(user)): int(left) for user, left in plain["tries"].items()}
+        known = {owner: left for owner, left in tries.items() if owner is not None}
+        return PinRecord(str(plain["client_id"]), known, str(plain["no_login"]))
     except ConfigurationError as error:
         return PinRecord(no_login=str(error))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -1,8 +1,8 @@
 """The guard before the PINs and the PUK that operators type: the last try is not used up by mistake.
 
 Three wrong PINs block a PIN until the PUK unblocks it; three wrong PUKs make a TSE impossible to
-administer for ever. What is sent is noted on the disk as a failed try before it is sent, and the
-answer corrects the note: so neither a crash nor a lost answer makes a TSE look safer than it is.
+administer for ever. What is sent is recorded on the disk as a failed try before it is sent, and the
+answer corrects the record: so neither a crash nor a lost answer makes a TSE look safer than it is.
 """
 
 import hashlib
@@ -13,17 +13,15 @@ from dataclasses import dataclass
 
 from gateway.errors import CommandRejected, GatewayError
 from gateway.fleet.pins.memory import PinMemory
-from gateway.tse.commands import ChangePin, ChangePuk, Login, UnblockPin, User
+from gateway.tse.commands import ChangePin, ChangePuk, UnblockPin
 from gateway.tse.fields import Command
+from gateway.tse.pins import PinOwner, pin_shown_by
 from gateway.tse.results import tries_left
 
-PUK = User.NONE  # whose tries are counted too; it belongs to no user
 _MOST_TRIES = 3
-_NAMES = {PUK: "PUK", User.ADMIN: "PIN of the Admin", User.TIME_ADMIN: "PIN of the TimeAdmin"}
-_THEN = {
-    True: "when it is wrong, nobody can ever administer this TSE again",
-    False: "when it is wrong, the PIN is blocked until the PUK unblocks it",
-}
+_NAMES = {PinOwner.PUK: "PUK", PinOwner.ADMIN: "PIN of the Admin", PinOwner.TIME_ADMIN: "PIN of the TimeAdmin"}
+_BLOCKS_PIN = "when it is wrong, the PIN is blocked until the PUK unblocks it"
+_BLOCKS_TSE = "when it is wrong, nobody can ever administer this TSE again"
 
 
 class PinWithheld(GatewayError):
@@ -57,30 +55,32 @@ class PinOrPuk:
 
 
 class RetryGuard:
-    """Of one TSE. What was wrong is known as a digest under a key of this process, and forgotten with it."""
+    """The retry guard of one TSE. Wrong PINs are known as digests under a key of this process, until it ends."""
 
     def __init__(self, memory: PinMemory) -> None:
         self._memory = memory
         self._key = secrets.token_bytes(32)
-        self._wrong: dict[int, set[bytes]] = {}
+        self._wrong: dict[PinOwner, set[bytes]] = {}
 
     async def send(self, command: Command, send: Callable[[Command], Awaitable[bytes]], *, risk: bool) -> bytes:
-        """Send a command that shows a PIN or PUK, once; with `risk` also what may lock the TSE.
+        """Send a command that shows a PIN or PUK once and return the data of the response.
+
+        With `risk` it is sent even if it may block the PIN or the TSE.
 
         Raises:
-            LastTry: a wrong one would lock it.
-            KnownWrong: the TSE has refused this one before.
+            LastTry: only one try is left; nothing was sent.
+            KnownWrong: the TSE has refused this PIN or PUK before; nothing was sent.
             CommandRejected: it is wrong, or the TSE refused for another reason.
         """
-        found = shown(command)
+        found = pin_shown_by(command)
         if found is None:
             return await send(command)
-        whose, secret = found
+        owner, shown = found
         if not risk:
-            self._check(whose, secret)
+            self._check(owner, shown)
         before = self._memory.record.tries
-        left = max(0, before.get(whose, _MOST_TRIES) - 1)
-        await self._memory.try_to_write(tries={**before, whose: left})
+        left = max(0, before.get(owner, _MOST_TRIES) - 1)
+        await self._memory.try_to_write(tries={**before, owner: left})
         try:
             return await send(command)
         except CommandRejected as refused:
@@ -89,43 +89,29 @@ class RetryGuard:
             raise
 
     def refused(self, command: Command) -> None:
-        """The TSE said that the PIN or PUK in it is wrong."""
-        found = shown(command)
+        """Remember that the TSE refused the PIN or PUK in `command` as wrong."""
+        found = pin_shown_by(command)
         if found is not None:
             self._wrong.setdefault(found[0], set()).add(self._digest(found[1]))
 
     def accepted(self, command: Command) -> None:
-        """The TSE took the PIN or PUK in it; if that sets a new one, nothing is known to be wrong any more."""
-        found = shown(command)
+        """Forget as wrong what the TSE accepted in `command`, and everything of an owner who got a new PIN or PUK."""
+        found = pin_shown_by(command)
         if found is not None:
             self._wrong.get(found[0], set()).discard(self._digest(found[1]))
         match command:
-            case ChangePin(user=whose) | UnblockPin(user=whose):
-                self._wrong.pop(whose, None)
+            case ChangePin(user=user) | UnblockPin(user=user) if owner := PinOwner.of(user):
+                self._wrong.pop(owner, None)
             case ChangePuk():
-                self._wrong.pop(PUK, None)
+                self._wrong.pop(PinOwner.PUK, None)
 
-    def _check(self, whose: int, secret: bytes) -> None:
-        left, name = self._memory.record.tries.get(whose), _name(whose)
-        if self._digest(secret) in self._wrong.get(whose, ()):
+    def _check(self, owner: PinOwner, shown: bytes) -> None:
+        left, name = self._memory.record.tries.get(owner), _NAMES[owner]
+        if self._digest(shown) in self._wrong.get(owner, ()):
             raise KnownWrong(f"the TSE has refused this {name} before: it was not sent again", left)
         if left == 1:
-            raise LastTry(f"only one try is left for the {name}: {_THEN[whose == PUK]}; it was not sent", left)
+            then = _BLOCKS_TSE if owner is PinOwner.PUK else _BLOCKS_PIN
+            raise LastTry(f"only one try is left for the {name}: {then}; it was not sent", left)
 
-    def _digest(self, secret: bytes) -> bytes:
-        return hmac.digest(self._key, secret, hashlib.sha256)
-
-
-def shown(command: Command) -> tuple[int, bytes] | None:
-    """Whose tries a wrong PIN or PUK in it costs, and that PIN or PUK."""
-    match command:
-        case Login(user=user, pin=secret) | ChangePin(user=user, old_pin=secret):
-            return user, secret
-        case UnblockPin(puk=secret) | ChangePuk(old_puk=secret):
-            return PUK, secret
-        case _:
-            return None
-
-
-def _name(whose: int) -> str:
-    return _NAMES.get(User(whose), "PIN") if whose in set(User) else "PIN"
+    def _digest(self, shown: bytes) -> bytes:
+        return hmac.digest(self._key, shown, hashlib.sha256)

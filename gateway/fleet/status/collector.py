@@ -104,7 +104,7 @@ class FleetCollector(Collector):
         yield _gauge(
             "tse_gateway_lock_held",
             "1 while a client holds the TSE, which is an open session",
-            ((device.serial, device.lock.lease is not None) for device in devices),
+            ((device.serial, device.lease is not None) for device in devices),
         )
         active = [device for device in devices if device.info.ctss_active]
         for name, text, of_info in _WHILE_ACTIVE:
@@ -166,14 +166,13 @@ def _inventory(devices: list[Device]) -> Metric:
 
 
 def _flash(devices: list[Device]) -> Iterator[Metric]:
-    told = [(device.serial, device.observer.health, device.observer.health_seen) for device in devices]
-    known = [(serial, health, seen) for serial, health, seen in told if health is not None]
+    known = [(device.serial, reading) for device in devices if (reading := device.flash_health) is not None]
     for name, text, of_health in _OF_HEALTH:
-        yield _gauge(name, text, ((serial, of_health(health)) for serial, health, _ in known))
+        yield _gauge(name, text, ((serial, of_health(reading.health)) for serial, reading in known))
     yield _gauge(
         "tse_flash_checked_timestamp_seconds",
         "When the TSE told the state of its flash memory",
-        ((serial, seen) for serial, _, seen in known),
+        ((serial, reading.at) for serial, reading in known),
     )
 
 

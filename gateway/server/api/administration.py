@@ -25,9 +25,7 @@ from gateway.server.api.requests import (
     UnblockBody,
 )
 from gateway.server.api.responses import Clients, ConfirmationAnswer, Deleted, Done, TimeSet
-from gateway.tse.commands import User
-
-_USERS = {"admin": User.ADMIN, "time_admin": User.TIME_ADMIN}
+from gateway.tse.pins import PinOwner
 
 
 async def run_self_test(call: Call[OfTse, SelfTestBody]) -> Done:
@@ -40,7 +38,7 @@ async def set_time(call: Call[OfTse, TimeBody]) -> TimeSet:
     """By the clock of the gateway."""
     body = call.body
     moment = await call.services.administration.set_time(
-        call.params.serial, _USERS[body.user], _shown(body, body.pin), trust_system_clock=body.trust_system_clock
+        call.params.serial, PinOwner(body.user).user, _shown(body, body.pin), trust_system_clock=body.trust_system_clock
     )
     return TimeSet(time=datetime.fromtimestamp(moment, UTC))
 
@@ -74,7 +72,7 @@ async def change_pin(call: Call[OfTse, PinBody]) -> Done:
     """By who knows the old one."""
     body = call.body
     await call.services.administration.change_pin(
-        call.params.serial, _USERS[body.user], _shown(body, body.old_pin), _secret(body.new_pin)
+        call.params.serial, PinOwner(body.user).user, _shown(body, body.old_pin), _secret(body.new_pin)
     )
     return Done()
 
@@ -90,7 +88,7 @@ async def unblock_pin(call: Call[OfTse, UnblockBody]) -> Done:
     """A new PIN by the PUK."""
     body = call.body
     await call.services.administration.unblock(
-        call.params.serial, _USERS[body.user], _shown(body, body.puk), _secret(body.new_pin)
+        call.params.serial, PinOwner(body.user).user, _shown(body, body.puk), _secret(body.new_pin)
     )
     return Done()
 

@@ -19,8 +19,8 @@ def summary(device: "Device") -> dict[str, object]:
         "attached": device.attached,
         "state": "failed" if device.failed.is_set() else "ready",
         "reason": device.reason,
-        "held_seconds": device.lock.held_seconds,
-        "waiting_clients": device.lock.waiting_clients,
+        "held_seconds": device.held_seconds,
+        "waiting_clients": device.waiting_clients,
         "read_at": device.info_read_at.isoformat(timespec="seconds"),
         **_told_by(device.info),
     }

@@ -11,6 +11,7 @@ from gateway.server.status_page.snapshot import TseSnapshot
 from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
+from gateway.tse.pins import PinOwner
 
 
 def notices(tse: TseSnapshot, locale: Locale, now: float) -> list[str]:
@@ -56,13 +57,14 @@ def _of_flash(health: HealthReply | None, locale: Locale) -> Iterator[str]:
         yield _notice(locale, texts.FLASH_WORN, remedies.FLASH_WORN)
 
 
-def _of_pins(tries: Mapping[int, int], locale: Locale, *, no_login: bool) -> Iterator[str]:
+def _of_pins(tries: Mapping[PinOwner, int], locale: Locale, *, no_login: bool) -> Iterator[str]:
     if no_login:
         yield _notice(locale, texts.NO_LOGIN, remedies.NO_LOGIN)
-    for user, left in sorted(tries.items()):
-        if user not in texts.PIN_NAMES or not limits.PIN_TRIES_LEFT.warns(left):
+    for owner in PinOwner:
+        left = tries.get(owner)
+        if left is None or not limits.PIN_TRIES_LEFT.warns(left):
             continue
-        name = locale.text(texts.PIN_NAMES[user])
+        name = locale.text(texts.PIN_NAMES[owner])
         if left:
             yield _notice(locale, texts.PIN_TRIES, remedies.PIN_TRIES_FEW, name=name, count=left)
         else:

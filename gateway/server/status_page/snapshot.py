@@ -1,7 +1,7 @@
 """What the page shows at one moment, gathered from what the gateway knows; no TSE is asked."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from gateway.server.status_page.recent_problems import RecentProblem, RecentProb
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
+from gateway.tse.pins import PinOwner
 
 _DONE_BY_TILLS = frozenset({"no_self_test", "no_time", "not_set_up"})
 _OUTAGES_SHOWN = 8
@@ -62,7 +63,7 @@ class TseSnapshot:
     lock: LockHolder | None = None
     waiting: int = 0
     health: HealthReply | None = None
-    pin_tries: dict[int, int] = field(default_factory=dict)
+    pin_tries: Mapping[PinOwner, int] = field(default_factory=dict)
     rate: tuple[int, ...] = ()
     archive: ArchiveSummary | None = None
     archive_age: float | None = None
@@ -177,14 +178,14 @@ class SnapshotSource:
             info=device.info,
             age=device.info_age,
             lock=_lock_holder(device),
-            waiting=device.lock.waiting_clients,
-            health=device.observer.health,
-            pin_tries=device.memory.record.tries,
+            waiting=device.waiting_clients,
+            health=None if device.flash_health is None else device.flash_health.health,
+            pin_tries=device.pin_tries,
             rate=self._rate.of(device.serial),
             archive=archive,
             archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
             # While the gateway logs in there is a note, too, in case it is interrupted.
-            no_login=device.login_guard.has_pin and bool(device.memory.record.no_login) and device.lock.lease is None,
+            no_login=device.has_pin and bool(device.no_login) and device.lease is None,
         )
 
 
@@ -196,5 +197,5 @@ def _age(archive: ArchiveSummary | None, now: float) -> float | None:
 
 
 def _lock_holder(device: Device) -> LockHolder | None:
-    lease, held = device.lock.lease, device.lock.held_seconds
+    lease, held = device.lease, device.held_seconds
     return None if lease is None or held is None else LockHolder(held, lease.holder.peer)

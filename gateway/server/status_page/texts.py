@@ -1,6 +1,7 @@
 """What the page says in English and German, beside what `gateway.i18n.remedies` says of a TSE."""
 
 from gateway.i18n.text import Text
+from gateway.tse.pins import PinOwner
 
 # ---- around everything ------------------------------------------------------
 
@@ -110,9 +111,9 @@ NO_LOGIN = Text(
 PIN_TRIES = Text("{name}: tries until it is blocked: {count}", "{name}: Versuche bis zur Sperre: {count}")
 PIN_BLOCKED = Text("{name}: blocked", "{name}: gesperrt")
 PIN_NAMES = {
-    0: Text("PUK", "PUK"),
-    1: Text("Admin PIN", "Admin-PIN"),
-    2: Text("TimeAdmin PIN", "TimeAdmin-PIN"),
+    PinOwner.PUK: Text("PUK", "PUK"),
+    PinOwner.ADMIN: Text("Admin PIN", "Admin-PIN"),
+    PinOwner.TIME_ADMIN: Text("TimeAdmin PIN", "TimeAdmin-PIN"),
 }
 ARCHIVE_DAMAGED = Text(
     "An error was found in the archive: leave it as it is and call whoever looks after it.",

@@ -5,10 +5,9 @@ from contextlib import suppress
 from typing import Literal
 
 from gateway.telemetry.metrics.series import Series
+from gateway.tse.pins import PinOwner
 
 MaintenanceTask = Literal["self_test", "set_time"]
-User = Literal["puk", "admin", "time_admin"]
-USERS: tuple[User, ...] = ("puk", "admin", "time_admin")
 _TASKS: tuple[MaintenanceTask, ...] = ("self_test", "set_time")
 
 
@@ -42,8 +41,8 @@ class MaintenanceMetrics:
         for duty in _TASKS:
             self._runs.labels(serial, duty, "ok")
         self._archive_runs.labels(serial, "ok")
-        for user in USERS:
-            self._pin_blocked.labels(serial, user)
+        for owner in PinOwner:
+            self._pin_blocked.labels(serial, owner)
 
     def ran(self, serial: str, duty: MaintenanceTask, result: str) -> None:
         """The gateway did (or tried) something for the TSE by itself."""
@@ -57,11 +56,11 @@ class MaintenanceMetrics:
         """The archive was brought up to date, or that was tried; `result` is ok or the code of the error."""
         self._archive_runs.labels(serial, result).inc()
 
-    def pin_tries(self, serial: str, user: User, left: int | None) -> None:
+    def pin_tries(self, serial: str, owner: PinOwner, left: int | None) -> None:
         """An answer told how many tries of a PIN or PUK are left; `None` when they are as many as ever again."""
-        self._pin_blocked.labels(serial, user).set(left == 0)
+        self._pin_blocked.labels(serial, owner).set(left == 0)
         if left is not None:
-            self._pin_tries.labels(serial, user).set(left)
+            self._pin_tries.labels(serial, owner).set(left)
         else:
             with suppress(KeyError):
-                self._pin_tries.remove(serial, user)
+                self._pin_tries.remove(serial, owner)

@@ -24,6 +24,7 @@ from gateway.server.status_page.view import Visit, document, help_page, render
 from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo
+from gateway.tse.pins import PinOwner
 from tests.server.status_page.browser import Document
 
 NOW = 1_790_000_000.0
@@ -174,13 +175,13 @@ def test_a_worn_memory_and_wrong_pins_are_told() -> None:
     tse = replace(
         GOOD,
         health=HealthReply(spare_blocks_percent=50, uncorrectable_ecc_errors=1, erase_count=1, endurance=100),
-        pin_tries={1: 2, 0: 3},
+        pin_tries={PinOwner.ADMIN: 2, PinOwner.PUK: 3},
     )
     worn, no_login, pin = notices(replace(tse, no_login=True), EN, NOW)
     assert worn.startswith(f"{EN.text(texts.FLASH_WORN)}. Export everything")
     assert no_login.startswith(f"{EN.text(texts.NO_LOGIN)}. Correct GATEWAY_TIME_ADMIN_PIN_FILE")
     assert pin.startswith("Admin PIN: tries until it is blocked: 2. Find the right PIN")
-    (blocked,) = notices(replace(GOOD, pin_tries={0: 0}), EN, NOW)
+    (blocked,) = notices(replace(GOOD, pin_tries={PinOwner.PUK: 0}), EN, NOW)
     assert blocked.startswith("PUK: blocked. ")
     assert "Ready, needs attention" in text_of(shown(tse))
 
