@@ -40,7 +40,7 @@ def dump(tse: SimulatedTse, path: Path) -> Path:
     """A sparse copy of the whole simulated stick, without its store."""
     image = TseImage(tse)
     with path.open("wb") as file:
-        file.truncate(image.num_blocks * SECTOR)
+        file.truncate(image.size)
         file.write(image.read(0, image.offsets.store))
     return path
 

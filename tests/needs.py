@@ -34,6 +34,9 @@ def _namespaces_are_there() -> bool:
     )
 
 
+LOOP = pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/dev/loop-control").exists(), reason="loop devices need root and /dev/loop-control"
+)
 FUSE = pytest.mark.skipif(not _fuse_is_there(), reason="a mounted TSE needs /dev/fuse and the package fuse3")
 TERMINAL = pytest.mark.skipif(not _terminals_are_there(), reason="needs pseudo terminals (/dev/pts)")
 OPENSSL = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the package openssl")

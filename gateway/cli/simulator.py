@@ -10,6 +10,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of the simulated TSE.")]
 
 
+Home = Annotated[Path | None, typer.Option("--tse", help="Directory of the simulated TSE; made if it is not there.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="instant, or hardware with the times of a real one.")]
+
+
 def create(directory: Directory, as_json: AsJson = False) -> None:
     """Make a fresh simulated TSE. As it would leave the factory.
 
@@ -25,26 +29,26 @@ def create(directory: Directory, as_json: AsJson = False) -> None:
 
 def mount(
     mount_point: Annotated[Path, typer.Argument(help="Empty directory where its files appear.")],
-    directory: Annotated[
-        Path | None, typer.Option("--tse", help="Directory of the simulated TSE; made if it is not there.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="instant, or hardware with the times of a real one.")] = "instant",
+    directory: Home = None,
+    profile: ProfileName = "instant",
 ) -> None:
     """Show a simulated TSE as files. So that other TSE software can use it; ends with Ctrl-C or umount.
 
     Example: tse-gateway simulator mount mnt --tse tse
     """
-    from gateway.simulator.device import SimulatedTse
-    from gateway.simulator.mount import mount as mount_tse
-    from gateway.simulator.profiles import profile_named
+    _show(mount_point, directory, profile, image=False)
 
-    home = directory or mount_point.with_name(f"{mount_point.name}.tse")
-    tse = SimulatedTse.open_or_create(home, profile=profile_named(profile))
-    print(f"simulated TSE {tse.serial.hex().upper()} of {home} at {mount_point}")
-    try:
-        mount_tse(tse, mount_point)
-    finally:
-        tse.close()
+
+def image(
+    file: Annotated[Path, typer.Argument(help="Empty file that becomes its disk; made if it is not there.")],
+    directory: Home = None,
+    profile: ProfileName = "instant",
+) -> None:
+    """Show a simulated TSE as a disk. For a virtual machine or losetup; ends with Ctrl-C or umount.
+
+    Example: tse-gateway simulator image disk.img --tse tse
+    """
+    _show(file, directory, profile, image=True)
 
 
 def fault(
@@ -76,9 +80,23 @@ def fault(
         print(f"{name} strikes {f'{times} times' if times else 'until cleared'}")
 
 
+def _show(place: Path, directory: Path | None, profile: str, *, image: bool) -> None:
+    from gateway.simulator.device import SimulatedTse
+    from gateway.simulator.mount import mount as mount_tse
+    from gateway.simulator.profiles import profile_named
+
+    home = directory or place.with_name(f"{place.name}.tse")
+    tse = SimulatedTse.open_or_create(home, profile=profile_named(profile))
+    print(f"simulated TSE {tse.serial.hex().upper()} of {home} at {place}")
+    try:
+        mount_tse(tse, place, image=image)
+    finally:
+        tse.close()
+
+
 def add_to(app: typer.Typer) -> None:
     """Its commands."""
     group = typer.Typer(help="Simulated TSEs for development: never a certified one.", no_args_is_help=True)
-    for name, function in (("create", create), ("mount", mount), ("fault", fault)):
+    for name, function in (("create", create), ("mount", mount), ("image", image), ("fault", fault)):
         group.command(name)(function)
     app.add_typer(group, name="simulator")

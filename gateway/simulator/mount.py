@@ -1,4 +1,4 @@
-"""A simulated TSE as a mounted volume (FUSE), for foreign software that wants files.
+"""A simulated TSE as a mounted volume or as a disk image (FUSE), for software that wants files or a disk.
 
 The files bypass the page cache and keep their offsets, so every access of a host is one
 call to the TSE, as on a real stick: the vendor's library opens them O_DIRECT | O_SYNC and
@@ -14,12 +14,13 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.simulator.volume import Region, TseBlocks, VolumeFile, volume_files
+from gateway.simulator.image import TseImage
+from gateway.simulator.volume import TseBlocks, volume_files
 from gateway.tse.sectors import SECTOR
 
 log = logging.getLogger(__name__)
@@ -29,23 +30,27 @@ _THREADS = 16  # libfuse 3.12 and later; before, as many as needed
 _CALLS_AT_ONCE = 8
 _CALL_TURN = 1.0  # seconds that one more call waits before it gets EBUSY
 _STOP_TIMEOUT = 10.0
+_ROOT = "/"
 
 
-def mount(tse: TseBlocks, directory: Path) -> None:
-    """Show `tse` as files in `directory` until it is unmounted, or SIGINT, SIGTERM or SIGHUP.
+def mount(tse: TseBlocks, path: Path, *, image: bool = False) -> None:
+    """Show `tse` at `path` until it is unmounted, or SIGINT, SIGTERM or SIGHUP.
+
+    `path` is an empty directory where its files appear, or with `image` an empty file that becomes its disk; it is made
+    if it is missing.
 
     Raises:
-        ConfigurationError: FUSE is not installed or not allowed, or `directory` cannot be used.
+        ConfigurationError: FUSE is not installed or not allowed, or `path` cannot be used.
     """
-    place = _prepared(directory)
-    _serve(FileSystem(tse, place), place)
+    place = _prepared(path, image=image)
+    _serve(FileSystem(tse, place, image=image), place)
 
 
 @contextlib.contextmanager
-def mounted(tse: TseBlocks, directory: Path) -> Iterator[Path]:
-    """As `mount`, but in a thread and for the time of the `with` block; gives the directory."""
-    place = _prepared(directory)
-    files = FileSystem(tse, place)
+def mounted(tse: TseBlocks, path: Path, *, image: bool = False) -> Iterator[Path]:
+    """Do as `mount`, but in a thread and for the time of the `with` block; give the path."""
+    place = _prepared(path, image=image)
+    files = FileSystem(tse, place, image=image)
     trouble: list[BaseException] = []
 
     def run() -> None:
@@ -71,6 +76,19 @@ def mounted(tse: TseBlocks, directory: Path) -> Iterator[Path]:
             log.warning("A call to the TSE behind %s still hangs", place)
 
 
+class SectorFile(Protocol):
+    """A file of whole sectors; every call may raise `OSError`."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def sectors(self) -> int: ...
+    @property
+    def read_only(self) -> bool: ...
+    def read(self, sector: int, count: int) -> bytes: ...
+    def write(self, sector: int, data: bytes) -> None: ...
+
+
 class _FileInfo(Protocol):
     """Of libfuse's struct fuse_file_info."""
 
@@ -83,15 +101,20 @@ def _refuse(*_: object) -> int:
 
 
 class FileSystem:
-    """The calls that libfuse makes, named as mfusepy wants them; from several threads at once."""
+    """The calls that libfuse makes, named as mfusepy wants them; from several threads at once.
+
+    It is one directory with files, or with `image` no directory but one file.
+    """
 
     use_ns = True
 
-    def __init__(self, tse: TseBlocks, place: Path) -> None:
+    def __init__(self, tse: TseBlocks, place: Path, *, image: bool = False) -> None:
         self._place = place
         self.ready = threading.Event()
         self._tse = tse
-        self._files = {f"/{file.name}": file for file in volume_files(tse.capacity_blocks)}
+        self._files: Mapping[str, SectorFile] = (
+            {_ROOT: TseImage(tse)} if image else {_ROOT + file.name: file for file in volume_files(tse)}
+        )
         self._born = time.time_ns()
         self._folder = Path.cwd()
         self._turns = threading.BoundedSemaphore(_CALLS_AT_ONCE)
@@ -102,14 +125,14 @@ class FileSystem:
         self.ready.set()
 
     def readdir(self, _path: str, _handle: int) -> list[str]:
-        return [".", "..", *(file.name for file in self._files.values())]
+        return [".", "..", *(path.removeprefix(_ROOT) for path in self._files)]
 
     def getattr(self, path: str, _info: object = None) -> dict[str, int]:
-        if path == "/":
+        if path == _ROOT and path not in self._files:
             kind = {"st_mode": stat.S_IFDIR | 0o755, "st_nlink": 2}
         else:
             file = self._file(path)
-            mode = 0o444 if file.region is Region.INFO else 0o666
+            mode = 0o444 if file.read_only else 0o666
             kind = {"st_mode": stat.S_IFREG | mode, "st_nlink": 1, "st_size": file.size}
             kind |= {"st_blocks": file.sectors, "st_blksize": SECTOR}
         times = dict.fromkeys(("st_atime", "st_mtime", "st_ctime"), self._born)
@@ -123,36 +146,36 @@ class FileSystem:
         file = self._file(path)
         if info.flags & os.O_TRUNC:
             _refuse()
-        if file.region is Region.INFO and info.flags & os.O_ACCMODE != os.O_RDONLY:
+        if file.read_only and info.flags & os.O_ACCMODE != os.O_RDONLY:
             raise OSError(errno.EACCES, "the info sector is read-only")
         info.direct_io = 1
         return 0
 
     def read(self, path: str, size: int, offset: int, _info: object) -> bytes:
-        """Any bytes of the file, cut at its end; the TSE is asked for the sectors around them."""
+        """Return any bytes of the file, cut at its end; the TSE is asked for the sectors around them."""
         file = self._file(path)
         end = min(offset + size, file.size)
         if offset >= end:
             return b""
         first, after = offset // SECTOR, -(-end // SECTOR)
         with self._turn():
-            data = file.read(self._tse, first, after - first)
+            data = file.read(first, after - first)
         return data[offset - first * SECTOR : end - first * SECTOR]
 
     def write(self, path: str, data: bytes, offset: int, _info: object) -> int:
-        """Whole sectors within the file; anything else is EINVAL, since half a sector would be a made-up one."""
+        """Write whole sectors within the file; anything else is EINVAL, since half a sector would be a made-up one."""
         file = self._file(path)
         if offset % SECTOR or len(data) % SECTOR or offset + len(data) > file.size:
             raise OSError(errno.EINVAL, "a TSE is written in whole sectors within its files")
         with self._turn():
-            file.write(self._tse, offset // SECTOR, data)
+            file.write(offset // SECTOR, data)
         return len(data)
 
     create = mknod = mkdir = symlink = link = staticmethod(_refuse)
     unlink = rmdir = rename = truncate = staticmethod(_refuse)
     chmod = chown = utimens = setxattr = removexattr = staticmethod(_refuse)
 
-    def _file(self, path: str) -> VolumeFile:
+    def _file(self, path: str) -> SectorFile:
         try:
             return self._files[path]
         except KeyError:
@@ -171,7 +194,7 @@ class FileSystem:
             self._turns.release()
 
 
-def _serve(files: FileSystem, directory: Path) -> None:
+def _serve(files: FileSystem, place: Path) -> None:
     try:
         import mfusepy
     except (ImportError, OSError) as error:  # OSError: the module is there, libfuse is not
@@ -184,34 +207,42 @@ def _serve(files: FileSystem, directory: Path) -> None:
     if (mfusepy.fuse_version_major, mfusepy.fuse_version_minor) >= (3, 12):
         options["max_threads"] = _THREADS
     try:
-        mfusepy.FUSE(files, str(directory), raw_fi=True, fsname="tse-simulator", **options)
+        mfusepy.FUSE(files, str(place), raw_fi=True, fsname="tse-simulator", **options)
     except RuntimeError as error:
         if files.ready.is_set():  # a signal or an abort ended it
-            log.debug("The mount at %s ended with code %s", directory, error)
+            log.debug("The mount at %s ended with code %s", place, error)
             return
         raise ConfigurationError(
-            f"cannot mount at {directory} (libfuse code {error}): is there a /dev/fuse, and may this user open it?",
+            f"cannot mount at {place} (libfuse code {error}): is there a /dev/fuse, and may this user open it?",
         ) from error
 
 
-def _prepared(directory: Path) -> Path:
-    """The empty directory to mount at, made if missing; a dead mount of an earlier run is cleared away."""
-    place = directory.resolve()  # as the kernel lists it
+def _prepared(path: Path, *, image: bool) -> Path:
+    """Return the empty directory or file to mount at, made if missing; a dead mount is cleared away."""
+    place = path.resolve()  # as the kernel lists it
     try:
         place.stat()
     except FileNotFoundError:
-        place.mkdir(parents=True)
+        _make(place, image=image)
     except OSError as error:
         if error.errno not in {errno.ENOTCONN, errno.ECONNABORTED}:
             raise ConfigurationError(f"cannot mount at {place}: {error.strerror}") from error
         _unmount(place)
-    if not place.is_dir():
-        raise ConfigurationError(f"cannot mount at {place}: no directory")
-    if place.is_mount():
+    if not (place.is_file() if image else place.is_dir()):
+        raise ConfigurationError(f"cannot mount at {place}: no {'file' if image else 'directory'}")
+    if _is_mounted(place):
         raise ConfigurationError(f"cannot mount at {place}: something is mounted there")
-    if any(place.iterdir()):
+    if place.stat().st_size if image else any(place.iterdir()):
         raise ConfigurationError(f"cannot mount at {place}: it is not empty")
     return place
+
+
+def _make(place: Path, *, image: bool) -> None:
+    if image:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    else:
+        place.mkdir(parents=True)
 
 
 def _unmount(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""The files that a TSE shows on its volume, and what each access to them means for the TSE.
+"""The files that a TSE shows on its volume (LAN-TSE protocol), and what each access to them means for the TSE.
 
 TSE_INFO.DAT   1 sector, read-only
 TSE_COMM.DAT   1 sector, the window
@@ -19,7 +19,7 @@ _MAX_FILES = 999  # three digits
 
 
 class TseBlocks(Protocol):
-    """What a face needs of the TSE behind it; every call may raise `OSError`."""
+    """What a volume or disk image needs of the TSE behind it; every call may raise `OSError`."""
 
     @property
     def serial(self) -> bytes: ...
@@ -44,6 +44,7 @@ class Region(Enum):
 class VolumeFile:
     """A file: `sectors` of `region` from sector `start` (0 unless it is a later file of the store)."""
 
+    tse: TseBlocks
     name: str
     region: Region
     start: int
@@ -54,35 +55,40 @@ class VolumeFile:
         """Bytes."""
         return self.sectors * SECTOR
 
-    def read(self, tse: TseBlocks, sector: int, count: int) -> bytes:
-        """`count` sectors from `sector`, all within the file."""
-        if self.region is Region.INFO:
-            return tse.read_info()
-        if self.region is Region.WINDOW:
-            return tse.read_window()
-        return tse.read_store(self.start + sector, count)
+    @property
+    def read_only(self) -> bool:
+        return self.region is Region.INFO
 
-    def write(self, tse: TseBlocks, sector: int, data: bytes) -> None:
-        """Whole sectors to `sector`, all within the file; `OSError` (EACCES) for the info sector."""
+    def read(self, sector: int, count: int) -> bytes:
+        """Return `count` sectors from `sector`, all within the file."""
+        if self.region is Region.INFO:
+            return self.tse.read_info()
+        if self.region is Region.WINDOW:
+            return self.tse.read_window()
+        return self.tse.read_store(self.start + sector, count)
+
+    def write(self, sector: int, data: bytes) -> None:
+        """Write whole sectors to `sector`, all within the file; `OSError` (EACCES) for the info sector."""
         if self.region is Region.INFO:
             raise OSError(errno.EACCES, "the info sector is read-only")
         if self.region is Region.WINDOW:
-            tse.write_window(data)
+            self.tse.write_window(data)
         else:
-            tse.write_store(self.start + sector, data)
+            self.tse.write_store(self.start + sector, data)
 
 
-def volume_files(capacity_blocks: int) -> tuple[VolumeFile, ...]:
-    """The files of a TSE whose store has `capacity_blocks`, in the order of their place on the volume."""
-    if not 1 <= capacity_blocks <= _MAX_FILES * STORE_FILE_BLOCKS:
-        raise ConfigurationError(f"a TSE with {capacity_blocks} blocks cannot be shown as files")
+def volume_files(tse: TseBlocks) -> tuple[VolumeFile, ...]:
+    """Return the files of a TSE in the order of their place on the volume."""
+    if not 1 <= tse.capacity_blocks <= _MAX_FILES * STORE_FILE_BLOCKS:
+        raise ConfigurationError(f"a TSE with {tse.capacity_blocks} blocks cannot be shown as files")
     return (
-        VolumeFile(INFO_FILE, Region.INFO, 0, 1),
-        VolumeFile(WINDOW_FILE, Region.WINDOW, 0, 1),
-        *_store_files(capacity_blocks),
+        VolumeFile(tse, INFO_FILE, Region.INFO, 0, 1),
+        VolumeFile(tse, WINDOW_FILE, Region.WINDOW, 0, 1),
+        *_store_files(tse),
     )
 
 
-def _store_files(capacity: int) -> Iterator[VolumeFile]:
+def _store_files(tse: TseBlocks) -> Iterator[VolumeFile]:
+    capacity = tse.capacity_blocks
     for number, start in enumerate(range(0, capacity, STORE_FILE_BLOCKS), start=1):
-        yield VolumeFile(store_file(number), Region.STORE, start, min(STORE_FILE_BLOCKS, capacity - start))
+        yield VolumeFile(tse, store_file(number), Region.STORE, start, min(STORE_FILE_BLOCKS, capacity - start))

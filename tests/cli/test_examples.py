@@ -16,7 +16,7 @@ from gateway.cli.commands import app
 from tests.cli.background import Running, call, running, settings_of
 
 _EXAMPLE = re.compile(r"^\s*Example: (.*?)\n\s*\n", re.MULTILINE | re.DOTALL)
-_RUNS_ON = {"serve", "simulator mount"}  # below, and in test_programs
+_RUNS_ON = {"serve", "simulator mount", "simulator image"}  # below, and in test_programs
 _ASKS = {"setup", "swap", "retire"}  # the others have tests of their own
 _VERDICTS = {"verify": {0, 1}, "doctor": {0, 1, 2}}  # their exit status tells how bad it is
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -12,8 +13,10 @@ from gateway import __version__
 from gateway.app.gateway import running
 from gateway.cli.commands import app as commands
 from gateway.config.settings import load
+from gateway.driver.usb.transport import RawDisk
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.faults import FAULTS, listed_faults
+from gateway.tse.info import TseInfo
 from tests.cli.test_examples import example_of, started
 from tests.lan_client import LanClient
 from tests.needs import FUSE
@@ -114,3 +117,18 @@ def test_the_example_of_mount_lasts_until_it_is_unmounted(tmp_path: Path) -> Non
         subprocess.run(["fusermount3", "-u", str(info.parent)], check=True)
         assert mounting.wait(20) == 0
     assert (tmp_path / "tse").is_dir()
+
+
+@FUSE
+def test_the_example_of_image_is_a_disk_until_it_is_unmounted(tmp_path: Path) -> None:
+    line, _ = example_of("simulator image")
+    with started(line, tmp_path) as mounting:
+        assert mounting.stdout is not None
+        serial = mounting.stdout.readline().split()[2]
+        disk = tmp_path / "disk.img"
+        while not disk.exists() or not disk.stat().st_size:
+            assert mounting.poll() is None
+        with closing(RawDisk(disk)) as opened:
+            assert TseInfo.decode(opened.read_info()).serial_hex == serial
+        subprocess.run(["fusermount3", "-u", str(disk)], check=True)
+        assert mounting.wait(20) == 0

@@ -22,7 +22,6 @@ from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.driver.usb.transport import open_transport
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, ResponseMissing
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
-from gateway.simulator.image import TseImage
 from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
 from gateway.tse.certificates import by_serial, key_of, load
@@ -47,7 +46,6 @@ from gateway.tse.commands import (
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.tar import members
-from tests.contract.disk import served as served_disk
 from tests.driver.lan.upstreams import gateway_over
 from tests.needs import FUSE
 from tests.support import CLIENT, export, receipt, set_up, step
@@ -75,7 +73,7 @@ async def open_driver(request: pytest.FixtureRequest, tse: SimulatedTse, tmp_pat
             served = await stack.enter_async_context(gateway_over(tse, tmp_path / "upstream", deadlines=deadlines))
             yield lambda: behind(served.upstream(), tse.serial.hex(), deadlines)
         else:
-            disk = stack.enter_context(served_disk(TseImage(tse), tmp_path / "disk"))
+            disk = stack.enter_context(mounted(tse, tmp_path / "disk", image=True))
             yield lambda: BlockDriver.open(lambda: open_transport(disk), name="tse", deadlines=deadlines)
 
 

@@ -19,16 +19,23 @@ from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.fat32 import Fat32, FatFile
 from gateway.simulator.image import TseImage
-from gateway.simulator.mount import mounted
+from gateway.simulator.mount import mount, mounted
 from gateway.tse.layout import INFO_FILE, OFFSET_TABLE_LBA, STORE_FILE_BLOCKS, WINDOW_FILE, Offsets
 from gateway.tse.sectors import SECTOR
-from tests.needs import FUSE
+from tests.needs import FUSE, LOOP
 from tests.simulator.host import Clock, Host
 
 SMALL = 300  # blocks: padded up to FAT32
 MIDDLE = 70_001  # FAT32 by itself with the smallest clusters
 LARGE = 15_000_000
-TOOLS = {"fsck.vfat": "dosfstools", "mdir": "mtools", "mcopy": "mtools", "mtype": "mtools", "mlabel": "mtools"}
+TOOLS = {
+    "fsck.vfat": "dosfstools",
+    "mdir": "mtools",
+    "mcopy": "mtools",
+    "mtype": "mtools",
+    "mlabel": "mtools",
+    "losetup": "mount",
+}
 
 
 def run(tool: str, *arguments: str | Path) -> str:
@@ -81,7 +88,7 @@ def tse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SimulatedTse
 def dump(image: TseImage, path: Path, store_blocks: int) -> Path:
     """A sparse copy of the image: everything before the store, and its first blocks."""
     with path.open("wb") as file:
-        file.truncate(image.num_blocks * SECTOR)
+        file.truncate(image.size)
         file.write(image.read(0, image.offsets.store + store_blocks))
     return path
 
@@ -145,7 +152,7 @@ def test_the_store_is_one_run_of_blocks_over_all_files(capacity: int) -> None:
     border = min(capacity, STORE_FILE_BLOCKS)
     first = max(0, border - 3)
     count = min(6, capacity - first)
-    image.write(image.offsets.store + first, count, b"abcdef"[:count] * SECTOR)
+    image.write(image.offsets.store + first, b"abcdef"[:count] * SECTOR)
     assert tse.read_store(first, count) == b"abcdef"[:count] * SECTOR
     assert sorted(tse.written) == list(range(first, first + count))
 
@@ -154,8 +161,8 @@ def test_the_store_is_one_run_of_blocks_over_all_files(capacity: int) -> None:
 def test_a_long_read_is_the_same_as_many_short_ones(capacity: int, data: st.DataObject) -> None:
     image = TseImage(Sectors(capacity))
     count = data.draw(st.integers(0, 200))
-    near = st.sampled_from([0, *borders_of(image), image.num_blocks])
-    lba = max(0, min(image.num_blocks - count, data.draw(near) + data.draw(st.integers(-200, 200))))
+    near = st.sampled_from([0, *borders_of(image), image.sectors])
+    lba = max(0, min(image.sectors - count, data.draw(near) + data.draw(st.integers(-200, 200))))
     assert image.read(lba, count) == b"".join(image.read(lba + n, 1) for n in range(count))
 
 
@@ -173,7 +180,7 @@ def test_writing_to_the_file_system_changes_nothing(capacity: int, data: st.Data
     begin = data.draw(st.integers(0, image.offsets.info - 1))
     count = data.draw(st.integers(1, min(64, image.offsets.info - begin)))
     before = image.read(begin, count)
-    image.write(begin, count, b"\xff" * count * SECTOR)
+    image.write(begin, b"\xff" * count * SECTOR)
     assert image.read(begin, count) == before
     assert tse == Sectors(capacity)
 
@@ -182,8 +189,8 @@ def test_the_last_clusters_behind_the_store_take_writes_and_forget_them() -> Non
     tse = Sectors(LARGE - 1)
     image = TseImage(tse)
     end = image.offsets.store + tse.capacity_blocks
-    assert end < image.num_blocks
-    image.write(end, 1, b"x" * SECTOR)
+    assert end < image.sectors
+    image.write(end, b"x" * SECTOR)
     assert image.read(end, 1) == bytes(SECTOR)
     assert tse == Sectors(LARGE - 1)
 
@@ -194,7 +201,7 @@ def test_the_info_sector_is_read_only_and_nothing_beside_it_is_written(capacity:
     image = TseImage(tse)
     count = image.offsets.store - image.offsets.info + 2  # info, window, and the begin of the store
     for lba, size in ((image.offsets.info, 1), (image.offsets.info, count), (image.offsets.info - 2, 3)):
-        assert error_of(partial(image.write, lba, size, bytes(size * SECTOR))) == errno.EROFS
+        assert error_of(partial(image.write, lba, bytes(size * SECTOR))) == errno.EROFS
     assert tse == Sectors(capacity)
 
 
@@ -202,7 +209,7 @@ def test_a_write_across_the_window_gives_each_region_its_sectors() -> None:
     tse = Sectors(LARGE)
     image = TseImage(tse)
     count = image.offsets.store - image.offsets.window + 2
-    image.write(image.offsets.window, count, b"w" * SECTOR + b"-" * (count - 3) * SECTOR + b"01" * SECTOR)
+    image.write(image.offsets.window, b"w" * SECTOR + b"-" * (count - 3) * SECTOR + b"01" * SECTOR)
     assert tse.window == b"w" * SECTOR
     assert b"".join(tse.written[n] for n in (0, 1)) == b"01" * SECTOR
     assert sorted(tse.written) == [0, 1]
@@ -211,18 +218,18 @@ def test_a_write_across_the_window_gives_each_region_its_sectors() -> None:
 def test_blocks_outside_of_the_device_are_refused() -> None:
     tse = Sectors(MIDDLE)
     image = TseImage(tse)
-    for lba, count in ((-1, 1), (image.num_blocks, 1), (image.num_blocks - 1, 2), (1 << 40, 1)):
+    for lba, count in ((-1, 1), (image.sectors, 1), (image.sectors - 1, 2), (1 << 40, 1)):
         assert error_of(partial(image.read, lba, count)) == errno.EINVAL
-        assert error_of(partial(image.write, lba, count, bytes(count * SECTOR))) == errno.EINVAL
+        assert error_of(partial(image.write, lba, bytes(count * SECTOR))) == errno.EINVAL
     assert error_of(partial(image.read, 5, -1)) == errno.EINVAL
     assert tse == Sectors(MIDDLE)
 
 
-@pytest.mark.parametrize("size", [0, 511, 513, 1024])
-def test_data_of_another_size_than_announced_is_refused(size: int) -> None:
+@pytest.mark.parametrize("size", [1, 511, 513, 1025])
+def test_data_that_are_no_whole_sectors_are_refused(size: int) -> None:
     tse = Sectors(SMALL)
     image = TseImage(tse)
-    assert error_of(lambda: image.write(image.offsets.window, 1, bytes(size))) == errno.EINVAL
+    assert error_of(lambda: image.write(image.offsets.window, bytes(size))) == errno.EINVAL
     assert tse == Sectors(SMALL)
 
 
@@ -240,7 +247,7 @@ def test_an_image_of_gigabytes_costs_kilobytes() -> None:
     try:
         image = TseImage(Sectors(LARGE))
         image.read(0, 64)
-        image.read(image.num_blocks - 64, 64)
+        image.read(image.sectors - 64, 64)
         assert tracemalloc.get_traced_memory()[1] < 300_000
     finally:
         tracemalloc.stop()
@@ -267,13 +274,53 @@ class ImageFace:
         return self.image.read(self.image.offsets.window, 1)
 
     def write_window(self, sector: bytes) -> None:
-        self.image.write(self.image.offsets.window, 1, sector)
+        self.image.write(self.image.offsets.window, sector)
 
     def read_store(self, block: int, count: int) -> bytes:
         return self.image.read(self.image.offsets.store + block, count)
 
     def write_store(self, block: int, data: bytes) -> None:
-        self.image.write(self.image.offsets.store + block, len(data) // SECTOR, data)
+        self.image.write(self.image.offsets.store + block, data)
+
+
+@FUSE
+def test_the_image_is_a_file_that_the_driver_takes_for_a_tse_and_that_vanishes(
+    tse: SimulatedTse, tmp_path: Path
+) -> None:
+    with mounted(tse, tmp_path / "new" / "disk.img", image=True) as file:
+        assert file.stat().st_size == TseImage(tse).size
+        with closing(RawDisk(file)) as disk:
+            number = Host(cast("SimulatedTse", disk)).receipt(b"x" * 600)
+            used = Host(tse).info.used_blocks
+            assert disk.read_store(0, used) == tse.read_store(0, used)
+        assert number == 1
+    assert file.read_bytes() == b""
+
+
+@LOOP
+@FUSE
+def test_a_loop_device_over_the_image_is_a_disk_with_the_tse(tse: SimulatedTse, tmp_path: Path) -> None:
+    with mounted(tse, tmp_path / "disk.img", image=True) as file:
+        device = run("losetup", "--find", "--show", "--direct-io=on", file).strip()
+        try:
+            with closing(RawDisk(Path(device))) as disk:
+                assert Host(cast("SimulatedTse", disk)).receipt(b"x" * 600) == 1
+        finally:
+            run("losetup", "--detach", device)
+
+
+@FUSE
+def test_a_file_in_use_is_refused_as_an_image(tse: SimulatedTse, tmp_path: Path) -> None:
+    (tmp_path / "full").write_bytes(b"x")
+    with mounted(tse, tmp_path / "disk.img", image=True) as file:
+        for place, reason in (
+            (file, "something is mounted"),
+            (tmp_path / "full", "not empty"),
+            (tmp_path, "no file"),
+            (tmp_path / "full" / "below", "Not a directory"),
+        ):
+            with pytest.raises(ConfigurationError, match=reason):
+                mount(tse, place, image=True)
 
 
 @FUSE

@@ -104,7 +104,7 @@ def test_the_volume_shows_the_files_of_a_tse(volume: Path) -> None:
     ],
 )
 def test_the_store_is_cut_into_files_of_a_gigabyte(capacity: int, last: tuple[str, int]) -> None:
-    files = volume_files(capacity)
+    files = volume_files(HangingTse(capacity))
     assert (files[-1].name, files[-1].sectors) == last
     assert sum(file.sectors for file in files[2:]) == capacity
 
@@ -112,7 +112,7 @@ def test_the_store_is_cut_into_files_of_a_gigabyte(capacity: int, last: tuple[st
 @pytest.mark.parametrize("capacity", [0, 999 * STORE_FILE_BLOCKS + 1])
 def test_a_capacity_that_has_no_file_names_is_refused(capacity: int) -> None:
     with pytest.raises(ConfigurationError, match="cannot be shown as files"):
-        volume_files(capacity)
+        volume_files(HangingTse(capacity))
 
 
 def test_a_till_signs_through_the_mount_while_its_keep_alive_reads(tse: SimulatedTse, volume: Path) -> None:
@@ -288,9 +288,9 @@ class HangingTse:
     """A TSE whose window hangs from the moment that it is read."""
 
     serial = bytes(32)
-    capacity_blocks = 1
 
-    def __init__(self) -> None:
+    def __init__(self, capacity_blocks: int = 1) -> None:
+        self.capacity_blocks = capacity_blocks
         self.asked, self.released = threading.Event(), threading.Event()
 
     def read_info(self) -> bytes:

@@ -17,6 +17,7 @@ from gateway.errors import ProtocolError
 from gateway.simulator import mount
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
+from gateway.simulator.image import TseImage
 from gateway.simulator.mount import FileSystem
 from gateway.tse.sectors import SECTOR
 from tests.simulator.host import Clock
@@ -123,6 +124,18 @@ def test_any_other_write_to_the_window_is_refused(tse: SimulatedTse, files: File
 @pytest.mark.parametrize("name", ["create", "mkdir", "unlink", "rename", "truncate", "utimens", "setxattr"])
 def test_nothing_can_be_changed(files: FileSystem, name: str) -> None:
     assert error_of(partial(getattr(files, name), STORE, 0)) == errno.EROFS
+
+
+def test_as_an_image_the_root_is_a_file_with_all_sectors(tse: SimulatedTse) -> None:
+    files, disk = FileSystem(tse, Path(), image=True), TseImage(tse)
+    told = files.getattr("/")
+    assert (told["st_mode"], told["st_size"]) == (stat.S_IFREG | 0o666, disk.size)
+    info = Info(os.O_RDWR | os.O_DIRECT)
+    assert files.open("/", info) == 0
+    assert info.direct_io == 1
+    assert files.read("/", 2 * SECTOR, disk.offsets.info * SECTOR, None).startswith(tse.read_info())
+    assert error_of(partial(files.write, "/", bytes(SECTOR), disk.offsets.info * SECTOR, None)) == errno.EROFS
+    assert error_of(partial(files.getattr, INFO)) == errno.ENOENT
 
 
 @pytest.mark.parametrize("error", [ProtocolError("7 bytes"), ValueError("7 bytes")])

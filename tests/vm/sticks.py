@@ -54,9 +54,12 @@ class Powered:
 
     def __init__(self, tse: SimulatedTse) -> None:
         self.tse = tse
-        image = TseImage(tse)
-        self.block_size, self.num_blocks = image.block_size, image.num_blocks
-        self.read, self.write = image.read, image.write
+        self._image = TseImage(tse)
+        self.block_size, self.num_blocks = 512, self._image.sectors
+        self.read = self._image.read
+
+    def write(self, lba: int, _count: int, data: bytes) -> None:
+        self._image.write(lba, data)
 
 
 class UsbIpStick:
