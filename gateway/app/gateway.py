@@ -16,6 +16,7 @@ from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes
 from gateway.server.http import application, auth, session_file, tls
+from gateway.server.http.listener import new_admission
 from gateway.server.monitoring import exposition
 from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.simulator.device import SimulatedTse
@@ -76,10 +77,13 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             snapshot=snapshot,
             outages=monitor.outages,
         )
-        port = await start(application.serving(web, settings, context))
+        admission = new_admission()  # one for all ports
+        port = await start(application.serving(web, settings, context, admission))
         stack.callback(registry.refuse_waiting)
         stack.push_async_callback(archives.close)  # or who waits for a run would hold the stop up
-        monitoring = exposition.monitoring(settings, context, metrics, registry, token, outages=monitor.outages)
+        monitoring = exposition.monitoring(
+            settings, context, metrics, registry, token, outages=monitor.outages, admission=admission
+        )
         metrics_port = await start(monitoring)
         await start(beside(session_file=services.keep_session_file(settings, registry, token, port)))
         if not registry.devices():

@@ -17,8 +17,9 @@ from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
 from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes
-from gateway.server.http import application, listener, unix_socket
+from gateway.server.http import application, unix_socket
 from gateway.server.http.auth import Token
+from gateway.server.http.listener import running
 from gateway.storage import state_dir
 from gateway.telemetry.metrics import Metrics
 
@@ -60,8 +61,8 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
         web = application.build(scratch, lan, registry, metrics, nobody, api=routes(api))
-        runner = await start(listener.running(web, shutdown_timeout=_SHUTDOWN))
-        await start(unix_socket.listening(runner, scratch))
+        listener = await start(running(web, shutdown_timeout=_SHUTDOWN))
+        await start(unix_socket.listening(listener, scratch))
         yield await start(over_socket(unix_socket.socket_path(scratch)))
 
 

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     token_digits: TokenDigits = Field(
         0, description="digits of the token that is made: 6 for POS forms that take six, 0 for a long one"
     )
+    guess_rate: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="tokens of fewer than ten digits that an address may try per second after ten errors",
+    )
     devices: FilePaths = Field((), description="TSEs: mount directories or block devices, separated by commas")
     discover: bool | None = Field(
         None, description="look for TSEs at every disk and mount; without it only if no devices or simulators are named"

@@ -36,6 +36,7 @@ class Event(StrEnum):
         "WARNING",
         "Something cannot be written below the state directory; the line tells what.",
     )
+    OUT_OF_FILES = "out_of_files", "ERROR", "The process may open no more files: new connections are refused."
     DEFECT = "defect", "ERROR", "A defect of the gateway; the line has what its authors need."
 
     ATTACHED = "attached", "INFO", "A TSE was plugged in."
@@ -77,8 +78,13 @@ class Event(StrEnum):
     ARCHIVE_DAMAGED = "archive_damaged", "ERROR", "The verifier or a hash found an error in an archive."
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
     LOGIN = "login", "INFO", "An administrator logged in at the status page; `peer` is the address."
-    LOGIN_REFUSED = "login_refused", "WARNING", "A wrong API token; the second and later ones of a minute are not told."
-    LOGIN_SLOWED = "login_slowed", "WARNING", "An address guesses tokens; its tries are judged slowly from now on."
+    LOGIN_REFUSED = "login_refused", "WARNING", "A wrong API token; more of them are told once a minute."
+    LOGIN_SLOWED = "login_slowed", "WARNING", "An address guesses a short token; its tries are judged slowly."
+    TOKENS_GUESSED = (
+        "tokens_guessed",
+        "WARNING",
+        "A minute with several wrong API tokens: `count` of them, most from `peer`.",
+    )
 
 
 def event(which: Event, serial: str = "", **fields: object) -> dict[str, object]:

@@ -340,6 +340,12 @@ CASES = (
         "9m",
     ),
     Case(
+        "GatewayTokensGuessed",
+        gateway("tse_gateway_wrong_tokens", "60x10", 'address="192.0.2.66"'),
+        gateway("tse_gateway_wrong_tokens", "10x10", 'address="192.0.2.66"'),
+        "1m",
+    ),
+    Case(
         "GatewayThreadsHang",
         gateway("tse_gateway_hung_threads", steady(1)),
         gateway("tse_gateway_hung_threads", "1x20 0x100"),

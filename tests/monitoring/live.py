@@ -201,7 +201,8 @@ async def guess(server: Prometheus, shop: Shop) -> None:
         async with server.session.get(address, ssl=False, headers=wrong):
             pass
 
-    await asyncio.gather(*(once() for _ in range(60)), server.fires("GatewayAuthFailures"))
+    await asyncio.gather(*(once() for _ in range(60)), server.fires("GatewayTokensGuessed"))
+    await server.fires("GatewayAuthFailures")
     exemplars = await server.exemplars("tse_gateway_http_request_duration_seconds_bucket")
     assert exemplars
     assert all(set(labels) == {"request_id"} for labels in exemplars)

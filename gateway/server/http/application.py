@@ -13,8 +13,10 @@ from gateway.config.settings import STOP_REQUESTS, Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
-from gateway.server.http import listener, middleware, unix_socket
+from gateway.server.http import middleware, unix_socket
+from gateway.server.http.admission import Admission
 from gateway.server.http.auth import Gatekeeper, Token
+from gateway.server.http.listener import running
 from gateway.server.http.middleware import OnRefusal
 from gateway.server.http.tls import Renewal
 from gateway.server.lan_protocol import LanProtocol
@@ -50,7 +52,7 @@ def build(
     page shows (no page without it), `outages` knows which TSEs are missing, `auth_delay` (seconds) slows wrong tokens.
     """
     protocol, status = LanProtocol(lan), Status(metrics, registry, outages)
-    gatekeeper = Gatekeeper(token, metrics, delay=auth_delay)
+    gatekeeper = Gatekeeper(token, metrics, delay=auth_delay, rate=settings.guess_rate)
     pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(
@@ -64,7 +66,9 @@ def build(
 
 
 @asynccontextmanager
-async def serving(app: web.Application, settings: Settings, context: ssl.SSLContext) -> AsyncIterator[int]:
+async def serving(
+    app: web.Application, settings: Settings, context: ssl.SSLContext, admission: Admission | None = None
+) -> AsyncIterator[int]:
     """Listen on all addresses and yield the port; at the end running requests get time to finish.
 
     Raises:
@@ -72,11 +76,11 @@ async def serving(app: web.Application, settings: Settings, context: ssl.SSLCont
     """
     renewal = Renewal(settings, context)
     async with (
-        listener.running(app, shutdown_timeout=STOP_REQUESTS * settings.stop_timeout) as runner,
+        running(app, shutdown_timeout=STOP_REQUESTS * settings.stop_timeout, admission=admission) as listener,
         beside(renewal=_renew(renewal)),
     ):
-        port = await listener.listen(runner, settings.bind, settings.port, context)
-        async with unix_socket.listening(runner, settings):
+        port = listener.listen(settings.bind, settings.port, context)
+        async with unix_socket.listening(listener, settings):
             yield port
 
 

@@ -1,8 +1,9 @@
 """Who may ask: the API token, as Basic `lantse:<token>` (tills) or Bearer (scrapers, our own tools).
 
-A right token is let in at once. A wrong one gets its answer late. An address that was never right and
-wrong too often is judged one try at a time, slowly: so six digits cannot be tried out from a foreign
-device, while tills that share an address with whoever guesses stay unaffected once one of them was right.
+A right token is let in at once, whoever else tries from the same address; a wrong one gets its answer late, and its
+connection ends. How many can be tried is bounded by the connections that are served (see `admission`). Tokens of fewer
+than ten digits need more: after ten wrong ones within a minute those of an address are judged one after the other,
+first come first served, except on connections that were right before.
 """
 
 import asyncio
@@ -11,30 +12,29 @@ import binascii
 import hmac
 import logging
 import secrets
-import time
-from collections import OrderedDict
-from collections.abc import Callable
+import string
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from gateway.config.secret import checked_token
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, Unauthorized
+from gateway.server.http.admission import network_of
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.metrics.wrong_tokens import WINDOW
 
 log = logging.getLogger(__name__)
 
 USER = b"lantse"
 _FILE = "api_token"
 _LONG_TOKEN_BYTES = 20
-_ALLOWED_ERRORS = 10  # per address and minute, before each try has to wait
-_ERROR_WINDOW = 60.0
-_MOST_WAITING = 20  # tries of one suspicious address at the same time; more are refused unseen
-_MOST_ADDRESSES = 4096
+_LONG = 10**10  # possible tokens; from here on nobody can try them all
+_ALLOWED_ERRORS = 10  # per address and minute, before each try of a short token has to wait
+_MOST_SLOWED = 8  # addresses in a minute of whom that is told
+_MOST_WAITING = 45  # seconds that a try may wait for its turn; tills have given up after 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,29 +45,22 @@ class Token:
     configured: bool = False
 
 
-@dataclass(slots=True)
-class _Peer:
-    errors: list[float] = field(default_factory=list)
-    was_right: bool = False
-    warned: float = float("-inf")
-    waiting: int = 0
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class Gatekeeper:
-    """Judges the Authorization header of each request."""
+    """Judges the Authorization header of each request; `rate` is how many short tokens of an address a second."""
 
-    def __init__(
-        self, token: Token, metrics: Metrics, *, delay: float = 1.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, token: Token, metrics: Metrics, *, delay: float = 1.0, rate: float = 1.0) -> None:
         self._token = token.value.encode()
+        self._is_short = _possible(token.value) < _LONG
         self._metrics = metrics
         self._delay = delay
-        self._clock = clock
-        self._peers: OrderedDict[str, _Peer] = OrderedDict()
+        self._pause = 1 / rate
+        self._turns: dict[str, _Turns] = {}
+        self._wrong = 0  # since it was told last
+        self._telling: asyncio.TimerHandle | None = None
+        self._slowed: set[str] = set()
 
-    async def admit(self, header: str | None, address: str) -> None:
-        """Return if the header holds the token.
+    async def admit(self, header: str | None, address: str, *, known: bool = False) -> None:
+        """Return if the header holds the token; `known` are connections that have shown it before.
 
         Raises:
             Unauthorized: it does not; raised late, so that guessing is slow.
@@ -75,62 +68,69 @@ class Gatekeeper:
         if header is None:  # nothing was guessed: a browser that asks for the first time
             self._metrics.requests.unauthorized("missing")
             raise _refusal()
-        peer = self._peer(address)
-        if self._suspicious(peer):
-            await self._judge_slowly(peer, header, address)
-        elif self._right(header):
-            peer.was_right = True
-        else:
-            self._note_error(peer, address)
+        network = network_of(address)
+        if self._is_short and not (known and self._right(header)):
+            await self._wait_for_turn(network)
+        if not self._right(header):
+            self._note_error(network)
             await asyncio.sleep(self._delay)
             raise _refusal()
-
-    async def _judge_slowly(self, peer: _Peer, header: str, address: str) -> None:
-        if peer.waiting >= _MOST_WAITING:
-            self._note_error(peer, address, "throttled")
-            raise _refusal()
-        peer.waiting += 1
-        try:
-            async with peer.turn:
-                if self._suspicious(peer):
-                    await asyncio.sleep(self._delay)
-                if not self._right(header):
-                    self._note_error(peer, address)
-                    raise _refusal()
-                peer.was_right = True
-        finally:
-            peer.waiting -= 1
 
     def _right(self, header: str) -> bool:
         user, token = _credentials(header)
         # Both are compared in any case: the time taken tells nothing about either.
         return hmac.compare_digest(user, USER) & hmac.compare_digest(token, self._token)
 
-    def _suspicious(self, peer: _Peer) -> bool:
-        if peer.was_right:
-            return False
-        since = self._clock() - _ERROR_WINDOW
-        return len(peer.errors) >= _ALLOWED_ERRORS and peer.errors[-_ALLOWED_ERRORS] > since
+    async def _wait_for_turn(self, network: str) -> None:
+        """Return at once for an address without many errors, else when those who came before were judged."""
+        if self._metrics.wrong_tokens.of(network) < _ALLOWED_ERRORS:
+            return
+        turns = self._turns.setdefault(network, _Turns())
+        if turns.waiting * self._pause >= _MOST_WAITING:
+            self._note_error(network, "throttled")
+            raise _refusal()
+        turns.waiting += 1
+        try:
+            async with turns.lock:
+                await asyncio.sleep(self._pause)
+        finally:
+            turns.waiting -= 1
+            if not turns.waiting:
+                del self._turns[network]
 
-    def _note_error(self, peer: _Peer, address: str, why: Literal["wrong", "throttled"] = "wrong") -> None:
+    def _note_error(self, network: str, why: Literal["wrong", "throttled"] = "wrong") -> None:
         self._metrics.requests.unauthorized(why)
-        now = self._clock()
-        repeated = bool(peer.errors) and now - peer.errors[-1] < _ERROR_WINDOW
-        told = event(Event.LOGIN_REFUSED, peer=address)
-        log.log(logging.DEBUG if repeated else logging.WARNING, "wrong API token from %s", address, extra=told)
-        peer.errors = [*peer.errors[-_ALLOWED_ERRORS + 1 :], now]
-        if self._suspicious(peer) and now - peer.warned >= _ERROR_WINDOW:
-            peer.warned = now
-            slowed = event(Event.LOGIN_SLOWED, peer=address)
-            log.warning("%s tries wrong API tokens again and again: its tries have to wait", address, extra=slowed)
+        self._metrics.wrong_tokens.note(network)
+        self._wrong += 1
+        if self._telling is None:
+            log.warning("wrong API token from %s", network, extra=event(Event.LOGIN_REFUSED, peer=network))
+            self._wrong = 0
+            self._telling = asyncio.get_running_loop().call_later(WINDOW, self._tell)
+        slow = self._is_short and self._metrics.wrong_tokens.of(network) >= _ALLOWED_ERRORS
+        if slow and network not in self._slowed and len(self._slowed) < _MOST_SLOWED:
+            self._slowed.add(network)
+            slowed = event(Event.LOGIN_SLOWED, peer=network)
+            log.warning("%s tries wrong API tokens again and again: its tries have to wait", network, extra=slowed)
 
-    def _peer(self, address: str) -> _Peer:
-        network = _network(address)
-        peer = self._peers.setdefault(network, _Peer())
-        self._peers.move_to_end(network)
-        while len(self._peers) > _MOST_ADDRESSES:
-            self._peers.popitem(last=False)
-        return peer
+    def _tell(self) -> None:
+        """Sum up a minute, and go on with it as long as there is something to tell."""
+        self._telling = None
+        self._slowed.clear()
+        if not self._wrong:
+            return
+        worst, most = self._metrics.wrong_tokens.worst()[0]
+        guessed = event(Event.TOKENS_GUESSED, peer=worst, count=self._wrong)
+        log.warning("%d wrong API tokens within a minute, most from %s (%d)", self._wrong, worst, most, extra=guessed)
+        self._wrong = 0
+        self._telling = asyncio.get_running_loop().call_later(WINDOW, self._tell)
+
+
+@dataclass(slots=True)
+class _Turns:
+    """Of an address whose tries are judged one after the other."""
+
+    waiting: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def load_or_create_token(settings: Settings) -> Token:
@@ -199,13 +199,10 @@ def _credentials(header: str) -> tuple[bytes, bytes]:
     return user, token
 
 
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    # Whoever has one IPv6 address has 2**64 of them.
-    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+def _possible(token: str) -> int:
+    """Return how many tokens are as long as this one and made of the same kinds of characters."""
+    kinds = (string.digits, string.ascii_lowercase, string.ascii_uppercase, string.punctuation + " ")
+    return int(sum(len(kind) for kind in kinds if set(kind) & set(token)) ** len(token))
 
 
 def _refusal() -> Unauthorized:

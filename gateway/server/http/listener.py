@@ -1,48 +1,99 @@
-"""Serve a web application: the life of its runner, and the TCP addresses that it listens on."""
+"""Serve a web application: its life, and the addresses that it listens on."""
 
+import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from ipaddress import IPv4Address, IPv6Address
+from typing import cast
 
 from aiohttp import web
 
 from gateway.errors import ConfigurationError
+from gateway.server.http.acceptor import Acceptor, Endpoint, most_connections
+from gateway.server.http.admission import Admission
+from gateway.tasks import beside
 
-_KEEP_ALIVE = 600.0  # seconds; a till keeps one connection, and a closed one costs it a second try
 _BACKLOG = 1024
 
 
+class Listener:
+    """The sockets of one application."""
+
+    def __init__(self, server: web.Server, admission: Admission) -> None:
+        self._server = server
+        self._admission = admission
+        self._acceptors: list[Acceptor] = []
+
+    def listen(self, addresses: Iterable[IPv4Address | IPv6Address], port: int, context: ssl.SSLContext | None) -> int:
+        """Listen on all `addresses`, without TLS if there is no `context`; return the port that they share.
+
+        Raises:
+            ConfigurationError: an address or the port is not free.
+        """
+        for address in addresses:
+            try:
+                bound = _bound(address, port)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise ConfigurationError(f"cannot listen on {address}, port {port}: {reason}") from None
+            self._acceptors.append(Acceptor(Endpoint(bound, self._server, context, self._admission)))
+            port = port or int(bound.getsockname()[1])
+        return port
+
+    def listen_for_owner(self, bound: socket.socket) -> None:
+        """Listen on a socket that only its owner can open: no TLS, and everybody is served at once."""
+        bound.listen(_BACKLOG)
+        self._acceptors.append(Acceptor(Endpoint(bound, self._server, None, None)))
+
+    async def sweep(self) -> None:
+        """Close connections that are silent for too long. Never returns."""
+        while True:
+            await asyncio.sleep(1)
+            for acceptor in self._acceptors:
+                acceptor.sweep()
+
+    def close(self) -> None:
+        """Accept nobody any more; connections that are served stay."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+
+
+def new_admission() -> Admission:
+    """Return the places of a process, on the clock of its loop."""
+    loop = asyncio.get_running_loop()
+    return Admission(most_connections(), clock=loop.time, later=loop.call_later)
+
+
 @asynccontextmanager
-async def running(app: web.Application, *, shutdown_timeout: float) -> AsyncIterator[web.AppRunner]:
-    """Yield the runner of `app`; at the end its requests get `shutdown_timeout` seconds to finish."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,  # the middleware tells more, and knows what must not be told
-        keepalive_timeout=_KEEP_ALIVE,
-        shutdown_timeout=shutdown_timeout,
-    )
+async def running(
+    app: web.Application, *, shutdown_timeout: float, admission: Admission | None = None
+) -> AsyncIterator[Listener]:
+    """Yield the listener of `app`; at the end its requests get `shutdown_timeout` seconds to finish."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout)
     await runner.setup()
     try:
-        yield runner
+        server = cast("web.Server", runner.server)  # it is there after `setup`
+        with closing(Listener(server, admission or new_admission())) as listener:
+            async with beside(sweep=listener.sweep()):
+                yield listener
     finally:
         await runner.cleanup()
 
 
-async def listen(
-    runner: web.AppRunner, addresses: Iterable[IPv4Address | IPv6Address], port: int, context: ssl.SSLContext | None
-) -> int:
-    """Listen on all `addresses`, without TLS if there is no `context`; return the port that they share.
-
-    Raises:
-        ConfigurationError: an address or the port is not free.
-    """
-    for address in addresses:
-        site = web.TCPSite(runner, str(address), port, ssl_context=context, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConfigurationError(f"cannot listen on {address}, port {port}: {reason}") from None
-        port = port or int(runner.addresses[0][1])
-    return port
+def _bound(address: IPv4Address | IPv6Address, port: int) -> socket.socket:
+    ((family, kind, protocol, _, name),) = socket.getaddrinfo(
+        str(address), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+    )
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(name)
+        made.listen(_BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.server import lan_errors
 from gateway.server.api import problems
-from gateway.server.http import unix_socket
+from gateway.server.http import connection, unix_socket
 from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry import log as logs
 from gateway.telemetry.events import Event, event
@@ -97,10 +97,21 @@ def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
         if unix_socket.is_local(request):
             unix_socket.admit(request)
         elif request.path not in OPEN_PATHS and not logged_in(request):
-            await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
+            known = connection.is_authenticated(request)
+            await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "", known=known)
+            connection.authenticate(request)
+        _refuse_unfit(request)
         return await handler(request)
 
     return guarded
+
+
+def _refuse_unfit(request: web.Request) -> None:
+    """Refuse heads that are too large, and bodies that are packed: a megabyte may become a gigabyte."""
+    if sum(len(name) + len(value) for name, value in request.raw_headers) + len(request.raw_path) > connection.HEAD:
+        raise web.HTTPRequestHeaderFieldsTooLarge
+    if {encoding.strip().lower() for encoding in request.headers.getall(hdrs.CONTENT_ENCODING, [])} - {"identity"}:
+        raise web.HTTPUnsupportedMediaType
 
 
 def _is_api(request: web.Request) -> bool:
@@ -111,6 +122,8 @@ def _error_response(request: web.Request, error: GatewayError) -> web.Response:
     response = problems.of_error(error) if _is_api(request) else lan_errors.of_error(error)
     if isinstance(error, Unauthorized):
         response.headers[hdrs.WWW_AUTHENTICATE] = _REALM
+        if hdrs.AUTHORIZATION in request.headers:
+            response.force_close()  # one try a connection
     return response
 
 

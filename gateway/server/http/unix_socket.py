@@ -19,11 +19,11 @@ from aiohttp import web
 
 from gateway.config.settings import Settings
 from gateway.errors import Unauthorized
+from gateway.server.http.listener import Listener
 
 log = logging.getLogger(__name__)
 
 NAME = "gateway.sock"
-_BACKLOG = 128
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of <sys/socket.h>
 
 
@@ -45,8 +45,8 @@ def admit(request: web.Request) -> None:
 
 
 @asynccontextmanager
-async def listening(runner: web.AppRunner, settings: Settings) -> AsyncIterator[None]:
-    """Serve what `runner` serves; at the end the file is gone."""
+async def listening(listener: Listener, settings: Settings) -> AsyncIterator[None]:
+    """Serve what `listener` serves; at the end the file is gone."""
     path = socket_path(settings)
     made = _bound(path) if settings.local_socket else None
     if made is None:
@@ -54,7 +54,7 @@ async def listening(runner: web.AppRunner, settings: Settings) -> AsyncIterator[
         return
     inode = path.stat().st_ino
     try:
-        await web.SockSite(runner, made, backlog=_BACKLOG).start()
+        listener.listen_for_owner(made)
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -73,7 +73,6 @@ def _bound(path: Path) -> socket.socket | None:
         reason = error.strerror or "choose a shorter state directory"
         log.warning("programs of this machine need the token, %s cannot be made: %s", path, reason)
         return None
-    made.setblocking(False)
     return made
 
 

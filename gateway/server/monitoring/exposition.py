@@ -21,8 +21,10 @@ from gateway.errors import ConfigurationError, Unauthorized
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.server import lan_errors
-from gateway.server.http import listener, tls
+from gateway.server.http import connection, tls
+from gateway.server.http.admission import Admission
 from gateway.server.http.auth import Gatekeeper, Token
+from gateway.server.http.listener import Listener, running
 from gateway.server.http.middleware import OPEN_PATHS
 from gateway.server.monitoring.health import Status
 from gateway.telemetry.log import register_secret
@@ -89,6 +91,7 @@ async def monitoring(
     token: Token,
     *,
     outages: OutageLog,
+    admission: Admission | None = None,
 ) -> AsyncIterator[int | None]:
     """Serve /metrics, /healthz and /readyz on a port of their own; gives the port, None when there is none.
 
@@ -98,16 +101,17 @@ async def monitoring(
         yield None
         return
     plain = settings.metrics_listen == "plain"
-    app = web.Application(middlewares=[] if plain else [_guarded(Gatekeeper(_token(settings, token), metrics))])
+    gatekeeper = Gatekeeper(_token(settings, token), metrics, rate=settings.guess_rate)
+    app = web.Application(middlewares=[] if plain else [_guarded(gatekeeper)])
     app.add_routes(Status(metrics, registry, outages).routes(with_metrics=True))
-    async with listener.running(app, shutdown_timeout=1.0) as runner:
-        yield await _listen(runner, settings, None if plain else context)
+    async with running(app, shutdown_timeout=1.0, admission=admission) as listener:
+        yield _listen(listener, settings, None if plain else context)
 
 
-async def _listen(runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None) -> int | None:
+def _listen(listener: Listener, settings: Settings, context: ssl.SSLContext | None) -> int | None:
     addresses = settings.metrics_bind or settings.bind
     try:
-        port = await listener.listen(runner, addresses, settings.metrics_port, context)
+        port = listener.listen(addresses, settings.metrics_port, context)
     except ConfigurationError as error:
         log.error("metrics are not served: %s", error)  # noqa: TRY400 (the reason says all)
         return None
@@ -128,10 +132,13 @@ def _guarded(gatekeeper: Gatekeeper) -> Middleware:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in OPEN_PATHS:
-                await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "")
+                known = connection.is_authenticated(request)
+                await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "", known=known)
+                connection.authenticate(request)
         except Unauthorized as error:
             response = lan_errors.of_error(error)
             response.headers[hdrs.WWW_AUTHENTICATE] = _REALM
+            response.force_close()  # one try a connection
             return response
         return await handler(request)
 

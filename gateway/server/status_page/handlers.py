@@ -18,6 +18,7 @@ from gateway.i18n.negotiation import from_accept_language, named
 from gateway.i18n.text import Language
 from gateway.limits import DAY
 from gateway.server.api import problems
+from gateway.server.http import connection
 from gateway.server.http.auth import Gatekeeper
 from gateway.server.status_page import assets, view
 from gateway.server.status_page.events import LiveUpdates
@@ -64,6 +65,8 @@ class StatusPage:
 
     def lets_in(self, request: web.Request) -> bool:
         """Return whether a request needs no API token: one for the page, or a GET of a logged-in administrator."""
+        if self._is_admin(request):
+            connection.authenticate(request)
         if request.path == PATH or request.path.startswith(FOLDER):
             return True
         reads = request.method == hdrs.METH_GET and request.path.startswith(problems.PREFIX)
@@ -116,7 +119,9 @@ class StatusPage:
         try:
             await self._gatekeeper.admit(f"Bearer {token}", request.remote or "")
         except Unauthorized:
-            return assets.redirect(f"{PATH}?login=refused#login")
+            answer = assets.redirect(f"{PATH}?login=refused#login")
+            answer.force_close()  # one try a connection
+            return answer
         log.info("an administrator logged in from %s", request.remote, extra=event(Event.LOGIN, peer=request.remote))
         answer = assets.redirect(PATH)
         answer.set_cookie(

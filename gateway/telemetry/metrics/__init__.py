@@ -15,6 +15,7 @@ from gateway.telemetry.metrics.scrape import Scrape, SeriesRegistry
 from gateway.telemetry.metrics.series import Series
 from gateway.telemetry.metrics.signatures import SignatureMetrics
 from gateway.telemetry.metrics.tses import TseMetrics
+from gateway.telemetry.metrics.wrong_tokens import WrongTokens
 
 
 class Metrics:
@@ -33,6 +34,8 @@ class Metrics:
         self.clients = ClientMetrics(series, wanted=clients)
         self.requests = RequestMetrics(series)
         self.host = HostMetrics(series)
+        self.wrong_tokens = WrongTokens()
+        self.registry.register(self.wrong_tokens)
 
     def adopt(self, serial: str) -> None:
         """A TSE is there for the first time: what did not happen yet is 0, for nobody sees a counter begin with 1."""

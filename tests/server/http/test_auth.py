@@ -14,19 +14,12 @@ from tests.server.shop import BASE, TOKEN, Served, Till, settings_for, till_of
 RIGHT = aiohttp.encode_basic_auth("lantse", TOKEN)
 WRONG = aiohttp.encode_basic_auth("lantse", "000000")
 FOREIGN, SHARED = "192.0.2.66", "192.0.2.1"
+SHORT = "081508"
+RIGHT_SHORT = aiohttp.encode_basic_auth("lantse", SHORT)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def gatekeeper(delay: float = 0.0) -> tuple[Gatekeeper, Clock]:
-    clock = Clock()
-    return Gatekeeper(Token(TOKEN), Metrics(), delay=delay, clock=clock), clock
+def gatekeeper(token: str = TOKEN, *, delay: float = 0.0, rate: float = 1000.0) -> Gatekeeper:
+    return Gatekeeper(Token(token), Metrics(), delay=delay, rate=rate)
 
 
 async def guess(keeper: Gatekeeper, times: int, address: str = FOREIGN) -> None:
@@ -41,7 +34,7 @@ def basic(text: bytes) -> str:
 
 @pytest.mark.parametrize("header", [RIGHT, RIGHT.replace("Basic", "basic"), f"Bearer {TOKEN}", f"bearer {TOKEN} "])
 async def test_the_token_is_let_in(header: str) -> None:
-    await gatekeeper()[0].admit(header, SHARED)
+    await gatekeeper().admit(header, SHARED)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +61,11 @@ async def test_the_token_is_let_in(header: str) -> None:
 )
 async def test_anything_else_is_refused(header: str | None) -> None:
     with pytest.raises(Unauthorized):
-        await gatekeeper()[0].admit(header, SHARED)
+        await gatekeeper().admit(header, SHARED)
 
 
 async def test_a_wrong_token_is_answered_late_and_the_right_one_at_once() -> None:
-    keeper, _ = gatekeeper(delay=0.2)
+    keeper = gatekeeper(delay=0.2)
     began = time.perf_counter()
     await guess(keeper, 1)
     assert time.perf_counter() - began >= 0.2
@@ -81,9 +74,8 @@ async def test_a_wrong_token_is_answered_late_and_the_right_one_at_once() -> Non
         await keeper.admit(RIGHT, FOREIGN)
 
 
-async def test_tills_never_wait_for_somebody_who_guesses_at_their_own_address() -> None:
-    keeper, _ = gatekeeper(delay=30)
-    await keeper.admit(RIGHT, SHARED)
+async def test_a_long_token_is_right_at_once_whoever_guesses_from_its_address() -> None:
+    keeper = gatekeeper(delay=30, rate=0.01)
     guesses = [asyncio.create_task(keeper.admit(WRONG, SHARED)) for _ in range(200)]
     await asyncio.sleep(0)
     async with asyncio.timeout(10):
@@ -94,65 +86,118 @@ async def test_tills_never_wait_for_somebody_who_guesses_at_their_own_address() 
     await asyncio.gather(*guesses, return_exceptions=True)
 
 
-async def test_somebody_who_only_guesses_is_judged_one_try_at_a_time() -> None:
-    keeper, _ = gatekeeper(delay=0.05)
+async def test_guesses_of_a_short_token_are_judged_one_after_the_other() -> None:
+    keeper = gatekeeper(SHORT, rate=20)
     await asyncio.gather(*(guess(keeper, 1) for _ in range(10)))
     began = time.perf_counter()
     await asyncio.gather(*(guess(keeper, 1) for _ in range(5)))
-    assert time.perf_counter() - began >= 5 * 0.05
-
-
-async def test_a_flood_of_guesses_is_refused_without_a_look() -> None:
-    keeper, _ = gatekeeper(delay=0.001)
-    await asyncio.gather(*(guess(keeper, 1) for _ in range(10)))
-    outcomes = await asyncio.gather(*(keeper.admit(RIGHT, FOREIGN) for _ in range(30)), return_exceptions=True)
-    assert [isinstance(outcome, Unauthorized) for outcome in outcomes] == [False] * 20 + [True] * 10
-
-
-async def test_after_a_quiet_minute_tries_are_judged_at_once_again() -> None:
-    keeper, clock = gatekeeper()
-    await guess(keeper, 10)
-    clock.now += 61
-    keeper._delay = 30
+    assert time.perf_counter() - began >= 5 / 20
     async with asyncio.timeout(10):
-        await keeper.admit(RIGHT, FOREIGN)
+        await keeper.admit(RIGHT_SHORT, "192.0.2.2")
+
+
+async def test_a_short_token_is_let_in_in_its_turn_and_at_once_where_it_was_right_before() -> None:
+    keeper = gatekeeper(SHORT, rate=10)
+    await guess(keeper, 10)
+    before = [asyncio.create_task(keeper.admit(WRONG, FOREIGN)) for _ in range(3)]
+    await asyncio.sleep(0)
+    began = time.perf_counter()
+    await keeper.admit(RIGHT_SHORT, FOREIGN, known=True)
+    assert time.perf_counter() - began < 0.1
+    await keeper.admit(RIGHT_SHORT, FOREIGN)
+    assert time.perf_counter() - began >= 4 / 10
+    assert all(isinstance(error, Unauthorized) for error in await asyncio.gather(*before, return_exceptions=True))
+
+
+async def test_a_connection_that_was_right_guesses_no_faster_than_others() -> None:
+    keeper = gatekeeper(SHORT, rate=20)
+    await guess(keeper, 10)
+    began = time.perf_counter()
+    for _ in range(3):
+        with pytest.raises(Unauthorized):
+            await keeper.admit(WRONG, FOREIGN, known=True)
+    assert time.perf_counter() - began >= 3 / 20
+
+
+async def test_who_would_wait_longer_than_a_till_does_is_refused_without_a_look() -> None:
+    keeper = gatekeeper(SHORT, rate=0.1)
+    await guess(keeper, 10)
+    waiting = [asyncio.create_task(keeper.admit(RIGHT_SHORT, FOREIGN)) for _ in range(8)]
+    await asyncio.sleep(0.01)
+    assert [task.done() for task in waiting] == [False] * 5 + [True] * 3
+    for task in waiting:
+        task.cancel()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(outcome, Unauthorized) for outcome in outcomes] == [False] * 5 + [True] * 3
+    assert not keeper._turns
+
+
+@pytest.mark.parametrize(
+    ("token", "short"),
+    [
+        ("123456", True),
+        ("123456789", True),
+        ("1234567890", False),
+        ("abcdef", True),
+        ("abcdefgh", False),
+        ("a1b2c3", True),
+        ("aB3-xY", False),
+        (TOKEN, False),
+    ],
+)
+def test_a_token_is_short_if_there_are_fewer_than_of_ten_digits(token: str, short: bool) -> None:
+    assert gatekeeper(token)._is_short == short
 
 
 async def test_a_whole_ipv6_network_counts_as_one_address() -> None:
-    keeper, _ = gatekeeper()
+    keeper = gatekeeper(SHORT, rate=0.01)
     for number in range(10):
         await guess(keeper, 1, f"2001:db8::{number:x}%eth0")
-    assert keeper._suspicious(keeper._peer("2001:db8::ffff"))
-    assert not keeper._suspicious(keeper._peer("2001:db8:0:1::1"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await keeper.admit(RIGHT_SHORT, "2001:db8::ffff")
+    async with asyncio.timeout(10):
+        await keeper.admit(RIGHT_SHORT, "2001:db8:0:1::1")
 
 
 async def test_requests_without_a_token_are_no_guesses() -> None:
-    keeper, _ = gatekeeper(delay=30)
+    keeper = gatekeeper(SHORT, delay=30, rate=0.01)
     async with asyncio.timeout(10):
         for _ in range(100):
             with pytest.raises(Unauthorized):
                 await keeper.admit(None, FOREIGN)
-        await keeper.admit(RIGHT, FOREIGN)
+        await keeper.admit(RIGHT_SHORT, FOREIGN)
 
 
-async def test_wrong_tokens_are_told_to_the_operator_but_not_each_of_them(caplog: pytest.LogCaptureFixture) -> None:
-    keeper, clock = gatekeeper()
+async def test_wrong_tokens_are_told_at_once_and_summed_up_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    keeper = gatekeeper()
     await guess(keeper, 15)
-    clock.now += 61
+    await guess(keeper, 3, SHARED)
+    keeper._tell()
+    keeper._tell()
     await guess(keeper, 1)
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert told == [
         f"wrong API token from {FOREIGN}",
-        f"{FOREIGN} tries wrong API tokens again and again: its tries have to wait",
+        f"17 wrong API tokens within a minute, most from {FOREIGN} (15)",
         f"wrong API token from {FOREIGN}",
     ]
 
 
-async def test_memory_for_addresses_is_bounded() -> None:
-    keeper, _ = gatekeeper()
+async def test_who_is_slowed_down_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    keeper = gatekeeper(SHORT)
+    await guess(keeper, 20)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told[1:] == [f"{FOREIGN} tries wrong API tokens again and again: its tries have to wait"]
+
+
+async def test_addresses_without_end_fill_neither_memory_nor_log(caplog: pytest.LogCaptureFixture) -> None:
+    keeper = gatekeeper()
     for number in range(5000):
         await guess(keeper, 1, f"address-{number}")
-    assert len(keeper._peers) == 4096
+    assert len(keeper._metrics.wrong_tokens._now) <= 4097
+    assert len(keeper._metrics.wrong_tokens.worst()) == 8
+    assert len(caplog.records) == 1
 
 
 async def test_a_wrong_token_is_answered_with_401_and_a_number(served: Served) -> None:

@@ -1,0 +1,186 @@
+"""Which connections are served while more come than can be: those that have not shown the API token have few places.
+
+A connection gets a place when its client has sent something. It keeps the place for two seconds at least, even when it
+ends sooner, and gives it back at once with the right token. While others wait, whoever has had a place for two seconds
+gives way to them, the addresses in turn. So the address of a till has 50 tries a second at most, and all together have
+100: half of ten digits takes 18 months. Connections with the right token are never counted and never give way.
+"""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+HOLD = 2.0  # seconds
+PLACES, PLACES_OF_ONE = 200, 100  # in all, of one address
+WAITING, WAITING_OF_ONE = 1024, 256  # connections that say nothing yet, or wait for a place
+_LOOK_AGAIN = 0.05  # seconds, while somebody waits
+
+
+class Candidate(Protocol):
+    """A connection, as far as admission is concerned; told apart by identity."""
+
+    @property
+    def network(self) -> str:
+        """Where it comes from: an IPv4 address, or the /64 of an IPv6 address."""
+        ...
+
+    @property
+    def has_left(self) -> bool:
+        """Has its client hung up?"""
+        ...
+
+    def serve(self) -> None:
+        """It has a place."""
+
+    def close(self) -> None:
+        """It is given up; nothing of it is reported back."""
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: whoever has one of IPv6 has all 2**64 of its network."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+
+
+class Admission:
+    """The places of one process; `most` is how many connections may be open, `later` is `loop.call_later`."""
+
+    def __init__(
+        self, most: int, *, clock: Callable[[], float], later: Callable[[float, Callable[[], None]], object]
+    ) -> None:
+        self._most = most
+        self._clock = clock
+        self._later = later
+        self._open: set[Candidate] = set()
+        self._silent: dict[str, dict[Candidate, None]] = {}
+        self._waiting: OrderedDict[str, deque[Candidate]] = OrderedDict()
+        self._pending: Counter[str] = Counter()  # silent and waiting ones of each address
+        self._all_pending = 0
+        self._served: dict[Candidate, float] = {}  # since when, the oldest first; some have ended already
+        self._served_of: dict[str, dict[Candidate, None]] = {}
+        self._looking = False
+
+    def arrive(self, candidate: Candidate) -> bool:
+        """Count a new connection that has said nothing yet; False if there is no room, then it is not counted."""
+        if not self._make_room(candidate.network):
+            return False
+        self._open.add(candidate)
+        self._silent.setdefault(candidate.network, {})[candidate] = None
+        self._count(candidate.network, 1)
+        return True
+
+    def speak(self, candidate: Candidate) -> None:
+        """Let one that was silent wait for a place, which it may get at once."""
+        _take(self._silent, candidate)
+        self._waiting.setdefault(candidate.network, deque()).append(candidate)
+        self._fill()
+
+    def authenticated(self, candidate: Candidate) -> None:
+        """Give its place to the next one: it needs none."""
+        if candidate in self._served:
+            self._vacate(candidate)
+            self._fill()
+
+    def ended(self, candidate: Candidate) -> None:
+        """The connection is closed; harmless when it was given up before."""
+        self._open.discard(candidate)
+        if candidate in self._served:
+            if self._clock() - self._served[candidate] >= HOLD:
+                self._vacate(candidate)
+        elif candidate in self._silent.get(candidate.network, ()):
+            _take(self._silent, candidate)
+            self._count(candidate.network, -1)
+        elif candidate in (queue := self._waiting.get(candidate.network, deque())):
+            queue.remove(candidate)
+            if not queue:
+                del self._waiting[candidate.network]
+            self._count(candidate.network, -1)
+        self._fill()
+
+    def _make_room(self, network: str) -> bool:
+        """Close a connection that has said nothing, of whoever has most of them, if there are too many."""
+        if self._pending[network] >= WAITING_OF_ONE:
+            crowd = network
+        elif self._all_pending >= WAITING or len(self._open) >= self._most:
+            crowd = max(self._pending, key=self._pending.__getitem__, default="")
+        else:
+            return True
+        silent = self._silent.get(crowd)
+        if silent:
+            self._give_up(next(iter(silent)))
+        elif crowd in self._waiting and crowd != network:
+            self._give_up(self._waiting[crowd][-1])
+        else:
+            return False
+        return True
+
+    def _count(self, network: str, change: int) -> None:
+        self._all_pending += change
+        self._pending[network] += change
+        if not self._pending[network]:
+            del self._pending[network]
+
+    def _give_up(self, candidate: Candidate) -> None:
+        self.ended(candidate)
+        candidate.close()
+
+    def _fill(self) -> None:
+        while self._waiting and (network := self._next()) is not None:
+            candidate = self._waiting[network].popleft()
+            self._waiting.move_to_end(network)
+            if not self._waiting[network]:
+                del self._waiting[network]
+            self._count(network, -1)
+            self._served[candidate] = self._clock()
+            self._served_of.setdefault(network, {})[candidate] = None
+            candidate.serve()
+        if self._waiting and not self._looking:
+            self._looking = True
+            self._later(_LOOK_AGAIN, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        self._fill()
+
+    def _next(self) -> str | None:
+        """The address whose turn it is, if there is a place for it now."""
+        since = self._clock() - HOLD
+        while self._served and (oldest := next(iter(self._served))) not in self._open and self._served[oldest] <= since:
+            self._vacate(oldest)
+        for network in self._waiting_networks():
+            own = self._served_of.get(network, {})
+            if len(own) >= PLACES_OF_ONE:
+                oldest = next(iter(own))
+            elif len(self._served) >= PLACES:
+                oldest = next(iter(self._served))
+            else:
+                return network
+            if self._served[oldest] <= since:
+                self._vacate(oldest)
+                if oldest in self._open:
+                    self._open.discard(oldest)
+                    oldest.close()
+                return network
+        return None
+
+    def _waiting_networks(self) -> list[str]:
+        """Those that somebody waits at who is still there."""
+        for queue in list(self._waiting.values()):
+            while queue and queue[0].has_left:
+                self._give_up(queue[0])
+        return list(self._waiting)
+
+    def _vacate(self, candidate: Candidate) -> None:
+        del self._served[candidate]
+        _take(self._served_of, candidate)
+
+
+def _take(table: dict[str, dict[Candidate, None]], candidate: Candidate) -> None:
+    of_one = table[candidate.network]
+    del of_one[candidate]
+    if not of_one:
+        del table[candidate.network]

@@ -1,0 +1,137 @@
+"""One TCP connection of a client: TLS in little memory, and bounds for silence, heads and requests sent ahead.
+
+asyncio's and aiohttp's own classes do the work; what is changed here are bounds that neither has as a setting. Written
+against `asyncio.sslproto` of Python 3.11 to 3.14 and `aiohttp.web_protocol` 3.14: tests/server/http/test_connection.py
+fails when the attributes used here are gone.
+"""
+
+import asyncio
+import logging
+import ssl
+from asyncio.sslproto import SSLProtocol
+from collections.abc import Callable
+
+from aiohttp import StreamReader, web
+from aiohttp.web_protocol import RequestHandler
+
+log = logging.getLogger(__name__)
+
+HEAD = 16 * 1024  # bytes of a request line and its fields
+HEAD_SECONDS = 10  # for the TLS handshake, and then for each head
+ANONYMOUS_SECONDS = 30.0  # of silence before the right token was shown
+KEEP_ALIVE = 600.0  # seconds of silence after it; a till keeps one connection, and a new one costs it a second try
+_FIELDS = 64
+_CHUNK = 16 * 1024  # bytes; a TLS record has no more, and what is read ahead of a handler twice this
+_CLOSING = 10  # seconds for the other side to say goodbye
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Tls(SSLProtocol):
+    """TLS between a socket and its `HttpConnection`."""
+
+    max_size = _CHUNK  # asyncio would keep 256 KiB for each connection, also for one that says nothing
+
+    def __init__(self, http: "HttpConnection", context: ssl.SSLContext, ended: Callable[[], None]) -> None:
+        super().__init__(
+            asyncio.get_running_loop(),
+            http,
+            context,
+            waiter=None,  # type: ignore[arg-type] # nobody waits: what follows a handshake is HTTP's business
+            server_side=True,
+            ssl_handshake_timeout=HEAD_SECONDS,
+            ssl_shutdown_timeout=_CLOSING,
+        )
+        self._ended = ended
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._ended()
+
+
+class HttpConnection(RequestHandler):
+    """HTTP on one connection. `authenticated` is called when the right token came, `ended` when it is closed."""
+
+    __slots__ = ("_authenticated", "_body", "_ended", "_head", "_head_since", "_quiet_since", "is_authenticated")
+
+    def __init__(self, server: web.Server, authenticated: Callable[[], None], ended: Callable[[], None]) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEP_ALIVE,
+            access_log=None,  # type: ignore[arg-type] # the middleware tells more, and knows what must not be told
+            max_headers=_FIELDS,
+            lingering_time=0,  # a refused body is not read to its end
+            read_bufsize=_CHUNK,
+            auto_decompress=False,  # a megabyte may become a gigabyte
+        )
+        # One request ahead of the one that is being answered, not 32.
+        self._max_msg_queue_size, self._msg_queue_resume_size = 1, 0
+        self.is_authenticated = False
+        self._authenticated, self._ended = authenticated, ended
+        self._body: StreamReader | None = None
+        self._head = 0  # bytes of a head that is not complete yet
+        self._head_since = self._quiet_since = self._loop.time()
+
+    def authenticate(self) -> None:
+        """A request of this connection has shown the right token."""
+        if not self.is_authenticated:
+            self.is_authenticated = True
+            self._authenticated()
+
+    def overdue(self, now: float) -> bool:
+        """Has its client been silent for too long, or taken too long for a head? `now` on the loop's clock."""
+        if self._head:
+            return now - self._head_since > HEAD_SECONDS
+        is_idle = self._waiter is not None  # it waits for a request
+        return is_idle and not self.is_authenticated and now - self._quiet_since > ANONYMOUS_SECONDS
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if hasattr(transport, "set_read_buffer_limits"):  # TLS reads ahead, too
+            transport.set_read_buffer_limits(2 * _CHUNK)
+        self._quiet_since = self._loop.time()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._ended()
+
+    def data_received(self, data: bytes) -> None:
+        before, in_body = len(self._messages), self._body is not None and not self._body.is_eof()
+        super().data_received(data)
+        self._quiet_since = self._loop.time()
+        if len(self._messages) > before:
+            self._head, self._body = 0, self._messages[-1][1]
+        elif data and not in_body:
+            if not self._head:
+                self._head_since = self._quiet_since
+            self._head += len(data)
+            if self._head > HEAD:
+                self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        self._head = 0
+        if self._waiter is not None and self.transport is not None:  # no answer is on its way
+            self.transport.write(_TOO_LARGE)
+        self.force_close()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP; at DEBUG, since anybody can send it. Our own errors stay errors."""
+        if status >= 500 or request.writer.output_size:
+            return super().handle_error(request, status, exc, message)
+        log.debug("no HTTP from %s: %s", request.remote, message)
+        answer = web.Response(status=status, text=message)
+        answer.force_close()
+        return answer
+
+
+def is_authenticated(request: web.BaseRequest) -> bool:
+    """Return whether a request on this connection has shown the right token before."""
+    return isinstance(request.protocol, HttpConnection) and request.protocol.is_authenticated
+
+
+def authenticate(request: web.BaseRequest) -> None:
+    """The request has shown the right token: its connection may stay."""
+    if isinstance(request.protocol, HttpConnection):
+        request.protocol.authenticate()

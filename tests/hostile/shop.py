@@ -1,0 +1,199 @@
+"""A gateway process under attack, and the till that goes on selling: how long receipts take, what the process eats."""
+
+import asyncio
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.tse.commands import Event
+from tests.lan_client import LanClient
+from tests.support import CLIENT, set_up
+
+_SERVES = re.compile(r"serves on port (\d+)")
+_START = 60.0  # seconds, on a machine that does other things as well
+_UNDISTURBED = 80  # receipts
+_PROCESS_DATA = b"Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long receipts took, in seconds."""
+
+    receipts: tuple[float, ...]
+
+    @property
+    def p50(self) -> float:
+        return statistics.median(self.receipts)
+
+    @property
+    def p99(self) -> float:
+        return sorted(self.receipts)[min(len(self.receipts) - 1, int(0.99 * len(self.receipts)))]
+
+    @property
+    def longest(self) -> float:
+        return max(self.receipts)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One attack: what it sent, what the till and the process felt of it."""
+
+    attack: str
+    told: dict[str, int]
+    before: Times
+    during: Times
+    peak: int
+    log_lines: int
+
+    def line(self) -> list[str]:
+        """For a table: milliseconds, mebibytes."""
+        times = [f"{1000 * seconds:.0f}" for seconds in _shown(self.before) + _shown(self.during)]
+        ratio = f"{self.during.p50 / self.before.p50:.1f}"
+        told = ", ".join(f"{count:,} {what}" for what, count in self.told.items())
+        return [self.attack, told, *times, ratio, f"{self.peak / 2**20:.0f}", str(self.log_lines)]
+
+
+COLUMNS = (
+    "attack",
+    "sent",
+    "p50",
+    "p99",
+    "max",
+    "p50 under",
+    "p99 under",
+    "max under",
+    "ratio",
+    "RSS MiB",
+    "log lines",
+)
+
+
+def _shown(times: Times) -> tuple[float, float, float]:
+    return times.p50, times.p99, times.longest
+
+
+class Shop:
+    """A gateway as a process of its own, set up, and a till with a kept connection."""
+
+    def __init__(self, state_dir: Path, process: asyncio.subprocess.Process, port: int) -> None:
+        self.state_dir, self.process, self.port = state_dir, process, port
+        self.till = LanClient(port, self.token)
+
+    @property
+    def token(self) -> str:
+        return (self.state_dir / "api_token").read_text().strip()
+
+    @property
+    def log(self) -> str:
+        return (self.state_dir / "log.txt").read_text()
+
+    @property
+    def peak(self) -> int:
+        """The most memory that the process had since `forget_peak`, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
+
+    @property
+    def memory(self) -> int:
+        """What it has now, in bytes."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    async def open(self) -> None:
+        """Make the TSE ready for sales if it is not yet."""
+        await self.till.select()
+        async with self.till.locked():
+            await set_up(self.till.send_command, bytes.fromhex(self.till.serial))
+
+    async def sell(self) -> float:
+        """One receipt as a POS does it; the seconds that it took."""
+        began = time.perf_counter()
+        async with self.till.locked():
+            started = await self.till.sign(Event.START, CLIENT, 0, b"", b"")
+            await self.till.sign(Event.FINISH, CLIENT, started.transaction_number, _PROCESS_DATA, b"Kassenbeleg-V1")
+        return time.perf_counter() - began
+
+    async def sell_until(self, done: "asyncio.Task[object]") -> Times:
+        """Receipt after receipt while something goes on, and one that begins in it at least."""
+        receipts = [await self.sell()]
+        while not done.done():
+            receipts.append(await self.sell())
+        return Times(tuple(receipts))
+
+    async def suffer(self, attack: str, *arguments: str, token: str = "") -> Measured:
+        """Sell undisturbed, then while `tests.hostile.attacker` does what it is told."""
+        before = Times(tuple([await self.sell() for _ in range(_UNDISTURBED)]))
+        self.forget_peak()
+        lines = self.log.count("\n")
+        told: asyncio.Task[dict[str, int]] = asyncio.create_task(self._attacked(attack, *arguments, token=token))
+        during = await self.sell_until(told)
+        return Measured(attack, await told, before, during, self.peak, self.log.count("\n") - lines)
+
+    async def _attacked(self, *arguments: str, token: str) -> dict[str, int]:
+        attacker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.hostile.attacker", str(self.port), *arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        async with asyncio.timeout(120):
+            told, _ = await attacker.communicate(f"{token}\n{self.till.serial}\n".encode())
+        assert attacker.returncode == 0
+        counts: dict[str, int] = json.loads(told)
+        return counts
+
+
+@asynccontextmanager
+async def shop(state_dir: Path, *, files: int | None = None, **environment: str) -> AsyncIterator[Shop]:
+    """A gateway that serves one simulated TSE, ready for sales; with so many open files at most."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    command = [sys.executable, "-m", "gateway", "serve", "--simulator", "1"]
+    if files is not None:
+        command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
+    with (state_dir / "log.txt").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env={
+                **plain,
+                "GATEWAY_STATE_DIR": str(state_dir),
+                "GATEWAY_PORT": "0",
+                "GATEWAY_BIND": "127.0.0.1",
+                "GATEWAY_ADDRESS": "127.0.0.1",
+                "GATEWAY_NTP_SERVERS": "none",
+                **environment,
+            },
+        )
+    try:
+        running = Shop(state_dir, process, await _port(state_dir / "log.txt", process))
+        await running.open()
+        yield running
+        await running.till.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _port(log: Path, process: asyncio.subprocess.Process) -> int:
+    async with asyncio.timeout(_START):
+        while (port := _announced(log)) is None:
+            assert process.returncode is None, "the gateway ended"
+            await asyncio.sleep(0.02)
+    return port
+
+
+def _announced(log: Path) -> int | None:
+    found = _SERVES.search(log.read_text())
+    return int(found[1]) if found else None
