@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.tse.commands import Event
+from gateway.tse.commands import TransactionStep
 from tests.lan_client import LanClient
 from tests.support import CLIENT, set_up
 
@@ -119,8 +119,10 @@ class Shop:
         """One receipt as a POS does it; the seconds that it took."""
         began = time.perf_counter()
         async with self.till.locked():
-            started = await self.till.sign(Event.START, CLIENT, 0, b"", b"")
-            await self.till.sign(Event.FINISH, CLIENT, started.transaction_number, _PROCESS_DATA, b"Kassenbeleg-V1")
+            started = await self.till.sign(TransactionStep.START, CLIENT, 0, b"", b"")
+            await self.till.sign(
+                TransactionStep.FINISH, CLIENT, started.transaction_number, _PROCESS_DATA, b"Kassenbeleg-V1"
+            )
         return time.perf_counter() - began
 
     async def sell_until(self, done: "asyncio.Task[object]") -> Times:
