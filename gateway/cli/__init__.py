@@ -1,7 +1,7 @@
-"""The command line: parse, call one function, print. Sub-commands import what they need, so that each starts fast.
+"""The command line: parse, call one function, print. Commands import what they need when called, to start fast.
 
 Exit status: 0 done, 1 it failed or was refused (one line on standard error says why), 2 wrong usage. `verify` and
-`doctor` tell by it how bad it is: 0 in order, 1 warnings, 2 errors.
+`doctor`: 0 in order, 1 warnings, 2 errors.
 """
 
 import io
@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 
 from gateway.errors import GatewayError
 
-# Container engines call these again and again, on small computers: without the parser they take a fifth of the time.
+# Container engines call these all the time, on small computers: without the parser they take a fifth of the time.
 _PROBES = {("healthcheck",): "/healthz", ("healthcheck", "--ready"): "/readyz"}
 
 
 def main() -> None:
-    """Entry point: what went wrong on purpose is one line and exit status 1, never a traceback."""
+    """Run the command line; an error that is meant for people is one line and exit status 1, never a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no arrows must not end a command
+            stream.reconfigure(errors="replace")  # a terminal without arrows must not end a command
     try:
         if not _probed(sys.argv[1:], os.environ):
             from gateway.cli.commands import app
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _probed(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Was that a probe? Then it is done."""
+    """Do a health check without the parser; return whether the arguments ask for one."""
     path = _PROBES.get(tuple(arguments))
     if path is None or "_TSE_GATEWAY_COMPLETE" in environment:
         return False

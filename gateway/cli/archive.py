@@ -1,4 +1,4 @@
-"""The archives that the gateway keeps: what they hold, bring them up to date, take a store out."""
+"""`archive`: show the archives that the gateway keeps, bring them up to date, export a store from them."""
 
 import asyncio
 from contextlib import suppress
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.cli.download import Download
     from gateway.client.api import Api
 
-_LOOK_AGAIN = 0.5  # seconds
+_POLL = 0.5  # seconds
 _HEADS = (
     "TSE",
     Text("verdict", "Urteil"),
@@ -24,7 +24,7 @@ _HEADS = (
     Text("signature", "Signatur"),
     Text("messages", "Nachrichten"),
     Text("bytes", "Bytes"),
-    Text("trouble", "Störung"),
+    Text("error", "Fehler"),
 )
 _NONE = Text("nothing is archived yet: tse-gateway archive run", "noch ist nichts archiviert: tse-gateway archive run")
 _RUN = Text(
@@ -32,12 +32,12 @@ _RUN = Text(
     "{messages} neue Nachrichten in {count} neuen Segmenten, Urteil {verdict}; vollständig bis Signatur {counter}",
 )
 _WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-_THERE = Text("{file} is there already: name another one", "{file} gibt es schon: eine andere nennen")
+_THERE = Text("{file} exists already: name another one", "{file} gibt es schon: eine andere nennen")
 _TITLE = Text("archiving", "Archivierung")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     group = typer.Typer(help="The verified archives that the gateway keeps.", no_args_is_help=True)
     for name, function in (("status", status), ("run", run), ("export", export)):
         command(group, name)(function)
@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(cli: Cli, tse: TseName = "") -> None:
-    """Show what is archived of each TSE. Also of those that are gone; of one TSE with its segments by --json.
+    """Show what is archived of each TSE. TSEs that are gone are listed, too; --json shows the segments of one.
 
     Exit status: 0 in order, 1 something is missing or wrong.
 
@@ -70,7 +70,7 @@ def status(cli: Cli, tse: TseName = "") -> None:
 
 
 def run(cli: Cli, tse: TseName = "") -> None:
-    """Bring the archive of a TSE up to date. Verified; sales go first.
+    """Bring the archive of a TSE up to date. What is added is verified; tills go first.
 
     Example: tse-gateway archive run
     """
@@ -91,11 +91,11 @@ def export(
     tse: TseName = "",
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; without it by the serial.")
+        Path | None, typer.Option("--output", "-o", help="File to write; without it, it is named by the serial.")
     ] = None,
     series: Annotated[int | None, typer.Option(min=1, help="An earlier store, from before data were deleted.")] = None,
 ) -> None:
-    """Write a whole store from its archive. Without the TSE; resumed if it broke off.
+    """Export a whole store from its archive. The TSE is not needed; an interrupted export is resumed.
 
     Example: tse-gateway archive export -o archived.tar
     """
@@ -117,7 +117,7 @@ def export(
 
 
 async def _serial(cli: Cli, api: "Api", name: str) -> str:
-    """Among archives, which stay when their TSE is gone."""
+    """Return the serial of an archive, which may be of a TSE that is gone."""
     return cli.chosen(name, [str(archive["serial"]) for archive in (await api.get("/archives"))["archives"]])
 
 
@@ -126,15 +126,15 @@ async def _run(cli: Cli, api: "Api", base: str) -> Any:
 
     with transfer(cli.text(_TITLE), None) as bar:
         running = asyncio.create_task(api.post(f"{base}/archive/run"))
-        while not (await asyncio.wait([running], timeout=_LOOK_AGAIN))[0]:
-            with suppress(GatewayError):  # it is only for the bar
+        while not (await asyncio.wait([running], timeout=_POLL))[0]:
+            with suppress(GatewayError):  # it only moves the bar
                 progress = (await api.get(f"{base}/archive"))["running"] or {}
                 bar.at(progress.get("done_bytes", 0), progress.get("total_bytes"))
         return running.result()
 
 
 def _row(archive: dict[str, Any]) -> tuple[object, ...]:
-    trouble = archive["last_error"] or {}
+    error = archive["last_error"] or {}
     return (
         archive["serial"][:16],
         archive["verdict"],
@@ -142,5 +142,5 @@ def _row(archive: dict[str, Any]) -> tuple[object, ...]:
         archive["complete_up_to_counter"] or "",
         archive["messages"],
         archive["bytes"],
-        trouble.get("detail", "") or trouble.get("code", ""),
+        error.get("detail", "") or error.get("code", ""),
     )

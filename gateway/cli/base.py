@@ -1,4 +1,4 @@
-"""What all commands share: which gateway, which language, tables or JSON, and secrets that are in no argv."""
+"""What all commands share: the gateway they ask, the language, and output as text, table or JSON."""
 
 import asyncio
 import functools
@@ -30,31 +30,34 @@ T = TypeVar("T")
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; the environment wins over it.")]
 TseName = Annotated[
-    str, typer.Argument(metavar="[TSE]", help="Serial, or its beginning; needed only if there are several.")
+    str, typer.Argument(metavar="[TSE]", help="Serial, or its beginning; needed only if there are several TSEs.")
 ]
 LanguageOption = Annotated[Language | None, typer.Option(help="Language of texts for people; without it the locale's.")]
 _OPTIONS: Mapping[str, Any] = {
     "config": ConfigFile,
-    "url": Annotated[str, typer.Option(help="A gateway elsewhere: https://HOST:PORT.", envvar="TSE_GATEWAY_URL")],
+    "url": Annotated[
+        str, typer.Option(help="Gateway on another machine: https://HOST:PORT.", envvar="TSE_GATEWAY_URL")
+    ],
     "token_file": Annotated[
         Path | None,
         typer.Option(help="File with the API token of that gateway.", envvar="TSE_GATEWAY_TOKEN_FILE"),
     ],
     "ca": Annotated[
-        Path | None, typer.Option(help="Its CA certificate, if it is not a public one.", envvar="TSE_GATEWAY_CA")
+        Path | None,
+        typer.Option(help="CA certificate of that gateway, if it is not a public one.", envvar="TSE_GATEWAY_CA"),
     ],
     "fingerprint": Annotated[
-        str, typer.Option(help="Or the SHA-256 of its certificate.", envvar="TSE_GATEWAY_FINGERPRINT")
+        str, typer.Option(help="SHA-256 of its certificate, instead of --ca.", envvar="TSE_GATEWAY_FINGERPRINT")
     ],
     "language": LanguageOption,
-    "as_json": Annotated[bool, typer.Option("--json", help="For programs.")],
+    "as_json": Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")],
 }
 _DEFAULTS: Mapping[str, Any] = {"config": None, "token_file": None, "ca": None, "language": None, "as_json": False}
 _NO_TSE = Text(
     "no TSE: plug one in, name one in GATEWAY_DEVICES, or try `tse-gateway serve --simulator 1`",
     "keine TSE: eine einstecken, in GATEWAY_DEVICES nennen, oder `tse-gateway serve --simulator 1` versuchen",
 )
-_NO_LIMIT = 10_000  # columns
+_NO_LIMIT = 10_000  # columns of a console
 _WHICH = Text(
     "several TSEs: name one by the beginning of its serial",
     "mehrere TSEs: eine mit dem Beginn ihrer Seriennummer nennen",
@@ -67,7 +70,7 @@ _DIRECT = Text("no gateway runs: the TSE is asked directly", "es läuft kein Gat
 
 @dataclass(frozen=True, slots=True)
 class Cli:
-    """One invocation of a command."""
+    """One call of a command, with the options that all commands have."""
 
     config: Path | None = None
     url: str = ""
@@ -80,27 +83,27 @@ class Cli:
     # ---- output -------------------------------------------------------------
 
     def text(self, text: Text, **values: object) -> str:
-        """In the user's language."""
+        """Return a text in the user's language."""
         return text.in_language(self.language, **values)
 
     def say(self, text: Text, **values: object) -> None:
-        """A line for people; silent where a program reads."""
+        """Print a line for people; nothing with --json."""
         if not self.as_json:
             print(self.text(text, **values))
 
     def note(self, text: Text, **values: object) -> None:
-        """The same beside the result, on standard error."""
+        """Print a line for people on standard error, beside the result."""
         typer.echo(self.text(text, **values), err=True)
 
     @staticmethod
     def console() -> "Console":
-        """Colours only on a terminal, and never with NO_COLOR; what is piped is cut nowhere."""
+        """Return a console with colours only on a terminal and without NO_COLOR; piped lines are not wrapped."""
         from rich.console import Console
 
         return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_NO_LIMIT)
 
     def table(self, heads: Sequence[Text | str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows for people. Names come from strangers: what would command the terminal is shown as its escape."""
+        """Print rows for people; control characters in them are escaped."""
         from rich import box
         from rich.table import Table
         from rich.text import Text as Styled
@@ -115,27 +118,27 @@ class Cli:
 
     @staticmethod
     def print_json(data: object) -> None:
-        """For programs."""
+        """Print data for programs."""
         print(json.dumps(data, indent=2, ensure_ascii=False))
 
     # ---- the gateway --------------------------------------------------------
 
     def settings(self, **overrides: object) -> "Settings":
-        """Those that `serve` would use."""
+        """Return the settings that `serve` would use, with `overrides` that are not None."""
         from gateway.config import settings
 
         given = {name: value for name, value in overrides.items() if value is not None}
         return settings.load(os.environ, self.config, **given)
 
     def ask(self, work: Callable[["Api"], Awaitable[T]], *, without_tse: bool = False) -> T:
-        """Do `work` with the gateway: the one that is named, that of this machine, or one made for this command.
+        """Do `work` with the gateway that the options name, that of this machine, or one made for this command.
 
-        `without_tse`: it can be done even if no TSE is there.
+        `without_tse`: the work can be done even if no TSE is there.
         """
         return asyncio.run(self._ask(work, without_tse=without_tse))
 
     def ask_tse(self, name: str, work: Callable[["Api", str], Awaitable[T]]) -> T:
-        """The same with the path of one TSE."""
+        """Do `work` with a gateway and the path of one TSE in its API."""
 
         async def found(api: "Api") -> T:
             return await work(api, f"/tses/{await self.serial(api, name)}")
@@ -143,11 +146,11 @@ class Cli:
         return self.ask(found)
 
     async def serial(self, api: "Api", name: str) -> str:
-        """The whole serial of the TSE that `name` begins, or of the only one."""
+        """Return the whole serial of the TSE whose serial begins with `name`, or of the only one."""
         return self.chosen(name, [str(tse["serial"]) for tse in await api.get("/tses")])
 
     def chosen(self, name: str, known: Sequence[str]) -> str:
-        """The only serial that begins with `name`.
+        """Return the only serial that begins with `name`.
 
         Raises:
             ConfigurationError: there is none, or more than one.
@@ -164,7 +167,11 @@ class Cli:
             return await work(await self.reached(stack, without_tse=without_tse))
 
     async def reached(self, stack: AsyncExitStack, *, without_tse: bool = False) -> "Api":
-        """A way to the gateway, for as long as `stack` is open."""
+        """Return a client of the gateway, for as long as `stack` is open.
+
+        Raises:
+            GatewayError: none can be reached.
+        """
         from gateway.client import api, trust
 
         if self.url:
@@ -187,7 +194,7 @@ class Cli:
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a command: its first parameter becomes the `Cli`, with options that all commands have."""
+    """Return a decorator that adds a command; its first parameter is the `Cli`, made from options of all commands."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         group.command(name)(_with_options(function))
@@ -202,7 +209,7 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**given: Any) -> None:
         shared = {name: given.pop(name) for name in _OPTIONS}
-        # What the services of a command log is for the log of a gateway: the user is told by the command itself.
+        # Log records of the services are for the log of a gateway; the command itself tells its user.
         logging.getLogger("gateway").addHandler(logging.NullHandler())
         shared["language"] = shared["language"] or from_locale(os.environ)
         function(Cli(**shared), **given)

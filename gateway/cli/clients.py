@@ -1,4 +1,4 @@
-"""The clients that a TSE knows: tills register under a name before they sign."""
+"""`clients`: list, register and deregister the clients of a TSE, the names under which tills sign."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.secrets import AdminPin, RiskLockout, Secrets
+from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets
 from gateway.i18n.text import Text
 
 _NONE = Text("no client is registered", "keine Kasse ist angemeldet")
@@ -16,15 +16,15 @@ ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="The till's na
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     group = typer.Typer(help="The clients (tills) that a TSE knows.", no_args_is_help=True)
     for name, function in (("list", listed), ("register", register), ("deregister", deregister)):
         command(group, name)(function)
     app.add_typer(group, name="clients")
 
 
-def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False) -> None:
-    """List the registered clients. The TSE wants the Admin PIN for it and makes two signatures.
+def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPinFile = None, *, risk: RiskLockout = False) -> None:
+    """List the registered clients. The TSE needs the Admin PIN for it and makes two signatures.
 
     Example: tse-gateway clients list --admin-pin-file admin_pin
     """
@@ -40,9 +40,9 @@ def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk
 
 
 def register(
-    cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False
+    cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPinFile = None, *, risk: RiskLockout = False
 ) -> None:
-    """Register a client. Once more does no harm.
+    """Register a client. Registering it again does no harm.
 
     Example: tse-gateway clients register POS-2 --admin-pin-file admin_pin
     """
@@ -52,7 +52,7 @@ def register(
 
 
 def deregister(
-    cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPin = None, *, risk: RiskLockout = False
+    cli: Cli, client: ClientName, tse: TseName = "", admin_pin_file: AdminPinFile = None, *, risk: RiskLockout = False
 ) -> None:
     """Deregister a client. The TSE refuses while it has open transactions.
 

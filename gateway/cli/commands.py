@@ -1,4 +1,4 @@
-"""All commands, as one program."""
+"""The program with all its commands."""
 
 import typer
 
@@ -21,7 +21,7 @@ from gateway.cli import (
 
 app = typer.Typer(
     name="tse-gateway",
-    help="Serve USB TSEs to the network by the LAN-TSE protocol, and look after them.",
+    help="Serve USB TSEs to the network by the LAN-TSE protocol, and administer them.",
     epilog="Exit status: 0 done, 1 failed or refused, 2 wrong usage; verify, doctor: 0 in order, 1 warnings, 2 errors.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""Steps that cannot be undone: the consequence is named, and a person types the end of the serial before it is done."""
+"""Actions that cannot be undone: the user is told the consequence and types the end of the serial to confirm."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,12 @@ async def confirmed(
     seconds: float,
     yes: bool = False,
 ) -> Any:
-    """Do `action` (also the end of its path, with hyphens), which takes about `seconds`, once it was confirmed.
+    """Do `action` once it is confirmed, and return the answer. `action` with hyphens is the end of its path.
+
+    `title` and `seconds`, about how long it takes, are for the progress bar; `yes` skips the question.
 
     Raises:
-        ConfigurationError: it was not; nothing was done.
+        ConfigurationError: it was not confirmed; nothing was done.
     """
     from gateway.cli.progress import waiting
 
@@ -42,7 +44,7 @@ async def confirmed(
         typed = typer.prompt(cli.text(_TYPE, consequence=asked["consequence"]), err=True)
         if typed.strip().upper() != asked["serial"][-_DIGITS:]:
             raise ConfigurationError(cli.text(_STOPPED))
-        # What was asked for may have waited too long for a person to read it.
+        # The confirmation may have expired while the user read the text.
         asked = await api.post(f"{base}/confirmations", {"action": action})
     async with waiting(cli.text(title), seconds):
         return await api.post(f"{base}/{action.replace('_', '-')}", {**body, "confirmation": asked["token"]})

@@ -1,4 +1,8 @@
-"""A file from the gateway: written beside its place, resumed where it broke off, put into place when it is whole."""
+"""Download a file from the gateway: resumed where it was interrupted, in place only when it is whole.
+
+.NAME.part         what has come so far
+.NAME.part.json    the ETag that it belongs to
+"""
 
 import hashlib
 import json
@@ -21,12 +25,12 @@ if TYPE_CHECKING:
     from gateway.client.api import Api
 
 _CURSOR = "TSE-Export-Cursor"
-_PIECE = 2**18
+_PIECE = 2**18  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file that is whole; `cursor` names how far it goes."""
+    """A whole file; `cursor` is where the next incremental export begins, empty if there is none."""
 
     file: Path
     size: int
@@ -35,12 +39,12 @@ class Download:
 
 
 def cursor_file(export: Path) -> Path:
-    """Where the cursor of an export is kept, for the next incremental one."""
+    """Return the file that keeps the cursor of an export, for the next incremental one."""
     return export.with_name(f"{export.name}.cursor")
 
 
 def digest(file: Path) -> str:
-    """SHA-256 in hex."""
+    """Return the SHA-256 of a file in hex."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -48,10 +52,10 @@ def digest(file: Path) -> str:
 async def fetch(
     api: "Api", path: str, target: Path, *, params: Mapping[str, Any] | None = None, resumable: bool = False
 ) -> Download:
-    """Get `path` into `target`; when it breaks off, the part stays and the next call goes on with it.
+    """Download `path` into `target`; if it is `resumable`, the next call goes on with what an interrupted one got.
 
     Raises:
-        ConfigurationError: the disk does not take it.
+        ConfigurationError: the file cannot be written.
     """
     held = _held(target) if resumable else None
     headers = {"Range": f"bytes={held[0]}-", "If-Range": held[1]} if held else {}
@@ -62,7 +66,7 @@ async def fetch(
     except Refused as refused:
         if not held or refused.http_status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
-    _note_of(target).unlink()  # the part is as long as the whole: only the whole tells whether it is it
+    _note_of(target).unlink()  # the part is as long as the whole file, which must be loaded again to be sure
     return await fetch(api, path, target, params=params, resumable=resumable)
 
 
@@ -98,7 +102,7 @@ async def _write(answer: "ClientResponse", part: Path, done: int, title: str) ->
 
 
 def _held(target: Path) -> tuple[int, str] | None:
-    """What an earlier try has got: bytes, and of which state of the store."""
+    """Return what an earlier call got: its size in bytes, and the ETag that it belongs to."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         size, etag = _part_of(target).stat().st_size, str(json.loads(_note_of(target).read_bytes())["etag"])
         if size and etag:

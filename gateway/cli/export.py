@@ -1,4 +1,4 @@
-"""Exports onto the disk: whole or not at all, and what broke off goes on where it stopped."""
+"""`export`: write the log messages of a TSE into a file, which is there only when it is whole."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from gateway.client.api import Api
 
 _WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-_THERE = Text(
-    "{file} is there already: name another one by --output", "{file} gibt es schon: mit --output anders nennen"
-)
+_THERE = Text("{file} exists already: name another one by --output", "{file} gibt es schon: mit --output anders nennen")
 _ONE_KIND = Text(
     "--new-since exports everything new: no other limits", "--new-since exportiert alles Neue: ohne weitere Grenzen"
 )
@@ -27,7 +25,7 @@ _NO_CURSOR = Text(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Add the command."""
     command(app, "export")(export)
 
 
@@ -36,7 +34,7 @@ def export(
     tse: TseName = "",
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; without it by the serial.")
+        Path | None, typer.Option("--output", "-o", help="File to write; without it, it is named by the serial.")
     ] = None,
     since: Annotated[str, typer.Option("--from", help="First log time: 2026-01-31 or 2026-01-31T08:00.")] = "",
     until: Annotated[str, typer.Option("--to", help="Last log time; a day counts to its end.")] = "",
@@ -44,11 +42,12 @@ def export(
     to_number: Annotated[int | None, typer.Option(min=0, help="Last transaction number.")] = None,
     client: Annotated[str, typer.Option(help="Only transactions of this client.")] = "",
     new_since: Annotated[
-        Path | None, typer.Option(help="What came after this earlier export; its .cursor file lies beside it.")
+        Path | None,
+        typer.Option(help="Only what is new since this earlier export, which has a .cursor file beside it."),
     ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Check the export afterwards.")] = False,
 ) -> None:
-    """Export the log messages of a TSE (TAR). All, a part, or what is new; a full export that broke off is resumed.
+    """Export the log messages of a TSE (TAR). All, a part, or what is new; an interrupted full export is resumed.
 
     Example: tse-gateway export -o tse.tar --verify
     """

@@ -1,4 +1,4 @@
-"""What people type and read at a terminal: days and times, names that are safe to print, the facts of a TSE."""
+"""Texts and times for people at a terminal: the facts of a TSE, days and times they type, printable names."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
@@ -8,7 +8,7 @@ import typer
 
 from gateway.i18n.text import Language, Text
 
-Tse = Mapping[str, Any]
+_TseAnswer = Mapping[str, Any]  # of GET /api/v1/tses/{serial}
 
 _YES, _NO = Text("yes", "ja"), Text("no", "nein")
 _LIVES = {
@@ -16,7 +16,7 @@ _LIVES = {
     "initialized": Text("in service", "in Betrieb"),
     "decommissioned": Text("out of service for good", "endgültig außer Betrieb"),
 }
-_LINES: tuple[tuple[Text, Text, Callable[[Tse], dict[str, Any]]], ...] = (
+_LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer], dict[str, Any]]], ...] = (
     (
         Text("serial", "Seriennummer"),
         Text("{serial} (check digits {digits})", "{serial} (Prüfziffern {digits})"),
@@ -67,13 +67,13 @@ _PASSED = Text("passed, next in {hours} h", "bestanden, nächster in {hours} h")
 _MISSING = Text("missing", "fehlt")
 _TIME, _LIFE, _PINS = (
     Text("has the time", "hat die Zeit"),
-    Text("life", "Lebenszyklus"),
+    Text("life cycle", "Lebenszyklus"),
     Text("PIN tries left", "PIN-Versuche"),
 )
 
 
-def lines(tse: Tse, language: Language) -> Iterator[tuple[str, str]]:
-    """Names and values in `language`."""
+def lines(tse: _TseAnswer, language: Language) -> Iterator[tuple[str, str]]:
+    """Return names and values of the facts of a TSE in `language`."""
     (name, text, values), *others = _LINES
     yield name.in_language(language), text.in_language(language, **values(tse))
     life = _LIVES.get(tse["lifecycle"])

@@ -1,4 +1,4 @@
-"""The outages that the law wants documented."""
+"""`outages` and `retire`: the documented outages, and TSEs that are gone for good."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,14 +19,14 @@ _HEADS = (
     Text("refused", "abgewiesen"),
     Text("reason", "Grund"),
 )
-_NONE = Text("no outage is written down", "kein Ausfall ist vermerkt")
+_NONE = Text("no outage is recorded", "kein Ausfall ist aufgezeichnet")
 _ALL = Text("all (the gateway)", "alle (das Gateway)")
-_RETIRED = Text("TSE {serial} is missed no longer", "TSE {serial} wird nicht mehr vermisst")
+_RETIRED = Text("TSE {serial} is no longer reported as missing", "TSE {serial} wird nicht mehr als fehlend gemeldet")
 _LASTS = Text("lasts", "dauert an")
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     command(app, "outages")(outages)
     command(app, "retire")(retire)
 
@@ -37,7 +37,7 @@ def outages(
     *,
     since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
     until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
-    as_csv: Annotated[bool, typer.Option("--csv", help="For Excel, as the auditor takes it.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets, as an auditor needs it.")] = False,
 ) -> None:
     """Show when TSEs could not be used. Begin, end, reason, requests of tills that were refused.
 
@@ -63,7 +63,7 @@ def outages(
 
 
 def retire(cli: Cli, tse: Annotated[str, typer.Argument(metavar="TSE", help="Serial, or its beginning.")]) -> None:
-    """Say that a TSE is gone for good. Broken or lost: no alert tells any more that it is missing.
+    """Note that a TSE is gone for good, broken or lost. No alert reports it as missing any more.
 
     Example: tse-gateway retire 43B6F2
     """
@@ -83,7 +83,7 @@ def retire(cli: Cli, tse: Annotated[str, typer.Argument(metavar="TSE", help="Ser
 
 
 async def _known(api: "Api") -> set[str]:
-    """Serials of all TSEs, also of those that are gone."""
+    """Return the serials of all TSEs, also of those that are gone."""
     tses, archives = await api.get("/tses"), (await api.get("/archives"))["archives"]
     log = (await api.get("/outages"))["outages"]
     return {

@@ -1,4 +1,4 @@
-"""PINs and PUK. Three wrong tries block a TSE, and nobody can repair that: nothing is tried twice."""
+"""`pin`: change PINs and PUK, or set a new PIN by the PUK. Nothing is tried twice: three wrong tries block it."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,19 +8,19 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, Puk, RiskLockout, Secrets, secret_file
+from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, PukFile, RiskLockout, Secrets, secret_file
 from gateway.i18n.text import Text
 
 
-class User(StrEnum):
-    """Whose PIN."""
+class PinOwner(StrEnum):
+    """The user of a TSE whose PIN it is."""
 
     ADMIN = "admin"
     TIME_ADMIN = "time_admin"
 
 
-_OLD = {User.ADMIN: secrets.ADMIN_PIN, User.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
-_NEW = {User.ADMIN: secrets.NEW_ADMIN_PIN, User.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
+_OLD = {PinOwner.ADMIN: secrets.ADMIN_PIN, PinOwner.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
+_NEW = {PinOwner.ADMIN: secrets.NEW_ADMIN_PIN, PinOwner.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
 _CHANGED = Text(
     "the PIN is changed: write it down. If it is the TimeAdmin PIN, give the gateway the new one too "
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
@@ -28,14 +28,14 @@ _CHANGED = Text(
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
 )
 _PUK_CHANGED = Text("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
-UserName = Annotated[User, typer.Option("--user", help="Whose PIN.")]
-OldPin = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
-NewPin = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
-NewPuk = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE")]
+UserName = Annotated[PinOwner, typer.Option("--user", help="User whose PIN it is.")]
+OldPinFile = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
+NewPinFile = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
+NewPukFile = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     group = typer.Typer(help="PINs and PUK: three wrong tries block them.", no_args_is_help=True)
     for name, function in (("change", change), ("puk", change_puk), ("unblock", unblock)):
         command(group, name)(function)
@@ -46,9 +46,9 @@ def change(
     cli: Cli,
     tse: TseName = "",
     *,
-    user: UserName = User.ADMIN,
-    old_pin_file: OldPin = None,
-    new_pin_file: NewPin = None,
+    user: UserName = PinOwner.ADMIN,
+    old_pin_file: OldPinFile = None,
+    new_pin_file: NewPinFile = None,
     risk: RiskLockout = False,
 ) -> None:
     """Change a PIN. The old one must be known.
@@ -66,7 +66,12 @@ def change(
 
 
 def change_puk(
-    cli: Cli, tse: TseName = "", *, old_puk_file: Puk = None, new_puk_file: NewPuk = None, risk: RiskLockout = False
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    old_puk_file: PukFile = None,
+    new_puk_file: NewPukFile = None,
+    risk: RiskLockout = False,
 ) -> None:
     """Change the PUK. The old one must be known.
 
@@ -85,12 +90,12 @@ def unblock(
     cli: Cli,
     tse: TseName = "",
     *,
-    user: UserName = User.ADMIN,
-    puk_file: Puk = None,
-    new_pin_file: NewPin = None,
+    user: UserName = PinOwner.ADMIN,
+    puk_file: PukFile = None,
+    new_pin_file: NewPinFile = None,
     risk: RiskLockout = False,
 ) -> None:
-    """Set a new PIN by the PUK. When the old one is blocked or lost.
+    """Set a new PIN by the PUK, when the old one is blocked or lost.
 
     Example: tse-gateway pin unblock --puk-file puk --new-pin-file new_pin
     """

@@ -1,4 +1,4 @@
-"""What a person sees while something takes its time; nothing when standard error is no terminal."""
+"""Progress bars on standard error; nothing when it is no terminal."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,12 +20,12 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-_TICK = 0.2
+_TICK = 0.2  # seconds
 
 
 @asynccontextmanager
 async def waiting(title: str, seconds: float) -> AsyncIterator[None]:
-    """For what does not tell how far it is, and takes about so long."""
+    """Show a bar that fills in about `seconds`, for what does not tell its progress."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with _bar(*columns, TextColumn("/"), TimeRemainingColumn()) as bar:
         task = bar.add_task(title, total=seconds)
@@ -42,28 +42,28 @@ async def _tick(bar: Progress, task: TaskID) -> None:
         bar.advance(task, _TICK)
 
 
-class Bar:
-    """Bytes on their way."""
+class TransferBar:
+    """A bar that counts bytes."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self._bar = bar
         self._task = task
 
     def advance(self, size: int) -> None:
-        """So many more have come."""
+        """Add `size` bytes."""
         self._bar.advance(self._task, size)
 
     def at(self, done: int, total: int | None) -> None:
-        """So many have come in all."""
+        """Set the bytes that have come, and those in all if they are known."""
         self._bar.update(self._task, completed=done, total=total)
 
 
 @contextmanager
-def transfer(title: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """For bytes: rate and remaining time."""
+def transfer(title: str, total: int | None, done: int = 0) -> Iterator[TransferBar]:
+    """Show bytes with their rate and the remaining time."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with _bar(*columns, TimeRemainingColumn()) as bar:
-        yield Bar(bar, bar.add_task(title, total=total, completed=done))
+        yield TransferBar(bar, bar.add_task(title, total=total, completed=done))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The QR code of a receipt: on the terminal, or as a picture."""
+"""`qr`: show the QR code of a receipt on the terminal, or write it as a picture."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ _NO_CODE = Text(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Add the command."""
     command(app, "qr")(qr)
 
 
@@ -28,7 +28,7 @@ def qr(
     tse: TseName = "",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .svg or .png.")] = None,
 ) -> None:
-    """Show the QR code of a receipt. One of the last ones, or a receipt code that you have.
+    """Show the QR code of a receipt: of one of the last transactions, or of a receipt code.
 
     Example: tse-gateway qr 1 -o receipt.svg
     """

@@ -1,4 +1,4 @@
-"""PINs, PUKs and seeds: from a file, or from the terminal without echo; never from the command line."""
+"""PINs, PUKs and seeds from a file, from the terminal without echo, or from a pipe; never from the command line."""
 
 import sys
 from collections.abc import Callable
@@ -10,22 +10,22 @@ import typer
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
-PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import would cost each command time
+PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import would slow down each command
 
 
 def secret_file(what: str, variable: str) -> Any:
-    """The option that names the file with a secret; so does the environment's `variable`."""
+    """Return the option for the file with a secret; the environment variable `variable` names it, too."""
     return typer.Option(help=f"File with {what}; without it the terminal is asked.", envvar=variable)
 
 
-AdminPin = Annotated[Path | None, secret_file("the Admin PIN", "TSE_ADMIN_PIN_FILE")]
-TimeAdminPin = Annotated[Path | None, secret_file("the TimeAdmin PIN", "TSE_TIME_ADMIN_PIN_FILE")]
-Puk = Annotated[Path | None, secret_file("the Admin PUK", "TSE_ADMIN_PUK_FILE")]
+AdminPinFile = Annotated[Path | None, secret_file("the Admin PIN", "TSE_ADMIN_PIN_FILE")]
+TimeAdminPinFile = Annotated[Path | None, secret_file("the TimeAdmin PIN", "TSE_TIME_ADMIN_PIN_FILE")]
+PukFile = Annotated[Path | None, secret_file("the Admin PUK", "TSE_ADMIN_PUK_FILE")]
 
 RiskLockout = Annotated[
     bool,
     typer.Option(
-        "--risk-lockout", help="Send it even if it is the last try or was wrong before: it may lock the TSE for ever."
+        "--risk-lockout", help="Send it even if it is the last try or was wrong before: it may block the TSE for ever."
     ),
 ]
 
@@ -44,21 +44,25 @@ _LENGTH = Text("{name} has {length} characters, no spaces", "{name} hat {length}
 
 
 class Secrets:
-    """Asks for secrets in the user's language, each at most once."""
+    """Reads secrets; `text` returns a text in the user's language.
+
+    Raises:
+        ConfigurationError: a secret has the wrong form, cannot be read, or there is no terminal to ask.
+    """
 
     def __init__(self, text: Callable[..., str]) -> None:
         self._text = text
 
     def known(self, name: Text, file: Path | None, length: int) -> str:
-        """One that the TSE has already; a mistake in typing would cost a try."""
+        """Return a secret of `length` characters that the TSE has already."""
         return self._checked(name, self._read(file) if file else self._prompted(name, again=False), length)
 
     def new(self, name: Text, file: Path | None, length: int) -> str:
-        """One that the TSE gets; on the terminal it is typed twice."""
+        """Return a secret of `length` characters that the TSE will get; on a terminal it is typed twice."""
         return self._checked(name, self._read(file) if file else self._prompted(name, again=True), length)
 
     def line(self, name: Text, file: Path | None, default: str) -> str:
-        """A seed: any text; an empty one on the terminal is `default`."""
+        """Return a seed, which is any text; an empty one is `default`."""
         from gateway.telemetry.log import register_secret
 
         found = self._read(file) if file else self._prompted(name, again=False, default=default)
@@ -88,7 +92,7 @@ class Secrets:
         )
 
     def _piped(self, name: Text, default: str | None) -> str:
-        """A line of what another program writes; nobody mistypes there, so once is enough."""
+        """Return a line that another program writes; it is not asked for twice, since nobody mistypes it."""
         line = sys.stdin.readline()
         if not line:
             raise ConfigurationError(self._text(_NO_TERMINAL, name=self._text(name).split(" (")[0]))

@@ -1,4 +1,4 @@
-"""Run the gateway, and what concerns it as a program."""
+"""`serve`, `healthcheck`, `openapi`, `version` and `config`: the gateway as a program."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from gateway.cli.base import Cli, ConfigFile, command
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     app.command("serve")(serve)
     app.command("healthcheck")(healthcheck)
     app.command("openapi")(openapi)
@@ -46,7 +46,7 @@ def healthcheck(
     config: ConfigFile = None,
     ready: Annotated[bool, typer.Option("--ready", help="Ask whether a TSE can sign now.")] = False,
 ) -> None:
-    """Ask whether the gateway here is alive. Exit status 1 if not.
+    """Ask whether the gateway of this machine is alive. Exit status 1 if not.
 
     Example: tse-gateway healthcheck
     """
@@ -70,7 +70,7 @@ def show_config(cli: Cli) -> None:
 
 
 def openapi() -> None:
-    """Print the OpenAPI 3.1 document of the JSON API.
+    """Print the OpenAPI 3.1 document of the REST API.
 
     Example: tse-gateway openapi > openapi.json
     """
@@ -80,7 +80,7 @@ def openapi() -> None:
     print(json.dumps(document(routes.ENDPOINTS), indent=2))
 
 
-def version(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:
     """Show the version.
 
     Example: tse-gateway version

@@ -1,4 +1,4 @@
-"""Put a fresh TSE into service, step by step: what is asked, what it means, and what the POS is told at the end."""
+"""`setup`: put a fresh TSE into service, and show the values that the POS software needs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +8,7 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.confirm import confirmed
-from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPin, Puk, Secrets, TimeAdminPin, secret_file
+from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPinFile, PukFile, Secrets, TimeAdminPinFile, secret_file
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -63,11 +63,11 @@ und die TSE dem Finanzamt melden: tse-gateway info --elster""",
 )
 _LATER = Text("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
 _SECONDS = 120.0  # two self tests
-Seed = Annotated[Path | None, secret_file("the credential seed", "TSE_CREDENTIAL_SEED_FILE")]
+SeedFile = Annotated[Path | None, secret_file("the credential seed", "TSE_CREDENTIAL_SEED_FILE")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Add the command."""
     command(app, "setup")(setup)
 
 
@@ -76,14 +76,14 @@ def setup(
     tse: TseName = "",
     *,
     clients: Annotated[list[str] | None, typer.Option("--client", help="Till to register; may be repeated.")] = None,
-    seed_file: Seed = None,
-    puk_file: Puk = None,
-    admin_pin_file: AdminPin = None,
-    time_admin_pin_file: TimeAdminPin = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    seed_file: SeedFile = None,
+    puk_file: PukFile = None,
+    admin_pin_file: AdminPinFile = None,
+    time_admin_pin_file: TimeAdminPinFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
 ) -> None:
-    """Put a fresh TSE into service. Asks for what is missing and names the consequences.
+    """Put a fresh TSE into service. Asks for what is missing and tells the consequences.
 
     Example: tse-gateway setup --client POS-1
     """

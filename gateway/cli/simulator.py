@@ -1,4 +1,4 @@
-"""Simulated TSEs, for development: made, mounted, broken on purpose."""
+"""`simulator`: make a simulated TSE for development, mount it as files, give it faults."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of the simulated TSE.")]
 
 
@@ -15,7 +15,7 @@ ProfileName = Annotated[str, typer.Option("--profile", help="instant, or hardwar
 
 
 def create(directory: Directory, as_json: AsJson = False) -> None:
-    """Make a fresh simulated TSE. As it would leave the factory.
+    """Make a fresh simulated TSE, as it leaves the factory.
 
     Example: tse-gateway simulator create tse
     """
@@ -32,7 +32,7 @@ def mount(
     directory: Home = None,
     profile: ProfileName = "instant",
 ) -> None:
-    """Show a simulated TSE as files. So that other TSE software can use it; ends with Ctrl-C or umount.
+    """Mount a simulated TSE as files. Other TSE software can use it so; ends with Ctrl-C or umount.
 
     Example: tse-gateway simulator mount mnt --tse tse
     """
@@ -53,12 +53,12 @@ def image(
 
 def fault(
     directory: Annotated[Path | None, typer.Argument(help="Directory of the simulated TSE.")] = None,
-    name: Annotated[str | None, typer.Argument(help="Which; without one, all that there are.")] = None,
-    times: Annotated[int | None, typer.Option(min=1, help="Strike only so often.")] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="End this fault, or all.")] = False,
+    name: Annotated[str | None, typer.Argument(help="Name of the fault; without one, all are listed.")] = None,
+    times: Annotated[int | None, typer.Option(min=1, help="The fault occurs only this many times.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove this fault, or all.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Break a simulated TSE on purpose. Also one that a gateway serves right now.
+    """Give a simulated TSE a fault, or list all faults. Also one that a gateway is serving.
 
     Example: tse-gateway simulator fault tse unplugged
     """
@@ -77,7 +77,7 @@ def fault(
     elif clear:
         print(f"cleared {name or 'all faults'}")
     else:
-        print(f"{name} strikes {f'{times} times' if times else 'until cleared'}")
+        print(f"{name} occurs {f'{times} times' if times else 'until cleared'}")
 
 
 def _show(place: Path, directory: Path | None, profile: str, *, image: bool) -> None:
@@ -95,7 +95,7 @@ def _show(place: Path, directory: Path | None, profile: str, *, image: bool) -> 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     group = typer.Typer(help="Simulated TSEs for development: never a certified one.", no_args_is_help=True)
     for name, function in (("create", create), ("mount", mount), ("image", image), ("fault", fault)):
         group.command(name)(function)

@@ -1,4 +1,4 @@
-"""`support-bundle`: one file for whoever helps from afar."""
+"""`support-bundle`: one file with everything that support needs, without secrets."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 _WRITTEN = Text(
     "{file} is written, {count} files. PINs, tokens and keys are left out; serials, names of tills and addresses are "
-    "in it. Look into it before you send it",
+    "in it. Check it before you send it",
     "{file} ist geschrieben, {count} Dateien. PINs, Token und Schlüssel fehlen darin; Seriennummern, Namen der Kassen "
-    "und Adressen stehen darin. Vor dem Versenden hineinsehen",
+    "und Adressen stehen darin. Vor dem Versenden prüfen",
 )
 _README = """Support bundle of tse-gateway {version}, made {now}.
 
@@ -32,7 +32,7 @@ PINs, PUKs, tokens and private keys are replaced by ***.
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its command."""
+    """Add the command."""
     command(app, "support-bundle")(support_bundle)
 
 
@@ -40,7 +40,7 @@ def support_bundle(
     cli: Cli,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; without it by the date.")
+        Path | None, typer.Option("--output", "-o", help="File to write; without it, it is named by the date.")
     ] = None,
     log: Annotated[Path | None, typer.Option(help="Log of the gateway, if the journal does not hold it.")] = None,
 ) -> None:
@@ -80,7 +80,7 @@ async def _collected(cli: Cli, log: Path | None) -> "Parts":
             parts |= await bundle.of_gateway(await cli.reached(stack, without_tse=True))
     except GatewayError as error:
         parts["unreachable.txt"] = f"{error}\n"
-    if not cli.url:  # of another machine nothing else is known
+    if not cli.url:  # of another machine only the API is known
         parts |= {
             "settings.json": bundle.shown_settings(settings),
             "usb.txt": facts.usb(roots),

@@ -1,19 +1,19 @@
-"""The steps of a swap. Each looks first, does one thing, and tells what came of it."""
+"""The steps of a swap, and the checklist that says which are done. A step that is done twice does no harm."""
 
 import json
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli import download
-from gateway.cli.checklist import Checklist
 from gateway.cli.confirm import confirmed
 from gateway.cli.secrets import PIN_LENGTH, Secrets
 from gateway.cli.verify import export_is_valid
 from gateway.client.api import Api, Refused
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
-from gateway.storage.atomic import write_private
+from gateway.storage.atomic import read_private, write_private
 
 if TYPE_CHECKING:
     from gateway.cli.base import Cli
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OLD_PIN = Text("Admin PIN of the old TSE", "Admin-PIN der alten TSE")
 _NEW_PIN = Text("Admin PIN of the new TSE", "Admin-PIN der neuen TSE")
 _OPEN = Text(
-    "{count} transactions are open: finish them at the tills, or cancel them, then go on",
+    "{count} transactions are open: finish or cancel them at the tills, then go on",
     "{count} Transaktionen sind offen: an den Kassen beenden oder abbrechen, dann fortfahren",
 )
 _NOT_VERIFIED = Text(
@@ -42,12 +42,67 @@ _OTHER = Text(
     "this directory is of the swap of TSE {serial}: use another --directory",
     "dieses Verzeichnis gehört zum Wechsel der TSE {serial}: ein anderes mit --directory nennen",
 )
-_SECONDS = 5.0
-Result = dict[str, Any]
+_SECONDS = 5.0  # that the decommissioning takes
+StepResult = dict[str, Any]  # what is noted of a step that is done
+
+
+class Checklist:
+    """The steps that are done, in a JSON file: {fact: value, ..., "steps": {name: {"at": time, ...}}}.
+
+    Each change is on the disk before the next step begins.
+
+    Raises:
+        ConfigurationError: the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._facts: dict[str, Any] = {}
+        self._done: dict[str, dict[str, Any]] = {}
+        self._read()
+
+    def is_done(self, step: str) -> bool:
+        """Return whether the step was done, now or by an earlier call."""
+        return step in self._done
+
+    def tick(self, step: str, **result: Any) -> None:
+        """Note that the step is done, with its result."""
+        self._done[step] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **result}
+        self._write()
+
+    def fact(self, name: str) -> Any:
+        """Return a fact that `note` kept; None before."""
+        return self._facts.get(name)
+
+    def note(self, **facts: Any) -> None:
+        """Keep facts that later steps need."""
+        self._facts.update(facts)
+        self._write()
+
+    def as_data(self) -> dict[str, Any]:
+        """Return facts and steps as JSON data."""
+        return {**self._facts, "steps": self._done}
+
+    def _read(self) -> None:
+        content = read_private(self.path)
+        if content is None:
+            return
+        try:
+            plain = json.loads(content)
+            self._done = dict(plain.pop("steps"))
+            self._facts = plain
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ConfigurationError(f"{self.path} is damaged: restore it, or begin in another directory") from None
+
+    def _write(self) -> None:
+        write_private(self.path, json.dumps(self.as_data(), indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 class Swap:
-    """One swap: the gateway, what is known of it, and where its papers go."""
+    """One swap. `wanted`: beginning of the new serial. `files`: of the old and the new Admin PIN.
+
+    `directory` takes exports and ELSTER data; `dead`: the old TSE does not work any more.
+    """
 
     def __init__(
         self,
@@ -71,10 +126,14 @@ class Swap:
         self._pins: dict[str, str] = {}
 
     async def begin(self, name: str) -> None:
-        """Note which TSE it is about; later calls need not name it."""
+        """Note the serial of the old TSE; later calls need not name it.
+
+        Raises:
+            ConfigurationError: the directory belongs to the swap of another TSE.
+        """
         known = self.checklist.fact("old")
         if known is None:
-            self.checklist.know(old=await self._serial(name))
+            self.checklist.note(old=await self._serial(name))
         elif name and not known.startswith(name.upper()):
             raise ConfigurationError(self.cli.text(_OTHER, serial=known))
 
@@ -86,16 +145,16 @@ class Swap:
 
     @property
     def old(self) -> str:
-        """Path of the old TSE."""
+        """The path of the old TSE in the API."""
         return f"/tses/{self.checklist.fact('old')}"
 
     @property
     def new(self) -> str:
-        """Path of the new one."""
+        """The path of the new TSE in the API."""
         return f"/tses/{self.checklist.fact('new')}"
 
     def pin(self, *, new: bool) -> str:
-        """The Admin PIN, asked for once."""
+        """Return the Admin PIN of the old or the new TSE, asked for once."""
         name = _NEW_PIN if new else _OLD_PIN
         if name.en not in self._pins:
             self._pins[name.en] = self._asked.known(name, self._files[new], PIN_LENGTH)
@@ -103,8 +162,8 @@ class Swap:
 
     # ---- the old TSE --------------------------------------------------------
 
-    async def export_before(self) -> Result:
-        """All that is stored, verified, before anything is changed."""
+    async def export_before(self) -> StepResult:
+        """Export and verify everything before anything is changed."""
         if self.dead:
             return await self._export(f"{self.old}/archive/export", "old.tar")
         known = await self.api.get(self.old)
@@ -112,36 +171,40 @@ class Swap:
             raise ConfigurationError(self.cli.text(_OPEN, count=known["open_transactions"]))
         return await self._export(f"{self.old}/export", "old.tar")
 
-    async def elster_old(self) -> Result:
-        """What the report of its end asks."""
+    async def elster_old(self) -> StepResult:
+        """Keep the data for the report that the old TSE is out of service."""
         return await self._keep(f"{self.old}/elster", "elster-old.json")
 
-    async def deregister(self) -> Result:
-        """All its clients; which they were is noted for the new one."""
+    async def deregister(self) -> StepResult:
+        """Deregister all clients, and note them for the new TSE."""
         body = {"admin_pin": self.pin(new=False)}
         found = (await self.api.post(f"{self.old}/clients/list", body))["client_ids"]
         clients = sorted({*(self.checklist.fact("clients") or ()), *found})
-        self.checklist.know(clients=clients)  # before the first is gone, for who has to begin again
+        self.checklist.note(clients=clients)  # before the first is gone, in case the rest fails
         for client in found:
             await self.api.post(f"{self.old}/clients/deregister", {**body, "client_id": client})
         return {"clients": clients}
 
-    async def decommission(self) -> Result:
-        """Its end, confirmed by its serial; a second time does nothing."""
+    async def decommission(self) -> StepResult:
+        """Decommission the old TSE, confirmed by its serial."""
         if (await self.api.get(self.old))["lifecycle"] == "decommissioned":
             return {}
         body = {"admin_pin": self.pin(new=False)}
         await confirmed(self.cli, self.api, self.old, "decommission", body, title=_ENDING, seconds=_SECONDS)
         return {}
 
-    async def export_after(self) -> Result:
-        """Once more: the deregistrations and the end itself are signed, too."""
+    async def export_after(self) -> StepResult:
+        """Export again: the TSE has signed the deregistrations and its end, too."""
         return await self._export(f"{self.old}/export", "old-final.tar")
 
     # ---- the new TSE --------------------------------------------------------
 
-    async def find_new(self) -> Result:
-        """It is there and set up."""
+    async def find_new(self) -> StepResult:
+        """Find the new TSE.
+
+        Raises:
+            ConfigurationError: it is not there, not set up, or one of several.
+        """
         others = [tse for tse in await self.api.get("/tses") if f"/tses/{tse['serial']}" != self.old]
         found = [
             tse
@@ -155,11 +218,11 @@ class Swap:
         serial = found[0]["serial"]
         if found[0]["lifecycle"] != "initialized":
             raise ConfigurationError(self.cli.text(_NOT_SET_UP, serial=serial))
-        self.checklist.know(new=serial)
+        self.checklist.note(new=serial)
         return {"serial": serial}
 
-    async def register(self) -> Result:
-        """The clients that the old one had; one that is there already does no harm."""
+    async def register(self) -> StepResult:
+        """Register the clients of the old TSE."""
         clients = self.checklist.fact("clients") or []
         if clients:
             body = {"admin_pin": self.pin(new=True)}
@@ -167,35 +230,35 @@ class Swap:
                 await self.api.post(f"{self.new}/clients/register", {**body, "client_id": client})
         return {"clients": clients}
 
-    async def elster_new(self) -> Result:
-        """What the report of its beginning asks."""
+    async def elster_new(self) -> StepResult:
+        """Keep the data for the report that the new TSE is in service."""
         return await self._keep(f"{self.new}/elster", "elster-new.json")
 
-    async def retire(self) -> Result:
-        """No alert tells any more that the dead one is missing."""
+    async def retire(self) -> StepResult:
+        """Make the gateway no longer report the old TSE as missing."""
         try:
             await self.api.post(f"{self.old}/retire", {})
         except Refused as refused:
-            if refused.http_status != HTTPStatus.NOT_FOUND:  # nobody misses it
+            if refused.http_status != HTTPStatus.NOT_FOUND:  # it is not reported as missing
                 raise
         return {}
 
-    # ---- below: how ---------------------------------------------------------
+    # ---- helpers ------------------------------------------------------------
 
-    async def _export(self, path: str, name: str) -> Result:
+    async def _export(self, path: str, name: str) -> StepResult:
         target = self.directory / name
-        if not target.exists():  # a call that was cut off after the export goes on with it
+        if not target.exists():  # an earlier call may have ended after the export
             await download.fetch(self.api, path, target, resumable=True)
         if not export_is_valid(target):
             raise ConfigurationError(self.cli.text(_NOT_VERIFIED, file=target))
         return {"file": name, "sha256": download.digest(target)}
 
-    async def _keep(self, path: str, name: str) -> Result:
+    async def _keep(self, path: str, name: str) -> StepResult:
         try:
-            sheet = await self.api.get(path)
+            data = await self.api.get(path)
         except Refused:
             if not self.dead:
                 raise
-            sheet = {"tse_serial": self.checklist.fact("old")}  # it tells no more; its certificate is in the export
-        write_private(self.directory / name, json.dumps(sheet, indent=1, ensure_ascii=False).encode() + b"\n")
+            data = {"tse_serial": self.checklist.fact("old")}  # the rest is in the certificate of the export
+        write_private(self.directory / name, json.dumps(data, indent=1, ensure_ascii=False).encode() + b"\n")
         return {"file": name}

@@ -1,4 +1,4 @@
-"""One TSE: what is known of it, its self test, its time."""
+"""`devices`, `info`, `selftest` and `time`: what is known of a TSE, its self test, its time."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPin
+from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPinFile
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from gateway.client.api import Api
 
 _PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
-_SELF_TEST_SECONDS = 60.0  # as the vendor says: up to
-_WIDE = 150  # columns that a whole serial and the rest take
+_SELF_TEST_SECONDS = 60.0  # at most, by the vendor's documentation
+_WIDE = 150  # columns that a table with whole serials needs
 _NONE = Text("no TSE", "keine TSE")
 _HEADS = (
     Text("serial", "Seriennummer"),
     Text("place", "Ort"),
     Text("state", "Zustand"),
-    Text("life", "Lebenszyklus"),
+    Text("life cycle", "Lebenszyklus"),
     Text("clients", "Kassen"),
     Text("signatures", "Signaturen"),
     Text("certificate until", "Zertifikat bis"),
@@ -36,13 +36,13 @@ _TESTING = Text("self test (up to a minute)", "Selbsttest (bis zu einer Minute)"
 _CLIENT = Text("registered client id", "angemeldete Kasse (Client-ID)")
 _TIME_SET = Text("the TSE has the time {time}", "die TSE hat die Zeit {time}")
 _UNFIT = Text(
-    "{reason}. A wrong time goes onto receipts: set the clock of the gateway right, or use --anyway",
+    "{reason}. A wrong time gets on receipts: correct the clock of the gateway, or use --anyway",
     "{reason}. Eine falsche Zeit kommt auf Belege: die Uhr des Gateways richtigstellen, oder --anyway verwenden",
 )
 
 
 def add_to(app: typer.Typer) -> None:
-    """Its commands."""
+    """Add the commands."""
     for name, function in (("devices", devices), ("info", info), ("selftest", self_test), ("time", set_time)):
         command(app, name)(function)
 
@@ -66,12 +66,12 @@ def info(
     cli: Cli,
     tse: TseName = "",
     *,
-    health: Annotated[bool, typer.Option("--health", help="State of its flash memory; asks the TSE.")] = False,
+    health: Annotated[bool, typer.Option("--health", help="State of its flash memory, read from the TSE.")] = False,
     certificates: Annotated[bool, typer.Option("--certificates", help="Its certificates (PEM).")] = False,
     dsfinvk: Annotated[bool, typer.Option("--dsfinvk", help="Its row of tse.csv (DSFinV-K).")] = False,
-    elster: Annotated[bool, typer.Option("--elster", help="What the report to the tax office asks.")] = False,
+    elster: Annotated[bool, typer.Option("--elster", help="Data for the report to the tax office.")] = False,
 ) -> None:
-    """Show what is known of a TSE. Everything by --json, a data sheet by its option.
+    """Show what is known of a TSE. --json shows everything, the other options one data sheet.
 
     Example: tse-gateway info --elster
     """
@@ -123,11 +123,11 @@ def set_time(
     tse: TseName = "",
     *,
     admin: Annotated[bool, typer.Option("--admin", help="Log in as Admin instead of TimeAdmin.")] = False,
-    pin_file: TimeAdminPin = None,
+    pin_file: TimeAdminPinFile = None,
     anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
     risk: RiskLockout = False,
 ) -> None:
-    """Set a TSE to the time of the gateway. Refused while its clock is not known to be right.
+    """Set a TSE to the time of the gateway. Refused while the clock of the gateway is not known to be right.
 
     Example: tse-gateway time --pin-file time_admin_pin
     """

@@ -62,7 +62,7 @@ def verify(
     complete: Annotated[
         bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     language: LanguageOption = None,
 ) -> None:
     """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.

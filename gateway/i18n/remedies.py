@@ -187,9 +187,9 @@ NOT_USABLE: Mapping[str, KnownProblem] = {
     "in_use": KnownProblem(
         Text("another process uses {place}", "ein anderer Prozess benutzt {place}"),
         Text(
-            "end that program (`fuser -v {place}`), or unmount the volume, or name its mount point in GATEWAY_DEVICES; "
-            "if it is a gateway, set its GATEWAY_STATE_DIR",
-            "das Programm beenden (`fuser -v {place}`) oder das Volume aushängen oder den Einhängepunkt in "
+            "end the other program (`fuser -v {place}`), or unmount the volume, or name its mount point in "
+            "GATEWAY_DEVICES; if it is a gateway, set its GATEWAY_STATE_DIR",
+            "das andere Programm beenden (`fuser -v {place}`) oder das Volume aushängen oder den Einhängepunkt in "
             "GATEWAY_DEVICES nennen; ist es ein Gateway, dessen GATEWAY_STATE_DIR setzen",
         ),
     ),

@@ -14,7 +14,6 @@ import pytest
 
 from gateway.cli.formatting import printable
 from gateway.cli.verify import ERRORS, INTERRUPTED, verify_files
-from gateway.i18n.negotiation import from_locale
 from gateway.verify.findings import Code
 from gateway.verify.texts import MEANINGS
 from tests.tse.samples import SAMPLES, vectors
@@ -101,14 +100,6 @@ def test_a_wrong_trust_store_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_names_cannot_command_the_terminal() -> None:
     assert printable("Kasse 1 \x1b[2J\ud800ü\n") == r"Kasse 1 \x1b[2J\ud800ü\n"
-
-
-@pytest.mark.parametrize(
-    ("environment", "language"),
-    [({}, "en"), ({"LANG": "de_DE.UTF-8"}, "de"), ({"LC_ALL": "C", "LANG": "de_DE"}, "en"), ({"LANG": "en_US"}, "en")],
-)
-def test_the_language_is_that_of_the_locale(environment: dict[str, str], language: str) -> None:
-    assert from_locale(environment) == language
 
 
 def test_every_finding_has_its_texts() -> None:

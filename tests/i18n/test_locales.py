@@ -1,0 +1,38 @@
+"""Numbers, durations and times as readers of each language write them."""
+
+import pytest
+
+from gateway.i18n.locales import Locale
+
+DE, EN = Locale("de"), Locale("en")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "german", "english"),
+    [
+        (0, "wenigen Sekunden", "a few seconds"),
+        (61, "1 Min. 1 Sek.", "1 min 1 s"),
+        (3600, "1 Std.", "1 h"),
+        (90_000, "1 Tag 1 Std.", "1 day 1 h"),
+        (2 * 31_557_600 + 59, "2 Jahre", "2 years"),
+    ],
+)
+def test_lengths_in_words(seconds: int, german: str, english: str) -> None:
+    assert [locale.duration(seconds).replace("\u00a0", " ") for locale in (DE, EN)] == [german, english]
+
+
+def test_countdowns_do_not_tick() -> None:
+    told = [EN.countdown(seconds).replace("\u00a0", " ") for seconds in (5, 1799, 89_999, 200_000)]
+    assert told == ["< 1 min", "29 min", "24 h 59 min", "2 days 7 h"]
+
+
+def test_numbers_as_the_reader_writes_them() -> None:
+    assert (DE.number(1_234_567), EN.number(1_234_567)) == ("1.234.567", "1,234,567")
+    assert (DE.percent(0.0123), DE.percent(0.5)) == ("1,2\u00a0%", "50\u00a0%")
+    assert (DE.size(7_700_000_000), EN.size(512), EN.size(123_456)) == ("7,7\u00a0GB", "512\u00a0B", "123\u00a0kB")
+
+
+def test_times_have_their_zone_only_if_asked_for() -> None:
+    assert EN.time(0).startswith(EN.date(0))
+    assert len(EN.time(0, zone=True)) > len(EN.time(0))
+    assert DE.date(1_790_000_000).count(".") == 2
