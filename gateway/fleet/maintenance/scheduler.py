@@ -149,7 +149,7 @@ class MaintenanceScheduler:
     def _tell(self, objection: str) -> str:
         if objection and objection != self._told:
             self._told = objection
-            held = event(Event.UPKEEP_HELD_BACK, self._device.serial)
+            held = event(Event.MAINTENANCE_HELD_BACK, self._device.serial)
             log.warning("maintenance of TSE %s is held back: %s", self._device.serial, objection, extra=held)
         return objection
 
@@ -172,7 +172,7 @@ class MaintenanceScheduler:
             rest = await work
         except GatewayError as error:
             self._metrics.maintenance.ran(self._device.serial, task, error.code)
-            failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=task)
+            failed = event(Event.MAINTENANCE_FAILED, self._device.serial, duty=task)
             log.warning("%s of TSE %s failed: %s", tasks.TITLES[task], self._device.serial, error, extra=failed)
             pause.after_failure(now())
             raise
