@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from gateway.archive.deletion import ExportProof
+from gateway.archive.deletion import FullExport
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.operations.confirmations import VALID_SECONDS
 from gateway.operations.setup import Setup
@@ -132,9 +132,9 @@ async def decommission(call: Call[OfTse, DecommissionBody]) -> Done:
 async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
     """Only what the archive holds, verified."""
     body = call.body
-    proof = None if body.export is None else ExportProof(body.export.cursor, body.export.sha256)
+    export = None if body.export is None else FullExport(body.export.cursor, body.export.sha256)
     pin = _shown(body, body.admin_pin)
-    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, proof)
+    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, export)
     return Deleted(archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter)
 
 
