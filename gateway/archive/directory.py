@@ -33,11 +33,16 @@ _STATE, _UNFINISHED, _LEFT = "state.json", ".draft.tar", ".[0-9]*.json.new"
 _SERIAL_DIGITS = 64
 
 
-class RunFailure(ArchiveModel):
+class RunFailure(
+    ArchiveModel, json_schema_extra={"description": "Why the last run ended before its time, or what it found."}
+):
     """Why the last run ended early, or what it found."""
 
-    code: str
-    detail: str
+    code: str = Field(description="Stable name of the reason, for programs.", examples=["archive_not_written"])
+    detail: str = Field(
+        description="The reason, for people.",
+        examples=["/var/lib/tse-gateway/archive cannot be written: No space left on device"],
+    )
 
 
 class ArchiveState(ArchiveModel):

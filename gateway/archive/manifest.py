@@ -37,50 +37,84 @@ class ArchiveModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class FindingPlace(ArchiveModel):
+class FindingPlace(ArchiveModel, json_schema_extra={"description": "One place where something was found."}):
     """One place where something was found."""
 
-    place: str
-    detail: str = ""
+    place: str = Field(
+        description="The file, and what in it.", examples=["Unixt_1790000000_Sig-9_Log-Tra_No-4_Start_Client-POS-1.log"]
+    )
+    detail: str = Field("", description="What was found there.", examples=[""])
 
 
-class ArchiveFinding(ArchiveModel):
+class ArchiveFinding(
+    ArchiveModel,
+    json_schema_extra={"description": "What the verification found; its codes are those of `tse-gateway verify`."},
+):
     """What the verifier found; its codes are those of `tse-gateway verify`."""
 
-    code: str
-    severity: Literal["note", "warning", "error"]
-    count: int
-    text: str
-    places: list[FindingPlace]
+    code: str = Field(description="Stable name of the finding.", examples=["certificate.early"])
+    severity: Literal["note", "warning", "error"] = Field(
+        description="How bad it is; a note is no fault.", examples=["warning"]
+    )
+    count: int = Field(description="How many places there are.", examples=[1])
+    text: str = Field(description="The finding, for people.", examples=["signed before the certificate was valid"])
+    places: list[FindingPlace] = Field(description="The first of these places.")
 
 
-class Manifest(ArchiveModel):
+class Manifest(
+    ArchiveModel,
+    json_schema_extra={"description": "One segment of an archive: what it holds, and what its verification found."},
+):
     """One segment of the archive."""
 
-    format: Literal[1] = 1
-    serial: str
-    series: int = Field(ge=1, description="one more after each deletion of stored data")
-    number: int = Field(ge=1, description="within the series")
-    file: str
-    size: int
-    sha256: str
-    leading_bytes: int = Field(description="info.csv and certificates before the log messages")
-    first_block: int = Field(description="where the log messages begin in the store of the TSE")
-    cursor: str = Field(description="the end in the store of the TSE, as the incremental export takes it")
-    messages: int
-    valid: int
-    invalid: int
-    unchecked: int
-    first_counter: int | None
-    last_counter: int | None
-    first_time: datetime | None
-    last_time: datetime | None
-    verdict: ArchiveVerdict
-    findings: list[ArchiveFinding]
-    verifier: str = Field(description="version of the gateway that verified it")
-    trust: list[str] | None = Field(description="SHA-256 of the trusted certificates; null: none were given")
-    archived: datetime
-    previous: str | None = Field(description="SHA-256 of the manifest before this one")
+    format: Literal[1] = Field(1, description="Version of this form.")
+    serial: str = Field(
+        description="Serial of the TSE: 64 hex digits.",
+        examples=["E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF"],
+    )
+    series: int = Field(
+        ge=1, description="Number of the series: one more after each deletion of stored data.", examples=[1]
+    )
+    number: int = Field(ge=1, description="Number within the series.", examples=[2])
+    file: str = Field(description="Name of the segment.", examples=["0001-000002.tar"])
+    size: int = Field(description="Size of the segment in bytes.", examples=[9728])
+    sha256: str = Field(
+        description="SHA-256 of the segment, hex.",
+        examples=["24d4485c02bd3edc2a66c6cbabc993806e564f64350263c7bc912f8c02110f15"],
+    )
+    leading_bytes: int = Field(
+        description="Bytes of info.csv and certificates before the log messages.", examples=[4608]
+    )
+    first_block: int = Field(
+        description="Where the log messages begin in the store of the TSE: blocks of 512 bytes.", examples=[25]
+    )
+    cursor: str = Field(
+        description="The end in the store of the TSE, as the incremental export takes it.",
+        examples=["eyJ1c2VkIjogMzMsICJsYXN0IjogMzEsICJkaWdlc3QiOiAiZTdiYjc2YTRkMmIwYTQ5ZCJ9"],
+    )
+    messages: int = Field(description="Log messages in the segment.", examples=[4])
+    valid: int = Field(description="Log messages whose signature was verified.", examples=[4])
+    invalid: int = Field(description="Log messages whose signature is wrong.", examples=[0])
+    unchecked: int = Field(description="Log messages that could not be verified.", examples=[0])
+    first_counter: int | None = Field(description="Signature counter of the first log message.", examples=[9])
+    last_counter: int | None = Field(description="Signature counter of the last log message.", examples=[12])
+    first_time: datetime | None = Field(
+        description="Log time of the first log message.", examples=["2026-09-21T14:13:20Z"]
+    )
+    last_time: datetime | None = Field(
+        description="Log time of the last log message.", examples=["2026-09-21T14:13:20Z"]
+    )
+    verdict: ArchiveVerdict = Field(description="On the segment.", examples=["ok"])
+    findings: list[ArchiveFinding] = Field(description="What its verification found.", examples=[[]])
+    verifier: str = Field(description="Version of the gateway that verified it.", examples=["0.2.0"])
+    trust: list[str] | None = Field(
+        description="SHA-256 of the trusted certificates; null: none were given.", examples=[None]
+    )
+    archived: datetime = Field(description="When it was written.", examples=["2026-09-22T02:10:00Z"])
+    previous: str | None = Field(
+        description="SHA-256 of the manifest before this one; null: it is the first.",
+        examples=["239da6b6d7eb682926f87410298ab42f7854d236f9024434240c40210ac3bc53"],
+    )
 
     @check_model(mode="after")
     def _fits_itself(self) -> Self:

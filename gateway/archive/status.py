@@ -15,64 +15,91 @@ from gateway.archive.run import RunOutcome, RunProgress
 _MOST_PLACES = 100
 
 
-class ArchiveProgress(ArchiveModel):
+class ArchiveProgress(ArchiveModel, json_schema_extra={"description": "The run that is under way."}):
     """How far the run is that is under way."""
 
-    began: datetime
-    done_bytes: int
-    total_bytes: int
+    began: datetime = Field(description="When it began.", examples=["2026-09-22T02:10:00Z"])
+    done_bytes: int = Field(description="Bytes copied so far.", examples=[4608])
+    total_bytes: int = Field(description="Bytes to copy.", examples=[9728])
 
 
-class ArchiveSummary(ArchiveModel):
+class ArchiveSummary(
+    ArchiveModel, json_schema_extra={"description": "How far an archive goes, and how its last run ended."}
+):
     """One archive in short."""
 
-    serial: str
-    attached: bool = Field(description="the TSE is plugged in")
-    running: ArchiveProgress | None
-    first_seen: datetime | None
-    last_success: datetime | None = Field(description="when it last held everything that the TSE had signed, verified")
-    last_attempt: datetime | None
-    last_seconds: float | None = Field(description="how long that took")
-    last_error: RunFailure | None = Field(description="why that failed; null if it did not")
-    verdict: Literal["none", "ok", "warning", "error"] = Field(
-        description="on all segments, and on their files when they were last looked at; none: nothing is archived yet"
+    serial: str = Field(
+        description="Serial of the TSE: 64 hex digits.",
+        examples=["E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF"],
     )
-    verify_failures: int = Field(description="runs that found an error")
-    complete_up_to_counter: int | None
-    complete_up_to_time: datetime | None
-    messages: int
-    bytes: int
-    series: int = Field(description="the newest one; its store is what the TSE holds now")
-    segment_count: int
+    attached: bool = Field(description="The TSE is plugged in.", examples=[True])
+    running: ArchiveProgress | None = Field(description="The run that is under way; null: none.", examples=[None])
+    first_seen: datetime | None = Field(
+        description="When the gateway first saw the TSE.", examples=["2026-09-21T14:10:02Z"]
+    )
+    last_success: datetime | None = Field(
+        description="When the archive last held everything that the TSE had signed, verified.",
+        examples=["2026-09-22T02:10:00Z"],
+    )
+    last_attempt: datetime | None = Field(description="When the last run began.", examples=["2026-09-22T02:10:00Z"])
+    last_seconds: float | None = Field(description="How long that took.", examples=[0.024])
+    last_error: RunFailure | None = Field(description="Why that failed; null if it did not.", examples=[None])
+    verdict: Literal["none", "ok", "warning", "error"] = Field(
+        description="On all segments, and on their files when they were last looked at; none: nothing is archived yet.",
+        examples=["ok"],
+    )
+    verify_failures: int = Field(description="Runs that found an error.", examples=[0])
+    complete_up_to_counter: int | None = Field(
+        description="Signature counter of the last archived log message.", examples=[12]
+    )
+    complete_up_to_time: datetime | None = Field(
+        description="Log time of the last archived log message.", examples=["2026-09-21T14:13:20Z"]
+    )
+    messages: int = Field(description="Archived log messages.", examples=[12])
+    bytes: int = Field(description="Size of all segments.", examples=[23552])
+    series: int = Field(description="Number of the newest series; its store is what the TSE holds now.", examples=[1])
+    segment_count: int = Field(description="Number of segments.", examples=[2])
 
 
-class ArchiveStatus(ArchiveSummary):
+class ArchiveStatus(ArchiveSummary, json_schema_extra={"description": "All that is known of an archive."}):
     """Everything known of an archive."""
 
     findings: list[ArchiveFinding] = Field(
-        description="of all segments; notes are left out, they stand in the manifests"
+        description="What the verification found in all segments; notes are left out, they stand in the manifests.",
+        examples=[[]],
     )
-    segments: list[Manifest]
+    segments: list[Manifest] = Field(description="The manifests of all segments, the oldest first.")
 
 
-class ArchiveList(ArchiveModel):
+class ArchiveList(
+    ArchiveModel, json_schema_extra={"description": "All archives by serial, those of TSEs that are gone as well."}
+):
     """All archives by serial, those of TSEs that are gone included."""
 
     archives: list[ArchiveSummary]
 
 
-class ArchiveRun(ArchiveModel):
+class ArchiveRun(
+    ArchiveModel, json_schema_extra={"description": "What a run added to an archive, and what its verification found."}
+):
     """The outcome of a run."""
 
-    serial: str
-    began: datetime
-    seconds: float
-    verdict: ArchiveVerdict
-    findings: list[ArchiveFinding]
-    added: list[str] = Field(description="new segments; none if nothing was signed since")
-    messages: int = Field(description="in the new segments")
-    bytes: int
-    complete_up_to_counter: int | None
+    serial: str = Field(
+        description="Serial of the TSE: 64 hex digits.",
+        examples=["E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF"],
+    )
+    began: datetime = Field(description="When it began.", examples=["2026-09-22T02:10:00Z"])
+    seconds: float = Field(description="How long it took.", examples=[0.024])
+    verdict: ArchiveVerdict = Field(description="On the new segments.", examples=["ok"])
+    findings: list[ArchiveFinding] = Field(description="What the verification found in them.", examples=[[]])
+    added: list[str] = Field(
+        description="New segments; none if nothing was signed since.", examples=[["0001-000002.tar"]]
+    )
+    messages: int = Field(description="Log messages in the new segments.", examples=[4])
+    bytes: int = Field(description="Size of the new segments.", examples=[9728])
+    complete_up_to_counter: int | None = Field(
+        description="Signature counter of the last archived log message.", examples=[12]
+    )
 
 
 def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "warning", "error"]:

@@ -74,10 +74,9 @@ def openapi() -> None:
 
     Example: tse-gateway openapi > openapi.json
     """
-    from gateway.server.api import routes
-    from gateway.server.api.openapi import document
+    from gateway.server.api.routes import document
 
-    print(json.dumps(document(routes.ENDPOINTS), indent=2))
+    print(json.dumps(document(), indent=2))
 
 
 def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:

@@ -1,4 +1,4 @@
-"""The requests of the LAN protocol, carried out exactly once.
+"""What a client of the LAN protocol wants, done exactly once.
 
 A client whose reused connection dies before the first byte of an answer sends the same
 request again on a new connection, commands included. So the last POST of each lease is
@@ -48,7 +48,7 @@ class _Remembered:
 
 
 class LanTse:
-    """The seven requests of the protocol. Serials as hex, sessions as int; a lock is waited for `lock_wait` seconds."""
+    """The seven requests of the protocol, in domain words. Serials as hex, sessions as int."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class LanTse:
         self._signed: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
 
     def serials(self) -> list[str]:
-        """Return the serials of the TSEs that can be used now."""
+        """The TSEs that can be used now."""
         return [device.serial for device in self._registry.devices() if not device.failed.is_set()]
 
     async def lock(self, serial: str, connection: Holder) -> int:
-        """Acquire the lock and return the session under which `connection` may use the TSE.
+        """The session under which `connection` may use the TSE.
 
         Raises:
             LockRefused: others held the lock for as long as a request may wait.
@@ -81,11 +81,11 @@ class LanTse:
         return lease.session
 
     async def unlock(self, serial: str, session: int) -> None:
-        """Release the lock; a re-sent unlock succeeds like the first."""
+        """Give the lock back; a re-sent unlock is as good as the first."""
         self._registry.find(serial).release(session)
 
     async def read_info(self, serial: str, session: int, connection: Holder) -> bytes:
-        """Return the 512 bytes of the info sector."""
+        """The 512 bytes of the info sector."""
         device = self._registry.find(serial)
         with device.use(session, connection, reading=True) as lease:
             sector = await device.read_info()
@@ -93,7 +93,7 @@ class LanTse:
             return sector
 
     async def read_store(self, serial: str, session: int, block: int, count: int, connection: Holder) -> bytes:
-        """Return `count` blocks of 512 bytes of the store, from `block` on."""
+        """`count` blocks of the store from `block`."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
         with device.use(session, connection, reading=True) as lease:
@@ -103,7 +103,7 @@ class LanTse:
             return lease.as_it_was(block, data)
 
     async def send_command(self, serial: str, session: int, command: bytes, connection: Holder) -> bytes:
-        """Carry out `command` once, however often it is sent, and return the data of its response."""
+        """The data of the response to `command`; carried out once, however often it is sent."""
         device = self._registry.find(serial)
         if not 1 <= len(command) <= MAX_COMMAND:
             raise CommandRejected(Result.COMMAND_SYNTAX, f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
@@ -116,7 +116,7 @@ class LanTse:
         )
 
     async def write_store(self, serial: str, session: int, block: int, data: bytes, connection: Holder) -> None:
-        """Write whole blocks of process data to the store, from `block` on."""
+        """Whole blocks of process data."""
         device = self._registry.find(serial)
         if not data or len(data) % SECTOR:
             raise BadRequest(f"data for the store come in whole blocks of {SECTOR} bytes, not {len(data)} bytes")

@@ -1,4 +1,4 @@
-"""Preconditions of the commands, checked in one order for all of them."""
+"""What must hold before a command is carried out, checked in one order for all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ Handlers = dict[type[Command], tuple[Needs, Handler]]
 def check(core: Core, needs: Needs) -> None:
     """Raise `CommandRejected` for the first of the needs that is not met.
 
-    The order is assumed: self test, CTSS, initialisation, login, time.
+    The order is assumed (the SPEC suggests it): self test, CTSS, initialisation, login, time.
     """
     if not (needs.export and core.export_allowed_after_failure):
         _check_self_test(core, needs)
@@ -49,7 +49,7 @@ def check(core: Core, needs: Needs) -> None:
 
 
 def check_initialized(core: Core) -> None:
-    """Raise `CommandRejected` before the setup and after the decommissioning."""
+    """Neither before the setup nor after the end."""
     if core.state.lifecycle == Lifecycle.UNINITIALIZED:
         raise refusal(Result.NOT_INITIALIZED)
     if core.state.lifecycle == Lifecycle.DECOMMISSIONED:

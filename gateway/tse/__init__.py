@@ -1,1 +1,1 @@
-"""The formats of a TSE: bytes in, values out. No I/O, no clock, no logging."""
+"""The language of a TSE: bytes in, values out. No I/O, no clock, no logging."""

@@ -1,4 +1,4 @@
-"""Imports and exports that a client began and did not end: they block other clients (LAN-TSE protocol)."""
+"""What a command leaves unfinished on a TSE: an import or an export that blocks other clients until it ends."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from gateway.tse.results import Result
 
 
 class Unfinished(StrEnum):
-    """Work that takes more than one command."""
+    """Kinds of work that take more than one command."""
 
     IMPORT = "import"
     EXPORT = "export"

@@ -1,4 +1,4 @@
-"""The findings of a check, counted by code; examples are kept up to a limit, so that reports stay readable."""
+"""What a check finds, counted by code; examples are kept up to a limit, so that a ruined file stays readable."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ MAX_EXAMPLES = 100  # per code and file; the count goes on
 
 
 class Severity(IntEnum):
-    """NOTE: good to know. WARNING: a person should look at it. ERROR: the file is damaged, incomplete or forged."""
+    """NOTE: good to know. WARNING: a person should look. ERROR: the file proves less than it claims."""
 
     NOTE = 1
     WARNING = 2
@@ -16,7 +16,7 @@ class Severity(IntEnum):
 
 
 class Code(StrEnum):
-    """Stable names of all findings; `texts` says what they mean."""
+    """Stable names of all findings; what they mean stands in `texts`."""
 
     FILE_UNREADABLE = "file.unreadable"
     FILE_UNKNOWN = "file.unknown"
@@ -91,34 +91,34 @@ class Findings:
         self._groups: dict[Code, Group] = {}
 
     def add(self, code: Code, place: str, detail: str = "") -> None:
-        """Count one more finding of this code, and keep it as an example."""
+        """One more of this code."""
         group = self._groups.setdefault(code, Group())
         group.count += 1
         if len(group.examples) < MAX_EXAMPLES:
             group.examples.append(Example(place, detail))
 
     def merge(self, other: "Findings") -> None:
-        """Add the findings of another check."""
+        """Take over what another collector found later."""
         for code, group in other.items():
             self.take(code, group)
 
     def take(self, code: Code, group: Group) -> None:
-        """Add the findings of one code."""
+        """Take over what was found under one code."""
         mine = self._groups.setdefault(code, Group())
         mine.count += group.count
         mine.examples.extend(group.examples[: MAX_EXAMPLES - len(mine.examples)])
 
     def items(self) -> Iterator[tuple[Code, Group]]:
-        """Iterate over codes and their findings."""
+        """Codes and what was found under them."""
         return iter(self._groups.items())
 
     def count(self, code: Code) -> int:
-        """Return the number of findings of this code."""
+        """How often this was found."""
         return self._groups[code].count if code in self._groups else 0
 
 
 class FileKind(StrEnum):
-    """The kinds of files."""
+    """What a file turned out to be."""
 
     ARCHIVE = "archive"
     MESSAGE = "message"
@@ -129,9 +129,9 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CounterSpan:
-    """The messages of one TSE in a file: signature counters and log times (Unix seconds) from first to last.
+    """What a file holds of one TSE: counters and log times (Unix seconds) from the first to the last message.
 
-    `whole`: they begin with the first message of the TSE, or the caller said that nothing may be missing.
+    `whole`: the counters begin where a TSE begins, or the caller said that nothing may be missing.
     """
 
     serial: bytes
@@ -146,7 +146,7 @@ class CounterSpan:
 
 @dataclass(slots=True)
 class MessageCounts:
-    """Numbers of messages: each is `valid`, `invalid`, or `unchecked` (no key, or an unsupported algorithm)."""
+    """How many messages there are: each is `valid`, `invalid`, or `unchecked` (no key, or no such algorithm here)."""
 
     messages: int = 0
     valid: int = 0
@@ -154,7 +154,7 @@ class MessageCounts:
     unchecked: int = 0
 
     def merge(self, other: "MessageCounts") -> None:
-        """Add other numbers."""
+        """Add another count."""
         self.messages += other.messages
         self.valid += other.valid
         self.invalid += other.invalid

@@ -18,7 +18,7 @@ from gateway.errors import (
     ResponseMissing,
 )
 from gateway.fleet.device import Device
-from gateway.server.api.summary import summary
+from gateway.server.api.tses import tse_summary
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
@@ -109,7 +109,7 @@ async def test_a_caller_that_gives_up_in_the_queue_leaves_it(ready: Device) -> N
 async def test_a_waiting_client_gets_the_lock_when_it_is_free(ready: Device) -> None:
     first = await ready.acquire(Till(), 1)
     waiting = asyncio.create_task(ready.acquire(Till(), 5))
-    await until(lambda: summary(ready)["waiting_clients"] == 1)
+    await until(lambda: tse_summary(ready).waiting_clients == 1)
     ready.release(first.session)
     second = await waiting
     assert second.session != first.session
@@ -120,7 +120,7 @@ async def test_the_lock_is_refused_after_the_waiting_time(ready: Device, metrics
     await ready.acquire(Till(), 1)
     with pytest.raises(LockRefused, match="try again"):
         await ready.acquire(Till(), 0.05)
-    assert summary(ready)["waiting_clients"] == 0
+    assert tse_summary(ready).waiting_clients == 0
     assert sample(metrics, "tse_gateway_lock_refused_total", serial=ready.serial) == 1
 
 
@@ -179,7 +179,7 @@ async def test_a_finished_export_leaves_nothing_to_abort(ready: Device) -> None:
 async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, ready: Device, metrics: Metrics) -> None:
     lease = await ready.acquire(Till(), 1)
     waiting = asyncio.create_task(ready.acquire(Till(), 30))
-    await until(lambda: summary(ready)["waiting_clients"] == 1)
+    await until(lambda: tse_summary(ready).waiting_clients == 1)
     tse.faults.set("unplugged")
     with pytest.raises(DeviceGone):
         await ready.read_info()
@@ -192,9 +192,9 @@ async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, r
         await ready.command(FlashHealth().encode())
     with pytest.raises(DeviceGone):
         await ready.acquire(Till(), 30)
-    known = summary(ready)
-    assert (known["state"], known["held_seconds"]) == ("failed", None)
-    assert "gone" in str(known["reason"])
+    known = tse_summary(ready)
+    assert (known.state, known.held_seconds) == ("failed", None)
+    assert "gone" in str(known.reason)
 
 
 async def test_a_refused_command_is_no_failure(ready: Device) -> None:
@@ -225,7 +225,7 @@ async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, r
     driver = BlockDriver(SimulatedTransport(tse))
     await ready.renew(driver, TseInfo.decode(await driver.read_info()), "elsewhere")
     await ready.acquire(Till(), 1)
-    assert (ready.place, summary(ready)["state"]) == ("elsewhere", "ready")
+    assert (ready.place, tse_summary(ready).state) == ("elsewhere", "ready")
     with pytest.raises(InvalidSession), ready.use(lease.session, till):
         pass
     await ready.read_info()

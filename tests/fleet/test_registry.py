@@ -10,7 +10,7 @@ from gateway.driver.usb.block import BlockDriver
 from gateway.errors import DeviceError, DeviceGone, UnknownDevice
 from gateway.fleet import registry as registry_module
 from gateway.fleet.registry import Attachment, Registry, Rules
-from gateway.server.api.summary import summary
+from gateway.server.api.tses import tse_summary
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 
@@ -45,10 +45,10 @@ async def test_a_tse_that_fails_comes_back_by_itself(tse: SimulatedTse, metrics:
     with pytest.raises(DeviceGone):
         await device.read_info()
     await changed(registry)
-    assert (summary(device)["state"], summary(device)["attached"]) == ("failed", True)
+    assert (tse_summary(device).state, tse_summary(device).attached) == ("failed", True)
     tse.faults.clear()
     await changed(registry)
-    assert summary(device)["state"] == "ready"
+    assert tse_summary(device).state == "ready"
     assert (await device.read_info())[:4] == b"GMIS"
     assert registry.devices() == [device]
     await registry.close()
@@ -135,13 +135,13 @@ async def test_a_tse_that_vanished_is_gone_at_once_and_comes_back(tse: Simulated
     await registry.reconcile([plugged])
     device = registry.devices()[0]
     await registry.reconcile([])
-    assert (summary(device)["state"], summary(device)["reason"]) == ("failed", "the TSE was unplugged")
-    assert summary(device)["attached"] is False
+    assert (tse_summary(device).state, tse_summary(device).reason) == ("failed", "the TSE was unplugged")
+    assert tse_summary(device).attached is False
     with pytest.raises(DeviceGone, match="unplugged"):
         await device.read_info()
     await registry.reconcile([attachment(tse, "another socket")])
-    assert (summary(device)["state"], device.place) == ("ready", "another socket")
-    assert summary(device)["attached"] is True
+    assert (tse_summary(device).state, device.place) == ("ready", "another socket")
+    assert tse_summary(device).attached is True
     await registry.close()
 
 
@@ -157,7 +157,7 @@ async def test_the_same_place_with_another_plug_is_opened_afresh(tse: SimulatedT
     for plug in ("1", "1", "2"):
         await registry.reconcile([Attachment("sda", count, plug)])
     assert opened == 2
-    assert summary(registry.devices()[0])["state"] == "ready"
+    assert tse_summary(registry.devices()[0]).state == "ready"
     await registry.close()
 
 

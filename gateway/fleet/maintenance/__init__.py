@@ -1,1 +1,1 @@
-"""What the gateway does for a TSE by itself: self test, time, flash health."""
+"""Self test, time and flash health, kept without being asked."""

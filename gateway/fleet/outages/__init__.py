@@ -1,1 +1,1 @@
-"""The record of times in which TSEs could not be used."""
+"""When TSEs could not be used."""

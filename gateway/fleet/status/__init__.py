@@ -1,1 +1,1 @@
-"""The state of the TSEs from their last readings, for probes and metrics."""
+"""Whether TSEs can sign, for probes and metrics."""

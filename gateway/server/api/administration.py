@@ -1,57 +1,66 @@
-"""Handlers of the JSON API: what an operator does with a TSE."""
+"""What an operator does with a TSE."""
 
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from gateway.archive.deletion import FullExport
-from gateway.fleet.pins.retry_guard import PinOrPuk
-from gateway.operations.confirmations import VALID_SECONDS
-from gateway.operations.setup import Setup
-from gateway.server.api.endpoint import Call
+from gateway.archive.deletion import ExportProof, NotArchived, NotExported, RestNotKept
+from gateway.errors import UnknownDevice
+from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk
+from gateway.operations.administration import ClockNotTrusted, NewerGeneration
+from gateway.operations.confirmations import VALID_SECONDS, Irreversible, NotConfirmed
+from gateway.operations.exports import CursorInvalid
+from gateway.operations.setup import NotFresh, Setup
+from gateway.operations.store import StoreClosed
+from gateway.server.api.endpoint import TSE, Call, Endpoint, Section
+from gateway.server.api.errors import ARCHIVING, SENDING, Errors
+from gateway.server.api.parameters import TseParams
 from gateway.server.api.requests import (
-    AdminBody,
-    ClientBody,
-    ConfirmationBody,
-    DecommissionBody,
-    DeletionBody,
-    OfTse,
-    PinBody,
-    PukBody,
-    SelfTestBody,
-    SetupBody,
+    AdminRequest,
+    ClientRequest,
+    ConfirmationRequest,
+    DecommissionRequest,
+    DeletionRequest,
+    PinChangeRequest,
+    PukChangeRequest,
+    SelfTestRequest,
+    SetupRequest,
     ShowsPin,
-    TimeBody,
-    UnblockBody,
+    TimeRequest,
+    UnblockRequest,
 )
-from gateway.server.api.responses import Clients, ConfirmationAnswer, Deleted, Done, TimeSet
+from gateway.server.api.responses import ClientList, ConfirmationToken, DeletionResult, Done, TseTime
 from gateway.tse.pins import PinOwner
 
+_BY_COMMAND: Errors = (*SENDING, NewerGeneration)
+_WITH_PIN: Errors = (*_BY_COMMAND, LastTry, KnownWrong)
+_IRREVERSIBLE: Errors = (*_WITH_PIN, NotConfirmed)
 
-async def run_self_test(call: Call[OfTse, SelfTestBody]) -> Done:
-    """Run by a registered client; needs no PIN."""
+
+async def run_self_test(call: Call[TseParams, SelfTestRequest]) -> Done:
+    """Run the self test; needs no PIN."""
     await call.services.administration.self_test(call.params.serial, call.body.client_id.encode())
     return Done()
 
 
-async def set_time(call: Call[OfTse, TimeBody]) -> TimeSet:
-    """By the clock of the gateway."""
+async def set_time(call: Call[TseParams, TimeRequest]) -> TseTime:
+    """Set the time of the TSE by the clock of the gateway."""
     body = call.body
     moment = await call.services.administration.set_time(
         call.params.serial, PinOwner(body.user).user, _shown(body, body.pin), trust_system_clock=body.trust_system_clock
     )
-    return TimeSet(time=datetime.fromtimestamp(moment, UTC))
+    return TseTime(time=datetime.fromtimestamp(moment, UTC))
 
 
-async def list_clients(call: Call[OfTse, AdminBody]) -> Clients:
-    """All registered ones."""
+async def list_clients(call: Call[TseParams, AdminRequest]) -> ClientList:
+    """Return the registered clients."""
     body = call.body
     found = await call.services.administration.clients(call.params.serial, _shown(body, body.admin_pin))
-    return Clients(client_ids=[client.decode(errors="replace") for client in found])
+    return ClientList(client_ids=[client.decode(errors="replace") for client in found])
 
 
-async def register_client(call: Call[OfTse, ClientBody]) -> Done:
-    """Once more does no harm."""
+async def register_client(call: Call[TseParams, ClientRequest]) -> Done:
+    """Register a client; one that is registered stays so."""
     body = call.body
     await call.services.administration.register_client(
         call.params.serial, _shown(body, body.admin_pin), body.client_id.encode()
@@ -59,8 +68,8 @@ async def register_client(call: Call[OfTse, ClientBody]) -> Done:
     return Done()
 
 
-async def deregister_client(call: Call[OfTse, ClientBody]) -> Done:
-    """Refused while it has open transactions."""
+async def deregister_client(call: Call[TseParams, ClientRequest]) -> Done:
+    """Deregister a client; the TSE refuses it while it has open transactions."""
     body = call.body
     await call.services.administration.deregister_client(
         call.params.serial, _shown(body, body.admin_pin), body.client_id.encode()
@@ -68,8 +77,8 @@ async def deregister_client(call: Call[OfTse, ClientBody]) -> Done:
     return Done()
 
 
-async def change_pin(call: Call[OfTse, PinBody]) -> Done:
-    """By who knows the old one."""
+async def change_pin(call: Call[TseParams, PinChangeRequest]) -> Done:
+    """Change a PIN."""
     body = call.body
     await call.services.administration.change_pin(
         call.params.serial, PinOwner(body.user).user, _shown(body, body.old_pin), _secret(body.new_pin)
@@ -77,15 +86,15 @@ async def change_pin(call: Call[OfTse, PinBody]) -> Done:
     return Done()
 
 
-async def change_puk(call: Call[OfTse, PukBody]) -> Done:
-    """One PUK serves both users."""
+async def change_puk(call: Call[TseParams, PukChangeRequest]) -> Done:
+    """Change the PUK."""
     body = call.body
     await call.services.administration.change_puk(call.params.serial, _shown(body, body.old_puk), _secret(body.new_puk))
     return Done()
 
 
-async def unblock_pin(call: Call[OfTse, UnblockBody]) -> Done:
-    """A new PIN by the PUK."""
+async def unblock_pin(call: Call[TseParams, UnblockRequest]) -> Done:
+    """Set a new PIN by the PUK."""
     body = call.body
     await call.services.administration.unblock(
         call.params.serial, PinOwner(body.user).user, _shown(body, body.puk), _secret(body.new_pin)
@@ -93,21 +102,21 @@ async def unblock_pin(call: Call[OfTse, UnblockBody]) -> Done:
     return Done()
 
 
-async def ask_confirmation(call: Call[OfTse, ConfirmationBody]) -> ConfirmationAnswer:
-    """The first of two steps."""
+async def create_confirmation(call: Call[TseParams, ConfirmationRequest]) -> ConfirmationToken:
+    """Return the token for an irreversible action, the first of its two steps."""
     device = call.services.registry.find(call.params.serial)
-    made = call.services.administration.confirmations.ask(device.serial, call.body.action)
-    return ConfirmationAnswer(
+    made = call.services.administration.confirmations.ask(device.serial, Irreversible(call.body.action))
+    return ConfirmationToken(
         token=made.token,
         serial=made.serial,
-        action=made.action,
+        action=call.body.action,
         consequence=made.consequence,
         valid_seconds=VALID_SECONDS,
     )
 
 
-async def set_up(call: Call[OfTse, SetupBody]) -> Done:
-    """From the factory to ready for sales."""
+async def set_up_tse(call: Call[TseParams, SetupRequest]) -> Done:
+    """Put a fresh TSE into service."""
     body = call.body
     given = Setup(
         seed=_secret(body.credential_seed),
@@ -122,20 +131,22 @@ async def set_up(call: Call[OfTse, SetupBody]) -> Done:
     return Done()
 
 
-async def decommission(call: Call[OfTse, DecommissionBody]) -> Done:
-    """For good."""
+async def decommission_tse(call: Call[TseParams, DecommissionRequest]) -> Done:
+    """Take the TSE out of service for good."""
     body = call.body
     await call.services.administration.decommission(call.params.serial, _shown(body, body.admin_pin), body.confirmation)
     return Done()
 
 
-async def delete_stored_data(call: Call[OfTse, DeletionBody]) -> Deleted:
-    """Only what the archive holds, verified."""
+async def delete_stored_data(call: Call[TseParams, DeletionRequest]) -> DeletionResult:
+    """Delete the log messages in the TSE if the archive holds them, verified."""
     body = call.body
-    export = None if body.export is None else FullExport(body.export.cursor, body.export.sha256)
+    proof = None if body.export is None else ExportProof(body.export.cursor, body.export.sha256)
     pin = _shown(body, body.admin_pin)
-    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, export)
-    return Deleted(archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter)
+    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, proof)
+    return DeletionResult(
+        archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter
+    )
 
 
 def _shown(body: ShowsPin, value: SecretStr) -> PinOrPuk:
@@ -144,3 +155,109 @@ def _shown(body: ShowsPin, value: SecretStr) -> PinOrPuk:
 
 def _secret(value: SecretStr) -> bytes:
     return value.get_secret_value().encode()
+
+
+SECTION = Section(
+    "Administration",
+    "What an operator does with a TSE. PINs and PUKs stand in bodies only, and the gateway keeps none of them.",
+    (
+        Endpoint(
+            "POST",
+            f"{TSE}/self-test",
+            run_self_test,
+            "Run the self test",
+            "Takes up to a minute; needs a registered client and no PIN.",
+            _BY_COMMAND,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/time",
+            set_time,
+            "Set the time of a TSE",
+            "Sets it to the time of the gateway; costs signatures for login, time and logout.",
+            (*_WITH_PIN, ClockNotTrusted),
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/clients/list",
+            list_clients,
+            "List the registered clients",
+            "A POST, since the TSE asks for the PIN of its Admin; costs two signatures.",
+            _WITH_PIN,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/clients/register",
+            register_client,
+            "Register a client",
+            "A client that is registered already stays so.",
+            _WITH_PIN,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/clients/deregister",
+            deregister_client,
+            "Deregister a client",
+            "The TSE refuses it while the client has open transactions.",
+            _WITH_PIN,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/pin",
+            change_pin,
+            "Change a PIN",
+            "Three wrong PINs block it until the PUK unblocks it.",
+            _WITH_PIN,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/puk",
+            change_puk,
+            "Change the PUK",
+            "One PUK serves both users. Three wrong PUKs end the administration of the TSE for ever.",
+            _WITH_PIN,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/unblock",
+            unblock_pin,
+            "Set a new PIN by the PUK",
+            "For a PIN that is blocked or forgotten. Three wrong PUKs end the administration of the TSE for ever.",
+            _WITH_PIN,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/confirmations",
+            create_confirmation,
+            "Ask for the confirmation of an irreversible action",
+            "The first of two steps: show the consequence to whoever decides, then send the token with the action.",
+            (UnknownDevice,),
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/setup",
+            set_up_tse,
+            "Put a fresh TSE into service",
+            "Sets PUK and PINs, runs the self test, sets the time and registers clients. Needs a confirmation of "
+            "`setup`.",
+            (*_IRREVERSIBLE, NotFresh, ClockNotTrusted),
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/decommission",
+            decommission_tse,
+            "Take a TSE out of service for good",
+            "It never signs again. Needs a confirmation of `decommission`.",
+            _IRREVERSIBLE,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/delete-stored-data",
+            delete_stored_data,
+            "Delete the log messages in a TSE",
+            "Brings the archive up to date first; unless that is whole and verified nothing is deleted. Needs a "
+            "confirmation of `delete_stored_data`.",
+            (*_IRREVERSIBLE, StoreClosed, NotExported, CursorInvalid, RestNotKept, NotArchived, *ARCHIVING),
+        ),
+    ),
+)

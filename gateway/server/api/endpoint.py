@@ -1,10 +1,11 @@
-"""One row of the JSON API's table: routing, validation and the OpenAPI document all read it."""
+"""An endpoint of the JSON API: routing, validation and the OpenAPI document all read the same `Endpoint`."""
 
 import asyncio
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
@@ -19,9 +20,11 @@ from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody
-from gateway.server.api.responses import Place
+from gateway.server.api.responses import InvalidField
 from gateway.server.http.responses import JSON
 
+BASE = "/api/v1"
+TSE = f"{BASE}/tses/{{serial}}"
 KEY_HEADER = "Idempotency-Key"
 KEY_PATTERN = r"^[!-~]{1,128}$"
 _KEY = re.compile(KEY_PATTERN)
@@ -56,31 +59,62 @@ class Call(Generic[P, B]):
     key: str | None
 
 
-Handler = Callable[[Call[P, B]], Awaitable[BaseModel | web.StreamResponse]]
+Handler = Callable[[Call[Any, Any]], Awaitable[BaseModel | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint(Generic[P, B]):
-    """`answer` is a model, or the media type of a body that is none. `errors` beside those that all have."""
+class FileFormat:
+    """One media type of a file; without `example` and `model` its bytes are no text."""
+
+    media: str
+    example: str | None = None
+    model: type[BaseModel] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileResponse:
+    """A response that is a file in one of some formats. `ranges`: parts of it can be requested."""
+
+    description: str
+    formats: tuple[FileFormat, ...]
+    ranges: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation; `errors` are those beside what every request may meet.
+
+    The annotations of `handler` say what parameters and body it takes, and which model it returns if not a `file`.
+    `keyed` operations take an Idempotency-Key.
+    """
 
     method: str
     path: str
-    tag: str
+    handler: Handler
     summary: str
-    handler: Handler[P, B]
-    answer: type[BaseModel] | str
-    params: type[P]
-    body: type[B]
+    description: str
     errors: tuple[type[GatewayError], ...] = ()
-    description: str = ""
+    file: FileResponse | None = None
     keyed: bool = False
-    statuses: tuple[int, ...] = (200,)
-    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """A stable name of the operation, for generated clients."""
+        """The operation id: a stable name for generated clients."""
         return self.handler.__name__
+
+    @property
+    def params(self) -> type[BaseModel]:
+        return _types(self.handler)[0]
+
+    @property
+    def body(self) -> type[BaseModel]:
+        return _types(self.handler)[1]
+
+    @property
+    def response(self) -> type[BaseModel]:
+        """The model of the response, if that is no `file`."""
+        return _types(self.handler)[2]
 
     @property
     def path_names(self) -> frozenset[str]:
@@ -92,34 +126,50 @@ class Endpoint(Generic[P, B]):
         return self.body is not NoBody
 
 
-def route(endpoint: Endpoint[Any, Any], services: Services) -> web.RouteDef:
-    """The route that validates, calls the handler, and makes its model the answer."""
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Endpoints about one subject; a tag in the OpenAPI document."""
+
+    name: str
+    description: str
+    endpoints: tuple[Endpoint, ...]
+
+
+@functools.cache
+def _types(handler: Handler) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel]]:
+    hints = get_type_hints(handler)
+    params, body = get_args(hints["call"])
+    return params, body, hints["return"]
+
+
+def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
+    """Return the route that validates a request, calls the handler, and makes its model the response."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         call: Call[Any, Any] = Call(
             services, request, _params(endpoint, request), await _body(endpoint, request), _key_of(endpoint, request)
         )
-        answer = await endpoint.handler(call)
-        if isinstance(answer, BaseModel):
-            return web.Response(body=answer.model_dump_json().encode(), content_type=JSON)
-        return answer
+        result = await endpoint.handler(call)
+        if isinstance(result, BaseModel):
+            return web.Response(body=result.model_dump_json().encode(), content_type=JSON)
+        return result
 
     if endpoint.method == hdrs.METH_GET:
         return web.get(endpoint.path, handle, allow_head=False)
     return web.route(endpoint.method, endpoint.path, handle)
 
 
-def _params(endpoint: Endpoint[P, B], request: web.Request) -> P:
+def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:
     names = list(request.query)
     if len(set(names)) != len(names) or endpoint.path_names.intersection(names):
         raise BadRequest("a parameter is given twice")
     try:
         return endpoint.params.model_validate({**request.query, **request.match_info})
     except ValidationError as error:
-        raise BadRequest("; ".join(f"{place.at}: {place.message}" for place in _places(error))) from None
+        raise BadRequest("; ".join(f"{field.at}: {field.message}" for field in _invalid_fields(error))) from None
 
 
-async def _body(endpoint: Endpoint[P, B], request: web.Request) -> B:
+async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel:
     if not endpoint.has_body:
         return endpoint.body()
     if request.content_type != JSON:
@@ -130,13 +180,12 @@ async def _body(endpoint: Endpoint[P, B], request: web.Request) -> B:
             return await asyncio.to_thread(endpoint.body.model_validate_json, body)
         return endpoint.body.model_validate_json(body)
     except ValidationError as error:
-        places = _places(error)
         if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":
             raise BadRequest("the body is not JSON") from None
-        raise InvalidRequest("the body does not have the documented form", places) from None
+        raise InvalidRequest("the body does not have the documented form", _invalid_fields(error)) from None
 
 
-def _key_of(endpoint: Endpoint[P, B], request: web.Request) -> str | None:
+def _key_of(endpoint: Endpoint, request: web.Request) -> str | None:
     keys = request.headers.getall(KEY_HEADER, [])
     if not keys or not endpoint.keyed:
         return None
@@ -145,9 +194,9 @@ def _key_of(endpoint: Endpoint[P, B], request: web.Request) -> str | None:
     return keys[0]
 
 
-def _places(error: ValidationError) -> list[Place]:
+def _invalid_fields(error: ValidationError) -> list[InvalidField]:
     """Where and what, without the given values: these may be PINs."""
     return [
-        Place(at="/".join(map(str, item["loc"])), message=item["msg"].removeprefix("Value error, "))
+        InvalidField(at="/".join(map(str, item["loc"])), message=item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_context=False, include_url=False)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.errors import CommandRejected, GatewayError, nearest
 from gateway.server.api.openapi import errors_of
-from gateway.server.api.problems import HTTP_TITLES, KINDS
+from gateway.server.api.problems import HTTP_TITLES, PROBLEM_TYPES
 from gateway.server.api.routes import ENDPOINTS
 from gateway.tse.results import Result
 
@@ -45,7 +45,7 @@ def page() -> str:
 
 
 def _row(kind: type[GatewayError]) -> tuple[str, str, str]:
-    status, title = nearest(KINDS, kind)
+    status, title = nearest(PROBLEM_TYPES, kind)
     return kind.code, str(int(status)), title
 
 

@@ -1,19 +1,36 @@
-"""Errors that only requests of the JSON API meet."""
+"""Errors that only requests of the JSON API meet, and those that whole groups of endpoints have in common."""
 
 from collections.abc import Sequence
 
-from gateway.errors import BadRequest, GatewayError
-from gateway.server.api.responses import Place
+from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
+from gateway.archive.run import Stopped
+from gateway.errors import (
+    BadRequest,
+    CommandRejected,
+    DeviceError,
+    DeviceGone,
+    DeviceTimeout,
+    GatewayError,
+    LockRefused,
+    PowerCycleDetected,
+    ProtocolError,
+    ResponseMissing,
+    UnknownDevice,
+)
+from gateway.operations.store import StoreClosed
+from gateway.server.api.responses import InvalidField
+
+Errors = tuple[type[GatewayError], ...]
 
 
 class InvalidRequest(BadRequest):
-    """The body does not have the documented form; nothing was done. `places` are where, without the given values."""
+    """The body does not have the documented form; nothing was done. `fields` are the wrong ones, without values."""
 
     code = "invalid_request"
 
-    def __init__(self, message: str, places: Sequence[Place] = ()) -> None:
+    def __init__(self, message: str, fields: Sequence[InvalidField] = ()) -> None:
         super().__init__(message)
-        self.places = list(places)
+        self.fields = list(fields)
 
 
 class ProcessDataForm(InvalidRequest):
@@ -32,3 +49,10 @@ class ExportChanged(GatewayError):
     """The store is no longer what the condition of the request names: export it from its beginning."""
 
     code = "export_changed"
+
+
+TSE_FAILED: Errors = (DeviceError, DeviceGone, DeviceTimeout, ResponseMissing, PowerCycleDetected)
+SENDING: Errors = (UnknownDevice, *TSE_FAILED, LockRefused, CommandRejected, ProtocolError)  # commands to a TSE
+READING: Errors = (UnknownDevice, *TSE_FAILED, StoreClosed, ProtocolError)  # the store of a TSE
+DOWNLOADING: Errors = (RangeInvalid, ExportChanged)  # parts of a file
+ARCHIVING: Errors = (ArchiveBusy, ArchiveNotWritten, ArchiveDamaged, Stopped)

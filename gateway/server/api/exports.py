@@ -1,59 +1,53 @@
-"""Handlers of the JSON API: exports as streams, in bounded memory."""
-
-import logging
-from collections.abc import AsyncIterator
-from http import HTTPStatus
+"""Exports of log messages as TAR files."""
 
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
 from gateway.operations import exports
-from gateway.operations.exports import Filter, Mark
-from gateway.server.api.endpoint import Call
-from gateway.server.api.errors import ExportChanged, RangeInvalid
-from gateway.server.api.requests import ExportFilter, NewerThan, NoBody, OfTse
-from gateway.telemetry.events import Event, event
+from gateway.operations.exports import CursorInvalid, Filter, Mark, NothingToExport
+from gateway.server.api.downloads import TAR, requested_range, response_for, stream
+from gateway.server.api.endpoint import TSE, Call, Endpoint, FileFormat, FileResponse, Section
+from gateway.server.api.errors import DOWNLOADING, READING, ExportChanged
+from gateway.server.api.parameters import CursorParams, ExportFilter, TseParams
+from gateway.server.api.requests import NoBody
 
-log = logging.getLogger(__name__)
-
-TAR = "application/x-tar"
 CURSOR = "TSE-Export-Cursor"
+_CURSOR_HEADER = {CURSOR: "Where the export ends: send it as `cursor` to `/export/new`."}
 
 
-async def export_all(call: Call[OfTse, NoBody]) -> web.StreamResponse:
-    """The whole store, or a range of it."""
+async def export_all(call: Call[TseParams, NoBody]) -> web.StreamResponse:
+    """Send the whole store, or a range of it."""
     device = call.services.registry.find(call.params.serial)
-    mark, whole = await _wanted_mark(call)
+    mark, whole = await _requested_mark(call)
     size = exports.full_size(mark)
-    start, end = (0, size) if whole else wanted_range(call.request, size)
-    answer = web.StreamResponse(headers={hdrs.ETAG: f'"{mark.encode()}"', hdrs.ACCEPT_RANGES: "bytes"})
-    if (start, end) != (0, size):
-        answer.set_status(HTTPStatus.PARTIAL_CONTENT)
-        answer.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{end - 1}/{size}"
-    answer.headers[CURSOR] = mark.encode()
-    answer.content_length = end - start
-    return await streamed(call.request, answer, exports.full(device, mark, start, end), f"TSE_{device.serial}.tar")
+    start, end = (0, size) if whole else requested_range(call.request, size)
+    response = response_for(mark.encode(), size, start, end)
+    response.headers[CURSOR] = mark.encode()
+    return await stream(call.request, response, exports.full(device, mark, start, end), f"TSE_{device.serial}.tar")
 
 
-async def export_matching(call: Call[ExportFilter, NoBody]) -> web.StreamResponse:
-    """By time, number and client."""
-    device, wanted = call.services.registry.find(call.params.serial), call.params
-    chosen = Filter(wanted.from_time, wanted.to_time, wanted.from_number, wanted.to_number, wanted.client_id)
+async def export_filtered(call: Call[ExportFilter, NoBody]) -> web.StreamResponse:
+    """Send the log messages that match."""
+    device, limits = call.services.registry.find(call.params.serial), call.params
+    chosen = Filter(limits.from_time, limits.to_time, limits.from_number, limits.to_number, limits.client_id)
     pieces = exports.matching(device, chosen)
-    return await streamed(call.request, web.StreamResponse(), pieces, f"TSE_{device.serial}_filtered.tar")
+    return await stream(call.request, web.StreamResponse(), pieces, f"TSE_{device.serial}_filtered.tar")
 
 
-async def export_new(call: Call[NewerThan, NoBody]) -> web.StreamResponse:
-    """What came since an earlier export."""
+async def export_new(call: Call[CursorParams, NoBody]) -> web.StreamResponse:
+    """Send what was stored since an earlier export."""
     device = call.services.registry.find(call.params.serial)
     since, until = Mark.decode(call.params.cursor), await exports.mark_of(device)
-    answer = web.StreamResponse(headers={CURSOR: until.encode()})
-    answer.content_length = await exports.newer_size(device, since, until)
-    return await streamed(call.request, answer, exports.newer(device, since, until), f"TSE_{device.serial}_new.tar")
+    response = web.StreamResponse(headers={CURSOR: until.encode()})
+    response.content_length = await exports.newer_size(device, since, until)
+    return await stream(call.request, response, exports.newer(device, since, until), f"TSE_{device.serial}_new.tar")
 
 
-async def _wanted_mark(call: Call[OfTse, NoBody]) -> tuple[Mark, bool]:
-    """How far the export goes: as far as before if the client goes on with one; and must it be whole?"""
+async def _requested_mark(call: Call[TseParams, NoBody]) -> tuple[Mark, bool]:
+    """Return how far the export goes, and whether it must be whole.
+
+    It goes as far as an earlier one if the client goes on with that (If-Range, If-Match).
+    """
     device, headers = call.services.registry.find(call.params.serial), call.request.headers
     named = headers.get(hdrs.IF_RANGE) or headers.get(hdrs.IF_MATCH, "")
     if not named:
@@ -70,34 +64,44 @@ async def _wanted_mark(call: Call[OfTse, NoBody]) -> tuple[Mark, bool]:
     return await exports.mark_of(device), True
 
 
-def wanted_range(request: web.Request, size: int) -> tuple[int, int]:
-    """First byte and the one behind the last; `RangeInvalid` where there are none."""
-    try:
-        wanted = request.http_range
-    except ValueError:  # several ranges, or none that can be read: the whole is a right answer
-        return 0, size
-    start, end, _ = wanted.indices(size)
-    if start >= end:
-        raise RangeInvalid(f"the export has {size} bytes")
-    return start, end
-
-
-async def streamed(
-    request: web.Request, answer: web.StreamResponse, pieces: AsyncIterator[bytes], name: str, media: str = TAR
-) -> web.StreamResponse:
-    """Send as fast as the client takes it. What breaks it later breaks the connection: half an archive is none."""
-    first = await anext(pieces)
-    answer.content_type = media
-    answer.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
-    await answer.prepare(request)
-    try:
-        await answer.write(first)
-        async for piece in pieces:
-            await answer.write(piece)
-    except (GatewayError, ConnectionError) as error:
-        log.warning("an export broke off: %s", error or type(error).__name__, extra=event(Event.EXPORT_BROKEN))
-        if request.transport is not None:
-            request.transport.abort()
-        return answer
-    await answer.write_eof()
-    return answer
+_DESCRIPTION = "The export: a TAR file as BSI TR-03153-1 describes it."
+_FORMATS = (FileFormat(TAR),)
+SECTION = Section(
+    "Exports",
+    "Log messages of a TSE as TAR files, read from its store.",
+    (
+        Endpoint(
+            "GET",
+            f"{TSE}/export",
+            export_all,
+            "Export all log messages",
+            "Tills go first, so the export of a full TSE takes hours. An export that broke off is resumed with `Range` "
+            "and `If-Range`, also after tills went on selling; the whole is sent if stored data were deleted since.",
+            (*READING, *DOWNLOADING),
+            FileResponse(
+                _DESCRIPTION,
+                _FORMATS,
+                ranges=True,
+                headers={"ETag": "Names this state of the store, for `If-Range` and `If-Match`.", **_CURSOR_HEADER},
+            ),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/export/filtered",
+            export_filtered,
+            "Export log messages by time, number and client",
+            "All limits are included; a limit that is left out limits nothing.",
+            (*READING, NothingToExport),
+            FileResponse(_DESCRIPTION, _FORMATS),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/export/new",
+            export_new,
+            "Export log messages since an earlier export",
+            "All exports made so, one after the other, hold together what a full export holds.",
+            (*READING, NothingToExport, CursorInvalid),
+            FileResponse(_DESCRIPTION, _FORMATS, headers=_CURSOR_HEADER),
+        ),
+    ),
+)

@@ -1,169 +1,205 @@
-"""The OpenAPI 3.1 document, made from the table of endpoints."""
+"""The OpenAPI 3.1 document, made from the sections of endpoints."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from openapi_pydantic import (
-    Components,
-    Header,
-    Info,
-    MediaType,
-    OpenAPI,
-    Operation,
-    Parameter,
-    PathItem,
-    RequestBody,
-    Response,
-    SecurityScheme,
-    Tag,
-)
-from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway import __version__
-from gateway.errors import BadRequest, CommandRejected, GatewayError, Unauthorized
-from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, Endpoint
-from gateway.server.api.errors import InvalidRequest
-from gateway.server.api.problems import MEDIA, statuses_of
+from gateway.errors import BadRequest, CommandRejected, GatewayError, Unauthorized, nearest
+from gateway.fleet.pins.retry_guard import PinWithheld
+from gateway.server.api.downloads import BYTES
+from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, Endpoint, FileFormat, Section
+from gateway.server.api.errors import Errors, InvalidRequest
+from gateway.server.api.problems import MEDIA, PROBLEM_TYPES
 from gateway.server.api.responses import Problem
+from gateway.server.api.schema import PublicSchema, example_of
 from gateway.server.http.responses import JSON
+from gateway.tse.results import Result
 
-_ALWAYS: tuple[type[GatewayError], ...] = (BadRequest, Unauthorized, GatewayError)
+_REFERENCE = "#/components/schemas/{model}"
+_ALWAYS: Errors = (BadRequest, Unauthorized, GatewayError)
+_WRONG_PIN = {Result.AUTHENTICATION_FAILED.name.lower(), Result.PIN_BLOCKED.name.lower()}
 _OF_BODIES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-_TAGS = {
-    "TSEs": "what is known of the TSEs",
-    "Transactions": "signatures for tills",
-    "Exports": "log messages as TAR archives",
-    "Archive": "what the gateway keeps of each TSE, verified",
-    "Outages": "times in which a TSE could not be used, as the law wants them documented",
-    "Administration": "what an operator does; PINs stand in bodies only and are kept nowhere",
+_INFO = {
+    "title": "TSE gateway",
+    "version": __version__,
+    "summary": "Receipts signed by Swissbit TSEs, exports, archives, outages, and administration.",
+    "description": (
+        "The gateway serves Swissbit TSEs (technical security systems of German cash registers) to the network.\n\n"
+        "**Token**: send the API token of the gateway as a bearer token, or as the password of the user `lantse`.\n\n"
+        "**Errors** are problem details (RFC 9457) with a stable `code`; each operation names its codes. "
+        "After a 503 send the same request again later, with the same `Idempotency-Key` if there was one.\n\n"
+        "**Outages**: while a TSE is away requests fail at once; nothing is kept for later signing.\n\n"
+        "**Files** can also be requested with `Accept: application/octet-stream`."
+    ),
+    "contact": {"name": "The administrator of your gateway"},
+    "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
 }
-_DESCRIPTION = (
-    "Signing without a client library, exports, and the administration of Swissbit TSEs. "
-    "The token of the gateway is the password of the user lantse, or a bearer token. "
-    "Errors are problem details (RFC 9457) with a stable `code`. "
-    "While a TSE is away requests fail at once; nothing is kept for later signing."
-)
+_SERVERS = [
+    {
+        "url": "https://{host}:{port}",
+        "description": "A gateway in your network.",
+        "variables": {
+            "host": {"default": "127.0.0.1", "description": "Name or address of the gateway."},
+            "port": {"default": "4433", "description": "Its port (setting `port`)."},
+        },
+    }
+]
+_KEY = {
+    "name": KEY_HEADER,
+    "in": "header",
+    "description": "One key for each receipt, kept for three days. The same request under the same key gets the same "
+    "signature, also after a restart or a lost response; another request under it is refused.",
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
+    "example": "7f9c2ba4-e88f-4d2b-9a31-5c1de0a8f1b2",
+}
+_RANGE_HEADERS = {
+    "Accept-Ranges": "`bytes`: parts of the file can be requested with `Range`.",
+    "Content-Range": "Which part of the file this is; of a 206 only.",
+}
 
 
-def document(endpoints: Iterable[Endpoint[Any, Any]]) -> dict[str, Any]:
-    """The document as JSON values."""
-    paths: dict[str, dict[str, Operation]] = {}
-    for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
-    made = OpenAPI(
-        info=Info(title="TSE gateway", version=__version__, description=_DESCRIPTION),
-        paths={path: PathItem(**operations) for path, operations in paths.items()},
-        tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
-        components=Components(
-            securitySchemes={
-                "basic": SecurityScheme(type="http", scheme="basic", description="user lantse, password the token"),
-                "bearer": SecurityScheme(type="http", scheme="bearer", description="the token"),
+def document(sections: Iterable[Section]) -> dict[str, Any]:
+    """Return the document as JSON values."""
+    sections = tuple(sections)
+    schemas = _schemas(endpoint for section in sections for endpoint in section.endpoints)
+    paths: dict[str, dict[str, Any]] = {}
+    for section in sections:
+        for endpoint in section.endpoints:
+            paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = {
+                "tags": [section.name],
+                **_operation(endpoint, schemas),
             }
-        ),
-        security=[{"basic": []}, {"bearer": []}],
-    )
-    complete = construct_open_api_with_schema_class(made)
-    # Without what is default: the library spells some out where the specification does not allow them.
-    return {"openapi": complete.openapi, **complete.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+    return {
+        "openapi": "3.1.1",
+        "info": _INFO,
+        "servers": _SERVERS,
+        "security": [{"bearer": []}, {"basic": []}],
+        "tags": [{"name": section.name, "description": section.description} for section in sections],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "The API token of the gateway."},
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "User `lantse`, with the API token of the gateway as password.",
+                },
+            },
+        },
+    }
 
 
-def _operation(endpoint: Endpoint[Any, Any]) -> Operation:
-    return Operation(
-        tags=[endpoint.tag],
-        summary=endpoint.summary,
-        description=endpoint.description or None,
-        operationId=endpoint.name,
-        parameters=[*_parameters(endpoint), *([_key_parameter()] if endpoint.keyed else [])] or None,
-        requestBody=_body(endpoint.body) if endpoint.has_body else None,
-        responses={**{str(status): _answer(endpoint) for status in endpoint.statuses}, **_problems(endpoint)},
-    )
+def errors_of(endpoint: Endpoint) -> Errors:
+    """Return all kinds of errors that a request to this endpoint may end with."""
+    return (*_ALWAYS, *endpoint.errors, *((InvalidRequest,) if endpoint.has_body else ()))
 
 
-def _parameters(endpoint: Endpoint[Any, Any]) -> list[Parameter]:
-    schema = endpoint.params.model_json_schema()
-    definitions = schema.get("$defs", {})
-    required = set(schema.get("required", []))
-    found = []
-    for name, plain in schema.get("properties", {}).items():
-        form = _flat(plain, definitions)
-        in_path = name in endpoint.path_names
-        found.append(
-            Parameter.model_validate(
-                {
-                    "name": name,
-                    "in": "path" if in_path else "query",
-                    "required": in_path or name in required,
-                    "description": form.pop("description", None),
-                    "schema": form,
-                }
-            )
-        )
-    return found
+def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(Problem, "serialization"): None}
+    for endpoint in endpoints:
+        if endpoint.has_body:
+            models[endpoint.body, "validation"] = None
+        given = [file.model for file in endpoint.file.formats] if endpoint.file else [endpoint.response]
+        models.update({(model, "serialization"): None for model in given if model is not None})
+    _, made = models_json_schema(list(models), ref_template=_REFERENCE, schema_generator=PublicSchema)
+    found: dict[str, Any] = made["$defs"]
+    # pydantic describes an enum by its docstring, after the generator is done with it.
+    return {
+        name: {"enum": form["enum"], "type": form["type"]} if "enum" in form else form for name, form in found.items()
+    }
 
 
-def _flat(plain: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema without references, and without the null that a query cannot say."""
-    form = dict(plain)
-    for choice in form.pop("anyOf", []):
-        if choice.get("type") != "null":
-            form = {**choice, **form}
-    if "$ref" in form:
-        form = {**definitions[form.pop("$ref").rsplit("/", 1)[1]], **form}
-    if form.get("default", "") is None:
-        form.pop("default")
-    form.pop("title", None)
-    return form
+def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "parameters": [*_parameters(endpoint), *([_KEY] if endpoint.keyed else [])],
+        **(_request_body(endpoint.body, schemas) if endpoint.has_body else {}),
+        "responses": {**_successes(endpoint, schemas), **_problems(endpoint)},
+    }
 
 
-def _key_parameter() -> Parameter:
-    text = (
-        "One key per receipt, kept for three days: the same request under the same key gets the same signature, "
-        "also after a restart or a lost answer; another request is refused."
-    )
-    schema = {"type": "string", "pattern": KEY_PATTERN}
-    return Parameter.model_validate({"name": KEY_HEADER, "in": "header", "description": text, "schema": schema})
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    schema = endpoint.params.model_json_schema(schema_generator=PublicSchema)
+    required = schema.get("required", ())
+    return [
+        _parameter(name, form, in_path=name in endpoint.path_names, required=name in required)
+        for name, form in schema["properties"].items()
+    ]
 
 
-def _body(model: type[BaseModel]) -> RequestBody:
-    return RequestBody(required=True, content={JSON: MediaType(media_type_schema=PydanticSchema(schema_class=model))})
+def _parameter(name: str, form: dict[str, Any], *, in_path: bool, required: bool) -> dict[str, Any]:
+    # A query cannot say null: what is left out is null.
+    chosen: list[dict[str, Any]] = [choice for choice in form.pop("anyOf", ()) if choice["type"] != "null"]
+    form = {**(chosen[0] if chosen else {}), **form}
+    parameter = {"name": name, "in": "path" if in_path else "query", "required": required, "schema": form}
+    parameter["description"] = form.pop("description")
+    if "examples" in form:
+        parameter["example"] = form.pop("examples")[0]
+    return parameter
 
 
-def _answer(endpoint: Endpoint[Any, Any]) -> Response:
-    if isinstance(endpoint.answer, str):
-        content = {endpoint.answer: MediaType()}
-        headers = {name: _header(text) for name, text in endpoint.headers.items()} or None
-        return Response(description="the file", content=content, headers=headers)
-    schema: Any = PydanticSchema(schema_class=endpoint.answer)
-    text = (endpoint.answer.__doc__ or "").strip()
-    return Response(description=text, content={JSON: MediaType(media_type_schema=schema)})
+def _request_body(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {JSON: _json(model, schemas)}}}
 
 
-def _header(text: str) -> Header:
-    return Header.model_validate({"description": text, "schema": {"type": "string"}})
+def _successes(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    file = endpoint.file
+    if file is None:
+        name = endpoint.response.__name__
+        content = {JSON: _json(endpoint.response, schemas)}
+        return {"200": {"description": schemas[name]["description"], "content": content}}
+    response: dict[str, Any] = {"description": file.description, "content": _files(file.formats, schemas)}
+    texts = {**file.headers, **(_RANGE_HEADERS if file.ranges else {})}
+    if texts:
+        response["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}} for name, text in texts.items()
+        }
+    return {str(status): response for status in ((200, 206) if file.ranges else (200,))}
 
 
-def _problems(endpoint: Endpoint[Any, Any]) -> dict[str, Response]:
+def _files(formats: Iterable[FileFormat], schemas: dict[str, Any]) -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content: dict[str, Any] = {}
+    for file in formats:
+        if file.model is not None:
+            content[file.media] = _json(file.model, schemas)
+        elif file.example is not None:
+            content[file.media] = {"schema": {"type": "string"}, "example": file.example}
+        else:
+            content[file.media] = binary
+        if not file.media.startswith("text/"):  # as clients take it that know few media types
+            content.setdefault(BYTES, binary)
+    return content
+
+
+def _json(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
+    name = model.__name__
+    return {"schema": {"$ref": _REFERENCE.format(model=name)}, "example": example_of(schemas[name], schemas)}
+
+
+def _problems(endpoint: Endpoint) -> dict[str, Any]:
     codes: dict[HTTPStatus, set[str]] = {}
     for kind in errors_of(endpoint):
-        for status in statuses_of(kind):
-            codes.setdefault(status, set()).update(() if issubclass(kind, CommandRejected) else (kind.code,))
+        codes.setdefault(nearest(PROBLEM_TYPES, kind).status, set()).add(kind.code)
+        if issubclass(kind, PinWithheld):  # then a PIN or PUK is sent, and the TSE may refuse it
+            codes[HTTPStatus.FORBIDDEN] |= _WRONG_PIN
     for status in _OF_BODIES if endpoint.has_body else ():
         codes.setdefault(status, set()).add(status.name.lower())
-    content = {MEDIA: MediaType(media_type_schema=PydanticSchema(schema_class=Problem))}
+    content = {MEDIA: {"schema": {"$ref": _REFERENCE.format(model=Problem.__name__)}}}
     return {
-        str(int(status)): Response(description=_told(status, found), content=content)
+        str(int(status)): {"description": _description(status, found), "content": content}
         for status, found in sorted(codes.items())
     }
 
 
-def errors_of(endpoint: Endpoint[Any, Any]) -> tuple[type[GatewayError], ...]:
-    """All that a request to it may end with."""
-    return (*_ALWAYS, *endpoint.errors, *((InvalidRequest,) if endpoint.has_body else ()))
-
-
-def _told(status: HTTPStatus, codes: set[str]) -> str:
-    named = f": {', '.join(sorted(codes))}" if codes else ""
-    refused = " or what the TSE refused" if status is HTTPStatus.CONFLICT else ""
-    return f"{status.phrase}{named}{refused}"
+def _description(status: HTTPStatus, codes: set[str]) -> str:
+    named = ", ".join(f"`{code}`" for code in sorted(codes))
+    result = ", or the code of another result of the TSE" if CommandRejected.code in codes else ""
+    return f"{status.phrase}: {named}{result}."

@@ -1,26 +1,29 @@
-"""Handlers of the JSON API: the outages that the law wants documented."""
+"""Outages of TSEs, as the law wants them documented (AEAO on § 146a, 1.14.1)."""
 
 from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
 
+from gateway.errors import UnknownDevice
+from gateway.fleet.outages.log import OutagesUnreadable
 from gateway.i18n.negotiation import from_accept_language
 from gateway.i18n.remedies import reason_text
 from gateway.i18n.text import Language
-from gateway.operations.outage_report import OutageQuery, OutageReport
+from gateway.operations.outage_report import OutageQuery, OutageReport, TseInUse
 from gateway.server.api import outage_report
-from gateway.server.api.endpoint import Call
-from gateway.server.api.requests import NoBody, OfTse, OutageFilter
-from gateway.server.api.responses import Done, OutageAnswer, OutageList
+from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section
+from gateway.server.api.parameters import OutageFilter, TseParams
+from gateway.server.api.requests import NoBody
+from gateway.server.api.responses import Done, LoggedOutage, OutageList
 
-CSV, HTML = "text/csv", "text/html"
+_CSV, _HTML = "text/csv", "text/html"
 
 
 async def list_outages(call: Call[OutageFilter, NoBody]) -> OutageList:
-    """For programs."""
+    """Return the outages for programs; their reasons in English unless the client wants German."""
     language, report = _language(call, "en"), await _report(call)
     found = [
-        OutageAnswer(
+        LoggedOutage(
             tse_serial=outage.serial or None,
             reason=outage.reason,
             reason_text=reason_text(outage.reason, language),
@@ -36,34 +39,88 @@ async def list_outages(call: Call[OutageFilter, NoBody]) -> OutageList:
 
 
 async def get_outages_csv(call: Call[OutageFilter, NoBody]) -> web.Response:
-    """For spreadsheets."""
+    """Return the outages for spreadsheets; in German unless the client wants English."""
     language = _language(call, "de")
-    answer = _answer(outage_report.as_csv(await _report(call), language), CSV, language)
-    answer.headers[hdrs.CONTENT_DISPOSITION] = 'attachment; filename="TSE_outages.csv"'
-    return answer
+    response = _response(outage_report.as_csv(await _report(call), language), _CSV, language)
+    response.headers[hdrs.CONTENT_DISPOSITION] = 'attachment; filename="TSE_outages.csv"'
+    return response
 
 
-async def get_outages_page(call: Call[OutageFilter, NoBody]) -> web.Response:
-    """For printers."""
+async def get_outages_html(call: Call[OutageFilter, NoBody]) -> web.Response:
+    """Return the outages to print; in German unless the client wants English."""
     language = _language(call, "de")
-    return _answer(outage_report.as_html(await _report(call), language), HTML, language)
+    return _response(outage_report.as_html(await _report(call), language), _HTML, language)
 
 
-async def retire_tse(call: Call[OfTse, NoBody]) -> Done:
-    """Its outages stay written down."""
+async def retire_tse(call: Call[TseParams, NoBody]) -> Done:
+    """End the outage of a TSE that is gone; its outages stay in the log."""
     await call.services.outages.retire(call.params.serial)
     return Done()
 
 
 async def _report(call: Call[OutageFilter, NoBody]) -> OutageReport:
-    wanted = call.params
-    return await call.services.outages.report(OutageQuery((wanted.serial or "").upper(), wanted.since, wanted.until))
+    limits = call.params
+    return await call.services.outages.report(OutageQuery((limits.serial or "").upper(), limits.since, limits.until))
 
 
 def _language(call: Call[OutageFilter, NoBody], default: Language) -> Language:
     return call.params.lang or from_accept_language(call.request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), default)
 
 
-def _answer(text: str, media: str, language: Language) -> web.Response:
+def _response(text: str, media: str, language: Language) -> web.Response:
     headers = {**outage_report.HEADERS, hdrs.CONTENT_LANGUAGE: language}
     return web.Response(text=text, content_type=media, charset="utf-8", headers=headers)
+
+
+_CSV_EXAMPLE = (
+    "\ufeffSite;TSE serial number;Begin;End;Begin (UTC);End (UTC);Length in seconds;Reason;Reason in words;"
+    "Refused requests;Refused tills\r\n"
+    "Filiale Köln;E15E2EAD...;2026-11-24 09:15:00;2026-11-24 09:19:30;2026-11-24 08:15:00;2026-11-24 08:19:30;270;"
+    "unplugged;the TSE was unplugged;3;1\r\n"
+)
+_HTML_EXAMPLE = '<!DOCTYPE html>\n<html lang="de"><head><meta charset="utf-8">...</head><body>...</body></html>\n'
+_LANGUAGE_HEADER = {"Content-Language": "Language of the texts: de or en."}
+SECTION = Section(
+    "Outages",
+    "Times in which a TSE could not be used, as the law wants them documented.",
+    (
+        Endpoint(
+            "GET",
+            f"{BASE}/outages",
+            list_outages,
+            "List outages",
+            "All outages of which a part lies in the given span of time, the oldest first.",
+            (OutagesUnreadable,),
+        ),
+        Endpoint(
+            "GET",
+            f"{BASE}/outages.csv",
+            get_outages_csv,
+            "List outages as CSV",
+            "For spreadsheets, as Excel in Germany reads them: times are local and UTC, lengths are whole seconds.",
+            (OutagesUnreadable,),
+            FileResponse(
+                "UTF-8 with byte order mark, semicolons, CRLF.",
+                (FileFormat(_CSV, _CSV_EXAMPLE),),
+                headers=_LANGUAGE_HEADER,
+            ),
+        ),
+        Endpoint(
+            "GET",
+            f"{BASE}/outages.html",
+            get_outages_html,
+            "List outages to print",
+            "A page for the auditor (AEAO on § 146a, 1.14.1); it loads nothing and runs nothing.",
+            (OutagesUnreadable,),
+            FileResponse("The page.", (FileFormat(_HTML, _HTML_EXAMPLE),), headers=_LANGUAGE_HEADER),
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/retire",
+            retire_tse,
+            "Stop missing a TSE",
+            "Ends the outage of a TSE that broke or was lost; one that was decommissioned is not missed anyway.",
+            (TseInUse, UnknownDevice),
+        ),
+    ),
+)

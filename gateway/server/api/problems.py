@@ -1,6 +1,6 @@
 """Errors of the JSON API as problem details (RFC 9457): a stable `code` for programs, `detail` for people.
 
-Each kind of error has its row in `KINDS`; one without a row of its own has that of its nearest base.
+Each kind of error has its row in `PROBLEM_TYPES`; one without a row of its own has that of its nearest base.
 """
 
 from collections.abc import Mapping
@@ -56,60 +56,72 @@ DOCUMENT = "/api/v1/openapi.json"
 _TYPE = "urn:tse-gateway:problem:"
 
 
-class Kind(NamedTuple):
+class ProblemType(NamedTuple):
     """How one kind of error is told: its HTTP status, and a title that is the same for all errors of the kind."""
 
     status: HTTPStatus
     title: str
 
 
-KINDS: Mapping[type[GatewayError], Kind] = {
-    GatewayError: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway made an error; its log tells more"),
-    ConfigurationError: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway cannot work with its settings"),
-    BadRequest: Kind(HTTPStatus.BAD_REQUEST, "The request is wrong; nothing was done"),
-    InvalidRequest: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The body does not have the documented form"),
-    ProcessDataForm: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "The process data do not have the form of their type"),
-    Unauthorized: Kind(HTTPStatus.UNAUTHORIZED, "The API token is wrong or missing"),
-    RangeInvalid: Kind(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
-    ExportChanged: Kind(HTTPStatus.PRECONDITION_FAILED, "The store is no longer the one that the condition names"),
-    UnknownDevice: Kind(HTTPStatus.NOT_FOUND, "No TSE with this serial is attached"),
-    DeviceError: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE could not be reached or used"),
-    DeviceGone: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE was unplugged, or its connection failed"),
-    DeviceTimeout: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE did not reply in time"),
-    ResponseMissing: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE replied to another command"),
-    PowerCycleDetected: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE lost power: login, time and self test are gone"),
-    LockRefused: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Another client holds the TSE"),
-    InvalidSession: Kind(HTTPStatus.BAD_REQUEST, "The session is unknown or over"),
-    CommandRejected: Kind(HTTPStatus.CONFLICT, "The TSE refused the command"),
-    ProtocolError: Kind(HTTPStatus.BAD_GATEWAY, "The TSE replied in an unknown form"),
-    ExportInterrupted: Kind(HTTPStatus.CONFLICT, "A part of the export may be lost"),
-    PinWithheld: Kind(HTTPStatus.FORBIDDEN, "The PIN or PUK was not sent: it could lock the TSE"),
-    LastTry: Kind(HTTPStatus.FORBIDDEN, "Only one try is left, so the PIN or PUK was not sent"),
-    KnownWrong: Kind(HTTPStatus.FORBIDDEN, "The TSE has refused this PIN or PUK before, so it was not sent"),
-    ClockNotTrusted: Kind(HTTPStatus.CONFLICT, "The clock of the gateway is not known to be right"),
-    NewerGeneration: Kind(HTTPStatus.NOT_IMPLEMENTED, "The gateway does not know this command of firmware 2.x"),
-    NotFresh: Kind(HTTPStatus.CONFLICT, "The TSE was set up before"),
-    NotConfirmed: Kind(HTTPStatus.FORBIDDEN, "The confirmation is missing, over, used, or for something else"),
-    KeyReused: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key belongs to another request"),
-    OutcomeUnknown: Kind(HTTPStatus.CONFLICT, "Whether the TSE signed under this key can no longer be found out"),
-    EndedOtherwise: Kind(HTTPStatus.CONFLICT, "The transaction was finished with other data"),
-    JournalFailed: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The journal cannot be written, so no key can be used"),
-    TransactionNotFound: Kind(HTTPStatus.NOT_FOUND, "The transaction is not among the last ones in the store"),
-    NoQrCode: Kind(HTTPStatus.CONFLICT, "This step has no QR code"),
-    StoreClosed: Kind(HTTPStatus.CONFLICT, "The TSE shows its store only after a passed self test"),
-    NoCertificate: Kind(HTTPStatus.BAD_GATEWAY, "The store holds no certificate for the key of this TSE"),
-    NothingToExport: Kind(HTTPStatus.NOT_FOUND, "No log message matches, or none is new"),
-    CursorInvalid: Kind(HTTPStatus.CONFLICT, "The cursor is not of this store, or stored data were deleted since"),
-    NothingArchived: Kind(HTTPStatus.NOT_FOUND, "The archive has no such file, series, or TSE"),
-    ArchiveBusy: Kind(HTTPStatus.CONFLICT, "The archive of this TSE is being written"),
-    ArchiveDamaged: Kind(HTTPStatus.CONFLICT, "Files of the archive are missing or changed"),
-    ArchiveNotWritten: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The archive cannot be written"),
-    Stopped: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway stops"),
-    NotArchived: Kind(HTTPStatus.CONFLICT, "The archive does not hold everything that is stored, verified"),
-    NotExported: Kind(HTTPStatus.CONFLICT, "The export is not a complete one of what is stored now"),
-    RestNotKept: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "What was signed last cannot be kept, so nothing is deleted"),
-    TseInUse: Kind(HTTPStatus.CONFLICT, "The TSE is attached and works"),
-    OutagesUnreadable: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The outage log cannot be read"),
+PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
+    GatewayError: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway made an error; its log tells more"),
+    ConfigurationError: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway cannot work with its settings"),
+    BadRequest: ProblemType(HTTPStatus.BAD_REQUEST, "The request is wrong; nothing was done"),
+    InvalidRequest: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "The body does not have the documented form"),
+    ProcessDataForm: ProblemType(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "The process data do not have the form of their type"
+    ),
+    Unauthorized: ProblemType(HTTPStatus.UNAUTHORIZED, "The API token is wrong or missing"),
+    RangeInvalid: ProblemType(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
+    ExportChanged: ProblemType(
+        HTTPStatus.PRECONDITION_FAILED, "The store is no longer the one that the condition names"
+    ),
+    UnknownDevice: ProblemType(HTTPStatus.NOT_FOUND, "No TSE with this serial is attached"),
+    DeviceError: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE could not be reached or used"),
+    DeviceGone: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE was unplugged, or its connection failed"),
+    DeviceTimeout: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE did not reply in time"),
+    ResponseMissing: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "The TSE replied to another command"),
+    PowerCycleDetected: ProblemType(
+        HTTPStatus.SERVICE_UNAVAILABLE, "The TSE lost power: login, time and self test are gone"
+    ),
+    LockRefused: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Another client holds the TSE"),
+    InvalidSession: ProblemType(HTTPStatus.BAD_REQUEST, "The session is unknown or over"),
+    CommandRejected: ProblemType(HTTPStatus.CONFLICT, "The TSE refused the command"),
+    ProtocolError: ProblemType(HTTPStatus.BAD_GATEWAY, "The TSE replied in an unknown form"),
+    ExportInterrupted: ProblemType(HTTPStatus.CONFLICT, "A part of the export may be lost"),
+    PinWithheld: ProblemType(HTTPStatus.FORBIDDEN, "The PIN or PUK was not sent: it could lock the TSE"),
+    LastTry: ProblemType(HTTPStatus.FORBIDDEN, "Only one try is left, so the PIN or PUK was not sent"),
+    KnownWrong: ProblemType(HTTPStatus.FORBIDDEN, "The TSE has refused this PIN or PUK before, so it was not sent"),
+    ClockNotTrusted: ProblemType(HTTPStatus.CONFLICT, "The clock of the gateway is not known to be right"),
+    NewerGeneration: ProblemType(HTTPStatus.NOT_IMPLEMENTED, "The gateway does not know this command of firmware 2.x"),
+    NotFresh: ProblemType(HTTPStatus.CONFLICT, "The TSE was set up before"),
+    NotConfirmed: ProblemType(HTTPStatus.FORBIDDEN, "The confirmation is missing, over, used, or for something else"),
+    KeyReused: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key belongs to another request"),
+    OutcomeUnknown: ProblemType(
+        HTTPStatus.CONFLICT, "Whether the TSE signed under this key can no longer be found out"
+    ),
+    EndedOtherwise: ProblemType(HTTPStatus.CONFLICT, "The transaction was finished with other data"),
+    JournalFailed: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "The journal cannot be written, so no key can be used"),
+    TransactionNotFound: ProblemType(HTTPStatus.NOT_FOUND, "The transaction is not among the last ones in the store"),
+    NoQrCode: ProblemType(HTTPStatus.CONFLICT, "This step has no QR code"),
+    StoreClosed: ProblemType(HTTPStatus.CONFLICT, "The TSE shows its store only after a passed self test"),
+    NoCertificate: ProblemType(HTTPStatus.BAD_GATEWAY, "The store holds no certificate for the key of this TSE"),
+    NothingToExport: ProblemType(HTTPStatus.NOT_FOUND, "No log message matches, or none is new"),
+    CursorInvalid: ProblemType(
+        HTTPStatus.CONFLICT, "The cursor is not of this store, or stored data were deleted since"
+    ),
+    NothingArchived: ProblemType(HTTPStatus.NOT_FOUND, "The archive has no such file, series, or TSE"),
+    ArchiveBusy: ProblemType(HTTPStatus.CONFLICT, "The archive of this TSE is being written"),
+    ArchiveDamaged: ProblemType(HTTPStatus.CONFLICT, "Files of the archive are missing or changed"),
+    ArchiveNotWritten: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "The archive cannot be written"),
+    Stopped: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "The gateway stops"),
+    NotArchived: ProblemType(HTTPStatus.CONFLICT, "The archive does not hold everything that is stored, verified"),
+    NotExported: ProblemType(HTTPStatus.CONFLICT, "The export is not a complete one of what is stored now"),
+    RestNotKept: ProblemType(
+        HTTPStatus.INSUFFICIENT_STORAGE, "What was signed last cannot be kept, so nothing is deleted"
+    ),
+    TseInUse: ProblemType(HTTPStatus.CONFLICT, "The TSE is attached and works"),
+    OutagesUnreadable: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The outage log cannot be read"),
 }
 HTTP_TITLES: Mapping[HTTPStatus, str] = {
     HTTPStatus.NOT_FOUND: "There is no such path",
@@ -119,15 +131,9 @@ HTTP_TITLES: Mapping[HTTPStatus, str] = {
 }
 
 
-def statuses_of(kind: type[GatewayError]) -> set[HTTPStatus]:
-    """Return what statuses an error of this kind may have."""
-    wrong_pin = {HTTPStatus.FORBIDDEN} if issubclass(kind, CommandRejected) else set()
-    return {nearest(KINDS, kind).status} | wrong_pin
-
-
 def of_error(error: GatewayError) -> web.Response:
     """Return the response to a request that ended with `error`."""
-    kind, code = nearest(KINDS, type(error)), error.code
+    kind, code = nearest(PROBLEM_TYPES, type(error)), error.code
     status, members = kind.status, _members(error)
     if isinstance(error, CommandRejected):  # each result of the TSE is a problem of its own
         name = name_of(error.result)
@@ -152,7 +158,7 @@ def _members(error: GatewayError) -> dict[str, Any]:
         case ClockNotTrusted():
             return {"clock_offset_seconds": error.offset}
         case InvalidRequest():
-            return {"errors": error.places or None}
+            return {"errors": error.fields or None}
         case _:
             return {}
 

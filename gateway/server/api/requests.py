@@ -1,334 +1,205 @@
-"""What the JSON API takes. Bodies are strict: what is not documented is refused, not ignored."""
+"""Bodies of requests to the JSON API.
+
+They are strict: what is not documented is refused, not ignored. The names of the classes are the schema names of the
+OpenAPI document; its texts and examples stand here as well.
+"""
 
 import base64
-from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
-from gateway.archive.manifest import FILE_PATTERN
-from gateway.i18n.text import Language
-from gateway.operations.confirmations import Irreversible
+from gateway.server.api.parameters import Cursor
+from gateway.server.api.schema import about
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
 
-_MOST_NUMBER = 2**53 - 1  # what every JSON library reads exactly
 _MOST_DATA = 4 * 2**20
 _MOST_BASE64 = 4 * _MOST_DATA // 3 + 4
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 # A client id becomes part of a file name in the store: printable ASCII without slashes.
-ClientId = Annotated[
-    str, Field(pattern=r"^[ -.0-\[\]-~]{1,30}$", description="the till's name at the TSE", examples=["POS-1"])
+_ClientId = Annotated[
+    str,
+    Field(pattern=r"^[ -.0-\[\]-~]{1,30}$", description="The name of the till at the TSE.", examples=["POS-1"]),
 ]
-Pin = Annotated[SecretStr, Field(min_length=5, max_length=5, json_schema_extra={"pattern": "^[!-~]{5}$"})]
-Puk = Annotated[SecretStr, Field(min_length=6, max_length=6, json_schema_extra={"pattern": "^[!-~]{6}$"})]
-Serial = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="serial of the TSE, 64 hex digits")]
-Number = Annotated[int, Field(ge=1, le=_MOST_NUMBER, description="transaction number")]
+_Pin = Annotated[
+    SecretStr,
+    Field(min_length=5, max_length=5, json_schema_extra={"pattern": "^[!-~]{5}$"}, examples=["40213"]),
+]
+_Puk = Annotated[
+    SecretStr,
+    Field(min_length=6, max_length=6, json_schema_extra={"pattern": "^[!-~]{6}$"}, examples=["917340"]),
+]
+_Token = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description="Token of a confirmation for this TSE and this action.",
+        examples=["pXk3cVb0vN5yQd1mS8rTzA"],
+    ),
+]
+_PinUser = Literal["admin", "time_admin"]
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-class _Params(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+class NoBody(_Body):
+    """No body."""
 
 
-# ---- parameters of path and query ---------------------------------------------
-
-
-class NoParams(_Params):
-    """None."""
-
-
-class OfTse(_Params):
-    """Which TSE."""
-
-    serial: Serial
-
-
-class OfTransaction(OfTse):
-    """Which transaction."""
-
-    number: Number
-
-
-class QrKind(StrEnum):
-    """Form of a QR code."""
-
-    NONE = "none"
-    SVG = "svg"
-    PNG = "png"
-
-
-class Check(StrEnum):
-    """What becomes of process data that do not have the form of their type."""
-
-    WARN = "warn"
-    ERROR = "error"
-    OFF = "off"
-
-
-class _Signing(_Params):
-    check: Check = Field(
-        Check.WARN, description="process data of another form than their type demands: tell, refuse, or say nothing"
+class SignRequest(_Body):
+    model_config = about(
+        "What is signed, byte for byte. Process data stand either in `process_data` or in `process_data_base64`; "
+        "the other one is left out, null, or empty."
     )
-    qr: QrKind = Field(QrKind.NONE, description="draw the QR code as well")
 
-
-class SignOnTse(_Signing, OfTse):
-    """Which TSE, and what else is wanted."""
-
-
-class SignInTransaction(_Signing, OfTransaction):
-    """Which transaction, and what else is wanted."""
-
-
-class OfClient(OfTse):
-    """Which client; all when it is left out."""
-
-    client_id: Annotated[str, Field(pattern=r"^[ -.0-\[\]-~]{0,30}$", description="empty: all clients")] = ""
-
-
-class ExportFilter(OfTse):
-    """What the export holds: all limits are included, and what is left out limits nothing."""
-
-    from_time: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="first log time, Unix seconds")
-    to_time: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="last log time, Unix seconds")
-    from_number: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="first transaction number")
-    to_number: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="last transaction number")
-    client_id: Annotated[str, Field(pattern=r"^[ -.0-\[\]-~]{0,30}$", description="empty: all clients")] = ""
-
-
-_TillText = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-
-class DsfinvkRow(OfTse):
-    """What the till knows for the first columns; they stay empty otherwise."""
-
-    z_kasse_id: Annotated[_TillText, Field(max_length=50)] = ""
-    z_erstellung: Annotated[_TillText, Field(max_length=30, examples=["2026-11-24T20:15:00Z"])] = ""
-    z_nr: int | None = Field(None, ge=0, le=_MOST_NUMBER)
-    tse_id: int | None = Field(None, ge=0, le=_MOST_NUMBER)
-
-
-class NewerThan(OfTse):
-    """Everything behind an earlier export."""
-
-    cursor: Annotated[str, Field(max_length=400, description="TSE-Export-Cursor of the earlier export")]
-
-
-class ArchiveFile(OfTse):
-    """Which segment or manifest."""
-
-    name: Annotated[str, Field(pattern=FILE_PATTERN, description="0001-000001.tar, or .json for its manifest")]
-
-
-class ArchiveSeries(OfTse):
-    """Which of the stores that the TSE has had."""
-
-    series: int | None = Field(None, ge=1, le=9999, description="by default the newest, which the TSE holds now")
-
-
-class QrOf(OfTransaction):
-    """Which transaction, and in which form."""
-
-    kind: Literal["svg", "png"] = Field("svg", description="form of the picture")
-
-
-def _unix(text: str | None, *, last: bool) -> float | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if len(text) == len("yyyy-mm-dd"):  # a whole day, where the gateway is
-            moment += timedelta(days=last)
-        return moment.timestamp()
-    except (ValueError, OverflowError):
-        raise ValueError("there is no such moment") from None
-
-
-_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
-
-
-def _existing(text: str | None) -> str | None:
-    _unix(text, last=True)
-    return text
-
-
-_Text = Annotated[
-    str | None, Field(pattern=_MOMENT, examples=["2026-11-24", "2026-11-24T08:15:00Z"]), AfterValidator(_existing)
-]
-
-
-class OutageFilter(_Params):
-    """Which outages: those of which a part lies in the given time."""
-
-    serial: Annotated[
+    client_id: _ClientId
+    process_type: Annotated[
+        str,
+        Field(
+            max_length=100,
+            description="Type of the process data (DSFinV-K): Kassenbeleg-V1, Bestellung-V1, SonstigerVorgang.",
+            examples=["Kassenbeleg-V1"],
+        ),
+    ] = ""
+    process_data: Annotated[
         str | None,
         Field(
-            pattern=r"^[0-9A-Fa-f]{64}$",
-            description="of this TSE and of the gateway itself, which is one of every TSE; all when it is left out",
+            max_length=_MOST_DATA,
+            description="Process data as text; signed as UTF-8.",
+            examples=["Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"],
         ),
     ] = None
-    from_: _Text = Field(None, alias="from", description="a day or a moment (ISO 8601); local time unless it says more")
-    to: _Text = Field(None, description="likewise; a day is included to its end")
-    lang: Annotated[Language | None, Field(description="instead of Accept-Language")] = None
-
-    @property
-    def since(self) -> float | None:
-        """Unix seconds."""
-        return _unix(self.from_, last=False)
-
-    @property
-    def until(self) -> float | None:
-        """The first moment behind, Unix seconds."""
-        return _unix(self.to, last=True)
-
-
-# ---- bodies ---------------------------------------------------------------------
-
-
-class NoBody(_Body):
-    """None."""
-
-
-class SignBody(_Body):
-    """What is to be signed, byte for byte; process data as text or as base64."""
-
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["process_data", "process_data_base64"]}})
-
-    client_id: ClientId
-    process_type: Annotated[str, Field(max_length=100, examples=["Kassenbeleg-V1"])] = ""
-    process_data: Annotated[str, Field(max_length=_MOST_DATA, examples=["Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"])] = (
-        ""
-    )
     process_data_base64: Annotated[
-        str,
-        Field(max_length=_MOST_BASE64, pattern=_BASE64, description="instead of process_data, if that is no text"),
-    ] = ""
+        str | None, Field(max_length=_MOST_BASE64, pattern=_BASE64, description="Process data that are no text.")
+    ] = None
 
     @check_model(mode="after")
     def _one_of_two(self) -> Self:
-        if {"process_data", "process_data_base64"} <= self.model_fields_set:
+        if self.process_data and self.process_data_base64:
             raise ValueError("process_data and process_data_base64 exclude each other")
         return self
 
     @property
     def data(self) -> bytes:
-        """The process data."""
-        return base64.b64decode(self.process_data_base64) or self.process_data.encode()
+        """The process data as bytes."""
+        return base64.b64decode(self.process_data_base64 or "") or (self.process_data or "").encode()
 
 
-class CancelBody(_Body):
-    """Whose transaction; it is finished as an aborted receipt."""
+class CancelRequest(_Body):
+    model_config = about("Whose transaction is finished as an aborted receipt.")
 
-    client_id: ClientId
+    client_id: _ClientId
 
 
-class SelfTestBody(_Body):
-    """By which registered client."""
+class SelfTestRequest(_Body):
+    model_config = about("Which registered client runs the self test.")
 
-    client_id: ClientId
+    client_id: _ClientId
 
 
 class ShowsPin(_Body):
-    """What shows a PIN or PUK to the TSE."""
-
     risk_lockout: bool = Field(
         default=False,
-        description="send the PIN or PUK even if it is the last try or was wrong before: when it fails, "
-        "a PIN is blocked until the PUK unblocks it, and a blocked PUK ends the administration of the TSE for ever",
+        description="Send the PIN or PUK even if it is the last try or was wrong before. When it fails, a PIN is "
+        "blocked until the PUK unblocks it, and a blocked PUK ends the administration of the TSE for ever.",
     )
 
 
 class _SetsTime(_Body):
     trust_system_clock: bool = Field(
         default=False,
-        description="set the time though nothing says that the clock of the gateway is right: "
-        "a wrong time is signed into every receipt",
+        description="Set the time though nothing says that the clock of the gateway is right. "
+        "A wrong time is signed into every receipt.",
     )
 
 
-class AdminBody(ShowsPin):
-    """The PIN of the TSE's Admin."""
+class AdminRequest(ShowsPin):
+    model_config = about("The PIN of the TSE's Admin.")
 
-    admin_pin: Pin
-
-
-class ClientBody(AdminBody):
-    """Which client."""
-
-    client_id: ClientId
+    admin_pin: Annotated[_Pin, Field(description="PIN of the Admin.")]
 
 
-class TimeBody(_SetsTime, ShowsPin):
-    """Who sets the time; it is the gateway's own."""
+class ClientRequest(AdminRequest):
+    model_config = about("The client that is registered or deregistered.")
 
-    user: Literal["admin", "time_admin"] = "time_admin"
-    pin: Pin
-
-
-class PinBody(ShowsPin):
-    """A new PIN of a user who knows the old one."""
-
-    user: Literal["admin", "time_admin"]
-    old_pin: Pin
-    new_pin: Pin
+    client_id: _ClientId
 
 
-class PukBody(ShowsPin):
-    """A new PUK."""
+class TimeRequest(_SetsTime, ShowsPin):
+    model_config = about("Who sets the time.")
 
-    old_puk: Puk
-    new_puk: Puk
-
-
-class UnblockBody(ShowsPin):
-    """A new PIN by the PUK."""
-
-    user: Literal["admin", "time_admin"]
-    puk: Puk
-    new_pin: Pin
+    user: Annotated[_PinUser, Field(description="Whose PIN it is.")] = "time_admin"
+    pin: Annotated[_Pin, Field(description="PIN of this user.")]
 
 
-class ConfirmationBody(_Body):
-    """What is going to be done."""
+class PinChangeRequest(ShowsPin):
+    model_config = about("A new PIN for a user whose old one is known.")
 
-    action: Irreversible
-
-
-_Token = Annotated[str, Field(max_length=64, description="token of the confirmation for this TSE and this action")]
-
-
-class SetupBody(_SetsTime, ShowsPin):
-    """Everything that a fresh TSE needs. Write PINs and PUK down: nobody can reset them."""
-
-    confirmation: _Token
-    admin_puk: Puk
-    admin_pin: Pin
-    time_admin_pin: Pin
-    client_ids: Annotated[list[ClientId], Field(min_length=1, max_length=100)]
-    credential_seed: Annotated[SecretStr, Field(max_length=MAX_SEED)] = SecretStr(RETAIL_SEED.decode())
+    user: Annotated[_PinUser, Field(description="Whose PIN is changed.")]
+    old_pin: Annotated[_Pin, Field(description="The PIN until now.")]
+    new_pin: Annotated[_Pin, Field(description="The PIN from now on.")]
 
 
-class DecommissionBody(AdminBody):
-    """For good."""
+class PukChangeRequest(ShowsPin):
+    model_config = about("A new PUK; one PUK serves both users.")
+
+    old_puk: Annotated[_Puk, Field(description="The PUK until now.")]
+    new_puk: Annotated[_Puk, Field(description="The PUK from now on.")]
+
+
+class UnblockRequest(ShowsPin):
+    model_config = about("A new PIN, set by the PUK.")
+
+    user: Annotated[_PinUser, Field(description="Whose PIN is set.")]
+    puk: Annotated[_Puk, Field(description="The PUK of the TSE.")]
+    new_pin: Annotated[_Pin, Field(description="The PIN from now on.")]
+
+
+IrreversibleAction = Literal["setup", "decommission", "delete_stored_data"]
+
+
+class ConfirmationRequest(_Body):
+    model_config = about("The action that is going to be done.")
+
+    action: Annotated[IrreversibleAction, Field(description="An action that cannot be undone.")]
+
+
+class SetupRequest(_SetsTime, ShowsPin):
+    model_config = about("All that a fresh TSE needs. Write the PINs and the PUK down: nobody can reset them.")
 
     confirmation: _Token
+    admin_puk: Annotated[_Puk, Field(description="The PUK from now on.")]
+    admin_pin: Annotated[_Pin, Field(description="The PIN of the Admin from now on.")]
+    time_admin_pin: Annotated[_Pin, Field(description="The PIN of the TimeAdmin from now on.")]
+    client_ids: Annotated[list[_ClientId], Field(min_length=1, max_length=100, description="The tills to register.")]
+    credential_seed: Annotated[
+        SecretStr,
+        Field(max_length=MAX_SEED, description="Seed of the initial PINs, if the reseller of the TSE chose one."),
+    ] = SecretStr(RETAIL_SEED.decode())
 
 
-class ExportProof(_Body):
-    """A full export that you have made yourself."""
-
-    cursor: Annotated[str, Field(max_length=400, description="its TSE-Export-Cursor")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="its SHA-256, hex")]
-
-
-class DeletionBody(AdminBody):
-    """What the archive holds is deleted in the TSE."""
+class DecommissionRequest(AdminRequest):
+    model_config = about("The confirmation that the TSE is taken out of service for good.")
 
     confirmation: _Token
-    export: ExportProof | None = Field(None, description="compared with what is stored, too")
+
+
+class OwnExport(_Body):
+    model_config = about("A full export that you made yourself, to be compared with what is stored.")
+
+    cursor: Cursor
+    sha256: Annotated[
+        str,
+        Field(pattern=r"^[0-9A-Fa-f]{64}$", description="SHA-256 of the export: 64 hex digits.", examples=["5e" * 32]),
+    ]
+
+
+class DeletionRequest(AdminRequest):
+    model_config = about("The confirmation that the log messages in the TSE are deleted.")
+
+    confirmation: _Token
+    export: OwnExport | None = Field(None, description="An export of your own, to be compared as well.")

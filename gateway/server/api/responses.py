@@ -1,250 +1,361 @@
-"""What the JSON API gives."""
+"""What the JSON API gives. The names of the classes are the schema names of the OpenAPI document."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from gateway.operations.confirmations import Irreversible
+from gateway.server.api.parameters import SERIAL_EXAMPLE
+from gateway.server.api.requests import IrreversibleAction
+from gateway.server.api.schema import about
+
+# The examples are what a simulated TSE gave.
+_KEY_EXAMPLE = (
+    "BEfp4NKGap4cQIQ33nXs8uSwtVORrbTQnr4CIt+olS9xr+OLibCzUzM6PoNE0GtACQfOpJtrQWCsU6UsfFFwFv9cIdamP6HfX2QoRKeBt1eE"
+    "JviaGzcN3Lo0czR2aaT5Xg=="
+)
+_SIGNATURE_EXAMPLE = (
+    "DRYiBCnNQG1T0hF25wYY5nrU7Z6tpT+VBjyxnenUQsp3eu7ufcm+jXtSG/RvkDajh/b9PUuamlfOr347qBDiAHxT0FGLuUok31+0Ui5UaWPs"
+    "zFOrS5lxI9gzCARmbFCJ"
+)
+_QR_EXAMPLE = (
+    "V0;POS-1;Kassenbeleg-V1;Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar;3;8;2026-09-21T14:13:20.000Z;"
+    f"2026-09-21T14:13:20.000Z;ecdsa-plain-SHA384;unixTime;{_SIGNATURE_EXAMPLE};{_KEY_EXAMPLE}"
+)
+_CERTIFICATE_EXAMPLE = (
+    "MIICfjCCAgSgAwIBAgIUUKYA3Z4HI7YNZR8WfS0/NQwon9EwCgYIKoZIzj0EAwMwSjELMAkGA1UEBhMCREUxHjAcBgNVBAoMFXRzZS1nYXRl"
+    "d2F5IFNJTVVMQVRPUjEbMBkGA1UEAwwSVFNFIFNJTVVMQVRPUiBDQSAxMB4XDTI2MTEyOTA3MTg1OVoXDTMxMTEyOTA4MTg1OVowgZAxCzAJ"
+    "BgNVBAYTAkRFMR4wHAYDVQQKDBV0c2UtZ2F0ZXdheSBTSU1VTEFUT1IxSTBHBgNVBAMMQGUxNWUyZWFkODlmYzllODQ1Nzg1YjJhMDNiNTMx"
+    "YjQ1ZTMzN2EwNjRkZjZhMzE3NTU0ZThiNjE4YmY5MDZiY2YxFjAUBgNVBC4TDS0tU0lNVUxBVE9SLS0wejAUBgcqhkjOPQIBBgkrJAMDAggB"
+    "AQsDYgAER+ng0oZqnhxAhDfedezy5LC1U5GttNCevgIi36iVL3Gv44uJsLNTMzo+g0TQa0AJB86km2tBYKxTpSx8UXAW/1wh1qY/od9fZChE"
+    "poG3V4Qm+JobNw3cujRzNHZppPleo2AwXjAdBgNVHQ4EFgQUzQOlIxWfdNTdq6DeaplIo/WGvM8wHwYDVR0jBBgwFoAUZijhLkRxhQHzNT+o"
+    "zh8Q/PsnMFswDAYDVR0TAQH/BAIwADAOBgNVHQ8BAf8EBAMCB4AwCgYIKoZIzj0EAwMDaAAwZQIxAIh4WKNYSyikD6rBznI3gztzXdpU0+Bf"
+    "oZW/wzAKoNLP+aNyAAmCXUzgIwU/WKyz7QIwKEjJA9UrEIQlkSZq/bO6N/4Sg4Rtphuq5tUwnNvbWzpCy0byYU36LBk92CzCNCsL"
+)
+
+_Serial = Annotated[str, Field(description="Serial of the TSE: 64 hex digits.", examples=[SERIAL_EXAMPLE])]
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class _Response(BaseModel):
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class Done(_Answer):
-    """It is done."""
+class Done(_Response):
+    model_config = about("The operation is done.")
 
     done: Literal[True] = True
 
 
-class Place(_Answer):
-    """Where a request is wrong, and how."""
-
-    at: str
-    message: str
+# ---- problems ------------------------------------------------------------------
 
 
-class Problem(_Answer):
-    """Problem details (RFC 9457)."""
+class InvalidField(_Response):
+    model_config = about("Where a request is wrong, and how.")
 
-    type: str
-    title: str
-    status: int
-    code: str = Field(description="stable name of the problem, for programs")
-    detail: str | None = Field(None, description="what to do, for people")
-    request_id: str = Field(description="the same as in the gateway's log")
-    device_result: int | None = Field(None, description="result code of the TSE")
-    tries_left: int | None = Field(None, description="tries left before the PIN or PUK is blocked")
-    clock_offset_seconds: float | None = Field(None, description="what the clock of the gateway seemed to lack")
-    errors: list[Place] | None = None
+    at: str = Field(description="Path of the field in the body.", examples=["client_id"])
+    message: str = Field(description="What is wrong with it.", examples=["Field required"])
 
 
-class Warning_(_Answer):  # noqa: N801 (the builtin has the better name)
-    """Process data do not have the form of their type; they are signed unchanged."""
+class Problem(_Response):
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=False,
+        json_schema_extra={"description": "Problem details (RFC 9457). Members without a value are left out."},
+    )
 
-    model_config = ConfigDict(frozen=True, title="Warning")
-
-    code: str
-    message: str
-
-
-class ReceiptAnswer(_Answer):
-    """Everything that a receipt must show of a signed step."""
-
-    model_config = ConfigDict(frozen=True, title="Receipt")
-
-    operation: Literal["start", "update", "finish"]
-    tse_serial: str
-    client_id: str
-    transaction_number: int
-    signature_counter: int
-    start_time: datetime | None = Field(description="start of the transaction; null if that was too long ago")
-    log_time: datetime = Field(description="time of this step: for a finish the end of the transaction")
-    process_type: str
-    process_data: str | None = Field(description="null if they are no UTF-8 text")
-    process_data_base64: str
-    signature: str = Field(description="base64 of r and s")
-    signature_algorithm: str
-    log_time_format: str
-    public_key: str = Field(description="base64 of the uncompressed point")
-    qr_text: str | None = Field(description="text of the QR code (V0); of a finish only")
-    qr_svg: str | None = None
-    qr_png_base64: str | None = None
-    warnings: list[Warning_] = []
-    replayed: bool = Field(default=False, description="this Idempotency-Key was answered before")
+    type: str = Field(
+        description="URN of the problem; ends with its code.", examples=["urn:tse-gateway:problem:lock_refused"]
+    )
+    title: str = Field(description="The problem in a few words.", examples=["Another client holds the TSE"])
+    status: int = Field(description="HTTP status.", examples=[503])
+    code: str = Field(description="Stable name of the problem, for programs.", examples=["lock_refused"])
+    detail: str | None = Field(
+        None,
+        description="What happened and what helps, for people.",
+        examples=["another client holds the TSE: try again"],
+    )
+    request_id: str = Field(description="Id of the request in the log of the gateway.", examples=["9f86d081884c7d65"])
+    device_result: int | None = Field(None, description="Result code of the TSE, if it refused a command.")
+    tries_left: int | None = Field(None, description="Tries left before the PIN or PUK is blocked; 0: it is blocked.")
+    clock_offset_seconds: float | None = Field(
+        None, description="By how much the clock of the gateway seemed to be slow; negative: fast."
+    )
+    errors: list[InvalidField] | None = Field(None, description="The fields of the body that are wrong.")
 
 
-class OpenTransaction(_Answer):
-    """One open transaction; `start_time` if it was started through this API not long ago."""
-
-    transaction_number: int
-    start_time: datetime | None
+# ---- signing -------------------------------------------------------------------
 
 
-class OpenTransactions(_Answer):
-    """By number."""
+class ProcessDataWarning(_Response):
+    model_config = about("How process data differ from the form of their type. They are signed unchanged.")
+
+    code: str = Field(description="Stable name of the difference, for programs.", examples=["start_not_empty"])
+    message: str = Field(
+        description="The difference, for people.",
+        examples=["a transaction is started with empty process type and data"],
+    )
+
+
+class SignedReceipt(_Response):
+    model_config = about("All that a receipt must show of a signed step of a transaction.")
+
+    operation: Literal["start", "update", "finish"] = Field(
+        description="The step; only a finish makes a receipt.", examples=["finish"]
+    )
+    tse_serial: _Serial
+    client_id: str = Field(description="The name of the till at the TSE.", examples=["POS-1"])
+    transaction_number: int = Field(description="Number of the transaction.", examples=[3])
+    signature_counter: int = Field(description="Counts the signatures of the TSE.", examples=[8])
+    start_time: datetime | None = Field(
+        description="Start of the transaction; null if that was too long ago to be known.",
+        examples=["2026-09-21T14:13:20Z"],
+    )
+    log_time: datetime = Field(
+        description="Time of this step; of a finish the end of the transaction.", examples=["2026-09-21T14:13:20Z"]
+    )
+    process_type: str = Field(description="Type of the process data.", examples=["Kassenbeleg-V1"])
+    process_data: str | None = Field(
+        description="The signed process data; null if they are no UTF-8 text.",
+        examples=["Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"],
+    )
+    process_data_base64: str = Field(
+        description="The signed process data, base64.",
+        examples=["QmVsZWdeMS4xOV8wLjAwXzAuMDBfMC4wMF8wLjAwXjEuMTk6QmFy"],
+    )
+    signature: str = Field(description="The signature: r and s, base64.", examples=[_SIGNATURE_EXAMPLE])
+    signature_algorithm: str = Field(description="For the QR code and DSFinV-K.", examples=["ecdsa-plain-SHA384"])
+    log_time_format: str = Field(description="For the QR code and DSFinV-K.", examples=["unixTime"])
+    public_key: str = Field(description="Key of the TSE: the uncompressed point, base64.", examples=[_KEY_EXAMPLE])
+    qr_text: str | None = Field(
+        description="Text of the QR code (DSFinV-K, V0); null unless this is a finish.", examples=[_QR_EXAMPLE]
+    )
+    qr_svg: str | None = Field(None, description="The QR code as SVG, if the request asked for it.", examples=[None])
+    qr_png_base64: str | None = Field(
+        None, description="The QR code as PNG, base64, if the request asked for it.", examples=[None]
+    )
+    warnings: list[ProcessDataWarning] = Field([], description="What is unusual about the process data.")
+    replayed: bool = Field(default=False, description="This Idempotency-Key was used before; nothing was signed again.")
+
+
+class OpenTransaction(_Response):
+    model_config = about("A transaction that was started and not finished.")
+
+    transaction_number: int = Field(description="Number of the transaction.", examples=[3])
+    start_time: datetime | None = Field(
+        description="Its start, if it was started through this API not long ago.", examples=["2026-09-21T14:13:20Z"]
+    )
+
+
+class OpenTransactionList(_Response):
+    model_config = about("Open transactions, by number.")
 
     transactions: list[OpenTransaction]
 
 
-class Clients(_Answer):
-    """In the order of their registration."""
-
-    client_ids: list[str]
+# ---- TSEs ----------------------------------------------------------------------
 
 
-class TimeSet(_Answer):
-    """The time that the TSE got."""
+class TseSummary(_Response):
+    model_config = about("A TSE as last read. Durations are seconds, sizes of the store are blocks of 512 bytes.")
 
-    time: datetime
-
-
-class Deleted(_Answer):
-    """The log messages are deleted; the archive has them as this series."""
-
-    archive_series: int
-    rest_file: str = Field(description="segment with what was signed last, the login for this step included")
-    complete_up_to_counter: int | None
-
-
-class ConfirmationAnswer(_Answer):
-    """Use the token within its time, once."""
-
-    model_config = ConfigDict(frozen=True, title="Confirmation")
-
-    token: str
-    serial: str
-    action: Irreversible
-    consequence: str
-    valid_seconds: float
-
-
-class TseSummary(BaseModel):
-    """One TSE as known without asking it. Durations in seconds."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    serial: str
-    place: str
-    attached: bool = Field(description="it is plugged in, whether it works or not")
-    state: Literal["ready", "failed"]
-    reason: str
-    lifecycle: str
-    description: str
-    software_version: str
-    valid_time: bool
-    self_test_passed: bool
-    self_test_due_seconds: int
-    open_transactions: int
-    registered_clients: int
-    max_registered_clients: int
-    created_signatures: int
-    remaining_signatures: int
-    used_blocks: int
-    capacity_blocks: int
-    certificate_expires: datetime
+    serial: _Serial
+    place: str = Field(description="Where the TSE is attached.", examples=["simulator-1"])
+    attached: bool = Field(description="It is plugged in, whether it works or not.", examples=[True])
+    state: Literal["ready", "failed"] = Field(description="Whether commands can be sent to it.", examples=["ready"])
+    reason: str = Field(description="Why it failed; empty while it is ready.", examples=[""])
+    held_seconds: float | None = Field(
+        description="For how long a client has held the TSE; null: nobody holds it.", examples=[None]
+    )
+    waiting_clients: int = Field(description="Clients that wait for the TSE.", examples=[0])
+    read_at: datetime = Field(description="When all this was read from the TSE.", examples=["2026-09-21T14:13:20Z"])
+    lifecycle: str = Field(
+        description="uninitialized, initialized, decommissioned, or unknown.", examples=["initialized"]
+    )
+    description: str = Field(description="How the TSE describes itself.", examples=["BSI-K-TR-0000-2026 SIMULATOR"])
+    form_factor: str = Field(description="Form of the TSE.", examples=["USB"])
+    software_version: str = Field(description="Version of its firmware.", examples=["1.1.0"])
+    valid_time: bool = Field(description="Its time is set.", examples=[True])
+    self_test_passed: bool = Field(description="It passed its self test since it got power.", examples=[True])
+    self_test_due_seconds: int = Field(description="Until the next self test is due.", examples=[89999])
+    ctss_active: bool = Field(description="Its secure storage (CTSS) is active; it signs only then.", examples=[True])
+    open_transactions: int = Field(description="Transactions that are not finished.", examples=[0])
+    registered_clients: int = Field(description="Registered tills.", examples=[2])
+    max_registered_clients: int = Field(description="Tills that can be registered.", examples=[100])
+    created_signatures: int = Field(description="Signatures made so far.", examples=[8])
+    remaining_signatures: int = Field(description="Signatures left.", examples=[19999992])
+    used_blocks: int = Field(description="Used blocks of the store.", examples=[25])
+    capacity_blocks: int = Field(description="All blocks of the store.", examples=[15000000])
+    certificate_expires: datetime = Field(
+        description="When its certificate ends; it signs no longer then.", examples=["2031-11-29T08:18:59Z"]
+    )
 
 
 class TseList(RootModel[list[TseSummary]]):
-    """All TSEs that were seen since the gateway started."""
+    model_config = about("All TSEs that were seen since the gateway started.")
 
 
-class GrowthForecast(_Answer):
-    """At the growth since the first stored message; null: not within a hundred years."""
+class GrowthForecast(_Response):
+    model_config = about("How long a TSE lasts at its growth since the first stored message.")
 
-    model_config = ConfigDict(frozen=True, title="Forecast")
-
-    since: datetime
-    signatures_per_day: float
-    store_blocks_per_day: float
-    signatures_days_left: float | None
-    store_days_left: float | None
+    since: datetime = Field(description="Time of the first stored message.", examples=["2026-09-21T14:13:20Z"])
+    signatures_per_day: float = Field(description="Signatures a day since then.", examples=[212.5])
+    store_blocks_per_day: float = Field(description="Blocks of the store a day since then.", examples=[482.25])
+    signatures_days_left: float | None = Field(
+        description="Days until the signatures are used up; null: not within a hundred years.", examples=[None]
+    )
+    store_days_left: float | None = Field(
+        description="Days until the store is full; null: not within a hundred years.", examples=[30396.2]
+    )
 
 
 class TseDetails(TseSummary):
-    """Everything known of a TSE, and how long it will last."""
+    model_config = about("All that is known of a TSE, and how long it will last.")
 
-    serial_check_digits: str = Field(description="two hex digits to compare when the serial is typed (TR-03153)")
-    public_key: str = Field(description="base64 of the uncompressed point")
-    hardware_version: str
-    max_open_transactions: int
-    time_sync_due_seconds: int
-    credentials_changed: bool = Field(description="no PIN or PUK is the initial one any more")
+    serial_check_digits: str = Field(
+        description="Two hex digits to compare when the serial was typed (BSI TR-03153-1, appendix B).", examples=["e3"]
+    )
+    public_key: str = Field(description="Its key: the uncompressed point, base64.", examples=[_KEY_EXAMPLE])
+    hardware_version: str = Field(description="Version of its hardware.", examples=["1.0.0"])
+    max_open_transactions: int = Field(description="Transactions that can be open at a time.", examples=[512])
+    time_sync_due_seconds: int = Field(description="Until its time must be set again.", examples=[1799])
+    credentials_changed: bool = Field(description="No PIN or PUK is the initial one any more.", examples=[True])
     pin_tries_left: dict[str, int] = Field(
-        description="of admin, time_admin, puk; only after a wrong one; 0 is blocked"
+        description="Tries left for `admin`, `time_admin` and `puk`, known only after a wrong one; 0: blocked.",
+        examples=[{"admin": 2}],
     )
-    login_objection: str = Field(description="why the gateway tries no login by itself; empty if it may")
-    certificate_days_left: int
-    signatures_left_percent: float
-    store_used_percent: float
+    login_objection: str = Field(
+        description="Why the gateway tries no login by itself; empty if it may.", examples=[""]
+    )
+    certificate_days_left: int = Field(description="Days until its certificate ends.", examples=[1825])
+    signatures_left_percent: float = Field(description="Signatures left of all.", examples=[99.999])
+    store_used_percent: float = Field(description="Used part of the store.", examples=[0.001])
     forecast: GrowthForecast | None = Field(
-        description="null while the store is closed or young (a day), or the TSE is busy when it is first asked for"
+        description="Null while the store is closed or younger than a day, or the TSE is busy when first asked for it."
     )
 
 
-class Health(_Answer):
-    """State of the flash memory."""
+class FlashMemoryHealth(_Response):
+    model_config = about("State of the flash memory, as the TSE reports it.")
 
-    spare_blocks_percent: int
-    uncorrectable_ecc_errors: int
-    remaining_erases_percent: int
-    ten_year_retention_percent: int
-    needs_replacement: bool
-
-
-class OutageAnswer(_Answer):
-    """A time in which a TSE could not be used."""
-
-    model_config = ConfigDict(frozen=True, title="Outage")
-
-    tse_serial: str | None = Field(description="null: the gateway itself did not run, so no TSE could be used by it")
-    reason: str = Field(description="stable name, for programs")
-    reason_text: str = Field(description="in words, by `lang` or Accept-Language")
-    began: datetime
-    ended: datetime | None = Field(description="null while it lasts")
-    seconds: float
-    refused_requests: int = Field(description="requests of tills that were refused meanwhile")
-    refused_tills: int = Field(description="from how many addresses they came")
+    spare_blocks_percent: int = Field(description="Spare blocks left.", examples=[100])
+    uncorrectable_ecc_errors: int = Field(description="Errors that could not be corrected.", examples=[0])
+    remaining_erases_percent: int = Field(description="Erase cycles left.", examples=[98])
+    ten_year_retention_percent: int = Field(
+        description="Erase cycles left within which data last ten years.", examples=[96]
+    )
+    needs_replacement: bool = Field(description="The TSE should be replaced.", examples=[False])
 
 
-class OutageList(_Answer):
-    """Oldest first."""
+class DsfinvkTse(_Response):
+    model_config = about("The columns of a row of tse.csv (DSFinV-K, Stamm_TSE) that the TSE decides.")
 
-    site: str
-    outages: list[OutageAnswer]
-
-
-class DsfinvkTse(_Answer):
-    """A row of tse.csv (DSFinV-K, Stamm_TSE); the till adds its own columns."""
-
-    TSE_SERIAL: str
-    TSE_SIG_ALGO: str
-    TSE_ZEITFORMAT: str
-    TSE_PD_ENCODING: str
-    TSE_PUBLIC_KEY: str
-    TSE_ZERTIFIKAT_I: str
-    TSE_ZERTIFIKAT_II: str
-    TSE_ZERTIFIKAT_III: str
-    TSE_ZERTIFIKAT_IV: str
-    TSE_ZERTIFIKAT_V: str
-    TSE_ZERTIFIKAT_VI: str
-    TSE_ZERTIFIKAT_VII: str
+    TSE_SERIAL: _Serial
+    TSE_SIG_ALGO: str = Field(description="Algorithm of the signatures.", examples=["ecdsa-plain-SHA384"])
+    TSE_ZEITFORMAT: str = Field(description="Format of the log times.", examples=["unixTime"])
+    TSE_PD_ENCODING: str = Field(description="Encoding of the process data.", examples=["UTF-8"])
+    TSE_PUBLIC_KEY: str = Field(description="Key of the TSE: the uncompressed point, base64.", examples=[_KEY_EXAMPLE])
+    TSE_ZERTIFIKAT_I: str = Field(
+        description="Certificate of the TSE, base64: its first 1,000 characters.", examples=[_CERTIFICATE_EXAMPLE]
+    )
+    TSE_ZERTIFIKAT_II: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
+    TSE_ZERTIFIKAT_III: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
+    TSE_ZERTIFIKAT_IV: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
+    TSE_ZERTIFIKAT_V: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
+    TSE_ZERTIFIKAT_VI: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
+    TSE_ZERTIFIKAT_VII: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
 
 
-class ElsterSheet(_Answer):
-    """What the report to the tax office (ELSTER) asks about a TSE."""
+class ElsterData(_Response):
+    model_config = about("What the notification of the tax office by ELSTER asks about a TSE (§ 146a (4) AO).")
 
-    tse_serial: str
-    serial_check_digits: str
-    certification_id: str | None = Field(description="BSI-K-TR-nnnn-yyyy; null if the TSE names none")
-    description: str
-    form_factor: str
-    software_version: str
-    lifecycle: str
-    certificate_valid_from: datetime
-    certificate_valid_until: datetime
-    certificate_serial_number: str
+    tse_serial: _Serial
+    serial_check_digits: str = Field(
+        description="Two hex digits to compare when the serial was typed (BSI TR-03153-1, appendix B).", examples=["e3"]
+    )
+    certification_id: str | None = Field(
+        description="BSI-K-TR-nnnn-yyyy; null if the TSE names none.", examples=["BSI-K-TR-0000-2026"]
+    )
+    description: str = Field(description="How the TSE describes itself.", examples=["BSI-K-TR-0000-2026 SIMULATOR"])
+    form_factor: str = Field(description="Form of the TSE.", examples=["USB"])
+    software_version: str = Field(description="Version of its firmware.", examples=["1.1.0"])
+    lifecycle: str = Field(
+        description="uninitialized, initialized, decommissioned, or unknown.", examples=["initialized"]
+    )
+    certificate_valid_from: datetime = Field(description="Begin of its certificate.", examples=["2026-11-29T07:18:59Z"])
+    certificate_valid_until: datetime = Field(description="End of its certificate.", examples=["2031-11-29T08:18:59Z"])
+    certificate_serial_number: str = Field(
+        description="Number of its certificate, hex.", examples=["50A600DD9E0723B60D651F167D2D3F350C289FD1"]
+    )
     in_service_since: datetime | None = Field(
-        description="the first time that it signed; null once stored data were deleted, or while it is busy"
+        description="When it signed for the first time; null once stored data were deleted, or while it is busy.",
+        examples=["2026-09-21T14:13:20Z"],
+    )
+
+
+# ---- outages -------------------------------------------------------------------
+
+
+class LoggedOutage(_Response):
+    model_config = about("A time in which a TSE could not be used.")
+
+    tse_serial: str | None = Field(
+        description="Serial of the TSE; null: the gateway itself did not run, so no TSE could be used by it.",
+        examples=[SERIAL_EXAMPLE],
+    )
+    reason: str = Field(description="Stable name of the reason, for programs.", examples=["unplugged"])
+    reason_text: str = Field(
+        description="The reason in words, in the language of `lang` or `Accept-Language`.",
+        examples=["the TSE was unplugged"],
+    )
+    began: datetime = Field(description="Its begin.", examples=["2026-09-21T14:13:20Z"])
+    ended: datetime | None = Field(description="Its end; null while it lasts.", examples=["2026-09-21T14:17:50Z"])
+    seconds: float = Field(description="How long it lasted, or lasts until now.", examples=[270.0])
+    refused_requests: int = Field(description="Requests of tills that were refused meanwhile.", examples=[3])
+    refused_tills: int = Field(description="From how many addresses these came.", examples=[1])
+
+
+class OutageList(_Response):
+    model_config = about("Outages, the oldest first.")
+
+    site: str = Field(description="Name of the site, from the settings of the gateway.", examples=["Filiale Köln"])
+    outages: list[LoggedOutage]
+
+
+# ---- administration ------------------------------------------------------------
+
+
+class ClientList(_Response):
+    model_config = about("The registered clients, in the order of their registration.")
+
+    client_ids: list[str] = Field(description="Names of the tills at the TSE.", examples=[["POS-1", "POS-2"]])
+
+
+class TseTime(_Response):
+    model_config = about("The time that the TSE got.")
+
+    time: datetime = Field(description="The time of the gateway when it was set.", examples=["2026-09-21T14:13:20Z"])
+
+
+class ConfirmationToken(_Response):
+    model_config = about("Permission for one irreversible action, good for one use within its time.")
+
+    token: str = Field(description="Send it with the action.", examples=["pXk3cVb0vN5yQd1mS8rTzA"])
+    serial: _Serial
+    action: IrreversibleAction = Field(description="The action that it permits.", examples=["decommission"])
+    consequence: str = Field(
+        description="What the action does, to be shown to whoever confirms it.",
+        examples=[f"TSE {SERIAL_EXAMPLE} is taken out of service for good and never signs again"],
+    )
+    valid_seconds: float = Field(description="How long it is valid.", examples=[60.0])
+
+
+class DeletionResult(_Response):
+    model_config = about("Where the archive keeps the log messages that were deleted in the TSE.")
+
+    archive_series: int = Field(description="Series of the archive that holds them.", examples=[1])
+    rest_file: str = Field(
+        description="Segment with what was signed last, the login for the deletion included.",
+        examples=["0001-000003.tar"],
+    )
+    complete_up_to_counter: int | None = Field(
+        description="Signature counter of the last log message that the archive holds.", examples=[13]
     )

@@ -1,80 +1,83 @@
-"""Handlers of the JSON API: signatures, receipts, open transactions."""
+"""Signatures, receipts, open transactions."""
 
-import base64
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Literal
 
 from aiohttp import web
 
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations import history, processdata
+from gateway.operations.administration import NewerGeneration
 from gateway.operations.history import TransactionNotFound
+from gateway.operations.journal import JournalFailed
 from gateway.operations.processdata import ProcessDataFinding
-from gateway.operations.receipt import ALGORITHM, TIME_FORMAT, Action, NoQrCode, Receipt, SigningRequest, qr_image
-from gateway.operations.transactions import SigningResult
-from gateway.server.api.endpoint import Call
-from gateway.server.api.errors import ProcessDataForm
-from gateway.server.api.requests import (
-    CancelBody,
+from gateway.operations.receipt import Action, NoQrCode, Receipt, SigningRequest, qr_image
+from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
+from gateway.operations.store import StoreClosed
+from gateway.operations.transactions import KeyReused, SigningResult
+from gateway.server.api.downloads import media_for
+from gateway.server.api.endpoint import TSE, Call, Endpoint, FileFormat, FileResponse, Section
+from gateway.server.api.errors import READING, SENDING, Errors, ProcessDataForm
+from gateway.server.api.parameters import (
     Check,
-    NoBody,
-    OfClient,
-    OfTransaction,
-    QrKind,
-    QrOf,
-    SignBody,
-    SignInTransaction,
-    SignOnTse,
+    ClientParams,
+    Qr,
+    QrParams,
+    SigningParams,
+    StepParams,
+    TransactionParams,
 )
-from gateway.server.api.responses import OpenTransaction, OpenTransactions, Place, ReceiptAnswer, Warning_
+from gateway.server.api.receipts import moment, receipt_response
+from gateway.server.api.requests import CancelRequest, NoBody, SignRequest
+from gateway.server.api.responses import InvalidField, OpenTransaction, OpenTransactionList, SignedReceipt
 
 _ABORTED = b"AVBelegabbruch^0.00_0.00_0.00_0.00_0.00^"
-QR_MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
+_QR_MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
+_SIGNING: Errors = (*SENDING, KeyReused, OutcomeUnknown, EndedOtherwise, JournalFailed)
+_CHECKED: Errors = (*_SIGNING, ProcessDataForm)
 
 
-async def start_transaction(call: Call[SignOnTse, SignBody]) -> ReceiptAnswer:
-    """One signature; gives the number."""
-    return await _signed(call, _wanted(call, Action.START))
+async def sign_receipt(call: Call[SigningParams, SignRequest]) -> SignedReceipt:
+    """Start and finish a transaction; the receipt shows the finish."""
+    return await _sign(call, Action.SIGN)
 
 
-async def sign_receipt(call: Call[SignOnTse, SignBody]) -> ReceiptAnswer:
-    """Two signatures; the receipt shows those of the finish."""
-    return await _signed(call, _wanted(call, Action.SIGN))
+async def start_transaction(call: Call[SigningParams, SignRequest]) -> SignedReceipt:
+    """Start a transaction; the TSE assigns its number."""
+    return await _sign(call, Action.START)
 
 
-async def update_transaction(call: Call[SignInTransaction, SignBody]) -> ReceiptAnswer:
-    """One signature."""
-    return await _signed(call, _wanted(call, Action.UPDATE, call.params.number))
+async def update_transaction(call: Call[StepParams, SignRequest]) -> SignedReceipt:
+    """Sign more data in a transaction."""
+    return await _sign(call, Action.UPDATE, call.params.number)
 
 
-async def finish_transaction(call: Call[SignInTransaction, SignBody]) -> ReceiptAnswer:
-    """One signature; the receipt shows it."""
-    return await _signed(call, _wanted(call, Action.FINISH, call.params.number))
+async def finish_transaction(call: Call[StepParams, SignRequest]) -> SignedReceipt:
+    """Finish a transaction."""
+    return await _sign(call, Action.FINISH, call.params.number)
 
 
-async def cancel_transaction(call: Call[OfTransaction, CancelBody]) -> ReceiptAnswer:
-    """Only an operator's or a till's call does this."""
+async def cancel_transaction(call: Call[TransactionParams, CancelRequest]) -> SignedReceipt:
+    """Finish a transaction as an aborted receipt (DSFinV-K, AVBelegabbruch)."""
     serial, client = call.params.serial.upper(), call.body.client_id.encode()
     request = SigningRequest(Action.FINISH, serial, client, call.params.number, processdata.RECEIPT.encode(), _ABORTED)
-    outcome = await call.services.transactions.sign(request, call.key)
-    return await _answer(call.services.registry.find(serial), request, outcome, [], QrKind.NONE)
+    result = await call.services.transactions.sign(request, call.key)
+    return await _receipt(call.services.registry.find(serial), request, result, [], "none")
 
 
-async def open_transactions(call: Call[OfClient, NoBody]) -> OpenTransactions:
-    """As the TSE lists them."""
+async def list_open_transactions(call: Call[ClientParams, NoBody]) -> OpenTransactionList:
+    """Return the open transactions as the TSE lists them."""
     services, serial = call.services, call.params.serial.upper()
     numbers = await services.administration.open_transactions(serial, call.params.client_id.encode())
     found = [
-        OpenTransaction(transaction_number=number, start_time=_moment(services.transactions.start_time(serial, number)))
+        OpenTransaction(transaction_number=number, start_time=moment(services.transactions.start_time(serial, number)))
         for number in numbers
     ]
-    return OpenTransactions(transactions=found)
+    return OpenTransactionList(transactions=found)
 
 
-async def last_transaction(call: Call[OfClient, NoBody]) -> ReceiptAnswer:
-    """As the TSE remembers it."""
+async def get_last_transaction(call: Call[ClientParams, NoBody]) -> SignedReceipt:
+    """Return the last signed step as the TSE remembers it."""
     device = call.services.registry.find(call.params.serial)
     reply = await call.services.administration.last_transaction(device.serial, call.params.client_id.encode())
     message = await history.signed_with(device, reply.signature_counter)
@@ -83,23 +86,23 @@ async def last_transaction(call: Call[OfClient, NoBody]) -> ReceiptAnswer:
             f"transaction {reply.transaction_number} was signed too long ago to be found in the store"
         )
     started = await history.start_time(device, reply.transaction_number)
-    return _shown(history.receipt_of(message, device, started))
+    return receipt_response(history.receipt_of(message, device, started))
 
 
-async def get_transaction(call: Call[OfTransaction, NoBody]) -> ReceiptAnswer:
-    """Found in the store, from its end."""
+async def get_transaction(call: Call[TransactionParams, NoBody]) -> SignedReceipt:
+    """Return the last step of a transaction, found from the end of the store."""
     device = call.services.registry.find(call.params.serial)
-    return _shown(await _found(device, call.params.number))
+    return receipt_response(await _found(device, call.params.number))
 
 
-async def get_qr_code(call: Call[QrOf, NoBody]) -> web.Response:
-    """Drawn afresh."""
+async def get_qr_code(call: Call[QrParams, NoBody]) -> web.Response:
+    """Draw the QR code of a finished transaction."""
     device = call.services.registry.find(call.params.serial)
     text = (await _found(device, call.params.number)).qr_text
     if text is None:
         raise NoQrCode("only a finished receipt without ; in its data has a QR code")
     kind = call.params.kind
-    return web.Response(body=qr_image(text, kind), content_type=QR_MEDIA[kind])
+    return web.Response(body=qr_image(text, kind), content_type=media_for(call.request, _QR_MEDIA[kind]))
 
 
 async def _found(device: Device, number: int) -> Receipt:
@@ -110,41 +113,36 @@ async def _found(device: Device, number: int) -> Receipt:
     return history.receipt_of(steps[0], device, started)
 
 
-def _wanted(
-    call: Call[SignOnTse, SignBody] | Call[SignInTransaction, SignBody], action: Action, number: int = 0
-) -> SigningRequest:
-    body = call.body
-    return SigningRequest(
-        action, call.params.serial.upper(), body.client_id.encode(), number, body.process_type.encode(), body.data
+async def _sign(
+    call: Call[SigningParams, SignRequest] | Call[StepParams, SignRequest], action: Action, number: int = 0
+) -> SignedReceipt:
+    body, options = call.body, call.params
+    request = SigningRequest(
+        action, options.serial.upper(), body.client_id.encode(), number, body.process_type.encode(), body.data
     )
-
-
-async def _signed(
-    call: Call[SignOnTse, SignBody] | Call[SignInTransaction, SignBody], request: SigningRequest
-) -> ReceiptAnswer:
-    findings = _checked(request, call.params.check)
+    findings = _checked(request, options.check)
     device = call.services.registry.find(request.serial)
-    outcome = await call.services.transactions.sign(request, call.key)
-    return await _answer(device, request, outcome, findings, call.params.qr)
+    result = await call.services.transactions.sign(request, call.key)
+    return await _receipt(device, request, result, findings, options.qr)
 
 
 def _checked(request: SigningRequest, check: Check) -> list[ProcessDataFinding]:
-    if check is Check.OFF:
+    if check == "off":
         return []
     judge = processdata.findings_at_start if request.action is Action.START else processdata.findings
     found = judge(request.process_type, request.process_data)
-    if found and check is Check.ERROR:
-        places = [Place(at="process_data", message=finding.message) for finding in found]
-        raise ProcessDataForm("the process data do not have the form of their type; nothing was signed", places)
+    if found and check == "error":
+        fields = [InvalidField(at="process_data", message=finding.message) for finding in found]
+        raise ProcessDataForm("the process data do not have the form of their type; nothing was signed", fields)
     return found
 
 
-async def _answer(
-    device: Device, request: SigningRequest, outcome: SigningResult, findings: Sequence[ProcessDataFinding], qr: QrKind
-) -> ReceiptAnswer:
-    started = outcome.start_time
+async def _receipt(
+    device: Device, request: SigningRequest, result: SigningResult, findings: Sequence[ProcessDataFinding], qr: Qr
+) -> SignedReceipt:
+    started = result.start_time
     if started is None:
-        started = await _start_in_store(device, outcome.signed.number)
+        started = await _start_in_store(device, result.signed.number)
     receipt = Receipt(
         operation="finish" if request.action is Action.SIGN else request.action,
         serial=device.serial,
@@ -152,10 +150,10 @@ async def _answer(
         client_id=request.client_id,
         process_type=request.process_type,
         process_data=request.process_data,
-        signed=outcome.signed,
+        signed=result.signed,
         start_time=started,
     )
-    return _shown(receipt, findings, qr, replayed=outcome.replayed)
+    return receipt_response(receipt, findings, qr, replayed=result.replayed)
 
 
 async def _start_in_store(device: Device, number: int) -> int | None:
@@ -165,58 +163,97 @@ async def _start_in_store(device: Device, number: int) -> int | None:
         return None
 
 
-def _shown(
-    receipt: Receipt, findings: Sequence[ProcessDataFinding] = (), qr: QrKind = QrKind.NONE, *, replayed: bool = False
-) -> ReceiptAnswer:
-    signed, text = receipt.signed, receipt.qr_text
-    svg = png = None
-    warnings = [Warning_(code=finding.code, message=finding.message) for finding in findings]
-    if qr is not QrKind.NONE and text is not None:
-        try:
-            image = qr_image(text, qr)
-            svg = image.decode() if qr is QrKind.SVG else None
-            png = base64.b64encode(image).decode() if qr is QrKind.PNG else None
-        except NoQrCode as error:
-            warnings.append(Warning_(code=error.code, message=str(error)))
-    return ReceiptAnswer(
-        operation=_operation(receipt),
-        tse_serial=receipt.serial,
-        client_id=receipt.client_id.decode(errors="replace"),
-        transaction_number=signed.number,
-        signature_counter=signed.counter,
-        start_time=_moment(receipt.start_time),
-        log_time=datetime.fromtimestamp(signed.log_time, UTC),
-        process_type=receipt.process_type.decode(errors="replace"),
-        process_data=_text(receipt.process_data),
-        process_data_base64=base64.b64encode(receipt.process_data).decode(),
-        signature=base64.b64encode(signed.signature).decode(),
-        signature_algorithm=ALGORITHM,
-        log_time_format=TIME_FORMAT,
-        public_key=base64.b64encode(receipt.public_key).decode(),
-        qr_text=text,
-        qr_svg=svg,
-        qr_png_base64=png,
-        warnings=warnings,
-        replayed=replayed,
-    )
-
-
-def _operation(receipt: Receipt) -> Literal["start", "update", "finish"]:
-    match receipt.operation:
-        case "start":
-            return "start"
-        case "update":
-            return "update"
-        case _:
-            return "finish"
-
-
-def _text(data: bytes) -> str | None:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _moment(unix_time: int | None) -> datetime | None:
-    return None if unix_time is None else datetime.fromtimestamp(unix_time, UTC)
+_TRANSACTION = f"{TSE}/transactions/{{number}}"
+_SVG_EXAMPLE = '<svg xmlns="http://www.w3.org/2000/svg" width="236" height="236" class="segno">...</svg>'
+SECTION = Section(
+    "Transactions",
+    "Signatures for tills, and receipts that were signed.",
+    (
+        Endpoint(
+            "POST",
+            f"{TSE}/sign",
+            sign_receipt,
+            "Sign a whole receipt",
+            "Starts and finishes a transaction in one request; costs two signatures. The response has what the receipt "
+            "must show, that of the finish.",
+            _CHECKED,
+            keyed=True,
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/transactions",
+            start_transaction,
+            "Start a transaction",
+            "Costs one signature. The response has the number of the transaction. DSFinV-K starts transactions without "
+            "process type and data.",
+            _CHECKED,
+            keyed=True,
+        ),
+        Endpoint(
+            "POST",
+            f"{_TRANSACTION}/update",
+            update_transaction,
+            "Update a transaction",
+            "Signs more data in an open transaction; costs one signature.",
+            _CHECKED,
+            keyed=True,
+        ),
+        Endpoint(
+            "POST",
+            f"{_TRANSACTION}/finish",
+            finish_transaction,
+            "Finish a transaction",
+            "Costs one signature. The response has what the receipt must show.",
+            _CHECKED,
+            keyed=True,
+        ),
+        Endpoint(
+            "POST",
+            f"{_TRANSACTION}/cancel",
+            cancel_transaction,
+            "Finish a transaction as an aborted receipt",
+            "Signs AVBelegabbruch as Kassenbeleg-V1 (DSFinV-K). The gateway never does this by itself.",
+            _SIGNING,
+            keyed=True,
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/transactions/open",
+            list_open_transactions,
+            "List open transactions",
+            "Of one client, or of all.",
+            (*SENDING, NewerGeneration),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/transactions/last",
+            get_last_transaction,
+            "Get the last signed step",
+            "Of one client, or of any.",
+            (*SENDING, StoreClosed, TransactionNotFound),
+        ),
+        Endpoint(
+            "GET",
+            _TRANSACTION,
+            get_transaction,
+            "Get the last step of a transaction",
+            "Looks for it from the end of the store; only the last transactions are found.",
+            (*READING, TransactionNotFound),
+        ),
+        Endpoint(
+            "GET",
+            f"{_TRANSACTION}/qr",
+            get_qr_code,
+            "Get the QR code of a receipt",
+            "Of one of the last finished transactions.",
+            (*READING, TransactionNotFound, NoQrCode),
+            FileResponse(
+                "The QR code (DSFinV-K, V0), in the form of `kind`.",
+                (
+                    FileFormat("image/svg+xml", _SVG_EXAMPLE),
+                    FileFormat("image/png"),
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,50 +1,55 @@
-"""Handlers of the JSON API: what is known of the TSEs."""
+"""What is known of the TSEs."""
 
 import base64
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from aiohttp import hdrs, web
 
+from gateway.errors import UnknownDevice
 from gateway.fleet.device import Device
 from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
-from gateway.operations.masterdata import TillColumns
-from gateway.server.api.endpoint import Call
-from gateway.server.api.requests import DsfinvkRow, NoBody, NoParams, OfTse
+from gateway.operations.masterdata import NoCertificate, TillColumns
+from gateway.server.api.downloads import media_for
+from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section
+from gateway.server.api.errors import READING, SENDING
+from gateway.server.api.parameters import DsfinvkParams, NoParams, TseParams
+from gateway.server.api.requests import NoBody
 from gateway.server.api.responses import (
     DsfinvkTse,
-    ElsterSheet,
+    ElsterData,
+    FlashMemoryHealth,
     GrowthForecast,
-    Health,
     TseDetails,
     TseList,
     TseSummary,
 )
-from gateway.server.api.summary import summary
-from gateway.tse.info import version_text
+from gateway.tse.info import Lifecycle, version_text
 
-PEM, CSV = "application/x-pem-file", "text/csv"
+_PEM, _CSV = "application/x-pem-file", "text/csv"
 _ALL_CHANGED = 7  # Admin PUK, Admin PIN, TimeAdmin PIN
 _DAY = 86_400
+_FAR_FUTURE = 2**34  # Unix seconds; a certificate field that holds nonsense must not break the response
 
 
 async def list_tses(call: Call[NoParams, NoBody]) -> TseList:
-    """From the last reading; no TSE is asked."""
-    return TseList([TseSummary.model_validate(summary(device)) for device in call.services.registry.devices()])
+    """Return all TSEs as last read; none is asked."""
+    return TseList([tse_summary(device) for device in call.services.registry.devices()])
 
 
-async def get_tse(call: Call[OfTse, NoBody]) -> TseDetails:
-    """From the last reading; the TSE is not asked, but once for the beginning of its store."""
+async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
+    """Return the last reading; the TSE is asked only once, for the beginning of its store."""
     device = call.services.registry.find(call.params.serial)
     forecast = _forecast(await call.services.forecasts.of(device))
-    return TseDetails.model_validate({**summary(device), **_details(device), "forecast": forecast})
+    return TseDetails(**dict(tse_summary(device)), **_details(device), forecast=forecast)
 
 
-async def get_health(call: Call[OfTse, NoBody]) -> Health:
-    """Asks the TSE."""
+async def get_flash_health(call: Call[TseParams, NoBody]) -> FlashMemoryHealth:
+    """Ask the TSE for the state of its flash memory."""
     found = await call.services.administration.flash_health(call.params.serial)
-    return Health(
+    return FlashMemoryHealth(
         spare_blocks_percent=found.spare_blocks_percent,
         uncorrectable_ecc_errors=found.uncorrectable_ecc_errors,
         remaining_erases_percent=found.remaining_erases_percent,
@@ -53,46 +58,81 @@ async def get_health(call: Call[OfTse, NoBody]) -> Health:
     )
 
 
-async def get_certificates(call: Call[OfTse, NoBody]) -> web.Response:
-    """From the store of the TSE."""
+async def get_certificates(call: Call[TseParams, NoBody]) -> web.Response:
+    """Return the certificates in the store of the TSE."""
     chain = await masterdata.chain_of(call.services.registry.find(call.params.serial))
-    return web.Response(body=chain.pem, content_type=PEM)
+    return web.Response(body=chain.pem, content_type=media_for(call.request, _PEM))
 
 
-async def get_dsfinvk(call: Call[OfTse, NoBody]) -> DsfinvkTse:
-    """Ready to copy."""
+async def get_dsfinvk(call: Call[TseParams, NoBody]) -> DsfinvkTse:
+    """Return the columns that the TSE decides."""
     device = call.services.registry.find(call.params.serial)
     return DsfinvkTse.model_validate(masterdata.tse_columns(device, await masterdata.chain_of(device)))
 
 
-async def get_dsfinvk_csv(call: Call[DsfinvkRow, NoBody]) -> web.Response:
-    """The file as it lies in an export."""
+async def get_dsfinvk_csv(call: Call[DsfinvkParams, NoBody]) -> web.Response:
+    """Return the file as it lies in an export of DSFinV-K."""
     device, given = call.services.registry.find(call.params.serial), call.params
     columns = masterdata.tse_columns(device, await masterdata.chain_of(device))
     text = masterdata.tse_csv(columns, TillColumns(given.z_kasse_id, given.z_erstellung, given.z_nr, given.tse_id))
     headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="tse.csv"'}
-    return web.Response(text=text, content_type=CSV, charset="utf-8", headers=headers)
+    return web.Response(text=text, content_type=_CSV, charset="utf-8", headers=headers)
 
 
-async def get_elster(call: Call[OfTse, NoBody]) -> ElsterSheet:
-    """Ready to copy."""
+async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
+    """Return what a person copies into ELSTER."""
     device = call.services.registry.find(call.params.serial)
     since, until, number = masterdata.validity(await masterdata.chain_of(device))
-    info, known = device.info, summary(device)
+    info = device.info
     began = await call.services.forecasts.in_service_since(device)
-    return ElsterSheet(
+    return ElsterData(
         tse_serial=device.serial,
         serial_check_digits=masterdata.check_digits(info.serial),
         certification_id=masterdata.certification_id(info.description),
         description=info.description,
         form_factor=info.form_factor,
         software_version=info.software,
-        lifecycle=str(known["lifecycle"]),
+        lifecycle=_lifecycle(info.lifecycle),
         certificate_valid_from=since,
         certificate_valid_until=until,
         certificate_serial_number=number,
         in_service_since=None if began is None else datetime.fromtimestamp(began, UTC),
     )
+
+
+def tse_summary(device: Device) -> TseSummary:
+    """Return what is known of a TSE without asking it."""
+    info = device.info
+    return TseSummary(
+        serial=device.serial,
+        place=device.place,
+        attached=device.attached,
+        state="failed" if device.failed.is_set() else "ready",
+        reason=device.reason,
+        held_seconds=device.held_seconds,
+        waiting_clients=device.waiting_clients,
+        read_at=device.info_read_at.replace(microsecond=0),
+        lifecycle=_lifecycle(info.lifecycle),
+        description=info.description,
+        form_factor=info.form_factor,
+        software_version=info.software,
+        valid_time=info.valid_time,
+        self_test_passed=info.self_test_passed,
+        self_test_due_seconds=info.self_test_due_seconds,
+        ctss_active=info.ctss_active,
+        open_transactions=info.open_transactions,
+        registered_clients=info.registered_clients,
+        max_registered_clients=info.max_registered_clients,
+        created_signatures=info.created_signatures,
+        remaining_signatures=info.remaining_signatures,
+        used_blocks=info.used_blocks,
+        capacity_blocks=info.capacity_blocks,
+        certificate_expires=datetime.fromtimestamp(min(info.certificate_expires, _FAR_FUTURE), UTC),
+    )
+
+
+def _lifecycle(value: int) -> str:
+    return Lifecycle(value).name.lower() if value in set(Lifecycle) else "unknown"
 
 
 def _forecast(made: Forecast | None) -> GrowthForecast | None:
@@ -107,7 +147,7 @@ def _forecast(made: Forecast | None) -> GrowthForecast | None:
     )
 
 
-def _details(device: Device) -> dict[str, object]:
+def _details(device: Device) -> dict[str, Any]:
     info = device.info
     return {
         "serial_check_digits": masterdata.check_digits(info.serial),
@@ -126,3 +166,73 @@ def _details(device: Device) -> dict[str, object]:
 
 def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 3) if whole else 0.0
+
+
+_PEM_EXAMPLE = "-----BEGIN CERTIFICATE-----\nMIICfjCCAgSgAwIBAgIUUKYA3...\n-----END CERTIFICATE-----\n"
+_CSV_EXAMPLE = (
+    "Z_KASSE_ID;Z_ERSTELLUNG;Z_NR;TSE_ID;TSE_SERIAL;TSE_SIG_ALGO;TSE_ZEITFORMAT;TSE_PD_ENCODING;TSE_PUBLIC_KEY;...\r\n"
+    '"Kasse 1";"2026-11-24T20:15:00Z";328;1;"E15E2EAD...";"ecdsa-plain-SHA384";"unixTime";"UTF-8";"BEfp4NKG...";...\r\n'
+)
+SECTION = Section(
+    "TSE",
+    "What is known of the TSEs.",
+    (
+        Endpoint(
+            "GET",
+            f"{BASE}/tses",
+            list_tses,
+            "List the TSEs",
+            "All TSEs that were seen since the gateway started, as last read. No TSE is asked.",
+        ),
+        Endpoint(
+            "GET",
+            TSE,
+            get_tse,
+            "Get all that is known of a TSE",
+            "Adds to the list keys, versions, days left, and a forecast. The TSE is not asked.",
+            (UnknownDevice,),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/health",
+            get_flash_health,
+            "Get the state of a TSE's flash memory",
+            "Asks the TSE, which needs no PIN for it.",
+            SENDING,
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/certificates",
+            get_certificates,
+            "Get the certificates of a TSE",
+            "Reads the store of the TSE, which it shows after a passed self test.",
+            (*READING, NoCertificate),
+            FileResponse("The certificates as PEM, that of the TSE first.", (FileFormat(_PEM, _PEM_EXAMPLE),)),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/dsfinvk",
+            get_dsfinvk,
+            "Get the row of a TSE in tse.csv (DSFinV-K)",
+            "The columns of Stamm_TSE that the TSE decides; the till adds its own.",
+            (*READING, NoCertificate),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/dsfinvk.csv",
+            get_dsfinvk_csv,
+            "Get the file tse.csv (DSFinV-K) of a TSE",
+            "Header and one row. The parameters fill the columns of the till.",
+            (*READING, NoCertificate),
+            FileResponse("UTF-8, semicolons, texts in quotes, CRLF.", (FileFormat(_CSV, _CSV_EXAMPLE),)),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/elster",
+            get_elster_data,
+            "Get what ELSTER asks about a TSE",
+            "For the notification of the tax office (§ 146a (4) AO), ready to copy.",
+            (*READING, NoCertificate),
+        ),
+    ),
+)

@@ -12,7 +12,7 @@ from gateway.tse.results import Result
 
 
 def self_test(core: Core, command: SelfTest) -> bytes:
-    """Run the self test; logins survive it, and a test for an unknown client does not undo one that has passed."""
+    """Logins survive it; a test for an unknown client does not undo one that has passed."""
     session = core.session
     if command.client_id not in core.state.clients:
         if not core.self_test_passed:
@@ -26,7 +26,7 @@ def self_test(core: Core, command: SelfTest) -> bytes:
 
 
 def register(core: Core, command: RegisterClient) -> bytes:
-    """Register a client; once more does no harm."""
+    """Once more does no harm."""
     if core.state.lifecycle == Lifecycle.DECOMMISSIONED:
         raise refusal(Result.DECOMMISSIONED)
     name = command.client_id
@@ -41,7 +41,7 @@ def register(core: Core, command: RegisterClient) -> bytes:
 
 
 def deregister(core: Core, command: DeregisterClient) -> bytes:
-    """Deregister a client; its last transaction is forgotten, too."""
+    """Forgets the client's last transaction too."""
     state, name = core.state, command.client_id
     if name not in state.clients:
         raise refusal(Result.CLIENT_NOT_REGISTERED)
@@ -54,7 +54,7 @@ def deregister(core: Core, command: DeregisterClient) -> bytes:
 
 
 def list_clients(core: Core, command: ListClients) -> bytes:
-    """List clients in the order of their registration."""
+    """In the order of their registration."""
     return ClientList(core.state.clients[command.skip : command.skip + CLIENTS_PER_LIST]).encode()
 
 

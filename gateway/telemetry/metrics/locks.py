@@ -9,7 +9,7 @@ _EXPIRED = ("silent", "orphaned")
 
 
 class LockMetrics:
-    """Series of the locks of all TSEs."""
+    """Of all TSEs."""
 
     def __init__(self, make: Series) -> None:
         self._waiting = make.gauge("tse_gateway_lock_waiting", "Clients that wait for the lock", "serial")
@@ -28,7 +28,7 @@ class LockMetrics:
         )
 
     def adopt(self, serial: str) -> None:
-        """Show the series of this TSE from now on, as 0."""
+        """From now on there is something to tell of this TSE."""
         for family in (self._waiting, self._held_since, self._wait_seconds, self._held_seconds, self._refused):
             family.labels(serial)
         for reason in _EXPIRED:
@@ -36,24 +36,24 @@ class LockMetrics:
 
     @contextmanager
     def waiting(self, serial: str) -> Iterator[None]:
-        """Count a client as waiting for the lock within the block."""
+        """Around waiting for the lock."""
         with self._waiting.labels(serial).track_inprogress():
             yield
 
     def granted(self, serial: str, waited: float) -> None:
-        """Note that somebody got the lock after `waited` seconds."""
+        """Somebody holds the lock now, after `waited` seconds."""
         self._wait_seconds.labels(serial).observe(waited, exemplar())
         self._held_since.labels(serial).set_to_current_time()
 
     def released(self, serial: str, held: float) -> None:
-        """Note that the lock is free after `held` seconds, whatever ended it."""
+        """The lock is free after `held` seconds, whatever ended it."""
         self._held_seconds.labels(serial).observe(held, exemplar())
         self._held_since.labels(serial).set(0)
 
     def refused(self, serial: str) -> None:
-        """Count a client that waited for the lock in vain."""
+        """A client waited for the lock in vain."""
         self._refused.labels(serial).inc()
 
     def expired(self, serial: str, reason: str) -> None:
-        """Count a lock that the gateway took away: the holder was "silent" or "orphaned"."""
+        """The gateway took the lock away: the holder was "silent" or "orphaned"."""
         self._expired.labels(serial, reason).inc()

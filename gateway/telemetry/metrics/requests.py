@@ -1,4 +1,4 @@
-"""Requests to the gateway, and their outcomes."""
+"""What clients ask of the gateway, and what becomes of it."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ _REPEATS: tuple[Repeat, ...] = ("resent", "idempotency_key")
 
 
 class RequestMetrics:
-    """Series of the requests on all ports."""
+    """On all ports."""
 
     def __init__(self, make: Series) -> None:
         self._answered = make.counter("tse_gateway_http_requests", "Answered requests", "route", "status")
@@ -35,24 +35,24 @@ class RequestMetrics:
             self._auth_failures.labels(reason)
 
     def adopt(self, serial: str) -> None:
-        """Show the series of this TSE from now on, as 0."""
+        """From now on there is something to tell of this TSE."""
         for kind in _REPEATS:
             self._replayed.labels(serial, kind)
 
     def answered(self, route: str, status: int, seconds: float | None) -> None:
-        """Count one answered request by the pattern of its path; `seconds` is `None` for one that lasts as asked."""
+        """One answered request; `route` is the pattern of the path, never the path. None: it lasted as was wished."""
         self._answered.labels(route, str(status)).inc()
         if seconds is not None:
             self._seconds.labels(route).observe(seconds, exemplar())
 
     def refused(self, serial: str, error: GatewayError) -> None:
-        """Count a request that ended with `error`; `serial` is empty unless the TSE is known to be ours."""
+        """A request ended with `error`; `serial` is empty unless the TSE is known to be ours."""
         self._refused.labels(serial, result_of(error)).inc()
 
     def replayed(self, serial: str, kind: Repeat) -> None:
-        """Count a request that was answered from memory: a till sent it again, or its key was used before."""
+        """A request that a till sent again, or one with a key that was used before, was answered from memory."""
         self._replayed.labels(serial, kind).inc()
 
     def unauthorized(self, reason: Unauthorized) -> None:
-        """Count a request without a token, with a wrong one, or refused unseen after too many wrong ones."""
+        """A request came without a token, with a wrong one, or unseen after too many wrong ones."""
         self._auth_failures.labels(reason).inc()

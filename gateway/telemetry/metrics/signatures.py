@@ -1,4 +1,4 @@
-"""Signatures of each TSE by their cause: tills sell, maintenance logs in and sets the time."""
+"""What each TSE signs, and for what: tills sell, upkeep logs in and sets the time, and each costs signatures."""
 
 import time
 from typing import Literal
@@ -22,14 +22,14 @@ class _Account:
         self._sales += 1
 
     def maintained(self, total: int) -> int:
-        """Return how many more were for maintenance; a `total` read too early or too late is made up for."""
+        """How many more than ever before were for maintenance; a `total` read too early or too late is made up for."""
         more = max(0, total - self._before - self._sales - self._maintenance)
         self._maintenance += more
         return more
 
 
 class SignatureMetrics:
-    """Series of the signatures of all TSEs."""
+    """Of all TSEs."""
 
     def __init__(self, make: Series) -> None:
         self._accounts: dict[str, _Account] = {}
@@ -44,32 +44,32 @@ class SignatureMetrics:
         )
 
     def adopt(self, serial: str) -> None:
-        """Show the series of this TSE from now on, as 0."""
+        """From now on there is something to tell of this TSE."""
         for cause in (SALE, MAINTENANCE):
             self._signed.labels(serial, cause)
         for outcome in _OUTCOMES:
             self._settled.labels(serial, outcome)
 
     def sold(self, serial: str) -> None:
-        """Count one signed step of a till's transaction."""
+        """The TSE signed one step of a till's transaction."""
         self._signed.labels(serial, SALE).inc()
         if serial in self._accounts:
             self._accounts[serial].sold()
 
     def made_for_tills(self) -> dict[str, int]:
-        """Return how many signatures each TSE made for tills since the start."""
+        """How many each TSE made for tills since the start."""
         samples = [sample for family in self._signed.collect() for sample in family.samples]
         return {tse.labels["serial"]: int(tse.value) for tse in samples if tse.labels["cause"] == SALE}
 
     def counted(self, serial: str, total: int) -> None:
-        """Note how many signatures the TSE made in its life."""
+        """The TSE told how many signatures it made in its life."""
         account = self._accounts.setdefault(serial, _Account(total))
         self._signed.labels(serial, MAINTENANCE).inc(account.maintained(total))
 
     def dated(self, serial: str, moment: int) -> None:
-        """Note the time in a signature made just now, in Unix seconds."""
+        """A signature made just now bears this time, in Unix seconds."""
         self._clock_offset.labels(serial).set(moment - time.time())
 
     def settled(self, serial: str, outcome: Outcome) -> None:
-        """Count a signature whose answer was lost, by what the TSE told of it afterwards."""
+        """The answer to a signature was lost; this is what the TSE told of it afterwards."""
         self._settled.labels(serial, outcome).inc()

@@ -7,19 +7,18 @@ lets schemathesis think of thousands more.
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from typing import Any
 
 import aiohttp
 import pytest
 from openapi_schema_validator import OAS31Validator
 
-from gateway.server.api import openapi, routes
+from gateway.server.api import routes
 from gateway.server.api.endpoint import Endpoint
 from tests.server.api.client import RECEIPT, Api, api_of, make_ready
 from tests.server.shop import Served
 
-DOCUMENT = openapi.document(routes.ENDPOINTS)
+DOCUMENT = routes.document()
 VALUES: tuple[Any, ...] = (None, True, -1, 2**70, 1.5, "", "x", "\u0000", "\U0001f9fe" * 200, "9" * 5000, [], {}, [[]])
 TEXTS = ("", "-1", "99999999999999999999", "x", "%00", "\U0001f9fe", "a b;c", "../..", "2026-02-30")
 # What makes sense, so that something is reached behind the validation.
@@ -68,7 +67,7 @@ async def test_every_answer_is_one_that_the_document_tells_of(api: Api) -> None:
         assert statuses - {400, 415, 422}, f"nothing was reached behind the validation of {endpoint.name}"
 
 
-async def _statuses(endpoint: Endpoint[Any, Any], api: Api) -> set[int]:
+async def _statuses(endpoint: Endpoint, api: Api) -> set[int]:
     operation = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]
     statuses: set[int] = set()
     for asked in _requests(endpoint, api.served.serial):
@@ -87,14 +86,13 @@ async def _check(answer: aiohttp.ClientResponse, operation: dict[str, Any], aske
     assert answer.status < 500, (asked, body)
     assert str(answer.status) in operation["responses"], (asked, body)
     content = operation["responses"][str(answer.status)]["content"]
-    (media,) = content
-    assert fnmatch(answer.content_type, media)
-    schema = content[media].get("schema")
-    if schema is not None:
+    assert answer.content_type in content
+    if answer.content_type.endswith("json"):
+        schema = content[answer.content_type]["schema"]
         OAS31Validator({**schema, "components": DOCUMENT["components"]}).validate(json.loads(body))
 
 
-def _requests(endpoint: Endpoint[Any, Any], serial: str) -> Iterator[Asked]:
+def _requests(endpoint: Endpoint, serial: str) -> Iterator[Asked]:
     right = {name: serial if name == "serial" else RIGHT.get(name, "x") for name in endpoint.path_names}
     body = _right_body(endpoint) if endpoint.has_body else None
     yield Asked(right, body=body)
@@ -108,7 +106,7 @@ def _requests(endpoint: Endpoint[Any, Any], serial: str) -> Iterator[Asked]:
         yield from _wrong_bodies(right, json.loads(body))
 
 
-def _right_body(endpoint: Endpoint[Any, Any]) -> bytes:
+def _right_body(endpoint: Endpoint) -> bytes:
     names = endpoint.body.model_json_schema()["properties"]
     return json.dumps({name: RIGHT[name] for name in names if name in RIGHT}).encode()
 

@@ -174,6 +174,15 @@ async def test_while_the_tse_is_away_requests_fail_at_once_with_the_reason(api: 
     api.served.tse.faults.clear()
 
 
+@pytest.mark.parametrize("nothing", ["", None])
+async def test_a_client_may_send_both_kinds_of_process_data_if_one_is_empty(api: Api, nothing: str | None) -> None:
+    text = await api.post("/sign", {**RECEIPT, "process_data_base64": nothing})
+    assert (text.status, text.json["process_data"]) == (200, RECEIPT["process_data"])
+    coded = {"process_data": nothing, "process_data_base64": base64.b64encode(b"\xff").decode()}
+    data = await api.post("/sign?check=off", {**RECEIPT, **coded})
+    assert (data.status, data.json["process_data_base64"]) == (200, "/w==")
+
+
 @pytest.mark.parametrize(
     ("body", "at"),
     [

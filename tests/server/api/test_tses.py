@@ -1,29 +1,23 @@
-"""What the JSON API tells of a TSE, and the document that describes the API."""
+"""What the JSON API tells of a TSE."""
 
-import asyncio
 import base64
 import csv
 import hashlib
 import io
 import itertools
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from openapi_spec_validator import validate
 
 from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.operations.forecast import Forecasts
-from gateway.server.api import error_list, openapi, routes
 from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.commands import SetTime
 from tests.server.api.client import Api, api_of, make_ready
-from tests.server.shop import Served, Till
+from tests.server.shop import Served
 from tests.support import NOW, receipt
 
 
@@ -61,6 +55,12 @@ async def test_the_certificate_chain_begins_with_the_tses_own(api: Api) -> None:
         issued.verify_directly_issued_by(issuer)
 
 
+async def test_a_client_that_knows_no_pem_gets_bytes(api: Api) -> None:
+    answer = await api.get("/certificates", headers={"Accept": "application/octet-stream"})
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.body.startswith(b"-----BEGIN CERTIFICATE-----")
+
+
 async def test_dsfinvk_and_elster_data_are_ready_to_copy(api: Api) -> None:
     leaf = x509.load_pem_x509_certificates((await api.get("/certificates")).body)[0]
     row = (await api.get("/dsfinvk")).json
@@ -85,29 +85,18 @@ async def test_the_token_is_needed_and_refusals_are_problems(api: Api) -> None:
         answer = await stranger.get()
     assert (answer.status, answer.json["code"]) == (401, "unauthorized")
     assert "WWW-Authenticate" in answer.headers
+
+
+async def test_a_request_that_the_path_does_not_take_is_told_what_it_takes(api: Api) -> None:
     wrong = await api.ask("DELETE", "")
     assert (wrong.status, wrong.json["code"], wrong.headers["Allow"]) == (405, "method_not_allowed", "GET")
-    assert (await api.get("/nothing")).json["code"] == "not_found"
-
-
-async def test_the_served_document_is_valid_and_the_command_prints_the_same(till: Till) -> None:
-    served = (await till.ask(routes.DOCUMENT)).json
-    validate(served)
-    command = sys.executable, "-m", "gateway", "openapi"
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    printed, _ = await process.communicate()
-    assert json.loads(printed) == served
-
-
-def test_every_endpoint_is_described() -> None:
-    document = openapi.document(routes.ENDPOINTS)
-    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert described == {(endpoint.method, endpoint.path) for endpoint in routes.ENDPOINTS}
-    names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
-    assert len(names) == len(set(names))
-    for item in document["paths"].values():
-        for operation in item.values():
-            assert {"200", "400", "401", "500"} <= operation["responses"].keys()
+    assert wrong.json["detail"] == "this path takes GET"
+    unknown = await api.get("/nothing")
+    assert (unknown.status, unknown.json["code"]) == (404, "not_found")
+    assert "/api/v1/openapi.json" in unknown.json["detail"]
+    text = await api.ask("POST", "/sign", data="client_id=POS-1", headers={"Content-Type": "text/plain"})
+    assert (text.status, text.json["code"]) == (415, "unsupported_media_type")
+    assert "application/json" in text.json["detail"]
 
 
 async def test_the_csv_is_the_row_with_its_header_as_dsfinvk_wants_it(api: Api) -> None:
@@ -153,10 +142,3 @@ async def test_a_tse_that_is_busy_or_closed_is_not_kept_from_its_work_by_a_forec
     device.release(lease.session)
     device.info = replace(device.info, used_blocks=0)
     assert (await api.get()).json["forecast"] is None
-
-
-def test_the_page_of_errors_is_the_one_that_the_code_writes() -> None:
-    assert error_list.PAGE.read_text() == error_list.page(), "run python -m gateway.server.api.error_list"
-    codes = [line.split("`")[1] for line in error_list.page().splitlines() if line.startswith("| `")]
-    assert {"outcome_unknown", "lock_refused", "last_try", "not_found", "pin_blocked"} <= set(codes)
-    assert len(codes) == len(set(codes))
