@@ -48,8 +48,8 @@ class Wire:
                 self._flush()
                 return
 
-    async def send(self, text: str) -> None:
-        self.tls.write(text.encode())
+    async def send(self, text: str | bytes) -> None:
+        self.tls.write(text.encode() if isinstance(text, str) else text)
         self._flush()
 
     async def plain_record(self) -> bytes:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
+from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.server import lan_errors
 from gateway.server.api import problems
 from gateway.server.http import connection, unix_socket
@@ -84,7 +84,10 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
             return _error_response(request, error)
         except web.HTTPException as error:
             return _http_error_response(request, error)
-        except Exception:
+        except Exception as error:
+            if _is_of_the_client(request, error):
+                log.debug("the request of %s broke off: %s", request.remote, error)
+                return _error_response(request, BadRequest("the body of the request broke off"))
             log.exception("unexpected error", extra=event(Event.DEFECT))
             return _error_response(request, GatewayError("the gateway made an error; its log tells more"))
 
@@ -112,6 +115,11 @@ def _refuse_unfit(request: web.Request) -> None:
         raise web.HTTPRequestHeaderFieldsTooLarge
     if {encoding.strip().lower() for encoding in request.headers.getall(hdrs.CONTENT_ENCODING, [])} - {"identity"}:
         raise web.HTTPUnsupportedMediaType
+
+
+def _is_of_the_client(request: web.Request, error: Exception) -> bool:
+    """Return whether the client hung up, or its body is no HTTP: its body then fails with this very error."""
+    return error is request.content.exception() or isinstance(error, ClientConnectionResetError)
 
 
 def _is_api(request: web.Request) -> bool:

@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
@@ -32,7 +33,9 @@ log = logging.getLogger(__name__)
 PATH, FOLDER = "/", "/page/"
 COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=/ and without Domain
 _LANGUAGE_COOKIE = "tse-gateway-language"
+_FORM = "application/x-www-form-urlencoded"
 _LONGEST_FORM = 2048  # bytes
+_MOST_FIELDS = 16
 _LANGUAGE_KEPT = int(365 * DAY)  # seconds
 
 
@@ -166,17 +169,24 @@ def _is_same_origin(request: web.Request) -> bool:
 
 
 async def _form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a small form of this page.
+    """Return the fields of a small form of this page; what is no UTF-8 in them is replaced, as browsers do.
 
     Raises:
         BadRequest: another site sent it, or it is too long.
+        HTTPUnsupportedMediaType: it is none as browsers send it.
     """
     if not _is_same_origin(request):
         raise BadRequest("this form is taken from the status page of this gateway only")
     if request.content_length is None or request.content_length > _LONGEST_FORM:
         raise BadRequest(f"a form must have a length, of at most {_LONGEST_FORM} bytes")
-    fields = await request.post()
-    return {name: value for name, value in fields.items() if isinstance(value, str)}
+    if request.content_type != _FORM:
+        raise web.HTTPUnsupportedMediaType
+    # Not aiohttp's parser: it believes charsets and multipart headers of whoever asks. Browsers send UTF-8 (WHATWG).
+    body = await request.read()
+    try:
+        return dict(parse_qsl(body.decode("utf-8", errors="replace"), max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        raise BadRequest(f"a form has at most {_MOST_FIELDS} fields") from None
 
 
 def _port(request: web.Request) -> int:
