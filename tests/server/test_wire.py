@@ -144,6 +144,19 @@ async def test_garbage_instead_of_http_gets_a_400_and_harms_nobody(served: Serve
     assert (await till.ask(f"{BASE}/tses")).status == 200
 
 
+async def test_a_client_that_sends_no_http_as_its_body_and_hangs_up_leaves_nothing_behind(
+    served: Served, till: Till
+) -> None:
+    path = served.path(await till.lock(), "sendCommand")
+    for authorization in (AUTHORIZATION, "Authorization: Bearer wrong\r\n"):  # the latter is answered a second later
+        async with wired(served) as wire:
+            fields = f"{authorization}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"
+            await wire.send(f"POST {path} HTTP/1.1\r\nHost: gateway\r\n{fields}\r\n")
+            await wire.plain_record()
+            await wire.send("no chunk\r\n")
+        await until(lambda: connections(served.port) == 1)  # that of the till
+
+
 async def test_plain_http_and_garbage_on_the_port_harm_nobody(served: Served, till: Till) -> None:
     for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + bytes(100), b""):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
@@ -228,6 +241,12 @@ async def test_a_port_that_is_taken_is_told_with_address_and_number(served: Serv
 def in_use(served: Served) -> bool:
     lease = served.registry.devices()[0].lease
     return lease is not None and lease.running > 0
+
+
+def connections(port: int) -> int:
+    """Return how many the gateway has: established, or left by their client alone (proc_net_tcp(5))."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(local.endswith(f":{port:04X}") and state in {"01", "08"} for _, local, _, state, *_ in rows)
 
 
 async def refuses_connections(port: int) -> None:

@@ -43,6 +43,11 @@ class Tls(SSLProtocol):
         )
         self._ended = ended
 
+    def _start_shutdown(self) -> None:
+        """Close. asyncio never does if the client has hung up while reading was paused, unless that goes on."""
+        super()._start_shutdown()
+        self._resume_reading()  # type: ignore[attr-defined]
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._ended()
@@ -96,10 +101,14 @@ class HttpConnection(RequestHandler):
         self._ended()
 
     def data_received(self, data: bytes) -> None:
-        before, in_body = len(self._messages), self._body is not None and not self._body.is_eof()
+        before, body = len(self._messages), self._body
+        in_body = body is not None and not body.is_eof()
         super().data_received(data)
         self._quiet_since = self._loop.time()
         if len(self._messages) > before:
+            if in_body and body is not None and not body.is_eof():
+                # What came is no part of it, and aiohttp's parser tells everybody but the handler that waits for it.
+                body.set_exception(web.RequestPayloadError("the body is no HTTP"))
             self._head, self._body = 0, self._messages[-1][1]
         elif data and not in_body:
             if not self._head:
