@@ -30,7 +30,7 @@ Key = ec.EllipticCurvePrivateKey
 
 
 def ensure_server_certificate(directory: Path, names: frozenset[str], now: datetime | None = None) -> Path:
-    """PEM file with key and chain of a server called by all `names`, issued anew when due.
+    """Return the PEM file with key and chain of a server called by all `names`, issued anew when due.
 
     Raises:
         ConfigurationError: the files in `directory` cannot be used.
@@ -44,12 +44,12 @@ def ensure_server_certificate(directory: Path, names: frozenset[str], now: datet
 
 
 def ca_path(directory: Path) -> Path:
-    """The certificate that clients may trust."""
+    """Return the path of the certificate that clients may trust."""
     return directory / "ca.pem"
 
 
 def server_path(directory: Path) -> Path:
-    """Key and chain of the server."""
+    """Return the path of key and chain of the server."""
     return directory / "server.pem"
 
 

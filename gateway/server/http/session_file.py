@@ -1,4 +1,4 @@
-"""session.txt: what a POS needs to be told (serial, address, port, token), for people and for scripts."""
+"""session.txt: what a POS is configured with (serial, address, port, token), in the form of the LAN connector."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,8 +11,8 @@ from gateway.storage.atomic import write_private
 NAME = "session.txt"
 
 
-class Tse(Protocol):
-    """What is told of a TSE."""
+class ListedTse(Protocol):
+    """What the file says of a TSE."""
 
     @property
     def serial(self) -> str: ...
@@ -22,7 +22,7 @@ class Tse(Protocol):
     def max_clients(self) -> int: ...
 
 
-def write(settings: Settings, tses: Sequence[Tse], token: Token, port: int) -> None:
+def write(settings: Settings, tses: Sequence[ListedTse], token: Token, port: int) -> None:
     """Replace the file in the state directory, readable by its owner only.
 
     Raises:
@@ -31,8 +31,8 @@ def write(settings: Settings, tses: Sequence[Tse], token: Token, port: int) -> N
     write_private(settings.state_dir / NAME, render(settings.address, port, token, tses).encode())
 
 
-def render(address: str, port: int, token: Token, tses: Sequence[Tse], version: str = __version__) -> str:
-    """The text, lines ended by CR LF. Of several TSEs the smallest number of clients is told: all support it."""
+def render(address: str, port: int, token: Token, tses: Sequence[ListedTse], version: str = __version__) -> str:
+    """Return the text, lines ended by CR LF; the number of clients is the one that each of the TSEs supports."""
     host = f"[{address}]" if ":" in address else address
     clients = min((tse.max_clients for tse in tses), default=0)
     lines = [

@@ -1,4 +1,4 @@
-"""TLS as tills and scrapers get it: 1.2 or 1.3, by our own certificate or the customer's."""
+"""TLS 1.2 and 1.3 for tills and scrapers, with the certificate of our own authority or the customer's."""
 
 import hashlib
 import logging
@@ -21,7 +21,7 @@ _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 
 
 def server_context(settings: Settings) -> ssl.SSLContext:
-    """The context to listen with.
+    """Return the context to listen with.
 
     Raises:
         ConfigurationError: certificate or key cannot be used.
@@ -31,7 +31,7 @@ def server_context(settings: Settings) -> ssl.SSLContext:
 
 
 def client_context(settings: Settings) -> ssl.SSLContext:
-    """The context to reach this gateway with, trusting exactly the certificate that it was started with."""
+    """Return the context to reach this gateway with; it trusts exactly the certificate that the settings name."""
     trusted = settings.tls_certificate or certificate_authority.ca_path(_directory(settings))
     context = ssl.create_default_context()
     # The host name in a customer's certificate is seldom 127.0.0.1.
@@ -46,13 +46,13 @@ def client_context(settings: Settings) -> ssl.SSLContext:
 
 
 def fingerprint(settings: Settings) -> str:
-    """SHA-256 of the server certificate, in the form that browsers show."""
+    """Return the SHA-256 of the server certificate in the form that browsers show."""
     digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(_first_certificate(_identity(settings)[0]))).hexdigest().upper()
     return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 
 def expiry(settings: Settings) -> float | None:
-    """When the server certificate ends, in Unix seconds; `None` if that cannot be read."""
+    """Return when the server certificate ends, in Unix seconds; `None` if it cannot be read."""
     try:
         pem = _first_certificate(settings.tls_certificate or certificate_authority.server_path(_directory(settings)))
         return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
@@ -61,7 +61,7 @@ def expiry(settings: Settings) -> float | None:
 
 
 class Renewal:
-    """Follows changed or expiring certificate files; new handshakes use the new ones."""
+    """Keeps a context up to date with its certificate files; new handshakes use the new certificate."""
 
     def __init__(self, settings: Settings, context: ssl.SSLContext) -> None:
         self._settings = settings
@@ -70,7 +70,7 @@ class Renewal:
         self._trouble = ""
 
     def check(self) -> bool:
-        """Load what has changed, and tell if so; files that cannot be used change nothing."""
+        """Load changed files and return whether there were any; files that cannot be used change nothing."""
         try:
             chain, key = _identity(self._settings)
             stamp = _stamp(chain, key)
@@ -89,7 +89,7 @@ class Renewal:
 
 
 def host_names(settings: Settings) -> frozenset[str]:
-    """Names and addresses by which clients may call this host."""
+    """Return the names and addresses by which clients may call this host."""
     bound = {str(address) for address in settings.bind if not address.is_unspecified}
     return frozenset({"localhost", "127.0.0.1", "::1", settings.address} | bound | _own_name())
 

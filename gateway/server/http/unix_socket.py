@@ -1,7 +1,7 @@
-"""The same API for programs of this machine: a Unix socket in the state directory, without TLS and without token.
+"""A Unix socket in the state directory, for programs of this machine: all that the port serves, without TLS and token.
 
-Who may write to the file may ask: it is its owner's alone (mode 0600), and the kernel is asked as
-well who is at the other end. A gateway that cannot have its socket serves the tills all the same.
+Only the owner of the file may connect (mode 0600), and the kernel confirms who is at the other end (SO_PEERCRED).
+Without its socket the gateway still serves the tills.
 """
 
 import contextlib
@@ -28,17 +28,21 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of <sys/socket
 
 
 def socket_path(settings: Settings) -> Path:
-    """Where the gateway of these settings listens."""
+    """Return the path of the socket of a gateway with these settings."""
     return settings.state_dir / NAME
 
 
 def is_local(request: web.Request) -> bool:
-    """Did it come through the socket?"""
+    """Return whether the request came through the socket."""
     return _socket_of(request) is not None
 
 
 def admit(request: web.Request) -> None:
-    """Return if the peer is the user of the gateway, or root; `Unauthorized` otherwise."""
+    """Return if the peer is the user of the gateway, or root.
+
+    Raises:
+        Unauthorized: it is another user.
+    """
     found = _socket_of(request)
     if found is None or _user_of(found) not in {0, os.geteuid()}:
         raise Unauthorized("this socket belongs to the user of the gateway: ask as that user or root")
@@ -46,7 +50,7 @@ def admit(request: web.Request) -> None:
 
 @asynccontextmanager
 async def listening(listener: Listener, settings: Settings) -> AsyncIterator[None]:
-    """Serve what `listener` serves; at the end the file is gone."""
+    """Serve what `listener` serves on the socket as well, and remove its file at the end."""
     path = socket_path(settings)
     made = _bound(path) if settings.local_socket else None
     if made is None:
@@ -77,7 +81,7 @@ def _bound(path: Path) -> socket.socket | None:
 
 
 def _clear(path: Path) -> None:
-    """Remove what a gateway left that was killed, and nothing else; who holds the state directory is the only one."""
+    """Remove the socket of a gateway that was killed, and nothing else; the lock of the state directory is ours."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise FileExistsError(errno.EEXIST, "something else has its name")

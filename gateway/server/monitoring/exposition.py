@@ -1,4 +1,4 @@
-"""What Prometheus is told of the gateway itself, and the port that serves nothing but monitoring."""
+"""Metrics of the gateway itself, and the port that serves nothing but monitoring."""
 
 import hashlib
 import logging
@@ -36,15 +36,15 @@ _HASH_DIGITS = 12
 _REALM = 'Bearer realm="TSE gateway"'
 
 
-class GatewayMeasures(Collector):
-    """Certificate, configuration, host, and whether this is a toy."""
+class GatewayCollector(Collector):
+    """Certificate, configuration, clock, threads, and whether simulated TSEs are served."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._hash = configuration_hash(settings)
 
     def collect(self) -> Iterator[Metric]:
-        """Reads one small file, and no TSE."""
+        """Yield the metrics; reads one small file, and no TSE."""
         family = GaugeMetricFamily("tse_gateway_config_info", "1; equal hashes mean equal settings", labels=["hash"])
         family.add_metric([self._hash], 1)
         yield family
@@ -71,13 +71,13 @@ class GatewayMeasures(Collector):
 
 
 def register(registry: CollectorRegistry, settings: Settings) -> None:
-    """Let a scrape tell of the gateway and its process, too."""
-    registry.register(GatewayMeasures(settings))
+    """Add the metrics of the gateway and of its process to `registry`."""
+    registry.register(GatewayCollector(settings))
     ProcessCollector(registry=registry)
 
 
 def configuration_hash(settings: Settings) -> str:
-    """Of all settings as they work, secrets and what is different on each host left out."""
+    """Return 12 hex digits over the effective settings, without secrets and without what differs on each host."""
     shown = [f"{item.name}={item.value}" for item in effective(settings) if item.name not in {"address", "site"}]
     return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:_HASH_DIGITS]
 
@@ -93,9 +93,9 @@ async def monitoring(
     outages: OutageLog,
     admission: Admission | None = None,
 ) -> AsyncIterator[int | None]:
-    """Serve /metrics, /healthz and /readyz on a port of their own; gives the port, None when there is none.
+    """Serve /metrics, /healthz and /readyz on a port of their own; yield the port, `None` if there is none.
 
-    A port that is not free is told and no reason to stop a shop's tills.
+    A port that is not free is logged: it is no reason to stop the tills.
     """
     if settings.metrics_listen == "off":
         yield None

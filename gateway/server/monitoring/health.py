@@ -1,4 +1,4 @@
-"""What monitoring reads: health and metrics."""
+"""Handlers of /healthz, /readyz and /metrics."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,14 +8,14 @@ from aiohttp import hdrs, web
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, TEXTS, lack
-from gateway.server.http import responses
+from gateway.server.http.responses import ok_json
 from gateway.telemetry.metrics import Metrics
 
 _COMPRESSED_ELSEWHERE = 4096  # bytes; a longer body is compressed in a thread of its own
 
 
 class Status:
-    """Handlers that never touch a TSE, so that looking often costs no till any time."""
+    """Handlers that never touch a TSE, so that frequent requests cost no till any time."""
 
     def __init__(self, metrics: Metrics, registry: Registry, outages: OutageLog | None = None) -> None:
         self._metrics = metrics
@@ -23,36 +23,36 @@ class Status:
         self._outages = outages
 
     def routes(self, *, with_metrics: bool) -> list[web.RouteDef]:
-        """All of them; what only tells of health is open to everybody."""
+        """Return the routes; health and readiness need no token."""
         found = [web.get("/healthz", self.health), web.get("/readyz", self.ready)]
         return [*found, web.get("/metrics", self.metrics)] if with_metrics else found
 
     async def health(self, _: web.Request) -> web.Response:
-        """The gateway is alive, whatever its TSEs are."""
-        return responses.ok_json({"status": "ok"})
+        """Return 200: the gateway is alive, whatever state its TSEs are in."""
+        return ok_json({"status": "ok"})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Can a TSE sign now? If not, 503 and why; restarting the gateway would not help."""
+        """Return 200 if a TSE can sign now, else 503 with the reasons; restarting the gateway would not help."""
         lacks = {device.serial: lack(device) for device in self._registry.devices()}
         if self._outages is not None:
             lacks |= dict.fromkeys(self._outages.missing(lacks), ABSENT)
         tses = [{"serial": serial, **_state(reason)} for serial, reason in lacks.items()]
         ready = not self._registry.draining and any(tse["ready"] for tse in tses)
         reason = "the gateway stops" if self._registry.draining else "" if tses else "no TSE was found"
-        answer = responses.ok_json({"ready": ready, "reason": reason, "tses": tses})
+        response = ok_json({"ready": ready, "reason": reason, "tses": tses})
         if not ready:
-            answer.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
-        return answer
+            response.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
+        return response
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """For Prometheus, which asks with `Accept`."""
+        """Return the metrics in the format that `Accept` asks for."""
         scrape = self._metrics.collected()
         body, content_type = await asyncio.to_thread(scrape.encoded, request.headers.get(hdrs.ACCEPT, ""))
-        answer = web.Response(
+        response = web.Response(
             body=body, headers={hdrs.CONTENT_TYPE: content_type}, zlib_executor_size=_COMPRESSED_ELSEWHERE
         )
-        answer.enable_compression()  # if the scraper takes it; a twentieth of the bytes goes over the line then
-        return answer
+        response.enable_compression()  # if the scraper takes it; a twentieth of the bytes goes over the line then
+        return response
 
 
 def _state(reason: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceGone, DeviceTimeout
 from gateway.fleet.outages.log import LOG
 from gateway.server.http import tls
-from gateway.server.monitoring.exposition import GatewayMeasures, configuration_hash
+from gateway.server.monitoring.exposition import GatewayCollector, configuration_hash
 from gateway.tse.commands import DeregisterClient
 from tests.server.shop import BASE, TOKEN, settings_for, until
 from tests.support import receipt, set_up
@@ -141,7 +141,7 @@ async def test_health_and_metrics_do_not_wait_for_a_tse_that_hangs(tmp_path: Pat
 
 
 async def test_a_thread_that_the_kernel_does_not_give_back_shows(tmp_path: Path) -> None:
-    measures, released, thread = GatewayMeasures(settings_for(tmp_path)), threading.Event(), BlockingThread("tse")
+    measures, released, thread = GatewayCollector(settings_for(tmp_path)), threading.Event(), BlockingThread("tse")
 
     def hung() -> float:
         return (
