@@ -12,15 +12,15 @@ from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, PukFile, RiskLockout, Se
 from gateway.i18n.text import Text
 
 
-class PinOwner(StrEnum):
+class PinUser(StrEnum):
     """The user of a TSE whose PIN it is."""
 
     ADMIN = "admin"
     TIME_ADMIN = "time_admin"
 
 
-_OLD = {PinOwner.ADMIN: secrets.ADMIN_PIN, PinOwner.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
-_NEW = {PinOwner.ADMIN: secrets.NEW_ADMIN_PIN, PinOwner.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
+_OLD = {PinUser.ADMIN: secrets.ADMIN_PIN, PinUser.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
+_NEW = {PinUser.ADMIN: secrets.NEW_ADMIN_PIN, PinUser.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
 _CHANGED = Text(
     "the PIN is changed: write it down. If it is the TimeAdmin PIN, give the gateway the new one too "
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
@@ -28,7 +28,7 @@ _CHANGED = Text(
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
 )
 _PUK_CHANGED = Text("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
-UserName = Annotated[PinOwner, typer.Option("--user", help="User whose PIN it is.")]
+UserName = Annotated[PinUser, typer.Option("--user", help="User whose PIN it is.")]
 OldPinFile = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
 NewPinFile = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
 NewPukFile = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE")]
@@ -46,7 +46,7 @@ def change(
     cli: Cli,
     tse: TseName = "",
     *,
-    user: UserName = PinOwner.ADMIN,
+    user: UserName = PinUser.ADMIN,
     old_pin_file: OldPinFile = None,
     new_pin_file: NewPinFile = None,
     risk: RiskLockout = False,
@@ -90,7 +90,7 @@ def unblock(
     cli: Cli,
     tse: TseName = "",
     *,
-    user: UserName = PinOwner.ADMIN,
+    user: UserName = PinUser.ADMIN,
     puk_file: PukFile = None,
     new_pin_file: NewPinFile = None,
     risk: RiskLockout = False,

@@ -49,7 +49,7 @@ class Machine:
 async def here(settings: Settings, beside: Machine | None = None) -> list[CheckResult]:
     """Examine this machine, from the USB port to the clock."""
     beside = beside or Machine()
-    listener = await service.listener(settings)
+    port_user = await service.port_user(settings)
     async with AsyncExitStack() as stack:
         api, runs = await _reached(settings, stack)
         tses = await _tses(api) if api else []
@@ -62,7 +62,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[CheckR
     found = [
         *stored,
         *_of_tses(tses, missed=runs and not usb.elsewhere and _holds_tse(stored)),
-        service.gateway(settings, listener, reached=runs),
+        service.gateway(settings, port_user, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
         *[await asyncio.to_thread(machine.disk, directory) for directory in _written(settings)],

@@ -34,7 +34,7 @@ _OTHERS = 0o077  # permissions of group and others
 # ---- gateway and TLS --------------------------------------------------------
 
 
-class Listener(StrEnum):
+class PortUser(StrEnum):
     """The program that has the port of the gateway."""
 
     NOBODY = "nobody"
@@ -42,12 +42,12 @@ class Listener(StrEnum):
     OTHER = "other"
 
 
-def gateway(settings: Settings, listener: Listener, *, reached: bool) -> CheckResult:
+def gateway(settings: Settings, port_user: PortUser, *, reached: bool) -> CheckResult:
     """Return whether the gateway runs, and if not, whether its port is free."""
     port = settings.port
     if reached:
         return ok(Layer.GATEWAY, Text("it runs on port {port}", "es läuft auf Port {port}"), port=port)
-    if listener is Listener.GATEWAY:
+    if port_user is PortUser.GATEWAY:
         return fail(
             Layer.GATEWAY,
             Text(
@@ -62,7 +62,7 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> CheckRe
             ),
             port=port,
         )
-    if listener is Listener.OTHER:
+    if port_user is PortUser.OTHER:
         return fail(
             Layer.GATEWAY,
             Text("another program uses port {port}", "ein anderes Programm benutzt Port {port}"),
@@ -82,26 +82,26 @@ def gateway(settings: Settings, listener: Listener, *, reached: bool) -> CheckRe
     )
 
 
-async def listener(settings: Settings) -> Listener:
+async def port_user(settings: Settings) -> PortUser:
     """Return which program answers on the port."""
     if not await trust.listens(settings):
-        return Listener.NOBODY
+        return PortUser.NOBODY
     health = f"https://{settings.local_address}:{settings.port}/healthz"
     timeout = aiohttp.ClientTimeout(total=_PATIENCE)
     try:
         # Nothing secret is sent, so any program may answer.
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(health, ssl=False) as answer:
-            return Listener.GATEWAY if answer.headers.get("Server") == "tse-gateway" else Listener.OTHER
+            return PortUser.GATEWAY if answer.headers.get("Server") == "tse-gateway" else PortUser.OTHER
     except (aiohttp.ClientError, TimeoutError):
-        return Listener.OTHER
+        return PortUser.OTHER
 
 
 def certificate(settings: Settings, *, served: bytes | None) -> CheckResult:
     """Return whether the certificate is valid; `served` is the one that tills get (DER), if the gateway runs."""
     own = settings.tls_certificate is None
     remedy = Text(
-        "correct GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY; the gateway follows within a minute",
-        "GATEWAY_TLS_CERTIFICATE und GATEWAY_TLS_KEY berichtigen; das Gateway folgt binnen einer Minute",
+        "correct GATEWAY_TLS_CERTIFICATE and GATEWAY_TLS_KEY; the gateway reads them again within a minute",
+        "GATEWAY_TLS_CERTIFICATE und GATEWAY_TLS_KEY berichtigen; das Gateway liest sie binnen einer Minute neu",
     )
     if not own:
         try:

@@ -54,7 +54,7 @@ NOT_SIGNING: Mapping[str, KnownProblem] = {
     ),
     "device_error": KnownProblem(Text("the TSE does not work", "die TSE arbeitet nicht"), _UNPLUG_AND_PLUG_IN),
     "response_missing": KnownProblem(
-        Text("the TSE answered to something else", "die TSE hat auf etwas anderes geantwortet"),
+        Text("the TSE answered a different command", "die TSE hat auf einen anderen Befehl geantwortet"),
         Text(
             "the gateway is opening it again; if that takes more than a minute, unplug it and plug it in",
             "das Gateway öffnet sie gerade neu; dauert es länger als eine Minute, abziehen und einstecken",
