@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import local_time
+from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, local_time
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text
 
@@ -31,8 +31,6 @@ _RUN = Text(
     "{messages} new messages in {count} new segments, verdict {verdict}; complete up to signature {counter}",
     "{messages} neue Nachrichten in {count} neuen Segmenten, Urteil {verdict}; vollständig bis Signatur {counter}",
 )
-_WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-_THERE = Text("{file} exists already: name another one", "{file} gibt es schon: eine andere nennen")
 _TITLE = Text("archiving", "Archivierung")
 
 
@@ -106,14 +104,14 @@ def export(
         serial = await _serial(cli, api, tse)
         target = output or Path(f"TSE_{serial}_archive.tar")
         if target.exists():
-            raise ConfigurationError(cli.text(_THERE, file=target))
+            raise ConfigurationError(cli.text(FILE_EXISTS, file=target))
         params = {} if series is None else {"series": series}
         return await fetch(api, f"/tses/{serial}/archive/export", target, params=params, resumable=True)
 
     done = cli.ask(work, without_tse=True)
     if cli.as_json:
         cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256})
-    cli.say(_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+    cli.say(FILE_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
 
 
 async def _serial(cli: Cli, api: "Api", name: str) -> str:

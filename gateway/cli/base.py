@@ -23,7 +23,7 @@ from gateway.i18n.text import Language, Text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gateway.client.api import Api
+    from gateway.client.api import Api, Remote
     from gateway.config.settings import Settings
 
 T = TypeVar("T")
@@ -175,10 +175,7 @@ class Cli:
         from gateway.client import api, trust
 
         if self.url:
-            if self.token_file is None:
-                raise ConfigurationError("--url needs --token-file with the API token of that gateway")
-            target = api.Remote(self.url, self.token_file, self.ca, self.fingerprint)
-            return await stack.enter_async_context(api.remote(target))
+            return await stack.enter_async_context(api.remote(self.remote()))
         settings = self.settings()
         try:
             return await stack.enter_async_context(api.local(settings))
@@ -187,6 +184,18 @@ class Cli:
 
             self.note(_DIRECT)
             return await stack.enter_async_context(standalone.serving(settings, without_tse=without_tse))
+
+    def remote(self) -> "Remote":
+        """Return the gateway on another machine that the options name.
+
+        Raises:
+            ConfigurationError: there is no file with its token.
+        """
+        from gateway.client.api import Remote
+
+        if self.token_file is None:
+            raise ConfigurationError("--url needs --token-file with the API token of that gateway")
+        return Remote(self.url, self.token_file, self.ca, self.fingerprint)
 
     def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
         listed = "".join(f"\n  {serial}" for serial in serials)

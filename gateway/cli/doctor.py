@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from gateway.cli.base import Cli, command
-from gateway.errors import ConfigurationError
 from gateway.i18n.text import Language, Text
 
 if TYPE_CHECKING:
@@ -58,14 +57,9 @@ def doctor(cli: Cli) -> None:
 
 async def examine(cli: Cli) -> "list[CheckResult]":
     """Examine the gateway that the options name, or that of this machine."""
-    from gateway.client.api import Remote
     from gateway.doctor import examination
 
-    if not cli.url:
-        return await examination.here(cli.settings())
-    if cli.token_file is None:
-        raise ConfigurationError("--url needs --token-file with the API token of that gateway")
-    return await examination.there(Remote(cli.url, cli.token_file, cli.ca, cli.fingerprint))
+    return await (examination.there(cli.remote()) if cli.url else examination.here(cli.settings()))
 
 
 def as_data(result: "CheckResult", language: Language) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import unix_time
+from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, unix_time
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from gateway.cli.download import Download
     from gateway.client.api import Api
 
-_WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-_THERE = Text("{file} exists already: name another one by --output", "{file} gibt es schon: mit --output anders nennen")
 _ONE_KIND = Text(
     "--new-since exports everything new: no other limits", "--new-since exportiert alles Neue: ohne weitere Grenzen"
 )
@@ -62,7 +60,7 @@ def export(
         suffix = "_new" if new_since else "_part" if limits else ""
         target = output or Path(f"TSE_{serial}{suffix}.tar")
         if target.exists():
-            raise ConfigurationError(cli.text(_THERE, file=target))
+            raise ConfigurationError(cli.text(FILE_EXISTS, file=target))
         if new_since is not None:
             cursor = _cursor(cli, new_since)
             return await download.fetch(api, f"{base}/export/new", target, params={"cursor": cursor})
@@ -73,7 +71,7 @@ def export(
     done = cli.ask_tse(tse, work)
     if cli.as_json:
         cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256, "cursor": done.cursor})
-    cli.say(_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+    cli.say(FILE_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
     if check:
         raise typer.Exit(_verified(cli, done.file, complete=not (limits or new_since)))
 

@@ -10,6 +10,10 @@ from gateway.i18n.text import Language, Text
 
 _TseAnswer = Mapping[str, Any]  # of GET /api/v1/tses/{serial}
 
+FILE_WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
+FILE_EXISTS = Text(
+    "{file} exists already: name another one by --output", "{file} gibt es schon: mit --output anders nennen"
+)
 _YES, _NO = Text("yes", "ja"), Text("no", "nein")
 _LIVES = {
     "uninitialized": Text("fresh, not set up", "frisch, nicht eingerichtet"),
