@@ -34,7 +34,7 @@ Handlers = dict[type[Command], tuple[Needs, Handler]]
 def check(core: Core, needs: Needs) -> None:
     """Raise `CommandRejected` for the first of the needs that is not met.
 
-    The order is assumed (the SPEC suggests it): self test, CTSS, initialisation, login, time.
+    The order is assumed: self test, CTSS, initialisation, login, time.
     """
     if not (needs.export and core.export_allowed_after_failure):
         _check_self_test(core, needs)

@@ -1,4 +1,4 @@
-"""A till's side of the window, written from the SPEC and not from the gateway's driver."""
+"""A till's side of the window, written from the LAN-TSE protocol and not from the gateway's driver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Host:
     wait: Callable[[], None] = lambda: None
 
     def exchange(self, command: bytes) -> tuple[int, bytes]:
-        """Result and data; the procedure of SPEC 2."""
+        """Result and data; the procedure of the LAN-TSE protocol."""
         before = int.from_bytes(self.tse.read_window()[:4], "big")
         self.tse.write_window((len(command).to_bytes(2, "big") + command).ljust(SECTOR, b"\0"))
         while (sector := self.tse.read_window())[4] != DONE:

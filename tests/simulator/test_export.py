@@ -34,6 +34,7 @@ from gateway.tse.commands import (
     User,
 )
 from gateway.tse.fields import Command
+from gateway.tse.layout import store_file
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
@@ -308,3 +309,13 @@ def test_when_the_signature_part_fails_the_store_can_be_exported_if_allowed_befo
     assert (worked.info.used_blocks, worked.info.export_bytes) == (0, (used + 2) * SECTOR)
     with pytest.raises(RefusedError, match="0x1055"):
         worked.step(TransactionStep.START)
+
+
+def test_a_store_that_somebody_damaged_is_an_io_error(worked: Host, tmp_path: Path) -> None:
+    path = tmp_path / "tse" / store_file(1)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"Unixt_")
+    content[at : at + 512] = bytes(512)
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="damaged at block"):
+        worked.do(EVERYTHING)
