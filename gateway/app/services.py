@@ -21,7 +21,7 @@ from gateway.fleet.maintenance.schedule import Night
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.outages.monitor import OutageMonitor
-from gateway.fleet.registry import Registry, Rules
+from gateway.fleet.registry import DeviceTimes, Registry
 from gateway.fleet.status.collector import FleetCollector
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
@@ -65,13 +65,13 @@ async def fleet(
         for number in range(1, settings.simulators + 1):
             simulators.append(_open_simulator(settings, number))
             stack.callback(simulators[-1].close)
-        rules = Rules(
+        times = DeviceTimes(
             lock_idle=settings.lock_idle,
             lock_orphaned=settings.lock_orphaned,
             refresh=settings.keep_alive,
             settle_wait=settings.lost_answer_wait,
         )
-        registry = Registry(metrics, rules, maintenance)
+        registry = Registry(metrics, times, maintenance)
         stack.push_async_callback(registry.close)
         if maintenance.pins:  # else no TSE is given the time, and no time server is asked
             await stack.enter_async_context(beside(clock=maintenance.clock.run(metrics)))

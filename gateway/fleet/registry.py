@@ -33,8 +33,8 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Times that apply to every TSE, in seconds."""
+class DeviceTimes:
+    """Times that apply to every TSE, in seconds; `refresh` passes between two readings of an idle one."""
 
     lock_idle: float = 90.0
     lock_orphaned: float = 10.0
@@ -43,7 +43,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attendance:
+class _Supervision:
     task: "asyncio.Task[None]"
     tried: asyncio.Event
 
@@ -54,12 +54,14 @@ class Registry:
     `draining`: the gateway is about to stop, and only finishes what was begun.
     """
 
-    def __init__(self, metrics: Metrics, rules: Rules | None = None, options: MaintenanceOptions | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, times: DeviceTimes | None = None, options: MaintenanceOptions | None = None
+    ) -> None:
         self._metrics = metrics
-        self._rules = rules or Rules()
+        self._times = times or DeviceTimes()
         self._options = options or MaintenanceOptions()
         self._devices: dict[str, Device] = {}
-        self._attended: dict[Attachment, _Attendance] = {}
+        self._supervised: dict[Attachment, _Supervision] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._closing = False
         self.draining = False
@@ -71,22 +73,22 @@ class Registry:
         What vanished is let go of: its tills are told at once that the TSE is gone.
         """
         wanted = dict.fromkeys(attachments)
-        for attachment in [known for known in self._attended if known not in wanted]:
-            task = self._attended.pop(attachment).task
+        for attachment in [known for known in self._supervised if known not in wanted]:
+            task = self._supervised.pop(attachment).task
             task.cancel()
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
         for attachment in wanted:
-            if attachment not in self._attended:
+            if attachment not in self._supervised:
                 tried = asyncio.Event()
-                task = asyncio.create_task(self._attend(attachment, tried), name=f"tse {attachment.place}")
-                self._attended[attachment] = _Attendance(task, tried)
+                task = asyncio.create_task(self._supervise(attachment, tried), name=f"tse {attachment.place}")
+                self._supervised[attachment] = _Supervision(task, tried)
 
     async def tried(self) -> None:
         """Wait until each attachment was tried once, and what vanished is closed."""
         if self._ending:
             await asyncio.wait(self._ending)
-        await asyncio.gather(*(attendance.tried.wait() for attendance in self._attended.values()))
+        await asyncio.gather(*(supervision.tried.wait() for supervision in self._supervised.values()))
 
     async def reconcile(self, attachments: Iterable[Attachment]) -> None:
         """`apply`, and wait until it is done."""
@@ -134,13 +136,13 @@ class Registry:
             raise UnknownDevice(f"no TSE with serial {serial[:64]!r} here" if serial else "no TSE selected")
         return device
 
-    async def _attend(self, attachment: Attachment, tried: asyncio.Event) -> None:
+    async def _supervise(self, attachment: Attachment, tried: asyncio.Event) -> None:
         device: Device | None = None
         try:
             while not self._closing:
                 device = await self._opened(attachment, tried)
                 try:
-                    await scheduler.maintain(device, self._options, self._metrics, refresh=self._rules.refresh)
+                    await scheduler.maintain(device, self._options, self._metrics, refresh=self._times.refresh)
                 finally:
                     await device.let_go("the TSE was unplugged")
                     self.changed.set()
@@ -180,9 +182,9 @@ class Registry:
                 driver,
                 info,
                 metrics=self._metrics,
-                lock_idle=self._rules.lock_idle,
-                lock_orphaned=self._rules.lock_orphaned,
-                settle_wait=self._rules.settle_wait,
+                lock_idle=self._times.lock_idle,
+                lock_orphaned=self._times.lock_orphaned,
+                settle_wait=self._times.settle_wait,
                 memory=self._options.memory_of(info.serial_hex),
                 pin=self._options.pins.of(info.serial_hex),
                 clock=self._options.monotonic,

@@ -64,7 +64,7 @@ class Transactions:
         self._starts: OrderedDict[tuple[str, int], int] = OrderedDict()
         self._unclear = asyncio.Event()
         self._unclear.set()  # the journal may tell of ends that the last process did not live to see
-        self._hopeless: set[str] = set()
+        self._unresolvable: set[str] = set()
         for record in journal.records():
             if record.number and record.start_time is not None:
                 self._starts[record.serial, record.number] = record.start_time
@@ -78,7 +78,7 @@ class Transactions:
             DeviceError: the TSE is away, or failed on the way: ask again with the same key.
         """
         if key is None:
-            return await asyncio.shield(self._task(self._plainly(request)))
+            return await asyncio.shield(self._task(self._sign_without_key(request)))
         running = self._running.get(key)
         if running is not None:
             _check_same(running.fingerprint, request)
@@ -89,7 +89,7 @@ class Transactions:
             if record.done is not None:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
                 return SigningResult(record.done, record.start_time, replayed=True)
-        task = self._task(self._once(request, key))
+        task = self._task(self._sign_under_key(request, key))
         self._running[key] = _Running(request.fingerprint, task)
         task.add_done_callback(lambda _: self._running.pop(key))
         return await asyncio.shield(task)
@@ -103,9 +103,9 @@ class Transactions:
         while True:
             await self._unclear.wait()
             self._unclear.clear()
-            while unclear := [record for record in self._journal.uncertain() if record.key not in self._hopeless]:
+            while unclear := [record for record in self._journal.uncertain() if record.key not in self._unresolvable]:
                 for record in unclear:
-                    await self._clear(record)
+                    await self._settle(record)
                 await asyncio.sleep(_LOOK_AGAIN)
 
     async def close(self) -> None:
@@ -115,7 +115,7 @@ class Transactions:
 
     # ---- below: how ---------------------------------------------------------
 
-    async def _plainly(self, request: SigningRequest) -> SigningResult:
+    async def _sign_without_key(self, request: SigningRequest) -> SigningResult:
         async with exclusive(self._registry.find(request.serial), self._lock_wait) as tse:
             if request.action is not Action.SIGN:
                 return self._outcome(request, await _step(tse, request))
@@ -123,7 +123,7 @@ class Transactions:
             self._remember_start(request.serial, started)
             return self._outcome(request, await _step(tse, _finish_of(request, started.number)))
 
-    async def _once(self, request: SigningRequest, key: str) -> SigningResult:
+    async def _sign_under_key(self, request: SigningRequest, key: str) -> SigningResult:
         async with exclusive(self._registry.find(request.serial), self._lock_wait) as tse:
             record = self._journal.find(key)
             if record is not None and record.done is None and not record.sure:
@@ -187,7 +187,7 @@ class Transactions:
         while len(self._starts) > _STARTS_KEPT:
             self._starts.popitem(last=False)
 
-    async def _clear(self, record: JournalRecord) -> None:
+    async def _settle(self, record: JournalRecord) -> None:
         if record.key in self._running:
             return
         try:
@@ -202,7 +202,7 @@ class Transactions:
             return  # it is asked again later
         except GatewayError as error:
             log.warning("the end of a signature on TSE %s stays unknown: %s", record.serial, error)
-            self._hopeless.add(record.key)
+            self._unresolvable.add(record.key)
 
     def _task(self, work: Coroutine[Any, Any, SigningResult]) -> "asyncio.Task[SigningResult]":
         task = asyncio.ensure_future(work)

@@ -1,6 +1,6 @@
 """However a TSE is reached: when the answer to a signature is lost, the fleet finds it again."""
 
-from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, OpenImport, TransactionReply, TransactionStep
@@ -18,7 +18,7 @@ async def test_a_signature_whose_answer_was_lost_is_told_all_the_same(
     tse: SimulatedTse,
     metrics: Metrics,
 ) -> None:
-    registry = Registry(metrics, Rules(refresh=3600))
+    registry = Registry(metrics, DeviceTimes(refresh=3600))
     await registry.reconcile([Attachment("here", open_driver)])
     device = registry.devices()[0]
     await set_up(device.command, tse.serial)

@@ -156,6 +156,16 @@ async def test_a_silent_holder_loses_its_lock_and_its_import(
     await device.close()
 
 
+async def test_a_command_under_a_lease_that_has_ended_is_not_sent(ready: Device) -> None:
+    lease = await ready.acquire(Till(), 1)
+    ready.release(lease.session)
+    with pytest.raises(DeviceGone):
+        await ready.command(START, lease)
+    with pytest.raises(DeviceGone):
+        await ready.write_store(0, bytes(512), lease)
+    assert not TseInfo.decode(await ready.read_info()).import_in_progress
+
+
 async def test_an_unfinished_export_is_aborted_with_the_lock(ready: Device) -> None:
     till = Till()
     lease = await ready.acquire(till, 1)

@@ -9,7 +9,7 @@ import pytest
 from gateway.driver.usb.block import BlockDriver
 from gateway.errors import DeviceError, DeviceGone, UnknownDevice
 from gateway.fleet import registry as registry_module
-from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.server.api.tses import tse_summary
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
@@ -55,7 +55,7 @@ async def test_a_tse_that_fails_comes_back_by_itself(tse: SimulatedTse, metrics:
 
 
 async def test_an_idle_tse_that_is_pulled_is_noticed(tse: SimulatedTse, metrics: Metrics) -> None:
-    registry = Registry(metrics, Rules(refresh=0.05))
+    registry = Registry(metrics, DeviceTimes(refresh=0.05))
     await registry.reconcile([attachment(tse)])
     await changed(registry)
     tse.faults.set("unplugged")

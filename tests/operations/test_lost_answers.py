@@ -10,7 +10,7 @@ import pytest
 from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, InvalidSession
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
-from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
@@ -73,7 +73,7 @@ async def registry(tse: SimulatedTse, metrics: Metrics, trouble: Trouble) -> Asy
     async def opened() -> BlockDriver:
         return await BlockDriver.open(lambda: Wire(tse, trouble), name="tse", deadlines=deadlines)
 
-    made = Registry(metrics, Rules(refresh=0.05, settle_wait=5), MaintenanceOptions())
+    made = Registry(metrics, DeviceTimes(refresh=0.05, settle_wait=5), MaintenanceOptions())
     await made.reconcile([Attachment("simulator", opened)])
     await set_up(made.devices()[0].command, tse.serial)
     yield made
@@ -249,7 +249,7 @@ async def test_after_a_power_cycle_the_self_test_of_a_till_brings_the_answer(
 async def test_a_till_does_not_wait_for_ever_for_a_tse_that_is_gone(
     tse: SimulatedTse, metrics: Metrics, trouble: Trouble
 ) -> None:
-    registry = Registry(metrics, Rules(refresh=0.05, settle_wait=0.2))
+    registry = Registry(metrics, DeviceTimes(refresh=0.05, settle_wait=0.2))
     await registry.reconcile(
         [Attachment("simulator", lambda: BlockDriver.open(lambda: Wire(tse, trouble), name="tse"))]
     )

@@ -12,7 +12,7 @@ from gateway.driver.lan.driver import LanDriver
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.protocols import TseDriver
 from gateway.fleet.device import Device
-from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.simulator.device import SimulatedTse
 from gateway.tse.commands import LastTransaction, TransactionReply, TransactionStep
 from gateway.tse.tar import members
@@ -89,7 +89,7 @@ async def test_an_upstream_that_restarts_is_reached_again(tse: SimulatedTse, tmp
         first = await first_life.enter_async_context(gateway_over(tse, tmp_path / "upstream"))
         await set_up(first.registry.devices()[0].command, tse.serial)
         attachments = [attachment(first.upstream(), tse.serial.hex())]
-        downstream = gateway_with(attachments, tmp_path / "downstream", Rules(refresh=0.05))
+        downstream = gateway_with(attachments, tmp_path / "downstream", DeviceTimes(refresh=0.05))
         served = await stack.enter_async_context(downstream)
         client = await stack.enter_async_context(client_of(served))
         signed = await receipt(client)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.config.settings import Settings
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.usb.block import BlockDriver, Deadlines
-from gateway.fleet.registry import Attachment, Registry, Rules
+from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.operations.lan import LanTse
 from gateway.server.http import application, certificate_authority, tls
 from gateway.server.http.auth import Token
@@ -52,14 +52,14 @@ class Served:
 
 @asynccontextmanager
 async def gateway_with(
-    attachments: Iterable[Attachment], state_dir: Path, rules: Rules | None = None, **given: Any
+    attachments: Iterable[Attachment], state_dir: Path, times: DeviceTimes | None = None, **given: Any
 ) -> AsyncIterator[Served]:
     """A gateway whose TSEs are at `attachments`, on a free port of this host."""
     values = {"state_dir": state_dir, "port": 0, "bind": "127.0.0.1", "address": "127.0.0.1", "stop_timeout": 5}
     settings = Settings.model_validate(values | given)
     context = tls.server_context(settings)
     metrics = Metrics()
-    registry = Registry(metrics, rules or Rules(refresh=3600))
+    registry = Registry(metrics, times or DeviceTimes(refresh=3600))
     try:
         await registry.reconcile(attachments)
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
