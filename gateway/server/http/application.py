@@ -59,6 +59,7 @@ def build(
         middlewares=middleware.middlewares(metrics, gatekeeper, on_refusal, logged_in),
         client_max_size=settings.max_body_bytes,
     )
+    app.on_response_prepare.append(middleware.name_request)
     app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
     if pages is not None:
         pages.install(app)

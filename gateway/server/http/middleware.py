@@ -22,6 +22,7 @@ from gateway.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
+_ID = web.RequestKey("request_id", str)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERIAL = re.compile(r"[0-9A-F]{64}")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -53,6 +54,12 @@ def middlewares(
     return [_observed(metrics), _errors_told(metrics, on_refusal), _guarded(gatekeeper, logged_in)]
 
 
+async def name_request(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id into the head of its response, and no name of a library; for `on_response_prepare`."""
+    response.headers[REQUEST_ID] = request.get(_ID, "")
+    response.headers[hdrs.SERVER] = "tse-gateway"
+
+
 def _observed(metrics: Metrics) -> Middleware:
     @web.middleware
     async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -61,13 +68,12 @@ def _observed(metrics: Metrics) -> Middleware:
         # Proxies and cut-off clients must not find their way into the log through a path: only its pattern.
         route = _route(request)
         with logs.context(request=request_id, tse=_serial(request)):
-            answer = await handler(request)
-            answer.headers[REQUEST_ID] = request_id
-            answer.headers[hdrs.SERVER] = "tse-gateway"  # nobody needs to know which libraries
+            request[_ID] = request_id
+            response = await handler(request)
             seconds = time.perf_counter() - began
-            metrics.requests.answered(route, answer.status, None if _is_stream(answer) else seconds)
-            _tell(request, route, answer.status, seconds)
-        return answer
+            metrics.requests.answered(route, response.status, None if _is_stream(response) else seconds)
+            _log(request, route, response.status, seconds)
+        return response
 
     return observed
 
@@ -142,7 +148,7 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
     return response
 
 
-def _tell(request: web.Request, route: str, status: int, seconds: float) -> None:
+def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
     # Tills ask several times a second: at INFO their requests would bury what an operator acts on.
     failed = (
         status >= HTTPStatus.INTERNAL_SERVER_ERROR and request.path not in OPEN_PATHS
@@ -159,8 +165,8 @@ def _tell(request: web.Request, route: str, status: int, seconds: float) -> None
     )
 
 
-def _is_stream(answer: web.StreamResponse) -> bool:
-    return answer.content_type == "text/event-stream"  # open as long as somebody looks
+def _is_stream(response: web.StreamResponse) -> bool:
+    return response.content_type == "text/event-stream"  # open as long as somebody looks
 
 
 def _request_id(request: web.Request) -> str:

@@ -114,6 +114,11 @@ async def test_a_range_of_an_export(api: Api, asked: str, expected: slice) -> No
     assert (answer.status, answer.body) == (206, whole[expected])
 
 
+async def test_a_stream_names_its_request_and_no_library(api: Api) -> None:
+    answer = await api.get("/export", headers={"X-Request-ID": "export-1"})
+    assert (answer.headers["X-Request-ID"], answer.headers["Server"]) == ("export-1", "tse-gateway")
+
+
 async def test_a_range_outside_is_refused(api: Api) -> None:
     answer = await api.get("/export", headers={"Range": "bytes=99999999-"})
     assert (answer.status, answer.json["code"]) == (416, "range_invalid")
