@@ -22,7 +22,7 @@ from gateway.tse.commands import (
     TRANSACTIONS_PER_LIST,
     ChangePin,
     ChangePuk,
-    ClientList,
+    ClientListReply,
     Decommission,
     DeregisterClient,
     FlashHealth,
@@ -34,7 +34,7 @@ from gateway.tse.commands import (
     Logout,
     RegisterClient,
     SetTime,
-    TransactionList,
+    TransactionListReply,
     TransactionReply,
     UnblockPin,
     User,
@@ -95,7 +95,7 @@ class Administration:
             numbers: list[int] = []
             while True:
                 reply = await tse.send(ListTransactions(len(numbers), client_id))
-                part = TransactionList.decode(reply).numbers
+                part = TransactionListReply.decode(reply).numbers
                 numbers += part
                 if len(part) < TRANSACTIONS_PER_LIST:
                     return numbers
@@ -122,7 +122,7 @@ class Administration:
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
             found: list[bytes] = []
             while True:
-                part = ClientList.decode(await tse.send(ListClients(len(found)))).client_ids
+                part = ClientListReply.decode(await tse.send(ListClients(len(found)))).client_ids
                 found += part
                 if len(part) < CLIENTS_PER_LIST:
                     return found

@@ -107,7 +107,7 @@ class DeregisterClient(Command, opcode=0x42, title="deregister client"):
 
 @dataclass(frozen=True)
 class ListClients(Command, opcode=0x43, title="list clients"):
-    """Needs Admin; answers `ClientList`."""
+    """Needs Admin; answers `ClientListReply`."""
 
     skip: U32
 
@@ -184,7 +184,7 @@ class LastTransaction(Command, opcode=0x84, title="last transaction"):
 
 @dataclass(frozen=True)
 class ListTransactions(Command, opcode=0x85, title="list open transactions"):
-    """Of one client, or of all when empty; answers `TransactionList`."""
+    """Of one client, or of all when empty; answers `TransactionListReply`."""
 
     skip: U32
     client_id: Lp8
@@ -295,14 +295,14 @@ def title_of(command: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class ClientList(Reply):
+class ClientListReply(Reply):
     """Up to 16 registered client ids."""
 
     client_ids: Annotated[tuple[bytes, ...], Listed(Padded(CLIENT_ID_SLOT), CLIENTS_PER_LIST)]
 
 
 @dataclass(frozen=True)
-class TransactionList(Reply):
+class TransactionListReply(Reply):
     """Up to 62 numbers of open transactions."""
 
     numbers: Annotated[tuple[int, ...], Listed(Unsigned(8), TRANSACTIONS_PER_LIST)]

@@ -10,7 +10,7 @@ from gateway.app.gateway import running
 from gateway.config.settings import load
 from gateway.tse.certificates import by_serial, key_of
 from gateway.tse.certificates import load as load_certificates
-from gateway.tse.commands import ListTransactions, TransactionList, TransactionReply, TransactionStep
+from gateway.tse.commands import ListTransactions, TransactionListReply, TransactionReply, TransactionStep
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.tar import members
 from tests.chaos.cutter import Cutter
@@ -71,7 +71,7 @@ class Till:
 
     async def _open_ones(self) -> tuple[int, ...]:
         command = ListTransactions(0, self.client_id).encode()
-        return TransactionList.decode(await self.lan.send_command(command)).numbers
+        return TransactionListReply.decode(await self.lan.send_command(command)).numbers
 
     async def _insist(self, call: object) -> None:
         while True:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.tse.commands import (
-    ClientList,
+    ClientListReply,
     DeregisterClient,
     LastTransaction,
     ListClients,
@@ -20,7 +20,7 @@ from tests.simulator.host import ADMIN_PIN, CLIENT, TIME, Clock, Host
 
 
 def clients(host: Host, skip: int = 0) -> tuple[bytes, ...]:
-    return ClientList.decode(host.do(ListClients(skip))).client_ids
+    return ClientListReply.decode(host.do(ListClients(skip))).client_ids
 
 
 def test_clients_are_listed_in_their_order_sixteen_at_a_time(host: Host) -> None:

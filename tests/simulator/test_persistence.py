@@ -18,7 +18,7 @@ from gateway.simulator.state import STATE_FILE, load
 from gateway.simulator.store import StoreFiles
 from gateway.tse.commands import (
     AcknowledgeExport,
-    ClientList,
+    ClientListReply,
     CloseImport,
     LastTransaction,
     ListClients,
@@ -26,7 +26,7 @@ from gateway.tse.commands import (
     Login,
     OpenImport,
     RegisterClient,
-    TransactionList,
+    TransactionListReply,
     TransactionStep,
     User,
 )
@@ -67,8 +67,8 @@ def test_everything_that_lasts_is_there_after_a_restart(host: Host) -> None:
     assert again.result(Login(User.TIME_ADMIN, b"00000")) == 0x1101
     again.start_day(TIME + 1)
     assert [again.do(LastTransaction(client)) for client in (b"", CLIENT, b"K")] == last
-    assert TransactionList.decode(again.do(ListTransactions(0, b""))).numbers == (number,)
-    assert ClientList.decode(again.do(ListClients(0))).client_ids == (CLIENT, b"K")
+    assert TransactionListReply.decode(again.do(ListTransactions(0, b""))).numbers == (number,)
+    assert ClientListReply.decode(again.do(ListClients(0))).client_ids == (CLIENT, b"K")
     again.step(TransactionStep.FINISH, number, client=b"K")
     assert counters(again) == list(range(1, 8))
     again.tse.close()

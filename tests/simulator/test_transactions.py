@@ -19,7 +19,7 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     StartExport,
-    TransactionList,
+    TransactionListReply,
     TransactionReply,
     TransactionStep,
 )
@@ -33,7 +33,7 @@ START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 
 def open_numbers(host: Host, skip: int = 0, client: bytes = b"") -> tuple[int, ...]:
-    return TransactionList.decode(host.do(ListTransactions(skip, client))).numbers
+    return TransactionListReply.decode(host.do(ListTransactions(skip, client))).numbers
 
 
 def last_message(host: Host) -> LogMessage:

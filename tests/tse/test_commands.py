@@ -10,11 +10,17 @@ from gateway.tse import commands as c
 from gateway.tse.fields import Codec, Command, Fixed, Listed, Padded, Prefixed, Record, Reply, Unsigned, layout_of
 from tests.tse.samples import Exchange, exchanges
 
-REPLIES: tuple[type[Reply], ...] = (c.ClientList, c.TransactionList, c.Part, c.ImportOpened, c.TransactionReply)
+REPLIES: tuple[type[Reply], ...] = (
+    c.ClientListReply,
+    c.TransactionListReply,
+    c.Part,
+    c.ImportOpened,
+    c.TransactionReply,
+)
 ANSWER_OF: dict[int, type[Reply]] = {
-    0x43: c.ClientList,
+    0x43: c.ClientListReply,
     0x84: c.TransactionReply,
-    0x85: c.TransactionList,
+    0x85: c.TransactionListReply,
     0x86: c.Part,
     0x90: c.ImportOpened,
     0x95: c.TransactionReply,
@@ -143,9 +149,9 @@ def test_layouts_as_the_vendors_client_writes_them(command: Command, encoded: st
         c.Login(-1, b""),
         c.Login(1, bytes(256)),
         c.ListClients(2**32),
-        c.ClientList((b"x" * 32,)),
-        c.ClientList((b"x",) * 17),
-        c.TransactionList((1,) * 63),
+        c.ClientListReply((b"x" * 32,)),
+        c.ClientListReply((b"x",) * 17),
+        c.TransactionListReply((1,) * 63),
         c.TransactionReply(1, bytes(31), 1, 1, b""),
     ],
 )
@@ -156,7 +162,7 @@ def test_values_that_do_not_fit_are_refused(record: Command | Reply) -> None:
 
 def test_a_list_may_not_claim_more_than_a_window_holds() -> None:
     with pytest.raises(ProtocolError, match="at most 62 items, not 63"):
-        c.TransactionList.decode(bytes([63]) + bytes(63 * 8))
+        c.TransactionListReply.decode(bytes([63]) + bytes(63 * 8))
 
 
 def test_recordings_hold_enough_to_be_a_proof() -> None:

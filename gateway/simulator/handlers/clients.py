@@ -6,7 +6,14 @@ from gateway.simulator.assumptions import CLIENT_ID_BYTES, MAX_CLIENT_ID, MAX_CL
 from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import ADMIN, Handlers, Needs
 from gateway.simulator.session import SelfTestOutcome
-from gateway.tse.commands import CLIENTS_PER_LIST, ClientList, DeregisterClient, ListClients, RegisterClient, SelfTest
+from gateway.tse.commands import (
+    CLIENTS_PER_LIST,
+    ClientListReply,
+    DeregisterClient,
+    ListClients,
+    RegisterClient,
+    SelfTest,
+)
 from gateway.tse.info import Lifecycle
 from gateway.tse.results import Result
 
@@ -55,7 +62,7 @@ def deregister(core: Core, command: DeregisterClient) -> bytes:
 
 def list_clients(core: Core, command: ListClients) -> bytes:
     """In the order of their registration."""
-    return ClientList(core.state.clients[command.skip : command.skip + CLIENTS_PER_LIST]).encode()
+    return ClientListReply(core.state.clients[command.skip : command.skip + CLIENTS_PER_LIST]).encode()
 
 
 HANDLERS: Handlers = {

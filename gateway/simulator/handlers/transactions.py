@@ -15,7 +15,7 @@ from gateway.tse.commands import (
     LastTransaction,
     ListTransactions,
     OpenImport,
-    TransactionList,
+    TransactionListReply,
     TransactionReply,
     TransactionStep,
 )
@@ -77,7 +77,7 @@ def list_transactions(core: Core, command: ListTransactions) -> bytes:
     numbers = sorted(
         number for number, client in core.state.open_transactions.items() if wanted in (_ANY_CLIENT, client)
     )
-    return TransactionList(tuple(numbers[command.skip : command.skip + TRANSACTIONS_PER_LIST])).encode()
+    return TransactionListReply(tuple(numbers[command.skip : command.skip + TRANSACTIONS_PER_LIST])).encode()
 
 
 HANDLERS: Handlers = {

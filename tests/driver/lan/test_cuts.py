@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import ListTransactions, TransactionList, TransactionStep
+from gateway.tse.commands import ListTransactions, TransactionListReply, TransactionStep
 from tests.chaos.cutter import Cutter
 from tests.driver.lan.test_fleet import attachment
 from tests.driver.lan.upstreams import TOKEN, Served, gateway_over, gateway_with
@@ -36,7 +36,7 @@ class Till:
 
     async def _receipt(self) -> None:
         question = ListTransactions(0, self._client_id).encode()
-        for number in TransactionList.decode(await self._client.send_command(question)).numbers:
+        for number in TransactionListReply.decode(await self._client.send_command(question)).numbers:
             await self._client.sign(TransactionStep.FINISH, self._client_id, number, b"", b"")
         await self._client.sign(TransactionStep.START, self._client_id, 0, b"x" * 700, b"")
 
