@@ -195,7 +195,7 @@ def _key_of(endpoint: Endpoint, request: web.Request) -> str | None:
 
 
 def _invalid_fields(error: ValidationError) -> list[InvalidField]:
-    """Where and what, without the given values: these may be PINs."""
+    """Return what is wrong where, without the given values: these may be PINs."""
     return [
         InvalidField(at="/".join(map(str, item["loc"])), message=item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_context=False, include_url=False)

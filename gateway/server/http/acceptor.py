@@ -149,7 +149,7 @@ class Connection:
         return bool(poller.poll(0))
 
     def overdue(self, now: float) -> bool:
-        """Has its client been silent for too long? `now` on the loop's clock."""
+        """Return whether its client has been silent for too long; `now` on the loop's clock."""
         if self._http is None:
             return now - self._since > HEAD_SECONDS
         return self._http.overdue(now)

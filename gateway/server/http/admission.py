@@ -27,14 +27,14 @@ class Candidate(Protocol):
 
     @property
     def has_left(self) -> bool:
-        """Has its client hung up?"""
+        """Return whether its client has hung up."""
         ...
 
     def serve(self) -> None:
-        """It has a place."""
+        """Serve it: it has a place."""
 
     def close(self) -> None:
-        """It is given up; nothing of it is reported back."""
+        """Give it up; nothing of it is reported back."""
 
 
 def network_of(address: str) -> str:
@@ -86,7 +86,7 @@ class Admission:
             self._fill()
 
     def ended(self, candidate: Candidate) -> None:
-        """The connection is closed; harmless when it was given up before."""
+        """Forget a connection that is closed; harmless when it was given up before."""
         self._open.discard(candidate)
         if candidate in self._served:
             if self._clock() - self._served[candidate] >= HOLD:
@@ -147,7 +147,7 @@ class Admission:
         self._fill()
 
     def _next(self) -> str | None:
-        """The address whose turn it is, if there is a place for it now."""
+        """Return the address whose turn it is, if there is a place for it now."""
         since = self._clock() - HOLD
         while self._served and (oldest := next(iter(self._served))) not in self._open and self._served[oldest] <= since:
             self._vacate(oldest)
@@ -168,7 +168,7 @@ class Admission:
         return None
 
     def _waiting_networks(self) -> list[str]:
-        """Those that somebody waits at who is still there."""
+        """Return the addresses at which somebody waits who is still there."""
         for queue in list(self._waiting.values()):
             while queue and queue[0].has_left:
                 self._give_up(queue[0])

@@ -134,7 +134,7 @@ class _Turns:
 
 
 def load_or_create_token(settings: Settings) -> Token:
-    """The configured token, else the kept one, else a new one that is kept from now on.
+    """Return the configured token, else the kept one, else a new one that is kept from now on.
 
     Raises:
         ConfigurationError: the kept token cannot be read or written.
@@ -148,7 +148,7 @@ def load_or_create_token(settings: Settings) -> Token:
 
 
 def load_token(settings: Settings) -> Token:
-    """The token of the gateway that runs with these settings.
+    """Return the token of the gateway that runs with these settings.
 
     Raises:
         ConfigurationError: it never ran.

@@ -78,13 +78,13 @@ class HttpConnection(RequestHandler):
         self._head_since = self._quiet_since = self._loop.time()
 
     def authenticate(self) -> None:
-        """A request of this connection has shown the right token."""
+        """Note that a request of this connection has shown the right token."""
         if not self.is_authenticated:
             self.is_authenticated = True
             self._authenticated()
 
     def overdue(self, now: float) -> bool:
-        """Has its client been silent for too long, or taken too long for a head? `now` on the loop's clock."""
+        """Return whether its client is silent, or its head unfinished, for too long; `now` on the loop's clock."""
         if self._head:
             return now - self._head_since > HEAD_SECONDS
         is_idle = self._waiter is not None  # it waits for a request
@@ -126,7 +126,7 @@ class HttpConnection(RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP; at DEBUG, since anybody can send it. Our own errors stay errors."""
+        """Return the response to what is no HTTP, logged at DEBUG: anybody can send it. Our own errors stay errors."""
         if status >= 500 or request.writer.output_size:
             return super().handle_error(request, status, exc, message)
         log.debug("no HTTP from %s: %s", request.remote, message)
@@ -141,6 +141,6 @@ def is_authenticated(request: web.BaseRequest) -> bool:
 
 
 def authenticate(request: web.BaseRequest) -> None:
-    """The request has shown the right token: its connection may stay."""
+    """Note that the request has shown the right token: its connection may stay."""
     if isinstance(request.protocol, HttpConnection):
         request.protocol.authenticate()
