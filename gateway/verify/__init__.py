@@ -1,1 +1,1 @@
-"""Checks exports, log messages and receipts of any vendor's TSE, offline. `files.verify_file` is the way in."""
+"""Checks exports, log messages and receipt codes of any vendor's TSE, offline; callers use `files.verify_file`."""

@@ -1,4 +1,4 @@
-"""Checks an export: first its structure and certificates, then its messages, on all cores, in memory that is bounded.
+"""Checks an export: its structure and certificates, then its messages on all cores, in bounded memory.
 
 A scan reads the headers only and cuts the archive into pieces. Each piece is checked by a
 process that reads it itself; results are taken in archive order, so reports are the same
@@ -28,8 +28,8 @@ from gateway.verify.trust import Certificates, check_chains
 
 OnProgress = Callable[[int, int], None]  # messages checked, messages in all
 
-POOL_FROM = 1_500  # messages; below, starting processes takes longer than the work
-BACKGROUND_FROM = 300  # messages; below, the caller's process hardly feels it
+POOL_FROM = 1_500  # messages; for fewer, starting processes takes longer than the work
+BACKGROUND_FROM = 300  # messages; fewer are checked in the caller's process
 _LOWEST_PRIORITY = 19
 
 
@@ -43,9 +43,10 @@ def verify_archive(
     background: bool = False,
     progress: OnProgress | None = None,
 ) -> FileReport:
-    """Check the export in `path`. `certificates` are known besides those in it; `processes` 0: as many as cores.
+    """Check the export in `path` and return the report.
 
-    `background`: one process of low priority, so that nobody has to wait for this one.
+    `certificates` are known besides those in it; `anchors` are trusted (None: chains are not checked against any).
+    `complete`: a missing message is an error. `processes` 0: one per core. `background`: one process of low priority.
 
     Raises:
         OSError: the file cannot be read.
@@ -75,7 +76,7 @@ def verify_archive(
 def _check_pieces(
     path: Path, scanned: Scan, ring: Keyring, processes: int, background: bool
 ) -> Generator[CheckedMessages, None, None]:
-    """The results in the order of the archive."""
+    """Yield the results in the order of the archive."""
     processes = 1 if background else min(processes or len(os.sched_getaffinity(0)), len(scanned.pieces))
     if scanned.messages < BACKGROUND_FROM if background else processes <= 1 or scanned.messages < POOL_FROM:
         for start, end in scanned.pieces:
@@ -103,7 +104,7 @@ def _check_pieces(
 
 @contextmanager
 def _ctrl_c_waits() -> Iterator[None]:
-    """Processes started meanwhile never hear Ctrl-C (they inherit the mask); the first one does, and ends them."""
+    """Block SIGINT for processes started meanwhile: Ctrl-C ends only the first process, which ends the others."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -112,7 +113,7 @@ def _ctrl_c_waits() -> Iterator[None]:
 
 
 def _begin_work(background: bool) -> None:
-    """A first process that was killed cannot end the others; so they watch it."""
+    """Set the priority of a process, and end it when the first one is killed, which can then not end it."""
     if background:
         os.nice(_LOWEST_PRIORITY)
     threading.Thread(target=_await_parent, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Checks one file, whatever it is: told apart by content, for names lie."""
+"""Checks one file of any kind. The kind is told by the content, since names may be wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +24,7 @@ _CERTIFICATE_MARKS = (b"-----BEGIN CERTIFICATE", b"\x30\x82")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user says about the files. `anchors` None: no chain is held against trusted certificates.
-
-    `background`: one process of low priority does the work, beside something more important.
-    """
+    """What the user says about the files; the fields are those of `verify_archive`."""
 
     certificates: Certificates = ()
     anchors: Certificates | None = None
@@ -37,7 +34,7 @@ class Options:
 
 
 def verify_file(file: str, options: Options | None = None, progress: OnProgress | None = None) -> FileReport:
-    """Check one file, or one receipt code given instead of a file. What is wrong with it are findings, no errors.
+    """Check one file, or one receipt code given instead of a file; a file that cannot be read is a finding, too.
 
     Raises:
         GatewayError: a process that checked was killed.
@@ -64,14 +61,14 @@ def verify_file(file: str, options: Options | None = None, progress: OnProgress 
 
 
 def certificates_in(files: Sequence[str]) -> Certificates:
-    """Those in the certificate files among them: whoever names one next to a message gives the key for it."""
+    """Return the certificates in those of the files that hold nothing else; they give keys to the other files."""
     found: list[x509.Certificate] = []
     for file in files:
         try:
             if not file.startswith(MARK) and _kind(Path(file)) is FileKind.CERTIFICATES:
                 found.extend(load_certificates(Path(file).read_bytes(), file, Findings()))
         except OSError:
-            continue  # told when the file itself is checked
+            continue  # `verify_file` reports it
     return tuple(found)
 
 
@@ -96,7 +93,7 @@ def _nested(beginning: bytes) -> bool:
 
 
 def _verify_small(path: Path, kind: FileKind, options: Options) -> FileReport:
-    """What fits into memory: all but archives."""
+    """Check a file that fits into memory: all but archives."""
     if kind is FileKind.UNKNOWN:
         return _failed(str(path), Code.FILE_UNKNOWN)
     if path.stat().st_size > MAX_MESSAGE:

@@ -1,4 +1,4 @@
-"""What a check finds, counted by code; examples are kept up to a limit, so that a ruined file stays readable."""
+"""The findings of a check, counted by code; examples are kept up to a limit, so that reports stay readable."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ MAX_EXAMPLES = 100  # per code and file; the count goes on
 
 
 class Severity(IntEnum):
-    """NOTE: good to know. WARNING: a person should look. ERROR: the file proves less than it claims."""
+    """NOTE: good to know. WARNING: a person should look at it. ERROR: the file is damaged, incomplete or forged."""
 
     NOTE = 1
     WARNING = 2
@@ -16,7 +16,7 @@ class Severity(IntEnum):
 
 
 class Code(StrEnum):
-    """Stable names of all findings; what they mean stands in `texts`."""
+    """Stable names of all findings; `texts` says what they mean."""
 
     FILE_UNREADABLE = "file.unreadable"
     FILE_UNKNOWN = "file.unknown"
@@ -91,34 +91,34 @@ class Findings:
         self._groups: dict[Code, Group] = {}
 
     def add(self, code: Code, place: str, detail: str = "") -> None:
-        """One more of this code."""
+        """Count one more finding of this code, and keep it as an example."""
         group = self._groups.setdefault(code, Group())
         group.count += 1
         if len(group.examples) < MAX_EXAMPLES:
             group.examples.append(Example(place, detail))
 
     def merge(self, other: "Findings") -> None:
-        """Take over what another collector found later."""
+        """Add the findings of another check."""
         for code, group in other.items():
             self.take(code, group)
 
     def take(self, code: Code, group: Group) -> None:
-        """Take over what was found under one code."""
+        """Add the findings of one code."""
         mine = self._groups.setdefault(code, Group())
         mine.count += group.count
         mine.examples.extend(group.examples[: MAX_EXAMPLES - len(mine.examples)])
 
     def items(self) -> Iterator[tuple[Code, Group]]:
-        """Codes and what was found under them."""
+        """Iterate over codes and their findings."""
         return iter(self._groups.items())
 
     def count(self, code: Code) -> int:
-        """How often this was found."""
+        """Return the number of findings of this code."""
         return self._groups[code].count if code in self._groups else 0
 
 
 class FileKind(StrEnum):
-    """What a file turned out to be."""
+    """The kinds of files."""
 
     ARCHIVE = "archive"
     MESSAGE = "message"
@@ -129,9 +129,9 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CounterSpan:
-    """What a file holds of one TSE: counters and log times (Unix seconds) from the first to the last message.
+    """The messages of one TSE in a file: signature counters and log times (Unix seconds) from first to last.
 
-    `whole`: the counters begin where a TSE begins, or the caller said that nothing may be missing.
+    `whole`: they begin with the first message of the TSE, or the caller said that nothing may be missing.
     """
 
     serial: bytes
@@ -146,7 +146,7 @@ class CounterSpan:
 
 @dataclass(slots=True)
 class MessageCounts:
-    """How many messages there are: each is `valid`, `invalid`, or `unchecked` (no key, or no such algorithm here)."""
+    """Numbers of messages: each is `valid`, `invalid`, or `unchecked` (no key, or an unsupported algorithm)."""
 
     messages: int = 0
     valid: int = 0
@@ -154,7 +154,7 @@ class MessageCounts:
     unchecked: int = 0
 
     def merge(self, other: "MessageCounts") -> None:
-        """Add another count."""
+        """Add other numbers."""
         self.messages += other.messages
         self.valid += other.valid
         self.invalid += other.invalid

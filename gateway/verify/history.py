@@ -1,4 +1,4 @@
-"""Compares messages with each other: counters without gap, time, steps of transactions. Input sorted, streaming."""
+"""Compares messages with each other: signature counters, log times, steps of transactions. Input is sorted records."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _TRANSACTION = slice(0, 40)  # serial and number
 
 
 def check_sequence(records: Iterable[bytes], findings: Findings, *, complete: bool) -> list[CounterSpan]:
-    """Counters and times of each TSE. `complete`: the caller knows that nothing may be missing."""
+    """Check counters and times, and return the span of each TSE. `complete`: nothing may be missing."""
     return [
         _check_counters(serial, map(_Logged.decode, of_one), findings, complete=complete)
         for serial, of_one in groupby(records, key=lambda record: record[_SERIAL])
@@ -22,7 +22,7 @@ def check_sequence(records: Iterable[bytes], findings: Findings, *, complete: bo
 
 
 def check_transactions(records: Iterable[bytes], spans: Iterable[CounterSpan], findings: Findings) -> None:
-    """Steps of each transaction, and the numbers if no message is missing."""
+    """Check the steps of each transaction, and the transaction numbers if no message is missing."""
     by_serial = {span.serial: span for span in spans}
     for serial, of_one in groupby(records, key=lambda record: record[_SERIAL]):
         _check_numbers(by_serial[serial], of_one, findings)
@@ -90,9 +90,9 @@ def _check_numbers(span: CounterSpan, records: Iterable[bytes], findings: Findin
 def _check_steps(
     span: CounterSpan, steps: Iterator[tuple[bytes, int, int, int, bytes]], findings: Findings
 ) -> tuple[int, bool]:
-    """One transaction: start, updates, finish, in the order of their counters, from one client.
+    """Check one transaction: start, updates, finish, in the order of their counters, from one client.
 
-    Its number, and whether its first step is the start.
+    Return its number, and whether its first step is the start.
     """
     _, number, last_counter, step, client = next(steps)
     place = f"No-{number}"
@@ -102,7 +102,7 @@ def _check_steps(
         findings.add(Code.TRANSACTION_START if begun else Code.TRANSACTION_CUT, place, f"Sig-{last_counter}")
     for _, _, counter, following, other in steps:
         if counter == last_counter:
-            continue  # repeated or in conflict: told already
+            continue  # repeated or in conflict: `_check_counters` has reported it
         if step == TransactionStep.FINISH or following == TransactionStep.START:
             findings.add(Code.TRANSACTION_ORDER, place, f"Sig-{counter} behind Sig-{last_counter}")
         if other != client:

@@ -1,4 +1,4 @@
-"""The keys that signatures are checked with, in a form that other processes can be given."""
+"""The keys that signatures are checked with, in a form that can be passed to other processes."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -27,27 +27,27 @@ class Key:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings: test devices have certificates with negative serial numbers, which the library dislikes."""
+    """Suppress warnings about negative serial numbers, which certificates of test devices have."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)
         yield
 
 
 def load_quietly(data: bytes) -> list[x509.Certificate]:
-    """`certificates.load` without warnings."""
+    """Load certificates without warnings; see `certificates.load`."""
     with quiet():
         return load(data)
 
 
 def keyring(certificates: Iterable[x509.Certificate]) -> Keyring:
-    """Everything with an elliptic-curve key."""
+    """Return the certificates that have an elliptic-curve key."""
     found = by_serial(certificates)
     return tuple(sorted((serial, certificate.public_bytes(Encoding.DER)) for serial, certificate in found.items()))
 
 
 @lru_cache(maxsize=8)
-def unlocked(ring: Keyring) -> dict[bytes, Key]:
-    """Serial to key; remembered, for a process checks many pieces of one file."""
+def keys_of(ring: Keyring) -> dict[bytes, Key]:
+    """Return the keys by serial. Cached, since a process checks many pieces of one file."""
     return {serial: _key(load_quietly(data)[0]) for serial, data in ring}
 
 

@@ -1,6 +1,6 @@
 """Checks log messages one by one: form, name, signature, validity of the certificate at log time.
 
-What must be compared across messages (counters, times, steps) leaves as records of fixed
+What must be compared across messages (counters, times, steps) is returned as records of fixed
 size which sort as bytes:
 
     sequence      serial[32] u64 counter | u64 log time | u8 is update of time | first bytes of a hash[8]
@@ -18,7 +18,7 @@ from gateway.tse.commands import TransactionStep
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.verify import tar
 from gateway.verify.findings import Code, Findings, MessageCounts
-from gateway.verify.keys import Key, Keyring, unlocked
+from gateway.verify.keys import Key, Keyring, keys_of
 
 SEQUENCE = struct.Struct(">32sQQB8s")
 TRANSACTION = struct.Struct(">32sQQB8s")
@@ -48,7 +48,10 @@ class CheckedMessages:
 
 def check_range(path: Path, start: int, end: int, ring: Keyring) -> CheckedMessages:
     """Check the log messages between two member boundaries of an archive. Runs in any process."""
-    checked, known = CheckedMessages(), Findings()  # the scan has told already what is wrong with the archive itself
+    checked, known = (
+        CheckedMessages(),
+        Findings(),
+    )  # dropped: the scan has reported what is wrong with the archive itself
     with path.open("rb") as file:
         for entry in tar.entries(file, start, end, known):
             if not entry.name.endswith(log_names.ENDING):
@@ -64,9 +67,9 @@ def check_range(path: Path, start: int, end: int, ring: Keyring) -> CheckedMessa
 def check_message(
     data: bytes, name: str, ring: Keyring, checked: CheckedMessages, *, any_name: bool = False
 ) -> LogMessage | None:
-    """Check one message and add to `checked`; the message if it could be read.
+    """Check one message and add to `checked`; return the message, or None if it cannot be read.
 
-    `any_name`: it may be called anything, unless its name looks like one of an export.
+    `any_name`: the name is only checked if it looks like one of an export.
     """
     try:
         message = LogMessage.decode(data)
@@ -77,7 +80,7 @@ def check_message(
     _check_form(message, name, checked.findings)
     if not any_name or log_names.is_exported(name):
         _check_name(message, name, checked.findings)
-    _check_signature(message, name, unlocked(ring).get(message.serial), checked)
+    _check_signature(message, name, keys_of(ring).get(message.serial), checked)
     _record(message, name, data, checked)
     return message
 

@@ -1,8 +1,8 @@
-"""The QR text on a receipt (DSFinV-K, annex I): the finish message is built again from it and verified.
+"""The QR text on a receipt (DSFinV-K, annex I). The message of FinishTransaction is rebuilt from it and verified.
 
     V0;client;process type;process data;transaction;counter;start;log time;algorithm;time format;signature;key
 
-Start time is printed only, not signed. The curve is not named: it is one on which the key lies.
+The start time is not signed. The curve is not named: each curve of BSI TR-03116-5 on which the key lies is tried.
 """
 
 import base64
@@ -37,7 +37,7 @@ _UNCOMPRESSED, _DER = 0x04, 0x30
 
 @dataclass(frozen=True, slots=True)
 class ReceiptCode:
-    """A receipt code, understood. `form` names what is not as the standard has it though it could be read."""
+    """A decoded receipt code. `form` lists deviations from the standard that do not keep it from being read."""
 
     messages: tuple[LogMessage, ...]
     keys: tuple[ec.EllipticCurvePublicKey, ...]
@@ -47,10 +47,10 @@ class ReceiptCode:
 
     @classmethod
     def decode(cls, text: str) -> "ReceiptCode":
-        """Understand a receipt code.
+        """Decode a receipt code.
 
         Raises:
-            ProtocolError: not of this form, or an algorithm that nobody can check here.
+            ProtocolError: it has another form, or an algorithm that is not supported.
         """
         fields = text.split(";")
         if len(fields) != _FIELDS or fields[0] != "V0":
@@ -67,7 +67,7 @@ class ReceiptCode:
         return cls(messages, keys, int(at.timestamp()), serial, tuple(dict.fromkeys(form)))
 
     def verify(self) -> bool:
-        """Does the signature fit what is printed?"""
+        """Return whether the signature is of what is printed."""
         return any(verify(message, key) for message in self.messages for key in self.keys)
 
 
@@ -108,7 +108,7 @@ def _time(text: str, form: list[str]) -> datetime:
 
 
 def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
-    """The log time as an element, in each way in which that format may write it."""
+    """Yield the log time as an ASN.1 element, in each way in which that format may write it."""
     if time_format == "unixTime":
         yield der.integer_element(max(int(at.timestamp()), 0))
     elif time_format.startswith("utcTime"):

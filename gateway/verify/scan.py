@@ -1,4 +1,4 @@
-"""Reads the headers of an export: its structure, certificates and info.csv, and where it can be cut into pieces."""
+"""Reads the headers of an export: its structure, certificates and info.csv, and cuts it into pieces."""
 
 import re
 from collections.abc import Generator, Iterator
@@ -33,7 +33,7 @@ _INFO_FORMS = (
 
 @dataclass(slots=True)
 class Scan:
-    """What reading the headers told; `pieces` are offsets between which whole members lie."""
+    """The result of reading the headers; `pieces` are offsets between which whole members lie."""
 
     messages: int = 0
     pieces: list[tuple[int, int]] = field(default_factory=list)
@@ -42,13 +42,17 @@ class Scan:
 
 
 def scan(path: Path) -> Scan:
-    """Read all headers, and of the members those which are no log messages. `OSError` when the file cannot be read."""
+    """Read all headers, and the members that are no log messages.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     found, has_info = Scan(), False
     end = path.stat().st_size
     with path.open("rb", buffering=1024 * 1024) as file:
-        walk = _Walk(tar.entries(file, 0, end, found.findings))
+        entries = _Entries(tar.entries(file, 0, end, found.findings))
         begin, pending = 0, 0
-        for entry in walk:
+        for entry in entries:
             if pending and (pending >= PIECE_MESSAGES or entry.at - begin >= PIECE_BYTES):
                 found.pieces.append((begin, entry.at))
                 begin, pending = entry.at, 0
@@ -60,15 +64,15 @@ def scan(path: Path) -> Scan:
             data = file.read(min(entry.size, _MAX_CERTIFICATE))
             has_info = _other_member(entry.name, data, found) or has_info
         if pending:
-            found.pieces.append((begin, walk.end))
-        tar.check_end(file, walk.end, end, found.findings)
+            found.pieces.append((begin, entries.end))
+        tar.check_end(file, entries.end, end, found.findings)
     if not has_info:
         found.findings.add(Code.INFO_MISSING, path.name)
     return found
 
 
 def load_certificates(data: bytes, name: str, findings: Findings) -> list[x509.Certificate]:
-    """The certificates of a file; its form and name are checked."""
+    """Return the certificates of a file, and check its form and name."""
     try:
         found = load_quietly(data)
     except ProtocolError as error:
@@ -80,25 +84,25 @@ def load_certificates(data: bytes, name: str, findings: Findings) -> list[x509.C
     try:
         expected = serial_of(key_of(found[0])).hex()
     except ProtocolError:
-        return found  # no key of a TSE
+        return found  # it has no key of a TSE
     if named is not None and named[1].lower() != expected:
         findings.add(Code.CERTIFICATE_NAME, name, f"the hash of its key is {expected}")
     return found
 
 
-class _Walk:
-    """The entries, and afterwards where they ended."""
+class _Entries:
+    """Iterates over the entries; `end` is the offset behind them afterwards."""
 
-    def __init__(self, walk: Generator[tar.TarMember, None, int]) -> None:
-        self._walk = walk
+    def __init__(self, entries: Generator[tar.TarMember, None, int]) -> None:
+        self._entries = entries
         self.end = 0
 
     def __iter__(self) -> Iterator[tar.TarMember]:
-        self.end = yield from self._walk
+        self.end = yield from self._entries
 
 
 def _other_member(name: str, data: bytes, found: Scan) -> bool:
-    """Certificates, info.csv or neither; true for info.csv."""
+    """Check certificates, info.csv, or an unknown member; return whether it is info.csv."""
     last = name.rpartition("/")[2]
     if last == INFO_NAME:
         text = data.decode("utf-8", "replace")

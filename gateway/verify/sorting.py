@@ -1,4 +1,4 @@
-"""Sorts more records than memory should hold: runs in one temporary file, merged when read.
+"""Sorts more records than memory should hold: sorted runs in one temporary file, merged when read.
 
 Members of an archive come in any order, and a TSE signs up to twenty million messages.
 """
@@ -17,9 +17,10 @@ _PIECE = 64 * 1024
 
 
 class Sorter:
-    """Takes records of `size` bytes in any order and gives them back sorted. A context manager.
+    """Takes records of `size` bytes in any order and iterates over them sorted. A context manager.
 
-    `GatewayError` when the directory for temporary files has no room.
+    Raises:
+        GatewayError: the directory for temporary files is full.
     """
 
     def __init__(self, size: int, *, run: int = RUN) -> None:
@@ -27,10 +28,10 @@ class Sorter:
         self._run = run
         self._held: list[bytes] = []
         self._runs: list[tuple[int, int]] = []  # offset and end of each sorted run
-        self._file: int | None = None  # nameless; made when memory does not suffice
+        self._file: int | None = None  # without a name; made when memory does not suffice
 
     def add(self, records: Iterable[bytes]) -> None:
-        """Take more; a full run goes to the disk."""
+        """Add records; a full run is written to the disk."""
         self._held.extend(records)
         if len(self._held) >= self._run:
             self._spill()

@@ -1,7 +1,7 @@
-"""Reads TAR archives as TSEs and the tools around them write them: strictly, streaming, and past damage.
+"""Reads TAR archives strictly, as a stream, and beyond damaged headers.
 
-Python's tarfile is not used: it takes a damaged header for the end, tells nothing about
-padding, and remembers every member.
+Python's tarfile is not used: it takes a damaged header for the end, does not check padding, and keeps every member
+in memory.
 """
 
 from collections.abc import Generator
@@ -29,14 +29,14 @@ class TarMember:
 
 
 def looks_like(block: bytes) -> bool:
-    """Is this the first block of an archive?"""
+    """Return whether this is the first block of an archive."""
     return is_ustar(block) or Header.decode(block) is not None
 
 
 def entries(file: BinaryIO, start: int, end: int, findings: Findings) -> Generator[TarMember, None, int]:
-    """The plain files between two offsets of a seekable archive; returns where the end mark or nothing begins.
+    """Yield the plain files between two offsets of an archive; return the offset of its end mark, or of its end.
 
-    Damaged headers are found and passed over, block by block.
+    Damaged headers are reported and skipped, block by block.
     """
     at, found = _next_header(file, start, end, findings)
     begin, form, extended = at, b"", _Extended()
@@ -57,7 +57,7 @@ def entries(file: BinaryIO, start: int, end: int, findings: Findings) -> Generat
 
 
 def check_end(file: BinaryIO, at: int, end: int, findings: Findings) -> None:
-    """Two zero blocks and only zeros behind them: what else stands there is found."""
+    """Check that an archive ends with two zero blocks, and that only zeros follow."""
     if end - at < 2 * SECTOR:
         findings.add(Code.TAR_NO_END, _place(at))
     file.seek(at)
@@ -69,7 +69,7 @@ def check_end(file: BinaryIO, at: int, end: int, findings: Findings) -> None:
 
 
 class _Extended:
-    """What extension headers say about the member that follows them."""
+    """Name and size that extension headers give to the member behind them."""
 
     def __init__(self) -> None:
         self._name: bytes | None = None
@@ -106,7 +106,7 @@ def _entry(header: Header, at: int, data: int, findings: Findings) -> Generator[
 
 
 def _next_header(file: BinaryIO, at: int, end: int, findings: Findings) -> tuple[int, Header | None]:
-    """The next header that holds, with its offset; damaged blocks before it are passed over. None at the end."""
+    """Return the next intact header and its offset; damaged blocks before it are skipped. None at the end."""
     lost = False
     while (block := _block(file, at, end)) not in (_ZERO, b""):
         if (found := Header.decode(block)) is not None:
@@ -123,7 +123,7 @@ def _block(file: BinaryIO, at: int, end: int) -> bytes:
 
 
 def _behind(file: BinaryIO, data: int, header: Header, end: int, findings: Findings) -> int:
-    """Offset behind a member and its padding, which must be zeros."""
+    """Return the offset behind a member, and check that its padding is zero."""
     tail, behind = data + header.size, data + (header.blocks - 1) * SECTOR
     if tail > end:
         findings.add(Code.TAR_TRUNCATED, _place(data), f"{tail - end} bytes are missing")

@@ -45,7 +45,7 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.TAR_MEMBER: Meaning(
         _WARNING,
-        Text("a member that is no plain file was passed over", "ein Eintrag, der keine Datei ist, blieb ungeprüft"),
+        Text("a member that is no plain file was not checked", "ein Eintrag, der keine Datei ist, blieb ungeprüft"),
     ),
     Code.TAR_CHECKSUM_FORM: Meaning(
         _NOTE,
@@ -172,7 +172,7 @@ MEANINGS: dict[Code, Meaning] = {
         _WARNING, Text("signed before the certificate was valid", "vor Beginn der Gültigkeit des Zertifikats signiert")
     ),
     Code.CHAIN_BROKEN: Meaning(
-        _ERROR, Text("the chain of certificates does not hold", "die Zertifikatskette hält nicht")
+        _ERROR, Text("the chain of certificates is not valid", "die Zertifikatskette ist nicht gültig")
     ),
     Code.CHAIN_INCOMPLETE: Meaning(
         _WARNING,

@@ -1,4 +1,4 @@
-"""Whom to believe: trusted certificates given by the user, and the chains that lead to them."""
+"""Trusted certificates given by the user, and the chains of certificates that lead to them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ Certificates = tuple[x509.Certificate, ...]
 
 
 def load_trust(paths: Iterable[Path]) -> Certificates | None:
-    """All certificates of files, and of directories (by their endings, with all below); None when no path is given.
+    """Return all certificates of files, and of directories with all below them; None when no path is given.
 
     Raises:
         ConfigurationError: a path cannot be read, or there is no certificate at all.
@@ -42,7 +42,7 @@ def check_chains(
     anchors: Certificates | None,
     findings: Findings,
 ) -> None:
-    """The chain of every TSE with messages, at the first and the last of their times."""
+    """Check the chain of every TSE with messages, at the first and the last of their log times."""
     known = by_serial([*certificates, *(anchors or ())])
     others = tuple(dict.fromkeys(certificates))
     for span in spans:
@@ -69,14 +69,14 @@ def _check_chain(
 def _problems(
     leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, times: tuple[datetime, ...]
 ) -> list[str]:
-    """Those at all times, each once. Cached: an archive of many exports has one chain."""
+    """Return the problems of a chain at all times, each once. Cached: many exports have the same chain."""
     with quiet():
         found = [problem for time in times for problem in chain_problems(leaf, others, time, anchors)]
     return list(dict.fromkeys(found))
 
 
 def _within(leaf: x509.Certificate, time: int) -> datetime:
-    """`time`, or the nearest at which the leaf was valid: messages outside of that have findings of their own."""
+    """Return `time`, or the nearest at which the leaf was valid: other messages have findings of their own."""
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     return datetime.fromtimestamp(min(max(time, start.timestamp()), end.timestamp()), UTC)
 
@@ -100,6 +100,6 @@ def _load(file: Path) -> list[x509.Certificate]:
 
 
 def canonical(data: bytes, certificates: Sequence[x509.Certificate]) -> bool:
-    """Do the bytes of a file hold these certificates and nothing else?"""
+    """Return whether the bytes are these certificates, in PEM or DER, and nothing else."""
     forms = (Encoding.PEM, Encoding.DER)
     return data in [b"".join(one.public_bytes(form) for one in certificates) for form in forms]
