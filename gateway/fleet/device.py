@@ -148,6 +148,10 @@ class Device:
         """Keep the lease of `session` from lapsing while a request is carried out."""
         return self._lock.use(session, holder, reading=reading)
 
+    def check_session(self, session: int) -> None:
+        """Raise what `use` would, and change nothing."""
+        self._lock.check_session(session)
+
     def hold(self, holder: Holder, wait: float) -> AbstractAsyncContextManager[Lease]:
         """Acquire the lock, keep it from lapsing, and release it at the end."""
         return self._lock.hold(holder, wait)

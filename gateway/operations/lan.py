@@ -67,6 +67,18 @@ class LanTse:
         """The TSEs that can be used now."""
         return [device.serial for device in self._registry.devices() if not device.failed.is_set()]
 
+    def check_session(self, serial: str, session: int) -> None:
+        """Check the address of a command or data that the client is going to send.
+
+        Raises:
+            UnknownDevice: no such TSE.
+            DeviceGone: it failed and is not back yet.
+            InvalidSession: `session` does not hold the lock, and no answer is kept for it.
+        """
+        device = self._registry.find(serial)
+        if not (device.has_ended(session) and (device.serial, session) in self._signed):
+            device.check_session(session)
+
     async def lock(self, serial: str, connection: Holder) -> int:
         """The session under which `connection` may use the TSE.
 

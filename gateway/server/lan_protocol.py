@@ -12,7 +12,6 @@ POST .../tse/{serial}/{session}/writeWormStore?offset=  {"data": "<base64>"}  ->
 import asyncio
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -21,13 +20,14 @@ from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import BadRequest, InvalidSession
 from gateway.operations.lan import LanTse
-from gateway.server.http import responses
+from gateway.server.http import bodies, responses
 
 BASE = "/lantse/api/v1"
 # A till that has selected no TSE yet sends an empty serial: that must reach LanTse, which refuses it.
 _TSE = BASE + "/tse/{serial:[^/]*}"
 _SESSION = _TSE + "/{session:[^/]*}"
 _BIG = 256 * 1024  # bytes from which coding takes longer than changing to a thread
+_LONGEST_COMMAND = 8 * 1024  # bytes of JSON; the 510 bytes of a command as base64, however that is escaped
 _MOST_DIGITS = 20
 
 
@@ -66,8 +66,8 @@ class LanProtocol:
             web.get(_SESSION + "/unlock", self.unlock, allow_head=False),
             web.get(_SESSION + "/readInfo", self.read_info, allow_head=False),
             web.get(_SESSION + "/readWormStore", self.read_store, allow_head=False),
-            web.post(_SESSION + "/sendCommand", self.send_command),
-            web.post(_SESSION + "/writeWormStore", self.write_store),
+            web.post(_SESSION + "/sendCommand", self.send_command, expect_handler=bodies.expect),
+            web.post(_SESSION + "/writeWormStore", self.write_store, expect_handler=bodies.expect),
         ]
 
     async def tses(self, _: web.Request) -> web.Response:
@@ -88,12 +88,18 @@ class LanProtocol:
         return await _data(await self._lan.read_store(*_address(request), block, count, self._connection(request)))
 
     async def send_command(self, request: web.Request) -> web.Response:
-        command = await _posted(request)
-        return await _data(await self._lan.send_command(*_address(request), command, self._connection(request)))
+        serial, session = _address(request)
+        self._lan.check_session(serial, session)
+        async with bodies.received(request, _LONGEST_COMMAND) as body:
+            command = _decoded(body)
+        return await _data(await self._lan.send_command(serial, session, command, self._connection(request)))
 
     async def write_store(self, request: web.Request) -> web.Response:
-        block, data = _number(request, "offset"), await _posted(request)
-        await self._lan.write_store(*_address(request), block, data, self._connection(request))
+        block, (serial, session) = _number(request, "offset"), _address(request)
+        self._lan.check_session(serial, session)
+        async with bodies.received(request, request.client_max_size) as body:
+            data = await asyncio.to_thread(_decoded, body) if len(body) > _BIG else _decoded(body)
+            await self._lan.write_store(serial, session, block, data, self._connection(request))
         return responses.ok(b"{}")
 
     def _connection(self, request: web.Request) -> TcpConnection:
@@ -125,16 +131,8 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
-async def _posted(request: web.Request) -> bytes:
-    body = await request.read()
-    return await asyncio.to_thread(_decoded, body) if len(body) > _BIG else _decoded(body)
-
-
 def _decoded(body: bytes) -> bytes:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is not JSON") from None
+    document = bodies.from_json(body)
     text = document.get("data") if isinstance(document, dict) else None
     if not isinstance(text, str):
         raise BadRequest('the body must be {"data": "<base64>"}')

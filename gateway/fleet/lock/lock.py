@@ -86,6 +86,11 @@ class TseLock:
         finally:
             self._queue.exit(lease, self._clock())
 
+    def check_session(self, session: int) -> None:
+        """Raise what `use` would, and change nothing."""
+        self._refuse_if_gone()
+        self._queue.find(session)
+
     @asynccontextmanager
     async def hold(self, holder: Holder, wait: float) -> AsyncIterator[Lease]:
         """Acquire the lock, keep it from lapsing, and release it at the end; errors as of `acquire`."""

@@ -176,7 +176,7 @@ class LockQueue:
         Raises:
             InvalidSession: nobody, or somebody else, holds the lock. A lease that stepped aside serves `reading` only.
         """
-        lease = self._lease_of(session)
+        lease = self.find(session)
         if not reading and lease is not self.lease:
             raise InvalidSession("the lock has stepped aside: get it back first")
         if not reading:
@@ -190,13 +190,25 @@ class LockQueue:
         lease.running -= 1
         lease.touched = now
 
+    def find(self, session: int) -> Lease:
+        """Return the lease of a session, also of one that stepped aside.
+
+        Raises:
+            InvalidSession: it has none.
+        """
+        if self.lease is not None and self.lease.session == session:
+            return self.lease
+        if session not in self._aside:
+            raise InvalidSession("the session is unknown or its lock has lapsed: lock the TSE again")
+        return self._aside[session]
+
     def release(self, session: int) -> Lease:
         """End the lease of `session` and return it.
 
         Raises:
             InvalidSession: `session` does not hold the lock (any more).
         """
-        return self._end(self._lease_of(session))
+        return self._end(self.find(session))
 
     def ended(self, session: int) -> bool:
         """Return whether the lease of `session` has ended, in whatever way."""
@@ -240,10 +252,3 @@ class LockQueue:
         if lease.broken_since is not None and now - lease.broken_since >= grace:
             return Lapse.ORPHANED
         return None
-
-    def _lease_of(self, session: int) -> Lease:
-        if self.lease is not None and self.lease.session == session:
-            return self.lease
-        if session not in self._aside:
-            raise InvalidSession("the session is unknown or its lock has lapsed: lock the TSE again")
-        return self._aside[session]

@@ -3,7 +3,8 @@
 import asyncio
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
@@ -19,8 +20,9 @@ from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.errors import InvalidRequest
-from gateway.server.api.requests import NoBody
+from gateway.server.api.requests import NoBody, RequestBody
 from gateway.server.api.responses import InvalidField
+from gateway.server.http import bodies
 from gateway.server.http.responses import JSON
 
 BASE = "/api/v1"
@@ -32,7 +34,7 @@ _BIG = 256 * 1024  # bytes from which reading JSON takes longer than changing to
 _PLACEHOLDER = re.compile(r"{(\w+)}")
 
 P = TypeVar("P", bound=BaseModel)
-B = TypeVar("B", bound=BaseModel)
+B = TypeVar("B", bound=RequestBody)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Endpoint:
         return _types(self.handler)[0]
 
     @property
-    def body(self) -> type[BaseModel]:
+    def body(self) -> type[RequestBody]:
         return _types(self.handler)[1]
 
     @property
@@ -136,7 +138,7 @@ class Section:
 
 
 @functools.cache
-def _types(handler: Handler) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel]]:
+def _types(handler: Handler) -> tuple[type[BaseModel], type[RequestBody], type[BaseModel]]:
     hints = get_type_hints(handler)
     params, body = get_args(hints["call"])
     return params, body, hints["return"]
@@ -146,17 +148,16 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
     """Return the route that validates a request, calls the handler, and makes its model the response."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        call: Call[Any, Any] = Call(
-            services, request, _params(endpoint, request), await _body(endpoint, request), _key_of(endpoint, request)
-        )
-        result = await endpoint.handler(call)
+        params, key = _params(endpoint, request), _key_of(endpoint, request)
+        async with _body(endpoint, request) as body:
+            result = await endpoint.handler(Call(services, request, params, body, key))
         if isinstance(result, BaseModel):
             return web.Response(body=result.model_dump_json().encode(), content_type=JSON)
         return result
 
     if endpoint.method == hdrs.METH_GET:
         return web.get(endpoint.path, handle, allow_head=False)
-    return web.route(endpoint.method, endpoint.path, handle)
+    return web.route(endpoint.method, endpoint.path, handle, expect_handler=bodies.expect)
 
 
 def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:
@@ -169,16 +170,21 @@ def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:
         raise BadRequest("; ".join(f"{field.at}: {field.message}" for field in _invalid_fields(error))) from None
 
 
-async def _body(endpoint: Endpoint, request: web.Request) -> BaseModel:
+@asynccontextmanager
+async def _body(endpoint: Endpoint, request: web.Request) -> AsyncIterator[RequestBody]:
     if not endpoint.has_body:
-        return endpoint.body()
+        yield endpoint.body()
+        return
     if request.content_type != JSON:
-        raise web.HTTPUnsupportedMediaType
-    body = await request.read()
+        raise web.HTTPUnsupportedMediaType(text=f"send the body as Content-Type: {JSON}")
+    async with bodies.received(request, endpoint.body.longest) as text:
+        yield await asyncio.to_thread(_validated, endpoint, text) if len(text) > _BIG else _validated(endpoint, text)
+
+
+def _validated(endpoint: Endpoint, text: bytes) -> RequestBody:
+    bodies.from_json(text)  # pydantic takes keys that are given twice
     try:
-        if len(body) > _BIG:
-            return await asyncio.to_thread(endpoint.body.model_validate_json, body)
-        return endpoint.body.model_validate_json(body)
+        return endpoint.body.model_validate_json(text)
     except ValidationError as error:
         if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":
             raise BadRequest("the body is not JSON") from None

@@ -46,7 +46,6 @@ from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
 from gateway.server.api.errors import ExportChanged, InvalidRequest, ProcessDataForm, RangeInvalid
 from gateway.server.api.responses import Problem
-from gateway.server.http.responses import JSON
 from gateway.telemetry import log as logs
 from gateway.tse.results import name_of, tries_left
 
@@ -127,7 +126,7 @@ HTTP_TITLES: Mapping[HTTPStatus, str] = {
     HTTPStatus.NOT_FOUND: "There is no such path",
     HTTPStatus.METHOD_NOT_ALLOWED: "The path does not take this method",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too long",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json, or is packed",
 }
 
 
@@ -169,10 +168,6 @@ def _what_helps(error: web.HTTPException) -> str:
             return f"this path takes {', '.join(sorted(error.allowed_methods))}"
         case web.HTTPNotFound():
             return f"{DOCUMENT} lists all paths"
-        case web.HTTPUnsupportedMediaType():
-            return f"send the body as Content-Type: {JSON}"
-        case web.HTTPRequestEntityTooLarge():
-            return f"{error.text}: the setting max_body_bytes of the gateway is the limit"
         case _:
             return error.text or error.reason
 

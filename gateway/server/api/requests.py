@@ -5,13 +5,14 @@ OpenAPI document; its texts and examples stand here as well.
 """
 
 import base64
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.server.api.parameters import Cursor
 from gateway.server.api.schema import about
+from gateway.server.http.bodies import SMALL
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
 
 _MOST_DATA = 4 * 2**20
@@ -42,15 +43,17 @@ _Token = Annotated[
 _PinUser = Literal["admin", "time_admin"]
 
 
-class _Body(BaseModel):
+class RequestBody(BaseModel):
+    longest: ClassVar[int] = SMALL  # bytes
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
-class NoBody(_Body):
+class NoBody(RequestBody):
     """No body."""
 
 
-class SignRequest(_Body):
+class SignRequest(RequestBody):
+    longest = 2 * _MOST_DATA
     model_config = about(
         "What is signed, byte for byte. Process data stand either in `process_data` or in `process_data_base64`; "
         "the other one is left out, null, or empty."
@@ -89,19 +92,19 @@ class SignRequest(_Body):
         return base64.b64decode(self.process_data_base64 or "") or (self.process_data or "").encode()
 
 
-class CancelRequest(_Body):
+class CancelRequest(RequestBody):
     model_config = about("Whose transaction is finished as an aborted receipt.")
 
     client_id: _ClientId
 
 
-class SelfTestRequest(_Body):
+class SelfTestRequest(RequestBody):
     model_config = about("Which registered client runs the self test.")
 
     client_id: _ClientId
 
 
-class ShowsPin(_Body):
+class ShowsPin(RequestBody):
     risk_lockout: bool = Field(
         default=False,
         description="Send the PIN or PUK even if it is the last try or was wrong before. When it fails, a PIN is "
@@ -109,7 +112,7 @@ class ShowsPin(_Body):
     )
 
 
-class _SetsTime(_Body):
+class _SetsTime(RequestBody):
     trust_system_clock: bool = Field(
         default=False,
         description="Set the time though nothing says that the clock of the gateway is right. "
@@ -162,7 +165,7 @@ class UnblockRequest(ShowsPin):
 IrreversibleAction = Literal["setup", "decommission", "delete_stored_data"]
 
 
-class ConfirmationRequest(_Body):
+class ConfirmationRequest(RequestBody):
     model_config = about("The action that is going to be done.")
 
     action: Annotated[IrreversibleAction, Field(description="An action that cannot be undone.")]
@@ -188,7 +191,7 @@ class DecommissionRequest(AdminRequest):
     confirmation: _Token
 
 
-class OwnExport(_Body):
+class OwnExport(RequestBody):
     model_config = about("A full export that you made yourself, to be compared with what is stored.")
 
     cursor: Cursor

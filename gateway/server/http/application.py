@@ -16,6 +16,7 @@ from gateway.operations.lan import LanTse
 from gateway.server.http import middleware, unix_socket
 from gateway.server.http.admission import Admission
 from gateway.server.http.auth import Gatekeeper, Token
+from gateway.server.http.bodies import BUDGET, Budget
 from gateway.server.http.listener import running
 from gateway.server.http.middleware import OnRefusal
 from gateway.server.http.tls import Renewal
@@ -60,6 +61,7 @@ def build(
         client_max_size=settings.max_body_bytes,
     )
     app.on_response_prepare.append(middleware.name_request)
+    app[BUDGET] = Budget()
     app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
     if pages is not None:
         pages.install(app)

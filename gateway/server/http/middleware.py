@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.server import lan_errors
 from gateway.server.api import problems
-from gateway.server.http import connection, unix_socket
+from gateway.server.http import bodies, connection, unix_socket
 from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry import log as logs
 from gateway.telemetry.events import Event, event
@@ -87,8 +87,10 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
             serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
             metrics.requests.refused(serial, error)
             on_refusal(serial, error, request.remote or "")
+            await _skip_rest(request)
             return _error_response(request, error)
         except web.HTTPException as error:
+            await _skip_rest(request)
             return _http_error_response(request, error)
         except Exception as error:
             if _is_of_the_client(request, error):
@@ -115,12 +117,17 @@ def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
     return guarded
 
 
+async def _skip_rest(request: web.Request) -> None:
+    if connection.is_authenticated(request):
+        await bodies.skip_rest(request)
+
+
 def _refuse_unfit(request: web.Request) -> None:
     """Refuse heads that are too large, and bodies that are packed: a megabyte may become a gigabyte."""
     if sum(len(name) + len(value) for name, value in request.raw_headers) + len(request.raw_path) > connection.HEAD:
         raise web.HTTPRequestHeaderFieldsTooLarge
     if {encoding.strip().lower() for encoding in request.headers.getall(hdrs.CONTENT_ENCODING, [])} - {"identity"}:
-        raise web.HTTPUnsupportedMediaType
+        raise web.HTTPUnsupportedMediaType(text="send the body as it is, without Content-Encoding")
 
 
 def _is_of_the_client(request: web.Request, error: Exception) -> bool:

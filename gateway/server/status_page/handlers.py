@@ -19,7 +19,7 @@ from gateway.i18n.negotiation import from_accept_language, named
 from gateway.i18n.text import Language
 from gateway.limits import DAY
 from gateway.server.api import problems
-from gateway.server.http import connection
+from gateway.server.http import bodies, connection
 from gateway.server.http.auth import Gatekeeper
 from gateway.server.status_page import assets, view
 from gateway.server.status_page.events import LiveUpdates
@@ -172,21 +172,19 @@ async def _form(request: web.Request) -> dict[str, str]:
     """Return the fields of a small form of this page; what is no UTF-8 in them is replaced, as browsers do.
 
     Raises:
-        BadRequest: another site sent it, or it is too long.
+        BadRequest: another site sent it, or it has too many fields.
         HTTPUnsupportedMediaType: it is none as browsers send it.
     """
     if not _is_same_origin(request):
         raise BadRequest("this form is taken from the status page of this gateway only")
-    if request.content_length is None or request.content_length > _LONGEST_FORM:
-        raise BadRequest(f"a form must have a length, of at most {_LONGEST_FORM} bytes")
     if request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
     # Not aiohttp's parser: it believes charsets and multipart headers of whoever asks. Browsers send UTF-8 (WHATWG).
-    body = await request.read()
-    try:
-        return dict(parse_qsl(body.decode("utf-8", errors="replace"), max_num_fields=_MOST_FIELDS))
-    except ValueError:
-        raise BadRequest(f"a form has at most {_MOST_FIELDS} fields") from None
+    async with bodies.received(request, _LONGEST_FORM) as body:
+        try:
+            return dict(parse_qsl(body.decode("utf-8", errors="replace"), max_num_fields=_MOST_FIELDS))
+        except ValueError:
+            raise BadRequest(f"a form has at most {_MOST_FIELDS} fields") from None
 
 
 def _port(request: web.Request) -> int:

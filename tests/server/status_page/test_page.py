@@ -111,7 +111,7 @@ async def test_forms_are_taken_from_this_page_only_and_when_small(served: Served
             answer, _ = await browser.get(path, "POST", data={"token": TOKEN}, headers=headers)
             assert (answer.status, len(answer.cookies)) == (400, 0)
         answer, _ = await browser.get(path, "POST", data={"token": "x" * 5000})
-        assert answer.status == 400
+        assert answer.status == 413
 
 
 async def test_german_or_english_by_the_browser_or_by_the_switch(served: Served) -> None:

@@ -1,0 +1,137 @@
+"""Bodies of requests: read when all else was checked, each with a bound, all together within a budget.
+
+Until then a body stays in its socket, and a client that asks with `Expect: 100-continue` sends none. Large ones wait
+for their turn in memory; those that tills send with every receipt are small and never wait.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import hdrs, web
+from aiohttp.web_protocol import RequestPayloadError
+
+from gateway.errors import BadRequest
+
+SMALL = 64 * 1024  # bytes
+_BUDGET = 16 * 2**20  # bytes of large bodies at the same time; parsed, they take about three times that
+_PROGRESS = 30.0  # seconds without a byte
+_PATIENCE = 45.0  # seconds for a turn; tills have given up after 60
+_LEFT = 2**20  # bytes of a refused body that a till may still be sending
+_LEFT_SECONDS = 5.0
+_CONTINUE = "100-continue"
+
+
+class Budget:
+    """Bytes of large bodies that may be in memory; first come, first served."""
+
+    def __init__(self, size: int = _BUDGET) -> None:
+        self._size = self._free = size
+        self._turn = asyncio.Lock()
+        self._freed = asyncio.Event()
+
+    async def take(self, wanted: int) -> int:
+        """Wait until so many bytes are free, or all of them if that is more; return how many there are to give back."""
+        wanted = min(wanted, self._size)
+        async with self._turn:
+            while self._free < wanted:
+                self._freed.clear()
+                await self._freed.wait()
+            self._free -= wanted
+        return wanted
+
+    def give_back(self, taken: int) -> None:
+        """Let the next one have them."""
+        self._free += taken
+        self._freed.set()
+
+
+BUDGET = web.AppKey("body_budget", Budget)
+
+
+@asynccontextmanager
+async def received(request: web.Request, longest: int) -> AsyncIterator[bytes]:
+    """Yield the body; its memory is accounted for while the block runs.
+
+    Raises:
+        HTTPRequestEntityTooLarge: it has more than `longest` bytes, or more than the setting max_body_bytes.
+        HTTPServiceUnavailable: others sent large bodies all the time.
+        HTTPRequestTimeout: the client stopped in the middle.
+        BadRequest: the client hung up, or sent no HTTP.
+    """
+    longest = min(longest, request.client_max_size)
+    length = longest if request.content_length is None else request.content_length
+    if length > longest:
+        raise web.HTTPRequestEntityTooLarge(longest, length)
+    budget = request.app[BUDGET]
+    taken = 0
+    try:
+        if length > SMALL:
+            async with asyncio.timeout(_PATIENCE):
+                taken = await budget.take(length)
+    except TimeoutError:
+        raise web.HTTPServiceUnavailable(text="others send large bodies: try again") from None
+    try:
+        yield await _read(request, longest)
+    finally:
+        budget.give_back(taken)
+
+
+async def expect(request: web.Request) -> None:
+    """For routes, instead of aiohttp's own: whether a body is wanted shows only when the request was checked."""
+    if request.headers.get(hdrs.EXPECT, "").lower() != _CONTINUE:
+        raise web.HTTPExpectationFailed
+
+
+async def skip_rest(request: web.Request) -> None:
+    """Read what is left of a refused body that is not large, and forget it.
+
+    Else the connection is reset, and Windows throws the response away that says why.
+    """
+    length = request.content_length
+    if length is None or length > _LEFT or hdrs.EXPECT in request.headers:
+        return
+    with suppress(TimeoutError, ConnectionError, RequestPayloadError):
+        async with asyncio.timeout(_LEFT_SECONDS):
+            while not request.content.at_eof():
+                await request.content.readany()
+
+
+def from_json(body: bytes) -> object:
+    """Return the value of a JSON text.
+
+    Raises:
+        BadRequest: it is none, or an object in it has a key twice: programs differ in which one counts.
+    """
+    try:
+        return json.loads(body, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is not JSON") from None
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadRequest("an object of the body has a key twice")
+    return found
+
+
+async def _read(request: web.Request, longest: int) -> bytes:
+    if hdrs.EXPECT in request.headers:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # this was not the response
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while not request.content.at_eof():
+            async with asyncio.timeout(_PROGRESS):
+                parts.append(await request.content.readany())
+            size += len(parts[-1])
+            if size > longest:
+                raise web.HTTPRequestEntityTooLarge(longest, size)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    except (ConnectionError, RequestPayloadError):
+        raise BadRequest("the body broke off") from None
+    return b"".join(parts)
