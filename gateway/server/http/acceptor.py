@@ -33,7 +33,7 @@ _SILENCE = 60.0  # seconds between two lines about that
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class Endpoint(NamedTuple):
+class ServedSocket(NamedTuple):
     """A listening socket and what answers there.
 
     Without `admission` everybody is served at once, as is right for a socket that only its owner can open.
@@ -54,21 +54,21 @@ def most_connections() -> int:
 class Acceptor:
     """Accept on one socket."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, served: ServedSocket) -> None:
+        self._served_socket = served
         self._loop = asyncio.get_running_loop()
         self._connections: set[Connection] = set()
         self._reserve = _open_reserve()
         self._told = float("-inf")
         self._closed = False
-        endpoint.socket.setblocking(False)
+        served.socket.setblocking(False)
         self._accept_again()
 
     def close(self) -> None:
         """Stop listening."""
         self._closed = True
-        self._loop.remove_reader(self._endpoint.socket)
-        self._endpoint.socket.close()
+        self._loop.remove_reader(self._served_socket.socket)
+        self._served_socket.socket.close()
         for connection in [it for it in self._connections if not it.is_served]:
             connection.close()
         if self._reserve is not None:
@@ -82,28 +82,28 @@ class Acceptor:
 
     def _accept_again(self) -> None:
         if not self._closed:
-            self._loop.add_reader(self._endpoint.socket, self._accept)
+            self._loop.add_reader(self._served_socket.socket, self._accept)
 
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                accepted, name = self._endpoint.socket.accept()
+                accepted, name = self._served_socket.socket.accept()
             except OSError as error:
                 if error.errno in _OUT_OF_FILES:
                     self._refuse_one(error)
                 return  # nobody is there, or was there a moment ago
             accepted.setblocking(False)
             network = network_of(str(name[0])) if name else ""
-            Connection(accepted, network, self._endpoint, self._connections).open()
+            Connection(accepted, network, self._served_socket, self._connections).open()
 
     def _refuse_one(self, error: OSError) -> None:
         """Let the next one go by means of a file kept for this, and rest: the socket would be ready again and again."""
         if self._reserve is not None:
             os.close(self._reserve)
             with suppress(OSError):
-                self._endpoint.socket.accept()[0].close()
+                self._served_socket.socket.accept()[0].close()
         self._reserve = _open_reserve()
-        self._loop.remove_reader(self._endpoint.socket)
+        self._loop.remove_reader(self._served_socket.socket)
         self._loop.call_later(_PAUSE, self._accept_again)
         if time.monotonic() - self._told >= _SILENCE:
             self._told = time.monotonic()
@@ -115,10 +115,10 @@ class Connection:
     """One accepted connection on its way: silent, waiting for a place, served."""
 
     def __init__(
-        self, accepted: socket.socket, network: str, endpoint: Endpoint, connections: "set[Connection]"
+        self, accepted: socket.socket, network: str, served: ServedSocket, connections: "set[Connection]"
     ) -> None:
         self._socket = accepted
-        self._endpoint = endpoint
+        self._served_socket = served
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
@@ -128,7 +128,7 @@ class Connection:
 
     def open(self) -> None:
         """Wait for what its client says, if there is room for that."""
-        admission = self._endpoint.admission
+        admission = self._served_socket.admission
         if admission is None:
             self._connections.add(self)
             self.serve()
@@ -155,8 +155,8 @@ class Connection:
         return self._http.overdue(now)
 
     def serve(self) -> None:
-        self._http = HttpConnection(self._endpoint.server, self._is_authenticated, self._ended)
-        if self._endpoint.admission is None:
+        self._http = HttpConnection(self._served_socket.server, self._is_authenticated, self._ended)
+        if self._served_socket.admission is None:
             self._http.authenticate()
         self._serving = self._loop.create_task(self._connect(self._http))
 
@@ -177,7 +177,7 @@ class Connection:
             admission.speak(self)
 
     async def _connect(self, http: HttpConnection) -> None:
-        tls = self._endpoint.tls
+        tls = self._served_socket.tls
         protocol = http if tls is None else Tls(http, tls, self._ended)
         try:
             self._transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, self._socket)
@@ -186,13 +186,13 @@ class Connection:
             self._ended()
 
     def _is_authenticated(self) -> None:
-        if self._endpoint.admission is not None:
-            self._endpoint.admission.authenticated(self)
+        if self._served_socket.admission is not None:
+            self._served_socket.admission.authenticated(self)
 
     def _ended(self) -> None:
         self._connections.discard(self)
-        if self._endpoint.admission is not None:
-            self._endpoint.admission.ended(self)
+        if self._served_socket.admission is not None:
+            self._served_socket.admission.ended(self)
 
 
 def _open_reserve() -> int | None:

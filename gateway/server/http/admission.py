@@ -17,7 +17,7 @@ WAITING, WAITING_OF_ONE = 1024, 256  # connections that say nothing yet, or wait
 _LOOK_AGAIN = 0.05  # seconds, while somebody waits
 
 
-class Candidate(Protocol):
+class LimitedConnection(Protocol):
     """A connection, as far as admission is concerned; told apart by identity."""
 
     @property
@@ -55,50 +55,50 @@ class Admission:
         self._most = most
         self._clock = clock
         self._later = later
-        self._open: set[Candidate] = set()
-        self._silent: dict[str, dict[Candidate, None]] = {}
-        self._waiting: OrderedDict[str, deque[Candidate]] = OrderedDict()
+        self._open: set[LimitedConnection] = set()
+        self._silent: dict[str, dict[LimitedConnection, None]] = {}
+        self._waiting: OrderedDict[str, deque[LimitedConnection]] = OrderedDict()
         self._pending: Counter[str] = Counter()  # silent and waiting ones of each address
         self._all_pending = 0
-        self._served: dict[Candidate, float] = {}  # since when, the oldest first; some have ended already
-        self._served_of: dict[str, dict[Candidate, None]] = {}
+        self._served: dict[LimitedConnection, float] = {}  # since when, the oldest first; some have ended already
+        self._served_of: dict[str, dict[LimitedConnection, None]] = {}
         self._looking = False
 
-    def arrive(self, candidate: Candidate) -> bool:
+    def arrive(self, connection: LimitedConnection) -> bool:
         """Count a new connection that has said nothing yet; False if there is no room, then it is not counted."""
-        if not self._make_room(candidate.network):
+        if not self._make_room(connection.network):
             return False
-        self._open.add(candidate)
-        self._silent.setdefault(candidate.network, {})[candidate] = None
-        self._count(candidate.network, 1)
+        self._open.add(connection)
+        self._silent.setdefault(connection.network, {})[connection] = None
+        self._count(connection.network, 1)
         return True
 
-    def speak(self, candidate: Candidate) -> None:
+    def speak(self, connection: LimitedConnection) -> None:
         """Let one that was silent wait for a place, which it may get at once."""
-        _take(self._silent, candidate)
-        self._waiting.setdefault(candidate.network, deque()).append(candidate)
+        _take(self._silent, connection)
+        self._waiting.setdefault(connection.network, deque()).append(connection)
         self._fill()
 
-    def authenticated(self, candidate: Candidate) -> None:
+    def authenticated(self, connection: LimitedConnection) -> None:
         """Give its place to the next one: it needs none."""
-        if candidate in self._served:
-            self._vacate(candidate)
+        if connection in self._served:
+            self._vacate(connection)
             self._fill()
 
-    def ended(self, candidate: Candidate) -> None:
+    def ended(self, connection: LimitedConnection) -> None:
         """Forget a connection that is closed; harmless when it was given up before."""
-        self._open.discard(candidate)
-        if candidate in self._served:
-            if self._clock() - self._served[candidate] >= HOLD:
-                self._vacate(candidate)
-        elif candidate in self._silent.get(candidate.network, ()):
-            _take(self._silent, candidate)
-            self._count(candidate.network, -1)
-        elif candidate in (queue := self._waiting.get(candidate.network, deque())):
-            queue.remove(candidate)
+        self._open.discard(connection)
+        if connection in self._served:
+            if self._clock() - self._served[connection] >= HOLD:
+                self._vacate(connection)
+        elif connection in self._silent.get(connection.network, ()):
+            _take(self._silent, connection)
+            self._count(connection.network, -1)
+        elif connection in (queue := self._waiting.get(connection.network, deque())):
+            queue.remove(connection)
             if not queue:
-                del self._waiting[candidate.network]
-            self._count(candidate.network, -1)
+                del self._waiting[connection.network]
+            self._count(connection.network, -1)
         self._fill()
 
     def _make_room(self, network: str) -> bool:
@@ -124,20 +124,20 @@ class Admission:
         if not self._pending[network]:
             del self._pending[network]
 
-    def _give_up(self, candidate: Candidate) -> None:
-        self.ended(candidate)
-        candidate.close()
+    def _give_up(self, connection: LimitedConnection) -> None:
+        self.ended(connection)
+        connection.close()
 
     def _fill(self) -> None:
         while self._waiting and (network := self._next()) is not None:
-            candidate = self._waiting[network].popleft()
+            connection = self._waiting[network].popleft()
             self._waiting.move_to_end(network)
             if not self._waiting[network]:
                 del self._waiting[network]
             self._count(network, -1)
-            self._served[candidate] = self._clock()
-            self._served_of.setdefault(network, {})[candidate] = None
-            candidate.serve()
+            self._served[connection] = self._clock()
+            self._served_of.setdefault(network, {})[connection] = None
+            connection.serve()
         if self._waiting and not self._looking:
             self._looking = True
             self._later(_LOOK_AGAIN, self._look)
@@ -174,13 +174,13 @@ class Admission:
                 self._give_up(queue[0])
         return list(self._waiting)
 
-    def _vacate(self, candidate: Candidate) -> None:
-        del self._served[candidate]
-        _take(self._served_of, candidate)
+    def _vacate(self, connection: LimitedConnection) -> None:
+        del self._served[connection]
+        _take(self._served_of, connection)
 
 
-def _take(table: dict[str, dict[Candidate, None]], candidate: Candidate) -> None:
-    of_one = table[candidate.network]
-    del of_one[candidate]
+def _take(table: dict[str, dict[LimitedConnection, None]], connection: LimitedConnection) -> None:
+    of_one = table[connection.network]
+    del of_one[connection]
     if not of_one:
-        del table[candidate.network]
+        del table[connection.network]

@@ -11,7 +11,7 @@ from typing import cast
 from aiohttp import web
 
 from gateway.errors import ConfigurationError
-from gateway.server.http.acceptor import Acceptor, Endpoint, most_connections
+from gateway.server.http.acceptor import Acceptor, ServedSocket, most_connections
 from gateway.server.http.admission import Admission
 from gateway.tasks import beside
 
@@ -38,14 +38,14 @@ class Listener:
             except OSError as error:
                 reason = error.strerror or str(error)
                 raise ConfigurationError(f"cannot listen on {address}, port {port}: {reason}") from None
-            self._acceptors.append(Acceptor(Endpoint(bound, self._server, context, self._admission)))
+            self._acceptors.append(Acceptor(ServedSocket(bound, self._server, context, self._admission)))
             port = port or int(bound.getsockname()[1])
         return port
 
     def listen_for_owner(self, bound: socket.socket) -> None:
         """Listen on a socket that only its owner can open: no TLS, and everybody is served at once."""
         bound.listen(_BACKLOG)
-        self._acceptors.append(Acceptor(Endpoint(bound, self._server, None, None)))
+        self._acceptors.append(Acceptor(ServedSocket(bound, self._server, None, None)))
 
     async def sweep(self) -> None:
         """Close connections that are silent for too long. Never returns."""
