@@ -123,7 +123,7 @@ async def archives(
     service = ArchiveService(registry, metrics, directory, options)
     schedule = ArchiveSchedule(service, registry, Night(settings.archive_at, settings.self_test_jitter))
     try:
-        async with beside(archive=schedule.keep()) if scheduled else nullcontext():
+        async with beside(archive=schedule.run()) if scheduled else nullcontext():
             yield service
     finally:
         await service.close()

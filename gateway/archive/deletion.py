@@ -50,7 +50,7 @@ class RestNotKept(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class ExportProof:
+class FullExport:
     """Cursor and SHA-256 (hex) of a full export that somebody made."""
 
     cursor: str
@@ -74,20 +74,20 @@ class Deletion:
         self._administration = administration
         self._archives = archives
 
-    async def delete(self, serial: str, pin: PinOrPuk, token: str, proof: ExportProof | None = None) -> DeletedData:
+    async def delete(self, serial: str, pin: PinOrPuk, token: str, export: FullExport | None = None) -> DeletedData:
         """Delete everything up to now.
 
         Raises:
             NotConfirmed: `token` does not allow it.
-            NotExported: the proof does not fit.
+            NotExported: the export does not fit.
             NotArchived: the verifier found an error, or too much was signed meanwhile.
             ArchiveDamaged: a file of the archive is missing or changed.
         """
         device = self._registry.find(serial)
-        mark = None if proof is None else Mark.decode(proof.cursor)
+        mark = None if export is None else Mark.decode(export.cursor)
         self._administration.confirmations.use(device.serial, Irreversible.DELETE_STORED_DATA, token)
-        if proof is not None and mark is not None:
-            await _compare(device, mark, proof.sha256)
+        if export is not None and mark is not None:
+            await _compare(device, mark, export.sha256)
         async with self._archives.taken(device) as (archive, progress):
             await _bring_up_to_date(archive, device, progress)
             async with self._administration.logged_in(serial, User.ADMIN, pin) as tse:

@@ -58,14 +58,14 @@ class ArchiveSchedule:
     monotonic: Callable[[], float] = time.monotonic
     _pauses: dict[str, _Pause] = field(default_factory=dict)
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Write archives for ever."""
         await self.archives.open()
         while True:
-            await self.look()
+            await self.run_due()
             await asyncio.sleep(_LOOK)
 
-    async def look(self) -> None:
+    async def run_due(self) -> None:
         """Write the archives that are due."""
         for device in self.registry.devices():
             archive = await self.archives.of(device)

@@ -1,7 +1,7 @@
-"""Follows what is plugged in: signs from the kernel say "look again", and looking again is the truth.
+"""Follow what is plugged in: signs from the kernel only say that it is time to scan again.
 
 Signs are block events (netlink), changes of the table of mounts, other names in /sys/block,
-late news of a disk that hung or settled, and the time. Where a sign is not to be had, as in
+a disk that stopped hanging or settled, and the time. Where a sign is not to be had, as in
 some containers, the others remain.
 """
 
@@ -30,7 +30,7 @@ Opener = Callable[[Path], Callable[[], Awaitable[TseDriver]]]
 
 
 class Source(Protocol):
-    """Signs that something may have changed: the handle becomes readable, `take` makes it quiet again."""
+    """A source of signs that something may have changed: its handle becomes readable, until `take`."""
 
     def fileno(self) -> int: ...
     def take(self) -> None: ...
@@ -38,7 +38,7 @@ class Source(Protocol):
 
 
 class BlockEvents:
-    """The kernel's own block events; udev's do not reach a container.
+    """The kernel's own block events, since udev's do not reach a container.
 
     Raises:
         ImportError: there is no libudev.
@@ -69,7 +69,7 @@ class BlockEvents:
 
 
 class MountChanges:
-    """The table of mounts is always readable, and has priority data once it has changed.
+    """Changes of the table of mounts, which has priority data (EPOLLPRI) once it has changed.
 
     Raises:
         OSError: it cannot be watched.
@@ -102,7 +102,7 @@ SOURCES: Sources = {"block events": BlockEvents, "changes of mounts": MountChang
 async def sightings(
     discovery: Discovery, *, every: float = 30.0, glance: float = 1.0, sources: Sources = SOURCES
 ) -> AsyncGenerator[tuple[Sighting, ...], None]:
-    """What there is, first at once and then whenever it differs; each change is logged.
+    """Yield what is plugged in, first at once and then whenever it differs; log each change.
 
     A full look at least `every` seconds, one at the names of the disks each `glance` seconds.
     To be closed when no longer wanted (`contextlib.aclosing`).
@@ -126,12 +126,12 @@ async def sightings(
 
 
 def attachments(seen: Iterable[Sighting], opener: Opener) -> list[Attachment]:
-    """Those of the sightings that can be opened, for `Registry.reconcile`."""
+    """Return the sightings that can be opened, for `Registry.reconcile`."""
     return [Attachment(item.place, opener(item.path), item.key) for item in seen if item.verdict is ProbeVerdict.TSE]
 
 
 async def _sign(discovery: Discovery, names: frozenset[str], due: float, glance: float) -> None:
-    """Return when there are news, or when it is time to look again."""
+    """Return when something may have changed, or when it is time to scan again."""
     now = asyncio.get_running_loop().time
     while now() < due and not discovery.changed.is_set():
         if discovery.disk_names() != names:

@@ -1,4 +1,4 @@
-"""Which TSEs there are: one task per attachment opens it, looks after it, and opens it again."""
+"""The TSEs of the gateway: one task per attachment opens its TSE, maintains it, and opens it again."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A place where a TSE is, or may come: how people call it, and how it is opened.
+    """A place where a TSE is or may come; `place` is its name for people, `open` opens the TSE.
 
-    `plug` tells one plugging-in from the next at the same place; what opens it does not.
+    `plug` tells one plugging-in from the next at the same place.
     """
 
     place: str
@@ -49,9 +49,9 @@ class _Supervision:
 
 
 class Registry:
-    """Serial to `Device`; `changed` is set whenever the set of usable TSEs is another one.
+    """All TSEs by serial; `changed` is set whenever another set of them can be used.
 
-    `draining`: the gateway is about to stop, and only finishes what was begun.
+    While `draining`, the gateway is about to stop and only finishes what was begun.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Registry:
         self.changed = asyncio.Event()
 
     def apply(self, attachments: Iterable[Attachment]) -> None:
-        """Look after exactly these from now on.
+        """Open and maintain exactly these from now on.
 
-        What vanished is let go of: its tills are told at once that the TSE is gone.
+        A TSE whose attachment vanished is closed: its tills are told at once that it is gone.
         """
         wanted = dict.fromkeys(attachments)
         for attachment in [known for known in self._supervised if known not in wanted]:
@@ -85,7 +85,7 @@ class Registry:
                 self._supervised[attachment] = _Supervision(task, tried)
 
     async def tried(self) -> None:
-        """Wait until each attachment was tried once, and what vanished is closed."""
+        """Wait until each attachment was tried once, and each TSE that vanished is closed."""
         if self._ending:
             await asyncio.wait(self._ending)
         await asyncio.gather(*(supervision.tried.wait() for supervision in self._supervised.values()))
@@ -96,28 +96,28 @@ class Registry:
         await self.tried()
 
     async def drain(self) -> None:
-        """Lend no TSE to anybody new; returns when all who had asked before are done."""
+        """Grant no lock to anybody new; return when all who had asked before are done."""
         self.draining = True
         await asyncio.gather(*(device.drain() for device in self._devices.values()))
 
     def refuse_waiting(self) -> None:
-        """Whoever waits for a TSE is told that the gateway stops."""
+        """Refuse all who wait for a TSE: the gateway stops."""
         self.draining = True
         for device in self._devices.values():
             device.refuse_waiting()
 
     async def close(self) -> None:
-        """Stop looking after them and close every TSE; a running command is waited for."""
+        """Close every TSE; a running command is waited for."""
         self._closing = True
         await asyncio.gather(*(device.close() for device in self._devices.values()))
         await self.reconcile([])
 
     def devices(self) -> list[Device]:
-        """All TSEs that were ever opened, failed ones too, by serial."""
+        """Return all TSEs that were ever opened, failed ones too, in the order of their serials."""
         return [self._devices[serial] for serial in sorted(self._devices)]
 
     def forget(self, serial: str) -> bool:
-        """A TSE that cannot be used is no longer among them, unless it comes back; false if it can be used."""
+        """Drop a TSE that cannot be used, until it comes back; return false, and keep it, if it can be used."""
         device = self._devices.get(serial)
         if device is not None and not device.failed.is_set():
             return False
@@ -126,10 +126,10 @@ class Registry:
         return True
 
     def find(self, serial: str) -> Device:
-        """The TSE with this serial, upper or lower case.
+        """Return the TSE with this serial, in upper or lower case.
 
         Raises:
-            UnknownDevice: there is none, or the serial is empty.
+            UnknownDevice: there is none with this serial, or it is empty.
         """
         device = self._devices.get(serial.upper())
         if device is None:

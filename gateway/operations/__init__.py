@@ -1,1 +1,1 @@
-"""What a till or an operator wants, in domain words."""
+"""The operations of tills and operators on TSEs, independent of the protocol that asks for them."""

@@ -1,4 +1,4 @@
-"""What an operator does with a TSE: set it up, its clients, PINs, time and self test, and its end.
+"""The operations of an operator: set-up, clients, PINs, time, self test, decommissioning.
 
 Who must be logged in is logged in by the PIN of the request and logged out again, under
 one lock. A login is tried once, never repeated: three wrong tries block a PIN.
@@ -59,7 +59,7 @@ class ClockNotTrusted(GatewayError):
 
 
 class Administration:
-    """The verbs of an operator. TSEs are set to the time of `clock`.
+    """The operations of an operator. TSEs are set to the time of `clock`; a lock is waited for `lock_wait` seconds.
 
     `trust_system_clock` sets a time that nobody vouches for: an operator who says so has read what may come of it.
     """
@@ -80,17 +80,17 @@ class Administration:
     # ---- what needs no PIN --------------------------------------------------
 
     async def self_test(self, serial: str, client_id: bytes) -> None:
-        """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
+        """Run the self test, which takes up to a minute; unfinished work is aborted first."""
         async with self._exclusive(serial, v1_only=True) as tse:
             await tse.self_test(client_id)
 
     async def flash_health(self, serial: str) -> HealthReply:
-        """State of the flash memory."""
+        """Ask the TSE for the state of its flash memory."""
         async with self._exclusive(serial) as tse:
             return HealthReply.decode(await tse.send(FlashHealth()))
 
     async def open_transactions(self, serial: str, client_id: bytes) -> list[int]:
-        """Numbers of the open transactions of a client, or of all when empty."""
+        """Return the numbers of the open transactions of a client, or of all if `client_id` is empty."""
         async with self._exclusive(serial, v1_only=True) as tse:
             numbers: list[int] = []
             while True:
@@ -101,24 +101,24 @@ class Administration:
                     return numbers
 
     async def last_transaction(self, serial: str, client_id: bytes) -> TransactionReply:
-        """The last signed step of a client, or of any when empty."""
+        """Return the last signed step of a client, or of any if `client_id` is empty."""
         async with self._exclusive(serial) as tse:
             return TransactionReply.decode(await tse.send(LastTransaction(client_id)))
 
     # ---- with the PIN of the operator ---------------------------------------
 
     async def register_client(self, serial: str, pin: PinOrPuk, client_id: bytes) -> None:
-        """Once more does no harm."""
+        """Register a client; repeating it does no harm."""
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
             await tse.send(RegisterClient(client_id))
 
     async def deregister_client(self, serial: str, pin: PinOrPuk, client_id: bytes) -> None:
-        """Refused while the client has open transactions."""
+        """Deregister a client; the TSE refuses while it has open transactions."""
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
             await tse.send(DeregisterClient(client_id))
 
     async def clients(self, serial: str, pin: PinOrPuk) -> list[bytes]:
-        """All registered client ids."""
+        """Return all registered client ids."""
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
             found: list[bytes] = []
             while True:
@@ -128,10 +128,10 @@ class Administration:
                     return found
 
     async def set_time(self, serial: str, user: User, pin: PinOrPuk, *, trust_system_clock: bool = False) -> int:
-        """Set the TSE to the clock of the gateway; the Unix time that it got.
+        """Set the TSE to the clock of the gateway; return the Unix time that it got.
 
         Raises:
-            ClockNotTrusted: nobody says that this clock is right.
+            ClockNotTrusted: nobody vouches for this clock.
         """
         await self._check_clock(trust=trust_system_clock)
         async with self.logged_in(serial, user, pin) as tse:
@@ -140,29 +140,29 @@ class Administration:
             return now
 
     async def change_pin(self, serial: str, user: User, old: PinOrPuk, new: bytes) -> None:
-        """The old PIN logs in, so a wrong one costs one try and not two."""
+        """Change a PIN. The old one logs in first, so a wrong one costs one try and not two."""
         async with self.logged_in(serial, user, old) as tse:
             await tse.send(ChangePin(user, old.value, new))
 
     async def change_puk(self, serial: str, old: PinOrPuk, new: bytes) -> None:
-        """One PUK serves both users."""
+        """Change the PUK, which serves both users."""
         async with self._exclusive(serial, v1_only=True) as tse:
             await tse.send_pin(ChangePuk(old.value, new), risk=old.risk)
 
     async def unblock(self, serial: str, user: User, puk: PinOrPuk, new_pin: bytes) -> None:
-        """A new PIN after too many wrong tries."""
+        """Set a new PIN by the PUK, after too many wrong tries."""
         async with self._exclusive(serial, v1_only=True) as tse:
             await tse.send_pin(UnblockPin(user, puk.value, new_pin), risk=puk.risk)
 
     # ---- what cannot be undone ----------------------------------------------
 
     async def set_up(self, serial: str, given: Setup, token: str) -> None:
-        """From the factory to ready for sales; may be repeated with the same secrets if it broke off.
+        """Put a fresh TSE into service; may be repeated with the same secrets if it broke off.
 
         Raises:
             NotConfirmed: `token` does not allow it.
             NotFresh: it is in service, or was.
-            ClockNotTrusted: nobody says that this clock is right.
+            ClockNotTrusted: nobody vouches for this clock.
         """
         await self._check_clock(trust=given.trust_system_clock)
         async with self._exclusive(serial, v1_only=True) as tse:
@@ -171,7 +171,11 @@ class Administration:
             await setup.put_into_service(tse, info, given, self._now)
 
     async def decommission(self, serial: str, pin: PinOrPuk, token: str) -> None:
-        """The end of a TSE; `NotConfirmed` unless `token` allows it."""
+        """Take a TSE out of service for good.
+
+        Raises:
+            NotConfirmed: `token` does not allow it.
+        """
         device = self._registry.find(serial)
         self.confirmations.use(device.serial, Irreversible.DECOMMISSION, token)
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
@@ -179,10 +183,10 @@ class Administration:
 
     @asynccontextmanager
     async def logged_in(self, serial: str, user: User, pin: PinOrPuk) -> AsyncIterator[Exclusive]:
-        """Hold the TSE with `user` logged in, by one try.
+        """Hold the lock with `user` logged in, by one try; log out at the end.
 
         Raises:
-            PinWithheld: it may lock the TSE, and nobody said that this may be risked.
+            PinWithheld: it may block the PIN, and nobody said that this may be risked.
         """
         async with self._exclusive(serial, v1_only=True) as tse:
             await tse.send_pin(Login(user, pin.value), risk=pin.risk)

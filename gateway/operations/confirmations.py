@@ -1,4 +1,4 @@
-"""Two steps before anything that cannot be undone: ask for a token that names the consequence, then use it."""
+"""Confirmations of what cannot be undone, in two steps: ask for a token that names the consequence, then use it."""
 
 import hmac
 import secrets
@@ -13,7 +13,7 @@ VALID_SECONDS = 60.0
 
 
 class Irreversible(StrEnum):
-    """What needs a confirmation."""
+    """The actions that need a confirmation."""
 
     SETUP = "setup"
     DECOMMISSION = "decommission"
@@ -40,7 +40,7 @@ class NotConfirmed(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What the operator is asked to confirm, and until when (monotonic seconds)."""
+    """A question to the operator, valid until `until` (monotonic seconds)."""
 
     token: str
     serial: str
@@ -49,25 +49,29 @@ class Confirmation:
 
     @property
     def consequence(self) -> str:
-        """One sentence."""
+        """What the action does, in one sentence."""
         return _CONSEQUENCES[self.action].format(serial=self.serial)
 
 
 class Confirmations:
-    """The open ones: at most one for each TSE and action, each good for one use."""
+    """The open confirmations: at most one for each TSE and action, each valid for one use."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[tuple[str, Irreversible], Confirmation] = {}
 
     def ask(self, serial: str, action: Irreversible) -> Confirmation:
-        """A new token; an earlier one for the same is over."""
+        """Return a new confirmation; an earlier one for the same is void."""
         made = Confirmation(secrets.token_urlsafe(16), serial, action, self._clock() + VALID_SECONDS)
         self._open[serial, action] = made
         return made
 
     def use(self, serial: str, action: Irreversible, token: str) -> None:
-        """Take the token back; `NotConfirmed` unless it was given for exactly this and not long ago."""
+        """Use up the token.
+
+        Raises:
+            NotConfirmed: it was not given for exactly this, or longer than `VALID_SECONDS` ago.
+        """
         found = self._open.get((serial, action))
         if found is None or not hmac.compare_digest(found.token.encode(), token.encode()):
             raise NotConfirmed(f"ask for a confirmation of {action} of this TSE first")

@@ -14,7 +14,7 @@ from gateway.tse.sectors import SECTOR
 
 
 class _GatewayHolder:
-    """The gateway itself as the holder of a lock; a new one for each tse."""
+    """The gateway itself as the holder of a lock; a new one for each lease."""
 
     peer = ""
 
@@ -25,32 +25,32 @@ class _GatewayHolder:
 
 @dataclass(frozen=True, slots=True)
 class Exclusive:
-    """The verbs of a TSE while its lock is ours."""
+    """The commands of one TSE while the gateway holds its lock."""
 
     device: Device
     lease: Lease
 
     async def send(self, command: Command) -> bytes:
-        """The data of the response; `CommandRejected` when the TSE refuses."""
+        """Carry out `command` and return the data of its response; errors as of `Device.command`."""
         return await self.device.command(command.encode(), self.lease)
 
     async def send_pin(self, command: Command, *, risk: bool) -> bytes:
-        """`send` for what shows a PIN or PUK; `PinWithheld` if that may block it and must not be risked."""
+        """Carry out a command that shows a PIN or PUK; errors as of `Device.send_pin`."""
         return await self.device.send_pin(command, self.lease, risk=risk)
 
     async def self_test(self, client_id: bytes) -> None:
-        """Up to a minute; whatever else was under way is aborted first, as the vendor's library does."""
+        """Run the self test, up to a minute; unfinished work is aborted first, as by the vendor's library."""
         for command in (AbortImport(), AbortExport()):
             with suppress(CommandRejected):  # there was nothing to abort
                 await self.send(command)
         await self.send(SelfTest(client_id))
 
     async def info(self) -> TseInfo:
-        """A fresh reading of the info sector."""
+        """Read the info sector."""
         return TseInfo.decode(await self.device.read_info())
 
     async def write(self, block: int, data: bytes) -> None:
-        """Process data to the store: all whole blocks at once, then the padded rest."""
+        """Write process data to the store: all whole blocks at once, then the padded rest."""
         whole = len(data) - len(data) % SECTOR
         if whole:
             await self.device.write_store(block, data[:whole], self.lease)
@@ -60,7 +60,7 @@ class Exclusive:
 
 @asynccontextmanager
 async def exclusive(device: Device, wait: float) -> AsyncIterator[Exclusive]:
-    """Hold the lock of `device`, for which at most `wait` seconds are waited.
+    """Hold the lock of `device`, which is waited for at most `wait` seconds.
 
     Raises:
         LockRefused: others held it all the time.

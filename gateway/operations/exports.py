@@ -47,7 +47,7 @@ class CursorInvalid(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Both ends included; `None` and the empty client mean all. Times in Unix seconds."""
+    """What a filtered export contains; both ends included, `None` and the empty client mean all. Unix seconds."""
 
     from_time: int | None = None
     to_time: int | None = None
@@ -56,7 +56,7 @@ class Filter:
     client_id: str = ""
 
     def takes(self, entry: StoreEntry) -> bool:
-        """Does the export contain it? Other clients' transactions no, system logs only unless numbers are asked for."""
+        """Return whether the export contains `entry`; system logs are left out if transaction numbers are asked for."""
         name = LogName.parse(entry.name)
         if name is None:
             return False
@@ -69,19 +69,26 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far an export went: the blocks before its end mark, and what its last entry looks like."""
+    """How far an export went.
+
+    `used` is the length of the store in blocks, `last` the block of its last header, `digest` tells that entry apart.
+    """
 
     used: int
     last: int
     digest: str
 
     def encode(self) -> str:
-        """As opaque text."""
+        """Return the mark as opaque text."""
         return base64.urlsafe_b64encode(json.dumps(asdict(self)).encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> "Mark":
-        """`CursorInvalid` unless it came from `encode`."""
+        """Return the mark that `encode` wrote.
+
+        Raises:
+            CursorInvalid: `text` did not come from `encode`.
+        """
         try:
             plain = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             used, last, digest = plain["used"], plain["last"], plain["digest"]
@@ -93,29 +100,29 @@ class Mark:
 
 
 async def mark_of(device: Device) -> Mark:
-    """The end of the store now."""
+    """Return the mark of the end of the store, read now."""
     info = TseInfo.decode(await device.read_info())
     return await mark_at(device, used_blocks(info), info.last_entry_block)
 
 
 async def mark_at(device: BlockReader, used: int, last: int) -> Mark:
-    """The end of an entry that the store has: `last` is the block of its header, `used` the one behind it."""
+    """Return the mark of an entry's end; `last` is the block of its header, `used` the one behind it."""
     return Mark(used, last, await _digest(device, last))
 
 
 async def still_holds(device: Device, mark: Mark) -> bool:
-    """Is everything up to `mark` still in the store?"""
+    """Return whether everything up to `mark` is still in the store."""
     info = TseInfo.decode(await device.read_info())
     return mark.used <= used_blocks(info) and await _digest(device, mark.last) == mark.digest
 
 
 def full_size(mark: Mark) -> int:
-    """Bytes of a full export up to `mark`."""
+    """Return the size of a full export up to `mark`, in bytes."""
     return mark.used * SECTOR + len(END)
 
 
 async def full(device: Device, mark: Mark, start: int, end: int) -> AsyncIterator[bytes]:
-    """Bytes `start` to `end` (behind the last) of the full export up to `mark`."""
+    """Yield the bytes from `start` until before `end` of the full export up to `mark`."""
     position, source = start, PatientReader(device)
     while position < min(end, mark.used * SECTOR):
         block = position // SECTOR
@@ -129,8 +136,8 @@ async def full(device: Device, mark: Mark, start: int, end: int) -> AsyncIterato
         yield bytes(end - position)
 
 
-async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
-    """The export of what `wanted` takes; the first piece comes when something was found.
+async def matching(device: Device, chosen: Filter) -> AsyncIterator[bytes]:
+    """Yield the export of what `chosen` takes; the first piece comes when something was found.
 
     Raises:
         NothingToExport: nothing matches.
@@ -143,7 +150,7 @@ async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
         if len(leading) < _LEADING:
             leading.append(entry)
             continue
-        if not wanted.takes(entry):
+        if not chosen.takes(entry):
             continue
         if not found:
             found = True
@@ -157,7 +164,7 @@ async def matching(device: Device, wanted: Filter) -> AsyncIterator[bytes]:
 
 
 async def newer_size(device: Device, since: Mark, until: Mark) -> int:
-    """Bytes of the export of what came between two marks.
+    """Return the size of the export of what came between two marks, in bytes.
 
     Raises:
         CursorInvalid: `since` is not of this store.
@@ -171,7 +178,7 @@ async def newer_size(device: Device, since: Mark, until: Mark) -> int:
 
 
 async def newer(device: Device, since: Mark, until: Mark) -> AsyncIterator[bytes]:
-    """What came between two marks, behind the two leading entries."""
+    """Yield the two leading entries and what came between two marks."""
     async for piece in full(device, until, 0, await leading_blocks(device, until) * SECTOR):
         yield piece
     async for piece in full(device, until, since.used * SECTOR, full_size(until)):
@@ -179,7 +186,7 @@ async def newer(device: Device, since: Mark, until: Mark) -> AsyncIterator[bytes
 
 
 async def leading_blocks(device: BlockReader, mark: Mark) -> int:
-    """How many blocks info.csv and the certificates take."""
+    """Return the number of blocks of info.csv and the certificates."""
     entries = Store(device, mark.used).entries()
     await anext(entries)
     return (await anext(entries)).end

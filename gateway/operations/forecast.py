@@ -1,4 +1,4 @@
-"""How long will a TSE last? Its certificate says when; signatures and store go on as since the first stored message."""
+"""How long a TSE will last: signatures and store are taken to grow on as since the first stored message."""
 
 import time
 from collections.abc import Callable
@@ -28,9 +28,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Growth by day since `since` (Unix seconds), and the days after which signatures or store come to their end.
+    """Growth per day since `since` (Unix seconds), and the days until signatures or store are used up.
 
-    `None`: at this growth never, or not within a hundred years.
+    These are `None` if that takes more than a hundred years.
     """
 
     since: int
@@ -41,14 +41,14 @@ class Forecast:
 
 
 class Forecasts:
-    """Of all TSEs. The first message is looked for once, when nobody wants the TSE."""
+    """The forecasts of all TSEs. The first message is looked for once, when nobody needs the TSE."""
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._origins: dict[str, tuple[int, Origin]] = {}  # by serial, with the length of the store seen last
 
     async def of(self, device: Device) -> Forecast | None:
-        """`None` while the store is closed, the TSE is busy, or its store began less than a day ago."""
+        """Return the forecast; `None` while the store is closed, the TSE busy, or its store less than a day old."""
         info = device.info
         if not info.used_blocks:
             return None
@@ -56,7 +56,7 @@ class Forecasts:
         return None if origin is None else _forecast(info, origin, self._now())
 
     async def in_service_since(self, device: Device) -> int | None:
-        """The first time that it signed, Unix seconds; `None` if that message is not stored any more."""
+        """Return when the TSE first signed, in Unix seconds; `None` if that message is not stored any more."""
         origin = await self._origin(device, device.info) if device.info.used_blocks else None
         return origin.moment if origin is not None and origin.counter <= _AT_SETUP else None
 

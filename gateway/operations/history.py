@@ -1,4 +1,4 @@
-"""What was signed not long ago, found from the end of the store backwards."""
+"""Recent transactions, found from the end of the store backwards."""
 
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
@@ -18,9 +18,9 @@ START, UPDATE, FINISH = "start", "update", "finish"
 
 
 async def steps_of(device: Device, number: int, *, since: str = START) -> list[LogMessage]:
-    """The signed steps of a transaction, newest first, back to its start; empty if that was long ago.
+    """Return the signed steps of a transaction, newest first; those among the last `MOST_BLOCKS` blocks only.
 
-    `since` names the step from which on they are wanted: a finish is found before its start.
+    The search ends at its start or at the step `since`: a finish is found before its start.
     """
     found: list[LogMessage] = []
     async for message in (await open_store(device)).newest_first(MOST_BLOCKS):
@@ -32,12 +32,12 @@ async def steps_of(device: Device, number: int, *, since: str = START) -> list[L
 
 
 async def start_time(device: Device, number: int) -> int | None:
-    """When a transaction was started, in Unix seconds; `None` if that was long ago."""
+    """Return when a transaction was started, in Unix seconds; `None` if that was long ago."""
     return next((step.log_time for step in await steps_of(device, number) if step_of(step) == START), None)
 
 
 async def signed_with(device: Device, counter: int) -> LogMessage | None:
-    """The transaction step with this signature counter, if it is not long ago."""
+    """Return the transaction step with this signature counter; `None` if that was long ago."""
     async for message in (await open_store(device)).newest_first(MOST_BLOCKS):
         if message.signature_counter == counter and message.transaction_number is not None:
             return message
@@ -45,7 +45,7 @@ async def signed_with(device: Device, counter: int) -> LogMessage | None:
 
 
 def receipt_of(message: LogMessage, device: Device, started: int | None) -> Receipt:
-    """A step that was read from the store, as a receipt shows it."""
+    """Return a step that was read from the store as a receipt shows it; `started` in Unix seconds."""
     signed = Signed(message.transaction_number or 0, message.signature_counter, message.log_time, message.signature)
     return Receipt(
         operation=step_of(message),
@@ -60,5 +60,5 @@ def receipt_of(message: LogMessage, device: Device, started: int | None) -> Rece
 
 
 def step_of(message: LogMessage) -> str:
-    """start, update or finish."""
+    """Return "start", "update" or "finish"."""
     return message.operation.removesuffix("Transaction").lower()

@@ -1,6 +1,6 @@
-"""What happened under which Idempotency-Key: a file of lines, written ahead, that survives kill -9 and power loss.
+"""The journal of signatures under an Idempotency-Key: lines written ahead, which survive kill -9 and power loss.
 
-begun     on the disk before the TSE is asked: what is wanted, and where the store ended then
+begun     on the disk before the TSE is asked: the request, and where the store ended then
 started   a one-shot receipt has its transaction number
 done      the signature; on the disk before the client gets it
 void      the TSE refused: nothing was signed under this key
@@ -38,7 +38,9 @@ class JournalFailed(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class JournalRecord:
-    """All that is known of one key. `position` and `signatures` tell how far the store was before (blocks, count).
+    """All that is known of one key; times in Unix seconds.
+
+    `position` and `signatures` are the blocks in the store and the signatures made before.
 
     `sure` says that the TSE has been asked about the end, or that this process saw it.
     """
@@ -58,7 +60,7 @@ class JournalRecord:
 
 
 class Journal:
-    """The records by key. One writer; every method but the constructor belongs to the event loop."""
+    """The records by key. Every method but the constructor belongs to the event loop."""
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -76,39 +78,43 @@ class Journal:
             log.warning("%s: nothing is signed under a key", error, extra=event(Event.DISK_TROUBLE))
 
     def find(self, key: str) -> JournalRecord | None:
-        """What is known of `key`."""
+        """Return the record of `key`; `None` if there is none."""
         return self._records.get(key)
 
     def records(self) -> list[JournalRecord]:
-        """All, oldest first."""
+        """Return all records, oldest first."""
         return list(self._records.values())
 
     def uncertain(self) -> list[JournalRecord]:
-        """Those whose end nobody knows yet."""
+        """Return the records whose end nobody knows yet."""
         return [record for record in self._records.values() if record.done is None and not record.sure]
 
     def claims(self, serial: str, number: int) -> bool:
-        """Was this transaction started under one of the keys?"""
+        """Return whether this transaction was started under one of the keys."""
         starts = ("start", "sign")
         return any((r.serial, r.number) == (serial, number) and r.action in starts for r in self._records.values())
 
     async def begin(self, record: JournalRecord) -> None:
-        """Write ahead; on the disk when this returns. `JournalFailed` if it cannot be: then nothing may be signed."""
+        """Write a record ahead of the signature; it is on the disk on return.
+
+        Raises:
+            JournalFailed: it cannot be written, so nothing may be signed.
+        """
         await self._append(record, durable=True)
         self._records[record.key] = record
 
-    async def note(self, record: JournalRecord) -> None:
-        """Remember a step on the way, or that the end is sure; need not be on the disk."""
+    async def update(self, record: JournalRecord) -> None:
+        """Replace the record by one that knows more; it need not be on the disk."""
         self._records[record.key] = record
         await self._append_if_possible(record, durable=False)
 
     async def end(self, record: JournalRecord) -> None:
-        """Remember the signature. It exists already, so a full disk is logged and the client gets it nevertheless."""
+        """Write the signature. It exists already, so a full disk is logged and the client gets it nevertheless."""
         self._records[record.key] = record
         await self._append_if_possible(record, durable=True)
 
     async def void(self, record: JournalRecord) -> None:
-        """Nothing was signed under this key: it may be used anew, and what others sign now is not taken for its."""
+        """Free the key, since nothing was signed under it: what others sign now is not taken for its."""
         self._records.pop(record.key, None)
         await self._append_if_possible(replace(record, fingerprint=""), durable=True)
 

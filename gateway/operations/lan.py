@@ -1,4 +1,4 @@
-"""What a client of the LAN protocol wants, done exactly once.
+"""The requests of the LAN protocol, carried out exactly once.
 
 A client whose reused connection dies before the first byte of an answer sends the same
 request again on a new connection, commands included. So the last POST of each lease is
@@ -48,7 +48,7 @@ class _Remembered:
 
 
 class LanTse:
-    """The seven requests of the protocol, in domain words. Serials as hex, sessions as int."""
+    """The seven requests of the protocol. Serials as hex, sessions as int; a lock is waited for `lock_wait` seconds."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class LanTse:
         self._signed: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
 
     def serials(self) -> list[str]:
-        """The TSEs that can be used now."""
+        """Return the serials of the TSEs that can be used now."""
         return [device.serial for device in self._registry.devices() if not device.failed.is_set()]
 
     def check_session(self, serial: str, session: int) -> None:
@@ -80,7 +80,7 @@ class LanTse:
             device.check_session(session)
 
     async def lock(self, serial: str, connection: Holder) -> int:
-        """The session under which `connection` may use the TSE.
+        """Acquire the lock and return the session under which `connection` may use the TSE.
 
         Raises:
             LockRefused: others held the lock for as long as a request may wait.
@@ -93,11 +93,11 @@ class LanTse:
         return lease.session
 
     async def unlock(self, serial: str, session: int) -> None:
-        """Give the lock back; a re-sent unlock is as good as the first."""
+        """Release the lock; a re-sent unlock succeeds like the first."""
         self._registry.find(serial).release(session)
 
     async def read_info(self, serial: str, session: int, connection: Holder) -> bytes:
-        """The 512 bytes of the info sector."""
+        """Return the 512 bytes of the info sector."""
         device = self._registry.find(serial)
         with device.use(session, connection, reading=True) as lease:
             sector = await device.read_info()
@@ -105,7 +105,7 @@ class LanTse:
             return sector
 
     async def read_store(self, serial: str, session: int, block: int, count: int, connection: Holder) -> bytes:
-        """`count` blocks of the store from `block`."""
+        """Return `count` blocks of 512 bytes of the store, from `block` on."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
         with device.use(session, connection, reading=True) as lease:
@@ -115,7 +115,7 @@ class LanTse:
             return lease.as_it_was(block, data)
 
     async def send_command(self, serial: str, session: int, command: bytes, connection: Holder) -> bytes:
-        """The data of the response to `command`; carried out once, however often it is sent."""
+        """Carry out `command` once, however often it is sent, and return the data of its response."""
         device = self._registry.find(serial)
         if not 1 <= len(command) <= MAX_COMMAND:
             raise CommandRejected(Result.COMMAND_SYNTAX, f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
@@ -128,7 +128,7 @@ class LanTse:
         )
 
     async def write_store(self, serial: str, session: int, block: int, data: bytes, connection: Holder) -> None:
-        """Whole blocks of process data."""
+        """Write whole blocks of process data to the store, from `block` on."""
         device = self._registry.find(serial)
         if not data or len(data) % SECTOR:
             raise BadRequest(f"data for the store come in whole blocks of {SECTOR} bytes, not {len(data)} bytes")

@@ -1,4 +1,4 @@
-"""What does not change about a TSE and forms ask for: certificates, certification, check digits, tse.csv."""
+"""Master data of a TSE for forms: certificates, certification, check digits, and tse.csv of DSFinV-K."""
 
 import base64
 import hashlib
@@ -29,19 +29,19 @@ class NoCertificate(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The certificates in a TSE: its own, and as many issuers as it holds."""
+    """The certificates in a TSE: its own, the leaf, and as many issuers as it holds."""
 
     leaf: x509.Certificate
     issuers: tuple[x509.Certificate, ...]
 
     @property
     def pem(self) -> bytes:
-        """All of them, the leaf first."""
+        """All certificates as PEM, the leaf first."""
         return b"".join(item.public_bytes(Encoding.PEM) for item in (self.leaf, *self.issuers))
 
 
 async def chain_of(device: Device) -> Chain:
-    """The chain from the store, where firmware of any generation keeps it.
+    """Read the chain from the store, where firmware of any generation keeps it.
 
     Raises:
         StoreClosed: the self test has not passed yet.
@@ -57,25 +57,28 @@ async def chain_of(device: Device) -> Chain:
 
 
 def certification_id(description: str) -> str | None:
-    """The number under which the BSI certified the TSE, if its description names it."""
+    """Return the number of the BSI certification (BSI-K-TR-...) that the description names, if any."""
     found = _CERTIFICATION.search(description)
     return found[0] if found else None
 
 
 def check_digits(serial: bytes) -> str:
-    """Two hex digits to compare after typing a serial (BSI TR-03153-1, appendix B)."""
+    """Return two hex digits to compare after typing a serial (BSI TR-03153-1, appendix B)."""
     return hashlib.sha256(serial).hexdigest()[-2:]
 
 
 def validity(chain: Chain) -> tuple[datetime, datetime, str]:
-    """First and last moment of the TSE's certificate, and its number in hex."""
+    """Return the first and last moment of the TSE's certificate, and its number in hex."""
     leaf = chain.leaf
     return leaf.not_valid_before_utc, leaf.not_valid_after_utc, f"{leaf.serial_number:X}"
 
 
 @dataclass(frozen=True, slots=True)
 class TillColumns:
-    """What the till adds; empty where it is left out."""
+    """The columns of tse.csv that the till knows; empty where it leaves them out.
+
+    Its id, when and for which closing the export is made, and the number of the TSE in its other files.
+    """
 
     cash_register: str = ""
     made: str = ""
@@ -84,10 +87,10 @@ class TillColumns:
 
 
 def tse_columns(device: Device, chain: Chain) -> dict[str, str]:
-    """The columns that the TSE decides.
+    """Return the columns of tse.csv that the TSE decides (DSFinV-K, file tse.csv), in their order.
 
     Raises:
-        NoCertificate: it is longer than the standard has room for.
+        NoCertificate: the certificate is longer than the seven columns of the standard.
     """
     text = base64.b64encode(chain.leaf.public_bytes(Encoding.DER)).decode()
     if len(text) > _PART * len(_PARTS):
@@ -104,7 +107,7 @@ def tse_columns(device: Device, chain: Chain) -> dict[str, str]:
 
 
 def tse_csv(columns: dict[str, str], till: TillColumns) -> str:
-    """Header and row: semicolons, text in quotes, numbers bare, CRLF."""
+    """Return tse.csv, header and row: semicolons, text in quotes, numbers bare, CRLF."""
     row: dict[str, str | int | None] = {
         "Z_KASSE_ID": till.cash_register,
         "Z_ERSTELLUNG": till.made,

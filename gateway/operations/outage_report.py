@@ -1,4 +1,4 @@
-"""What the outage log holds, as an auditor asks for it: of one TSE or all, in a span of time; and whom it misses."""
+"""Reports of the outage log for auditors, and the end of missing a TSE."""
 
 import asyncio
 import logging
@@ -22,14 +22,14 @@ class TseInUse(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class OutageQuery:
-    """From `since` until before `until`, Unix seconds; `None` has no limit. `serial` is empty for all TSEs."""
+    """From `since` until before `until`, in Unix seconds or `None`; the TSE with `serial`, or all if it is empty."""
 
     serial: str = ""
     since: float | None = None
     until: float | None = None
 
     def holds(self, outage: Outage) -> bool:
-        """Did a part of it fall into the span? When the gateway did not run, no TSE could be used by it."""
+        """Return whether the report contains `outage`; one of the gateway itself concerns every TSE."""
         if self.serial and outage.serial not in (self.serial, GATEWAY):
             return False
         began_in_time = self.until is None or outage.began < self.until
@@ -38,7 +38,7 @@ class OutageQuery:
 
 @dataclass(frozen=True, slots=True)
 class OutageReport:
-    """The outages of a site in a span, oldest first, as of `made` (Unix seconds)."""
+    """The outages of a site that `span` asked for, oldest first, as of `made` (Unix seconds)."""
 
     site: str
     made: float
@@ -47,7 +47,7 @@ class OutageReport:
 
 
 class OutageReports:
-    """Reads the log; `now` in Unix seconds."""
+    """Makes reports of one log; `now` gives Unix seconds."""
 
     def __init__(self, log: OutageLog, registry: Registry, site: str, *, now: Callable[[], float] = time.time) -> None:
         self._log = log
@@ -56,12 +56,16 @@ class OutageReports:
         self._now = now
 
     async def report(self, span: OutageQuery) -> OutageReport:
-        """`OutagesUnreadable` if the log is."""
+        """Return the report of what `span` asks for.
+
+        Raises:
+            OutagesUnreadable: the log cannot be read.
+        """
         found = await asyncio.to_thread(self._log.all)
         return OutageReport(self._site, self._now(), span, tuple(filter(span.holds, found)))
 
     async def retire(self, serial: str) -> None:
-        """The TSE is gone for good: it is missed no longer, and what of it was written down stays.
+        """Miss a TSE no longer that is gone for good; what was written down of it stays.
 
         Raises:
             TseInUse: it works.

@@ -1,4 +1,4 @@
-"""Do process data have the form that their process type demands (DSFinV-K, annex I)?
+"""Checks whether process data have the form that their process type demands (DSFinV-K, annex I).
 
 Kassenbeleg-V1    Beleg^19.00_7.00_10.70_5.50_0.00^42.20:Bar_...    totals per VAT rate, then payments
 Bestellung-V1     2;"Eis";3.99<CR>1;...                             quantity, text, price per line
@@ -35,21 +35,21 @@ _RATES = 5
 
 @dataclass(frozen=True, slots=True)
 class ProcessDataFinding:
-    """What is unusual, for programs and for people."""
+    """One deviation from the form; `code` is for programs, `message` for people."""
 
     code: str
     message: str
 
 
 def findings_at_start(process_type: bytes, process_data: bytes) -> list[ProcessDataFinding]:
-    """DSFinV-K starts a transaction with neither type nor data."""
+    """Return the findings for a start, which has neither type nor data (DSFinV-K, annex I)."""
     if process_type or process_data:
         return [ProcessDataFinding("start_not_empty", "a transaction is started with empty process type and data")]
     return []
 
 
 def findings(process_type: bytes, process_data: bytes) -> list[ProcessDataFinding]:
-    """What does not fit the form; empty when all is well."""
+    """Return the deviations from the form; none if it fits."""
     try:
         kind, text = process_type.decode(), process_data.decode()
     except UnicodeDecodeError:

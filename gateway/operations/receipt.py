@@ -1,4 +1,4 @@
-"""What a till asks to be signed, what a receipt must show of it, and its QR text (DSFinV-K annex I, "V0")."""
+"""A request to sign, the signature, and the receipt with its QR code (DSFinV-K, annex I, version "V0")."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ class NoQrCode(GatewayError):
 
 
 class Action(StrEnum):
-    """What is to be signed; `sign` is a start and its finish in one."""
+    """What is to be signed; `SIGN` is a start and its finish in one."""
 
     START = "start"
     UPDATE = "update"
@@ -31,7 +31,7 @@ class Action(StrEnum):
 
     @property
     def event(self) -> TransactionStep:
-        """The last step that the TSE signs for it."""
+        """The last step that the TSE signs for the action."""
         return {Action.START: TransactionStep.START, Action.UPDATE: TransactionStep.UPDATE}.get(
             self, TransactionStep.FINISH
         )
@@ -83,7 +83,7 @@ class Receipt:
 
     @property
     def qr_text(self) -> str | None:
-        """The text of the QR code; `None` if this step has none."""
+        """The text of the QR code; `None` if the step has none."""
         if self.operation != "finish" or self.start_time is None:
             return None
         try:
@@ -102,14 +102,18 @@ class Receipt:
 
 
 def qr_image(text: str, kind: str) -> bytes:
-    """The QR code of `text` as "svg" or "png"; `NoQrCode` if it is too long for one."""
+    """Return the QR code of `text` as an image; `kind` is "svg" or "png".
+
+    Raises:
+        NoQrCode: the text is too long.
+    """
     out = io.BytesIO()
     _qr_code(text).save(out, kind=kind, scale=4)
     return out.getvalue()
 
 
 def qr_blocks(text: str) -> str:
-    """The same for a terminal, as block characters."""
+    """Return the QR code of `text` as block characters for a terminal; errors as of `qr_image`."""
     out = io.StringIO()
     _qr_code(text).terminal(out, compact=True)
     return out.getvalue()

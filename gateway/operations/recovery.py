@@ -1,4 +1,4 @@
-"""What became of a signature whose answer was lost: the TSE is asked, nothing is guessed.
+"""Recovery of signatures whose answer was lost: the store of the TSE tells, nothing is guessed.
 
 Before a step is signed under an Idempotency-Key the journal holds the length of the store.
 A start that was signed is then the entry at exactly that block, since the lock was ours:
@@ -33,7 +33,7 @@ class EndedOtherwise(GatewayError):
 
 
 async def resolve(journal: Journal, record: JournalRecord, tse: Exclusive) -> JournalRecord | None:
-    """Bring an uncertain record up to date with what the TSE has signed; `None` if that was nothing.
+    """Bring an uncertain record up to date with what the TSE has signed, and return it; `None` if that was nothing.
 
     Raises:
         CommandRejected: the TSE does not show its store before the self test has passed.
@@ -51,7 +51,7 @@ async def resolve(journal: Journal, record: JournalRecord, tse: Exclusive) -> Jo
     elif found.done is not None:
         await journal.end(found)
     else:
-        await journal.note(found)
+        await journal.update(found)
     return found
 
 
@@ -71,7 +71,7 @@ async def _look(journal: Journal, record: JournalRecord, store: Store) -> Journa
 
 
 async def _started(store: Store, record: JournalRecord) -> Signed | None:
-    """The start at the block where one that was signed must be."""
+    """Return the start at the block where one that was signed must be."""
     if record.position == store.used:
         return None
     try:
@@ -86,7 +86,7 @@ async def _started(store: Store, record: JournalRecord) -> Signed | None:
 
 
 async def _ended(store: Store, record: JournalRecord, number: int, action: Action) -> Signed | None:
-    """The update or finish of transaction `number` since then, with the data that were wanted."""
+    """Return the update or finish of transaction `number` since then, with the data of the request."""
     step = "update" if action is Action.UPDATE else "finish"
     async for entry in store.entries(record.position):
         name = LogName.parse(entry.name)

@@ -1,4 +1,4 @@
-"""A fresh TSE from the factory to ready for sales."""
+"""The set-up of a TSE, from the factory to ready for sales (LAN-TSE protocol)."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,7 +45,11 @@ class Setup:
 
 
 async def check_fresh(tse: Exclusive) -> TseInfo:
-    """What it says of itself; `NotFresh` if it is in service, or was."""
+    """Return the info of a fresh TSE.
+
+    Raises:
+        NotFresh: it is in service, or was.
+    """
     info = await tse.info()
     if info.lifecycle != Lifecycle.UNINITIALIZED:
         raise NotFresh("this TSE was put into service already")
@@ -53,7 +57,7 @@ async def check_fresh(tse: Exclusive) -> TseInfo:
 
 
 async def put_into_service(tse: Exclusive, info: TseInfo, given: Setup, now: Callable[[], int]) -> None:
-    """May be repeated with the same secrets if it broke off."""
+    """Put a fresh TSE into service; may be repeated with the same secrets if it broke off. `now` gives Unix seconds."""
     with suppress(CommandRejected):  # a fresh TSE fails it, and yet wants to have been tested once
         await tse.self_test(given.client_ids[0])
     for command in _commands(info, given):
@@ -66,7 +70,7 @@ async def put_into_service(tse: Exclusive, info: TseInfo, given: Setup, now: Cal
 
 
 def _commands(info: TseInfo, given: Setup) -> list[Command]:
-    """PUK, PINs and clients, without what an earlier try has done already."""
+    """Return the commands for PUK, PINs and clients, without what an earlier try has done already."""
     initial = initial_credentials(given.seed, info.serial)
     done = info.credentials_changed
     commands: list[Command] = [] if done & _PUK_CHANGED else [ChangePuk(initial.admin_puk, given.admin_puk)]

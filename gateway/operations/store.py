@@ -1,4 +1,4 @@
-"""The store of a TSE as an archive: read in chunks, walked entry by entry, forwards or from its end.
+"""The store of a TSE, a TAR archive: read in chunks, entry by entry, forwards or from its end.
 
 Each chunk is one turn in the queue of the TSE and needs no lock, since a store only grows:
 whoever reads it lets everybody sell in between.
@@ -37,18 +37,18 @@ class StoreEntry:
 
     @property
     def end(self) -> int:
-        """The block behind it."""
+        """The block behind the entry."""
         return self.data_block - 1 + blocks_of(self.size)
 
 
 class BlockReader(Protocol):
-    """What blocks are read from: a `Device`, or somebody who asks one at a slower pace."""
+    """A source of blocks of a store: a `Device` or a `PatientReader`."""
 
     async def read_store(self, block: int, count: int) -> bytes: ...
 
 
 class PatientReader:
-    """A TSE whose store is read when the sale under way is done, so that a sale waits for one chunk at most.
+    """Reads the store of a TSE between sales, so that a sale waits for one chunk at most.
 
     `mine` is the lease of the reader, if it has one.
     """
@@ -58,13 +58,13 @@ class PatientReader:
         self._mine = mine
 
     async def read_store(self, block: int, count: int) -> bytes:
-        """`count` blocks of the store."""
+        """Return `count` blocks of 512 bytes of the store, from `block` on."""
         await self._device.wait_for_sale(self._mine)
         return await self._device.read_store(block, count)
 
 
 class Store:
-    """Blocks of a TSE's store up to `used`, the first block behind its last entry."""
+    """The store of a TSE up to `used`, the first block behind its last entry."""
 
     def __init__(self, device: BlockReader, used: int) -> None:
         self._device = device
@@ -73,7 +73,7 @@ class Store:
         self._chunk = b""
 
     async def entries(self, start: int = 0) -> AsyncIterator[StoreEntry]:
-        """Every entry from the one whose header is block `start`.
+        """Yield every entry from the one whose header is block `start`.
 
         Raises:
             ProtocolError: there is no header where one must be.
@@ -85,12 +85,12 @@ class Store:
             block = entry.end
 
     async def content(self, entry: StoreEntry) -> bytes:
-        """The file itself."""
+        """Return the content of the file."""
         pieces = [piece async for piece in self.blocks(entry.data_block, entry.end - entry.data_block)]
         return b"".join(pieces)[: entry.size]
 
     async def blocks(self, first: int, count: int) -> AsyncIterator[bytes]:
-        """`count` blocks from `first`, in pieces of at most one chunk."""
+        """Yield `count` blocks from `first` on, in pieces of at most one chunk."""
         end = first + count
         while first < end:
             await self._load(first)
@@ -100,7 +100,7 @@ class Store:
             first += len(piece) // SECTOR
 
     async def newest_first(self, most_blocks: int) -> AsyncIterator[LogMessage]:
-        """Log messages from the end, through no more than `most_blocks` blocks.
+        """Yield log messages from the end backwards, through no more than `most_blocks` blocks.
 
         A header counts only if its message ends, with nothing but zeros behind it, exactly
         where the next entry begins: process data that look like an entry never do that.
@@ -151,7 +151,7 @@ _LONGEST_ENTRY = 32_768 * SECTOR  # 16 MiB, far over any receipt
 
 
 async def open_store(device: Device) -> Store:
-    """The store as long as it is now.
+    """Return the store as long as it is now.
 
     Raises:
         StoreClosed: the TSE does not show it.
@@ -161,7 +161,11 @@ async def open_store(device: Device) -> Store:
 
 
 def used_blocks(info: TseInfo) -> int:
-    """Length of the store without its end mark; `StoreClosed` when the TSE does not show it."""
+    """Return the length of the store in blocks, without its end mark.
+
+    Raises:
+        StoreClosed: the TSE does not show it.
+    """
     if not info.used_blocks:
         raise StoreClosed("the store of the TSE is closed until the self test has passed and CTSS is active")
     return info.used_blocks
@@ -181,7 +185,7 @@ def _path_in(content: bytes) -> str:
 
 
 def _parted(data: bytes, at: int, size: int) -> tuple[bytes, bytes]:
-    """Content and padding of the entry whose header is at `at` and that reaches to the end of `data`."""
+    """Return content and padding of the entry whose header is at `at` and that reaches to the end of `data`."""
     start = at + SECTOR
     return data[start : start + size], data[start + size :]
 

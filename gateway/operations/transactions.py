@@ -1,4 +1,4 @@
-"""Start, update, finish, sign in one: what is requested is signed once, however often it is asked for.
+"""Signatures for the JSON API: a request is signed once, however often it is sent.
 
 Without a key a request is carried out as it comes. Under an Idempotency-Key the journal is
 written ahead, and whoever asks again gets the signature that exists, from memory, from the
@@ -35,7 +35,7 @@ class KeyReused(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class SigningResult:
-    """The signature, when the transaction was started (Unix seconds, if known), and whether it existed already."""
+    """A signature; `start_time` in Unix seconds, if known. `replayed`: it existed before the request."""
 
     signed: Signed
     start_time: int | None
@@ -49,7 +49,7 @@ class _Running:
 
 
 class Transactions:
-    """Signs for clients of the API; `now` in Unix seconds."""
+    """The transactions of API clients; a lock is waited for `lock_wait` seconds, `now` gives Unix seconds."""
 
     def __init__(
         self, registry: Registry, journal: Journal, metrics: Metrics, *, lock_wait: float, now: Callable[[], float]
@@ -70,7 +70,7 @@ class Transactions:
                 self._starts[record.serial, record.number] = record.start_time
 
     async def sign(self, request: SigningRequest, key: str | None = None) -> SigningResult:
-        """Have `request` signed; under a key exactly once.
+        """Have `request` signed, under a key exactly once.
 
         Raises:
             KeyReused: the key belongs to another request.
@@ -95,11 +95,11 @@ class Transactions:
         return await asyncio.shield(task)
 
     def start_time(self, serial: str, number: int) -> int | None:
-        """When a transaction was started, if that was not long ago and through here."""
+        """Return when a transaction was started through here, in Unix seconds; `None` if that was long ago."""
         return self._starts.get((serial, number))
 
     async def settle_unclear(self) -> None:
-        """Ask each TSE, as soon as it can tell, how the signatures ended whose answers were lost. Never returns."""
+        """Settle the signatures whose answers were lost, as soon as their TSE can tell; never returns."""
         while True:
             await self._unclear.wait()
             self._unclear.clear()
@@ -109,7 +109,7 @@ class Transactions:
                 await asyncio.sleep(_LOOK_AGAIN)
 
     async def close(self) -> None:
-        """Let what was begun come to its end."""
+        """Wait for the end of what was begun."""
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -141,7 +141,7 @@ class Transactions:
     async def _begin(
         self, request: SigningRequest, key: str, known: JournalRecord | None, tse: Exclusive
     ) -> JournalRecord:
-        """Write ahead what is going to be signed, and from where on a trace of it would stand in the store."""
+        """Write ahead what is going to be signed, and from which block on it would stand in the store."""
         if known is not None:
             record = replace(known, sure=False)
         else:
@@ -158,7 +158,7 @@ class Transactions:
             started = await self._step_or_void(_start_of(request), record, tse)
             self._remember_start(request.serial, started)
             record = replace(record, number=started.number, start_time=started.log_time)
-            await self._journal.note(record)
+            await self._journal.update(record)
         step = _finish_of(request, record.number) if request.action is Action.SIGN else request
         outcome = self._outcome(request, await self._step_or_void(step, record, tse))
         if record.start_time is not None:
@@ -172,7 +172,7 @@ class Transactions:
             return await _step(tse, step)
         except CommandRejected:  # for sure nothing was signed in this step
             if Action(record.action) is Action.SIGN and record.number:
-                await self._journal.note(replace(record, sure=True))
+                await self._journal.update(replace(record, sure=True))
             else:
                 await self._journal.void(record)
             raise
@@ -217,7 +217,7 @@ class Transactions:
 
 
 async def _step(tse: Exclusive, step: SigningRequest) -> Signed:
-    """One signed step. Whatever breaks it before its end is undone when the lock is given back."""
+    """Have one step signed; if it breaks off, what is unfinished is aborted with the release of the lock."""
     data = step.process_data
     command = OpenImport(step.action.event, step.client_id, step.number, len(data), step.process_type)
     opened = ImportOpened.decode(await tse.send(command))

@@ -1,1 +1,1 @@
-"""A TSE in software, where the stick would be; nothing in the gateway ever falls back to it."""
+"""A TSE in software, in the place of the USB device; nothing in the gateway ever falls back to it."""

@@ -1,7 +1,7 @@
-"""What no real device has told us yet: every assumed behaviour of the simulated TSE, with its reason.
+"""Assumptions: each behaviour of the simulated TSE that no real device has confirmed, with its reason.
 
-What is known for certain is written where it happens. Whoever gets hold of a real
-device checks this page against it. Assumed behaviour that is no value stands in the code:
+What is known stands where it happens. Whoever has a real device checks this page against it. Assumed behaviour that is
+no value stands in the code:
 
     order of the checks of a command                            needs.check
     a second announcement replaces the first                    transactions.open_import
@@ -21,12 +21,12 @@ MANUFACTURER = f"{MARK} of tse-gateway, not certified"
 FORM_FACTOR = "USB"
 HARDWARE_VERSION = 0x0001_00_00
 SOFTWARE_VERSION = 0x0001_01_00  # 1.1.0: the last generation that speaks the commands of gateway.tse.commands
-RELEASE = "RLS"  # firmware type of the retail stick; DEV and TST allow the factory reset
+RELEASE = "RLS"  # firmware type of retail devices; DEV and TST allow the factory reset
 DEVELOPMENT = ("DEV", "TST")  # what the vendor's library calls development firmware
-CERTIFICATE_YEARS = 5  # the law's usual life of a certificate on retail sticks
+CERTIFICATE_YEARS = 5  # usual life of the certificate of retail devices
 
 # --- limits ---
-CAPACITY_BLOCKS = 15_000_000  # about 7.7 GB, the store of an 8 GB stick
+CAPACITY_BLOCKS = 15_000_000  # about 7.7 GB, the store of a device of 8 GB
 MAX_SIGNATURES = 20_000_000
 MAX_SIGNATURES_SETTABLE = 99_999_999  # more digits would push member names over the 100 bytes of a TAR header
 MAX_OPEN_TRANSACTIONS = 512
@@ -34,7 +34,7 @@ MAX_CLIENTS = 100
 MAX_CLIENT_ID = 30
 MAX_PROCESS_TYPE = 100  # TR-03151 sets this limit
 MAX_PROCESS_DATA = 64 * 1024 * 1024  # far over any receipt; keeps a wrong length from eating the memory
-MAX_TRIES = 3  # PINs and the PUK; third-party code warns that three wrong tries lock a stick
+MAX_TRIES = 3  # PINs and the PUK; third-party code warns that three wrong tries lock a TSE
 RESERVED_BLOCKS = 128  # for system logs when transactions no longer fit: else no Admin could log in and empty the store
 LAST_UNIX_TIME = 9_999_999_999  # ten digits, for the same 100 bytes of a member name
 
@@ -64,6 +64,6 @@ SYSTEM_LOGS: dict[type[Command], str] = {
 # TR-03151 v1.0.1 spells them with a capital; the other logs of this firmware do so too.
 NEEDS_VALID_TIME_TO_LOG: frozenset[type[Command]] = frozenset({Login, Logout})
 
-# --- flash health: a new stick ---
+# --- flash health: a new device ---
 SPARE_BLOCKS_PERCENT = 100
 ENDURANCE = 3000

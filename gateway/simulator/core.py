@@ -23,13 +23,13 @@ from gateway.tse.tar import END, blocks_of, member
 
 
 def emptied(state: PersistentState) -> PersistentState:
-    """`state` with nothing but the two leading members in the store."""
+    """Return `state` with nothing but the two leading members in the store."""
     leading = state.leading_blocks
     return replace(state, used_blocks=leading, acknowledged_blocks=leading, last_entry_block=state.certificate_block)
 
 
 def refusal(result: int) -> CommandRejected:
-    """The exception that answers a command with `result`."""
+    """Return the exception that answers a command with `result`."""
     return CommandRejected(result, explain(result))
 
 
@@ -58,7 +58,7 @@ class Core:
         self.state = load(self.directory)
 
     def factory_reset(self) -> None:
-        """As it left the factory, but for the counters: a key never signs the same number twice."""
+        """Put the TSE into the state of its delivery, but for the counters: a key never signs the same number twice."""
         puk, pins = initial_secrets(initial_credentials(self.state.seed, self.key.serial))
         fresh = replace(
             emptied(self.state),
@@ -78,11 +78,11 @@ class Core:
     # --- time ---
 
     def unix_time(self) -> int | None:
-        """The time of the TSE in Unix seconds, `None` unless it is valid."""
+        """Return the time of the TSE in Unix seconds, `None` unless it is valid."""
         return self.session.unix_time(self.monotonic())
 
     def log_time(self) -> int:
-        """Time for a log message: the valid one, else that of the last message."""
+        """Return the time for a log message: the valid one, else that of the last message."""
         now = self.unix_time()
         return self.state.last_log_time if now is None else now
 
@@ -90,36 +90,36 @@ class Core:
 
     @property
     def self_test_passed(self) -> bool:
-        """Passed, and not yet due again."""
+        """Whether the self test passed and is not due again."""
         return self.session.self_test_due(self.monotonic()) > 0
 
     @property
     def ctss_active(self) -> bool:
-        """The setting lasts; it takes effect when the self test has passed (recorded after power-up)."""
+        """Whether CTSS is enabled and takes effect, which the recorded devices let it only after the self test."""
         return self.state.ctss_enabled and self.self_test_passed
 
     @property
     def export_allowed_after_failure(self) -> bool:
-        """The self test failed, and the Admin has allowed exports for that case."""
+        """Whether the self test failed and the Admin has allowed exports for that case."""
         failed = self.session.self_test is SelfTestOutcome.FAILED
         return failed and self.state.export_if_csp_fails and self.state.ctss_enabled
 
     @property
     def certificate_expires(self) -> int:
-        """Unix seconds; in the past while the fault says so."""
+        """The end of the certificate in Unix seconds; in the past while the fault says so."""
         expires = self.state.certificate_expires
         return min(expires, self.log_time() - 1) if self.faults.active("expired_certificate") else expires
 
     # --- logs ---
 
     def logs(self, kind: type[Command]) -> bool:
-        """Does a command of this kind write a system log now?"""
+        """Tell whether a command of this kind writes a system log now."""
         if kind not in assumed.SYSTEM_LOGS or self.state.lifecycle != Lifecycle.INITIALIZED:
             return False
         return kind not in assumed.NEEDS_VALID_TIME_TO_LOG or self.unix_time() is not None
 
     def with_system_log(self, state: PersistentState, kind: type[Command], data: bytes) -> PersistentState:
-        """`state` after the system log of a command; the log is written, the state not yet committed."""
+        """Write the system log of a command; return the state after it, which is not committed yet."""
         operation = assumed.SYSTEM_LOGS[kind]
         time = self.log_time()
         counter = state.signature_counter + 1
@@ -129,7 +129,7 @@ class Core:
         return self.with_log(state, message.sealed(self.key.sign(message.to_be_signed)), time)
 
     def with_log(self, state: PersistentState, message: bytes, time: int) -> PersistentState:
-        """`state` after a signed message; the message is written, the state not yet committed."""
+        """Write a signed message; return the state after it, which is not committed yet."""
         entry = member(LogMessage.decode(message).file_name, message, mtime=time)
         used = state.used_blocks + len(entry) // SECTOR
         if used + len(END) // SECTOR > state.capacity_blocks:
@@ -146,12 +146,12 @@ class Core:
     # --- reading ---
 
     def read_store(self, block: int, count: int) -> bytes:
-        """Blocks of the store; zeros behind the used ones."""
+        """Return blocks of the store; zeros behind the used ones."""
         inside = max(0, min(count, self.state.used_blocks - block))
         return self.store.read(block, inside).ljust(count * SECTOR, b"\0")
 
     def info(self) -> TseInfo:
-        """The info sector as it stands now."""
+        """Return the info sector as of now."""
         state, session, moment = self.state, self.session, self.monotonic()
         active = self.ctss_active
         export_bytes = (state.used_blocks + 2) * SECTOR

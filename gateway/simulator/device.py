@@ -1,4 +1,4 @@
-"""A TSE in software: where the stick would be, with the same sectors, rules, signatures and faults.
+"""A TSE in software, in the place of the USB device: the same sectors, rules and signatures, and faults on demand.
 
     SimulatedTse.create(directory)           a fresh one
     SimulatedTse.open(directory)             one that was created before; only one process at a time
@@ -58,7 +58,7 @@ class SimulatedTse:
         monotonic: Callable[[], float] = time.monotonic,
         durable: bool = True,
     ) -> "SimulatedTse":
-        """A fresh TSE, not yet set up; `now` dates its certificate.
+        """Make a fresh TSE that is not set up; `now` dates its certificate.
 
         Raises:
             ConfigurationError: the directory already holds one, or is in use.
@@ -83,7 +83,7 @@ class SimulatedTse:
         monotonic: Callable[[], float] = time.monotonic,
         durable: bool = True,
     ) -> "SimulatedTse":
-        """The TSE in `directory`, as after power-up.
+        """Open the TSE in `directory`, as after power-up.
 
         Raises:
             ConfigurationError: none there, damaged, written by a newer version, or in use.
@@ -109,7 +109,7 @@ class SimulatedTse:
         monotonic: Callable[[], float] = time.monotonic,
         durable: bool = True,
     ) -> "SimulatedTse":
-        """`open` what is there, else `create` it."""
+        """Open the TSE that is there, else create one."""
         if holds_tse(directory):
             return cls.open(directory, profile=profile, monotonic=monotonic, durable=durable)
         return cls.create(directory, make, profile=profile, monotonic=monotonic, durable=durable)
@@ -121,35 +121,35 @@ class SimulatedTse:
 
     @property
     def capacity_blocks(self) -> int:
-        """Size of the store."""
+        """Size of the store in blocks of 512 bytes."""
         return self._core.state.capacity_blocks
 
     @property
     def certificates(self) -> bytes:
-        """PEM chain, leaf first."""
+        """The certificate chain in PEM, leaf first."""
         return self._core.certificates
 
     @property
     def faults(self) -> Faults:
-        """Faults on demand."""
+        """The faults of this TSE."""
         return self._core.faults
 
     def read_info(self) -> bytes:
-        """The info sector."""
+        """Return the info sector."""
         with self._access() as core:
             return core.info().encode()
 
     def read_window(self) -> bytes:
-        """The window sector; free of side effects."""
+        """Return the window sector; free of side effects."""
         with self._access():
             return self._shown().encode()
 
     def write_window(self, sector: bytes) -> None:
-        """A command, carried out and committed before this returns; while the TSE is busy it is ignored."""
+        """Take a command, carry it out and commit it before returning; while the TSE is busy it is ignored."""
         with self._access():
             _check_that(len(sector) == SECTOR)
             if self._busy():
-                return  # assumed: a stick that works on a command does not look at its window
+                return  # assumed: a TSE that works on a command does not look at its window
             try:
                 self._take_command(sector)
             except OSError:
@@ -159,20 +159,20 @@ class SimulatedTse:
                 raise
 
     def read_store(self, block: int, count: int) -> bytes:
-        """Blocks of the store; zeros behind the used ones, `OSError` behind its capacity."""
+        """Return blocks of the store; zeros behind the used ones, `OSError` behind its capacity."""
         with self._access() as core:
             _check_that(block >= 0 and count >= 0 and block + count <= core.state.capacity_blocks)
             return core.read_store(block, count)
 
     def write_store(self, block: int, data: bytes) -> None:
-        """Process data of the announced transaction step; blocks outside of it are ignored."""
+        """Take process data of the announced transaction step; blocks outside of it are ignored."""
         with self._access() as core:
             _check_that(block >= 0 and len(data) % SECTOR == 0)
             if core.session.pending_import is not None:
                 core.session.pending_import.write(block, data)
 
     def power_cycle(self) -> None:
-        """Pull and plug: login, time, self test and everything under way are gone, the counter is 0."""
+        """Do as pulling and plugging in does: login, time, self test and work under way are gone, the counter is 0."""
         with self._lock:
             self._power_cycle()
 

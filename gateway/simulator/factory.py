@@ -33,7 +33,7 @@ _SMALLEST_STORE = 256  # blocks: leading members, the reserve, and some transact
 
 @dataclass(frozen=True)
 class Make:
-    """What a TSE leaves its factory with. `valid` is the life of its certificate from its creation on."""
+    """Properties of a TSE as it leaves its factory; `valid` is the life of its certificate."""
 
     seed: bytes = RETAIL_SEED
     capacity_blocks: int = assumed.CAPACITY_BLOCKS
@@ -58,7 +58,7 @@ class Make:
 
 
 def holds_tse(directory: Path) -> bool:
-    """Was a TSE created here, completely?"""
+    """Tell whether `directory` holds a TSE that was created completely."""
     return (directory / STATE_FILE).exists()
 
 
@@ -75,7 +75,7 @@ def take(directory: Path) -> int:
 
 
 def create_files(directory: Path, make: Make, *, created: float, durable: bool) -> None:
-    """A fresh TSE in an owned directory; `created` in Unix seconds. `ConfigurationError` when one is there."""
+    """Make a fresh TSE in an owned directory; `created` in Unix seconds. `ConfigurationError` when one is there."""
     if holds_tse(directory):
         raise ConfigurationError(f"there already is a simulated TSE in {directory}")
     key = SigningKey.generate()
@@ -96,7 +96,7 @@ def create_files(directory: Path, make: Make, *, created: float, durable: bool) 
 
 
 def open_core(directory: Path, *, monotonic: Callable[[], float], durable: bool) -> Core:
-    """The TSE in an owned directory, as after power-up; `ConfigurationError` when it is missing or damaged."""
+    """Open the TSE in an owned directory, as after power-up; `ConfigurationError` when it is missing or damaged."""
     state = load(directory)
     try:
         key = SigningKey.load((directory / KEY_FILE).read_bytes())

@@ -44,7 +44,7 @@ class FatFile:
 
 
 class Fat32:
-    """Where things are on the volume, and the sectors of its own that no file owns."""
+    """The places on the volume, and the sectors that no file owns."""
 
     def __init__(self, files: Sequence[FatFile], *, label: str, volume_id: int) -> None:
         self._files = tuple(files)
@@ -63,11 +63,11 @@ class Fat32:
         self._directory = self._make_directory()
 
     def lba(self, file: int) -> int:
-        """First LBA of the file number `file`."""
+        """Return the first LBA of the file with this index."""
         return self.data_start + (self._first_cluster[file] - _ROOT) * self.cluster_sectors
 
     def sector(self, lba: int) -> bytes:
-        """A sector of the file system itself; zeros where it keeps nothing."""
+        """Return a sector of the file system itself; zeros where it keeps nothing."""
         if self._fat_start <= lba < self.data_start:
             return self._fat((lba - self._fat_start) % self._fat_sectors)
         if self.data_start <= lba < self.data_start + self.cluster_sectors:
@@ -86,7 +86,7 @@ class Fat32:
         return size
 
     def _used(self, cluster_sectors: int) -> int:
-        """Clusters of root directory and files."""
+        """Return how many clusters root directory and files take."""
         return 1 + sum(-(-file.sectors // cluster_sectors) for file in self._files)
 
     def _place(self) -> Iterator[int]:
@@ -132,7 +132,7 @@ def _aligned(sector: int) -> int:
 
 
 def _fsinfo() -> bytes:
-    """No free cluster, and no hint where to look for one."""
+    """Return an FSInfo sector: no free cluster, and no hint where to look for one."""
     sector = b"RRaA".ljust(484, b"\0") + b"rrAa" + struct.pack("<II", 0, _END)
     return sector.ljust(SECTOR - 2, b"\0") + b"\x55\xaa"
 

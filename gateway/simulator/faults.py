@@ -1,4 +1,4 @@
-"""Faults on demand: how a TSE fails in the field, at a moment that a test or an operator chooses.
+"""Faults on demand: ways in which a TSE fails in the field, at a moment that a test or an operator chooses.
 
 They stand in a small file in the TSE's directory, so that a command line can hand one
 to a gateway that is running. A fault lasts until it is cleared, or strikes a number of
@@ -20,7 +20,7 @@ from gateway.storage.file_lock import open_locked
 log = logging.getLogger(__name__)
 
 FAULTS = {
-    "unplugged": "every access fails as if the stick had been pulled; clearing it is a power cycle",
+    "unplugged": "every access fails as if the TSE had been pulled; clearing it is a power cycle",
     "io_error": "every access fails with an input/output error",
     "hung": "every access blocks until the fault is cleared",
     "busy_forever": "commands are carried out, but the window stays busy until cleared or power-cycled",
@@ -60,7 +60,7 @@ def clear_fault(directory: Path, name: str | None = None) -> None:
 
 
 def listed_faults(directory: Path) -> Counts:
-    """Faults that are set, with the strikes left (0: spent, `None`: lasting)."""
+    """Return the faults that are set, with the strikes left (0: spent, `None`: lasting)."""
     return _read(directory)
 
 
@@ -76,12 +76,12 @@ class Faults:
         self._closed = False
 
     def set(self, name: str, times: int | None = None) -> None:
-        """See `set_fault`."""
+        """Do as `set_fault`."""
         set_fault(self._directory, name, times)
         self._forget()
 
     def clear(self, name: str | None = None) -> None:
-        """See `clear_fault`; releases what hangs."""
+        """Do as `clear_fault`, and release what hangs."""
         clear_fault(self._directory, name)
         self._forget()
         with self._released:
@@ -89,19 +89,19 @@ class Faults:
 
     @property
     def quiet(self) -> bool:
-        """Is none set?"""
+        """Whether no fault is set."""
         return not self._current()
 
     def active(self, name: str) -> bool:
-        """Would it strike now?"""
+        """Tell whether the fault would strike now."""
         return self._current().get(name, 0) != 0
 
     def listed(self, name: str) -> bool:
-        """Is it set, even if it has struck as often as it should?"""
+        """Tell whether the fault is set, even if it has struck as often as it should."""
         return name in self._current()
 
     def strike(self, name: str) -> bool:
-        """Does it strike now? Counts it."""
+        """Tell whether the fault strikes now, and count it."""
         if not self.active(name):
             return False
         if self._current().get(name) is not None:

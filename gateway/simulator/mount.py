@@ -1,7 +1,7 @@
 """A simulated TSE as a mounted volume or as a disk image (FUSE), for software that wants files or a disk.
 
 The files bypass the page cache and keep their offsets, so every access of a host is one
-call to the TSE, as on a real stick: the vendor's library opens them O_DIRECT | O_SYNC and
+call to the TSE, as on a real TSE: the vendor's library opens them O_DIRECT | O_SYNC and
 reads TSE_COMM.DAT from a second handle while a command is under way.
 """
 
@@ -90,7 +90,7 @@ class SectorFile(Protocol):
 
 
 class _FileInfo(Protocol):
-    """Of libfuse's struct fuse_file_info."""
+    """The fields of libfuse's struct fuse_file_info that are used here."""
 
     flags: int
     direct_io: int
@@ -183,7 +183,7 @@ class FileSystem:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        """One of the calls that may wait in the TSE; what is no `OSError` becomes EIO."""
+        """Wait for a turn among the calls that may hang in the TSE; what is no `OSError` becomes EIO."""
         if not self._turns.acquire(timeout=_CALL_TURN):
             raise OSError(errno.EBUSY, "the TSE hangs")
         try:
@@ -256,6 +256,6 @@ def _unmount(place: Path) -> None:
 
 
 def _is_mounted(place: Path) -> bool:
-    """Read from the kernel's list, since a dead mount answers no stat."""
+    """Tell by the kernel's list, since a dead mount answers no stat."""
     escaped = os.fsencode(place).replace(b"\\", rb"\134").replace(b" ", rb"\040")
     return any(line.split()[4] == escaped for line in Path("/proc/self/mountinfo").read_bytes().splitlines())

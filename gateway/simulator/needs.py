@@ -1,4 +1,4 @@
-"""What must hold before a command is carried out, checked in one order for all of them."""
+"""Preconditions of the commands, checked in one order for all of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def check(core: Core, needs: Needs) -> None:
 
 
 def check_initialized(core: Core) -> None:
-    """Neither before the setup nor after the end."""
+    """Raise `CommandRejected` before the setup and after the decommissioning."""
     if core.state.lifecycle == Lifecycle.UNINITIALIZED:
         raise refusal(Result.NOT_INITIALIZED)
     if core.state.lifecycle == Lifecycle.DECOMMISSIONED:

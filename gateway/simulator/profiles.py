@@ -1,4 +1,4 @@
-"""How long the simulated TSE takes for a command; the window shows "busy" for that time."""
+"""Durations of commands; the window of the simulated TSE shows "busy" for that time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from gateway.tse.fields import Command
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Seconds by kind of command, and `other` for the rest."""
+    """Seconds for each kind of command, and `other` for the rest."""
 
     name: str
     other: float = 0.0
     seconds: Mapping[type[Command], float] = field(default_factory=dict)
 
     def duration(self, kind: type[Command] | None) -> float:
-        """Seconds for a command; `None` is one the TSE does not understand."""
+        """Return the seconds for a command; `None` is one the TSE does not understand."""
         return self.other if kind is None else self.seconds.get(kind, self.other)
 
 
@@ -40,7 +40,7 @@ PROFILES = {profile.name: profile for profile in (INSTANT, HARDWARE)}
 
 
 def profile_named(name: str) -> Profile:
-    """The profile of that name; `ConfigurationError` naming all when there is none."""
+    """Return the profile of that name; `ConfigurationError` naming all when there is none."""
     try:
         return PROFILES[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What a simulated TSE forgets without power: logins, time, self test, and what is under way."""
+"""What a simulated TSE forgets without power: logins, time, self test, and work under way."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from gateway.tse.sectors import SECTOR
 
 
 class SelfTestOutcome(Enum):
-    """Of the last self test since power-up."""
+    """Outcome of the last self test since power-up."""
 
     NOT_RUN = 0
     FAILED = 1
@@ -32,7 +32,7 @@ class Import:
 
     @property
     def complete(self) -> bool:
-        """Has the host written every block?"""
+        """Whether the host has written every block."""
         return len(self.blocks) == self.block_count
 
     def write(self, block: int, data: bytes) -> None:
@@ -43,7 +43,7 @@ class Import:
                 self.blocks[place] = bytes(data[index * SECTOR : (index + 1) * SECTOR])
 
     def process_data(self) -> bytes:
-        """The announced data, once complete."""
+        """Return the announced data; only once they are complete."""
         joined = b"".join(self.blocks[place] for place in range(self.block_count))
         return joined[: self.request.data_length]
 
@@ -60,17 +60,17 @@ class Session:
     export: Iterator[bytes] | None = None
 
     def self_test_due(self, moment: float) -> float:
-        """Seconds until the next self test; 0 when it is due."""
+        """Return the seconds until the next self test; 0 when it is due."""
         if self.self_test is not SelfTestOutcome.PASSED:
             return 0.0
         return max(0.0, self.self_test_passed_at + SELF_TEST_VALID - moment)
 
     def time_sync_due(self, moment: float) -> float:
-        """Seconds until the time must be set again; 0 when it is due, and the time no longer valid."""
+        """Return the seconds until the time must be set again; at 0 the time is no longer valid."""
         return 0.0 if self.time_set is None else max(0.0, self.time_set[1] + TIME_SYNC_DELAY - moment)
 
     def unix_time(self, moment: float) -> int | None:
-        """The time of the TSE, `None` unless it is valid."""
+        """Return the time of the TSE in Unix seconds, `None` unless it is valid."""
         if self.time_set is None or not self.time_sync_due(moment):
             return None
         return self.time_set[0] + int(moment - self.time_set[1])

@@ -35,18 +35,18 @@ class SigningKey:
 
     @classmethod
     def of(cls, private: ec.EllipticCurvePrivateKey) -> "SigningKey":
-        """Around a private key."""
+        """Wrap a private key."""
         public = private.public_key()
         return cls(private, public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint), serial_of(public))
 
     @classmethod
     def generate(cls) -> "SigningKey":
-        """A new key."""
+        """Make a new key."""
         return cls.of(_new_key())
 
     @classmethod
     def load(cls, pem: bytes) -> "SigningKey":
-        """From PEM; `ConfigurationError` when it is no such key."""
+        """Read a key in PEM; `ConfigurationError` when it is no such key."""
         try:
             private = load_pem_private_key(pem, None)
         except (ValueError, TypeError) as error:
@@ -56,16 +56,16 @@ class SigningKey:
         return cls.of(private)
 
     def pem(self) -> bytes:
-        """The private key, unencrypted: it protects nothing but test data."""
+        """Return the private key in PEM, unencrypted: it protects nothing but test data."""
         return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, data: bytes) -> bytes:
-        """ecdsa-plain-SHA384: r||s, 96 bytes."""
+        """Sign by ecdsa-plain-SHA384; return r||s, 96 bytes."""
         return plain_signature(self.private.sign(data, ec.ECDSA(hashes.SHA384())), _FIELD_BYTES)
 
 
 def certificate_chain(key: SigningKey, *, created: datetime, valid: timedelta) -> bytes:
-    """PEM of leaf, CA and root, in this order; the keys of CA and root are forgotten at once."""
+    """Return leaf, CA and root in PEM, in this order; the keys of CA and root are forgotten at once."""
     root_key, ca_key = _new_key(), _new_key()
     root_name, ca_name = _name(f"TSE {MARK} Root CA 1"), _name(f"TSE {MARK} CA 1")
     start = created - _BACKDATED

@@ -58,23 +58,23 @@ class PersistentState:
     last_log_time: int = 0
 
     def with_pin(self, user: int, secret: Secret) -> "PersistentState":
-        """This state with another PIN (or another number of tries) of `user`."""
+        """Return this state with another PIN (or another number of tries) of `user`."""
         return replace(self, pins={**self.pins, user: secret})
 
 
 def initial_secrets(initial: Credentials) -> tuple[Secret, dict[int, Secret]]:
-    """PUK and PINs as they leave the factory."""
+    """Return PUK and PINs as they leave the factory."""
     pins = {int(User.ADMIN): Secret(initial.admin_pin), int(User.TIME_ADMIN): Secret(initial.time_admin_pin)}
     return Secret(initial.admin_puk), pins
 
 
 def save(directory: Path, state: PersistentState, *, durable: bool) -> None:
-    """Commit `state`."""
+    """Write `state` in one step, which commits it."""
     replace_file(directory / STATE_FILE, json.dumps(_to_json(state)).encode(), durable=durable)
 
 
 def load(directory: Path) -> PersistentState:
-    """The committed state.
+    """Read the committed state.
 
     Raises:
         ConfigurationError: none there, damaged, or written by a newer version.

@@ -21,11 +21,11 @@ class StoreFiles:
         self._handles: dict[int, int] = {}
 
     def read(self, block: int, count: int) -> bytes:
-        """`count` blocks from `block`."""
+        """Return `count` blocks from `block`."""
         return b"".join(self._read_file(number, at, size) for number, at, size in self._pieces(block, count))
 
     def write(self, block: int, data: bytes) -> None:
-        """Whole blocks from `block`; on the disk when this returns."""
+        """Write whole blocks from `block`; they are on the disk when this returns, if the store is durable."""
         position = 0
         for number, at, size in self._pieces(block, len(data) // SECTOR):
             handle = self._open(number)
@@ -46,7 +46,7 @@ class StoreFiles:
             number += 1
 
     def size(self) -> int:
-        """Bytes of all files; `block * 512` is surely readable below it."""
+        """Return the bytes of all files."""
         number, total = 1, 0
         while (path := self._path(number)).exists():
             total += path.stat().st_size
@@ -60,7 +60,7 @@ class StoreFiles:
         self._handles.clear()
 
     def _pieces(self, block: int, count: int) -> list[tuple[int, int, int]]:
-        """File number, byte offset and bytes for each file that the range touches."""
+        """Return file number, byte offset and bytes for each file that the range touches."""
         pieces = []
         while count:
             number, at = divmod(block, self._file_blocks)

@@ -27,7 +27,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """`replace_file` with mode 0600; a missing directory is made with mode 0700.
+    """Do as `replace_file` with mode 0600; a missing directory is made with mode 0700.
 
     Raises:
         ConfigurationError: it cannot be written.

@@ -1,4 +1,4 @@
-"""The state directory: who uses it, and how old what lies there is.
+"""The state directory: one user at a time, and migrations to today's format.
 
 state.json   {"format": 1, "written_by": "0.1.0"}, the version that made this format
 lock         flock of the one gateway that runs here; the kernel takes it back, however that gateway ends
@@ -40,7 +40,7 @@ class _Found:
 
 @contextmanager
 def opened(directory: Path, migrations: Mapping[int, Migration] = MIGRATIONS) -> Iterator[None]:
-    """The directory is there, in today's format, and nobody else's while this lasts.
+    """Make the directory if needed, bring it to today's format, and keep others out while the block runs.
 
     Raises:
         ConfigurationError: another gateway uses it, a newer one made it, or it cannot be read or written.

@@ -1,4 +1,4 @@
-"""What an operator wants to find in the log: one stable name per event, in the field `event` of a JSON line.
+"""The events in the log: one stable name each, in the field `event` of a JSON line.
 
     log.warning("TSE %s failed: %s", serial, reason, extra=event(Event.FAILED, serial))
 
@@ -10,7 +10,7 @@ from typing import Self
 
 
 class Event(StrEnum):
-    """Name, the level of its line, and what it tells."""
+    """Name of an event, the level of its line, and its meaning."""
 
     level: str
     meaning: str
@@ -55,8 +55,12 @@ class Event(StrEnum):
     SELF_TEST_FAILED = "self_test_failed", "ERROR", "The TSE found itself broken; `result` tells where."
     TIME_DUE = "time_due", "INFO", "A TSE signs nothing before it is given the time."
     TIME_SET = "time_set", "INFO", "Whoever set it: a till, an operator or the gateway."
-    UPKEEP_FAILED = "upkeep_failed", "WARNING", "What the gateway did by itself was refused; `duty` tells what."
-    UPKEEP_HELD_BACK = "upkeep_held_back", "WARNING", "The gateway does nothing by itself until the reason is gone."
+    MAINTENANCE_FAILED = "upkeep_failed", "WARNING", "What the gateway did by itself was refused; `duty` tells what."
+    MAINTENANCE_HELD_BACK = (
+        "upkeep_held_back",
+        "WARNING",
+        "The gateway does nothing by itself until the reason is gone.",
+    )
     PIN_REFUSED = "pin_refused", "WARNING", "A wrong PIN or PUK reached a TSE; `tries_left` until it is blocked."
     PIN_CHANGED = "pin_changed", "INFO", "A PIN or PUK was changed or unblocked; `user` tells whose."
 
@@ -88,6 +92,6 @@ class Event(StrEnum):
 
 
 def event(which: Event, serial: str = "", **fields: object) -> dict[str, object]:
-    """For `extra` of a log call; `serial` is that of the TSE which the line is about."""
+    """Return the `extra` of a log call; `serial` is that of the TSE which the line is about."""
     about = {"serial": serial} if serial else {}
     return {"event": which.value, **about, **fields}

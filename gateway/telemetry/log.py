@@ -50,7 +50,7 @@ def register_secret(value: str) -> None:
 
 @contextmanager
 def context(*, request: str | None = None, tse: str | None = None) -> Iterator[None]:
-    """Log lines within carry this request id and serial."""
+    """Give log lines within the block this request id and serial."""
     tokens = [(variable, variable.set(value)) for variable, value in ((request_id, request), (serial, tse)) if value]
     try:
         yield
@@ -60,7 +60,7 @@ def context(*, request: str | None = None, tse: str | None = None) -> Iterator[N
 
 
 def redacted(text: str) -> str:
-    """`text` with every registered secret masked."""
+    """Return `text` with every registered secret masked."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, _MASK)
     return text
@@ -90,7 +90,7 @@ class _Json(JsonFormatter):
 
 
 class _Text(logging.Formatter):
-    """What a person reads on a terminal, in local time."""
+    """One line of text for a terminal, in local time."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
@@ -105,7 +105,7 @@ class _Text(logging.Formatter):
 
 
 def masked(value: object) -> object:
-    """Plain data with every registered secret masked in keys and values; a number with one in it becomes text."""
+    """Return plain data with every registered secret masked; a number with one in it becomes text."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):

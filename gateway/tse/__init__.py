@@ -1,1 +1,1 @@
-"""The language of a TSE: bytes in, values out. No I/O, no clock, no logging."""
+"""The formats of a TSE: bytes in, values out. No I/O, no clock, no logging."""

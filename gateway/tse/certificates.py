@@ -19,7 +19,7 @@ _PEM_MARK = b"-----BEGIN"
 
 
 def load(data: bytes) -> list[x509.Certificate]:
-    """All certificates of a file, PEM (one or many) or DER, told apart by content.
+    """Return all certificates of a file, PEM (one or many) or DER, told apart by content.
 
     Raises:
         ProtocolError: neither of the two.
@@ -33,7 +33,7 @@ def load(data: bytes) -> list[x509.Certificate]:
 
 
 def key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
-    """The elliptic-curve key in a certificate; `ProtocolError` for another kind."""
+    """Return the elliptic-curve key in a certificate; `ProtocolError` for another kind."""
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -44,12 +44,12 @@ def key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
 
 
 def serial_of(key: ec.EllipticCurvePublicKey) -> bytes:
-    """Return the serial number of a TSE: SHA-256 of its uncompressed public point, 32 bytes (BSI TR-03153-1)."""
+    """Return the serial number of a TSE: SHA-256 of its uncompressed public point, 32 bytes (BSI TR-03153)."""
     return hashlib.sha256(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)).digest()
 
 
 def by_serial(certificates: Iterable[x509.Certificate]) -> dict[bytes, x509.Certificate]:
-    """Serial number (SHA-256 of the point, 32 bytes) to certificate, for those with such a key."""
+    """Map serial number (SHA-256 of the point, 32 bytes) to certificate, for those with such a key."""
     found = {}
     for certificate in certificates:
         try:
@@ -65,7 +65,7 @@ def chain_problems(
     at: datetime,
     anchors: Sequence[x509.Certificate] | None = None,
 ) -> list[str]:
-    """What is wrong with the chain from `leaf` upwards at the time `at`; empty when it holds.
+    """Return what is wrong with the chain from `leaf` upwards at the time `at`; empty when it holds.
 
     Follows issuer names through `others` and `anchors` up to an anchor. Without anchors, up
     to a self-signed certificate; whether that is to be trusted is for the caller to say.

@@ -1,4 +1,4 @@
-"""Every command of firmware 1.x and what it answers; opcodes of the newer generation at the end.
+"""Every command of firmware 1.x and its reply (LAN-TSE protocol); opcodes of the newer generation at the end.
 
 A command is `opcode, 00, parameters`. `parse` understands any command bytes; `title_of`
 tells one for logs and metrics without showing a parameter, since parameters may be PINs.
@@ -18,7 +18,7 @@ FILTER_OPEN_END = 2**64 - 1
 
 
 class User(IntEnum):
-    """Who may log in."""
+    """The users that may log in, by their number."""
 
     NONE = 0
     ADMIN = 1
@@ -26,7 +26,7 @@ class User(IntEnum):
 
 
 class TransactionStep(IntEnum):
-    """The three signed steps of a transaction."""
+    """The three signed steps of a transaction, by their number."""
 
     START = 0
     UPDATE = 1
@@ -35,17 +35,17 @@ class TransactionStep(IntEnum):
 
 @dataclass(frozen=True)
 class FactoryReset(Command, opcode=0x0F, title="factory reset"):
-    """Development firmware only."""
+    """Make the TSE as new; development firmware only."""
 
 
 @dataclass(frozen=True)
 class FlashHealth(Command, opcode=0x12, title="flash health"):
-    """Answers `HealthReply`."""
+    """Read the state of the flash memory; the reply is a `HealthReply`."""
 
 
 @dataclass(frozen=True)
 class Login(Command, opcode=0x20, title="login"):
-    """Needs the initial PUK to be changed."""
+    """Log a user in; refused until the initial PUK was changed."""
 
     user: U8
     pin: Lp8
@@ -53,7 +53,7 @@ class Login(Command, opcode=0x20, title="login"):
 
 @dataclass(frozen=True)
 class Logout(Command, opcode=0x21, title="logout"):
-    """Needs the user to be logged in."""
+    """Log a user out; the user must be logged in."""
 
     user: U8
 
@@ -69,7 +69,7 @@ class UnblockPin(Command, opcode=0x22, title="unblock PIN"):
 
 @dataclass(frozen=True)
 class ChangePuk(Command, opcode=0x23, title="change PUK"):
-    """Needs no login."""
+    """Change the PUK; needs no login."""
 
     old_puk: Lp8
     new_puk: Lp8
@@ -77,7 +77,7 @@ class ChangePuk(Command, opcode=0x23, title="change PUK"):
 
 @dataclass(frozen=True)
 class ChangePin(Command, opcode=0x24, title="change PIN"):
-    """Needs the user to be logged in."""
+    """Change a PIN; its user must be logged in."""
 
     user: U8
     old_pin: Lp8
@@ -86,35 +86,35 @@ class ChangePin(Command, opcode=0x24, title="change PIN"):
 
 @dataclass(frozen=True)
 class SelfTest(Command, opcode=0x40, title="self test"):
-    """Takes up to a minute; due after power-up and every 25 hours."""
+    """Run the self test: up to a minute, due after power-up and every 25 hours; logins survive it."""
 
     client_id: Lp8
 
 
 @dataclass(frozen=True)
 class RegisterClient(Command, opcode=0x41, title="register client"):
-    """Needs Admin; repeating it is harmless."""
+    """Let a client sign; needs Admin, and repeating it is harmless."""
 
     client_id: Lp8
 
 
 @dataclass(frozen=True)
 class DeregisterClient(Command, opcode=0x42, title="deregister client"):
-    """Needs Admin and no open transaction of the client."""
+    """Let a client sign no more; needs Admin and no open transaction of the client."""
 
     client_id: Lp8
 
 
 @dataclass(frozen=True)
 class ListClients(Command, opcode=0x43, title="list clients"):
-    """Needs Admin; answers `ClientListReply`."""
+    """List registered clients from number `skip` on; needs Admin, the reply is a `ClientListReply`."""
 
     skip: U32
 
 
 @dataclass(frozen=True)
 class TransferUpdate(Command, opcode=0x50, title="transfer firmware update"):
-    """One piece of a firmware update."""
+    """Hand over one piece of a firmware update."""
 
     offset: U32
     data: Lp16
@@ -139,7 +139,7 @@ class DisableCtss(Command, opcode=0x61, title="disable CTSS"):
 
 @dataclass(frozen=True)
 class ExportIfCspFails(Command, opcode=0x62, title="export if CSP test fails"):
-    """May the store be exported when the signature processor fails? The only use of the second byte."""
+    """Allow or forbid exports after a failed test of the signature processor; the only use of the second byte."""
 
     enabled: bool
 
@@ -155,36 +155,36 @@ class ExportIfCspFails(Command, opcode=0x62, title="export if CSP test fails"):
 
 @dataclass(frozen=True)
 class Initialize(Command, opcode=0x70, title="initialize"):
-    """Once in the life of a TSE; needs Admin and CTSS."""
+    """Put the TSE into service, once in its life; needs Admin and CTSS."""
 
 
 @dataclass(frozen=True)
 class Decommission(Command, opcode=0x71, title="decommission"):
-    """For good; needs Admin, CTSS and no open transaction."""
+    """Take the TSE out of service for good; needs Admin, CTSS and no open transaction."""
 
 
 @dataclass(frozen=True)
 class SetTime(Command, opcode=0x80, title="set time"):
-    """Unix seconds; needs CTSS and Admin or TimeAdmin."""
+    """Set the time, in Unix seconds; needs CTSS, and Admin or TimeAdmin."""
 
     unix_time: U64
 
 
 @dataclass(frozen=True)
 class FetchResponse(Command, opcode=0x83, title="fetch response"):
-    """Of the window only: ask for the response that the TSE holds ready."""
+    """Ask for the response that the TSE holds ready; in the window only."""
 
 
 @dataclass(frozen=True)
 class LastTransaction(Command, opcode=0x84, title="last transaction"):
-    """Of one client, or of any when empty; answers `TransactionReply`."""
+    """Read the last `TransactionReply` of one client, or of any when `client_id` is empty."""
 
     client_id: Lp8
 
 
 @dataclass(frozen=True)
 class ListTransactions(Command, opcode=0x85, title="list open transactions"):
-    """Of one client, or of all when empty; answers `TransactionListReply`."""
+    """List open transactions of one client (of all: empty `client_id`); the reply is a `TransactionListReply`."""
 
     skip: U32
     client_id: Lp8
@@ -192,14 +192,14 @@ class ListTransactions(Command, opcode=0x85, title="list open transactions"):
 
 @dataclass(frozen=True)
 class ReadCertificate(Command, opcode=0x86, title="read certificate"):
-    """The next part of the PEM chain from a byte offset; answers `Part`."""
+    """Read the next part of the PEM chain from a byte offset; the reply is a `Part`."""
 
     offset: U32
 
 
 @dataclass(frozen=True)
 class OpenImport(Command, opcode=0x90, title="open transaction import"):
-    """Announce one step of a transaction; answers `ImportOpened`.
+    """Announce one step of a transaction; the reply is `ImportOpened`.
 
     The host then writes `data_length` bytes of process data to the store, padded to
     whole blocks, and closes the import, which signs.
@@ -220,12 +220,12 @@ class AbortImport(Command, opcode=0x94, title="abort transaction import"):
 
 @dataclass(frozen=True)
 class CloseImport(Command, opcode=0x95, title="sign"):
-    """Sign the announced step; answers `TransactionReply`."""
+    """Sign the announced step; the reply is a `TransactionReply`."""
 
 
 @dataclass(frozen=True)
 class StartExport(Command, opcode=0xA0, title="start filtered export"):
-    """By log time and transaction number, both inclusive; an unused filter is 0 to `FILTER_OPEN_END`."""
+    """Select by log time and transaction number, both inclusive; an unused filter is 0 to `FILTER_OPEN_END`."""
 
     from_time: U64
     to_time: U64
@@ -236,17 +236,17 @@ class StartExport(Command, opcode=0xA0, title="start filtered export"):
 
 @dataclass(frozen=True)
 class NextExportPart(Command, opcode=0xA1, title="next export part"):
-    """Answers `Part`; an empty part is the end."""
+    """Read on in the filtered export; the reply is a `Part`, an empty one at the end."""
 
 
 @dataclass(frozen=True)
 class DeleteStoredData(Command, opcode=0xA2, title="delete stored data"):
-    """Needs Admin, CTSS, and that everything was exported and acknowledged."""
+    """Delete all log messages; needs Admin, CTSS, and that everything was exported and acknowledged."""
 
 
 @dataclass(frozen=True)
 class AcknowledgeExport(Command, opcode=0xA3, title="acknowledge export"):
-    """The host has this many bytes of the store, the end blocks included."""
+    """Tell the TSE that the host has `length` bytes of the store, the end blocks included."""
 
     length: U64
 
@@ -287,7 +287,7 @@ def parse(command: bytes) -> Command:
 
 
 def title_of(command: bytes) -> str:
-    """What a command does, from a small fixed set; "unknown" for anything else."""
+    """Return what a command does, from a small fixed set of titles; "unknown" for anything else."""
     if not command:
         return "unknown"
     kind = COMMANDS.get(command[0])
@@ -324,7 +324,7 @@ class ImportOpened(Reply):
 
 @dataclass(frozen=True)
 class TransactionReply(Reply):
-    """A signed step: what the receipt must show of it. `log_time` in Unix seconds."""
+    """A signed step, as the receipt must show it. `log_time` in Unix seconds."""
 
     transaction_number: U64
     serial: Serial
@@ -346,7 +346,7 @@ class HealthReply:
     _SHORTEST = 54
 
     def encode(self) -> bytes:
-        """64 bytes; meaning is known only from offset 33 on."""
+        """Return 64 bytes; meaning is known only from offset 33 on."""
         data = bytearray(self.SIZE)
         data[33] = self.spare_blocks_percent
         data[34:36] = self.uncorrectable_ecc_errors.to_bytes(2, "big")
@@ -356,7 +356,7 @@ class HealthReply:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Raises `ProtocolError` when the data are too short or the endurance is zero."""
+        """Understand the data of a reply; `ProtocolError` when they are too short or the endurance is zero."""
         if len(data) < cls._SHORTEST:
             raise ProtocolError(f"flash health has at least {cls._SHORTEST} bytes, not {len(data)}")
         endurance = int.from_bytes(data[52:54], "big")
@@ -366,12 +366,12 @@ class HealthReply:
 
     @property
     def remaining_erases_percent(self) -> int:
-        """Share of the erase cycles that is left."""
+        """Share of the erase cycles that is left (the vendor's formula)."""
         return max(0, 100 - 100 * self.erase_count // (768_000 * self.endurance))
 
     @property
     def ten_year_retention_percent(self) -> int:
-        """How well data will still be readable in ten years."""
+        """Share of the erase cycles that are left while data stay readable for ten years (the vendor's formula)."""
         return max(0, 100 - 1000 * self.erase_count // (768_000 * self.endurance))
 
     @property

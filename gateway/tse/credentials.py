@@ -1,4 +1,4 @@
-"""The PINs and the PUK that a TSE leaves the factory with."""
+"""The PINs and the PUK that a TSE leaves the factory with (LAN-TSE protocol)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PUK_LENGTH = 6
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Decimal digits as bytes; never log one."""
+    """PUK and PINs in decimal digits; never log one."""
 
     admin_puk: bytes
     admin_pin: bytes
@@ -24,7 +24,7 @@ class Credentials:
 
 
 def initial_credentials(seed: bytes, serial: bytes) -> Credentials:
-    """Derive them from the seed of the reseller (at most 32 bytes) and the serial (32 bytes).
+    """Derive PUK and PINs from the seed of the reseller (at most 32 bytes) and the serial (32 bytes).
 
     The words of SHA-256(seed || serial), each modulo a power of ten. `BadRequest` for a longer seed.
     """

@@ -1,4 +1,4 @@
-"""DER elements: reading them without losing their stored bytes, which a signature covers, and writing them.
+"""DER elements (ITU-T X.690): reading them without losing their stored bytes, which are signed, and writing them.
 
 Real devices deviate now and then (process data of indefinite length, lengths longer than
 they must be). What can still be read only one way is read, and named in a list of deviations.
@@ -20,7 +20,7 @@ _END_OF_CONTENTS = b"\0\0"
 
 @dataclass(frozen=True, slots=True)
 class DerElement:
-    """Where an element of `data` begins (`at`), its content between `start` and `end`, and what follows (`next`)."""
+    """An element of `data`: it begins at `at`, has its content from `start` to `end`, and is followed by `next`."""
 
     data: bytes
     tag: int
@@ -31,12 +31,12 @@ class DerElement:
 
     @property
     def value(self) -> bytes:
-        """Its content."""
+        """The bytes between `start` and `end`."""
         return self.data[self.start : self.end]
 
 
 def read(data: bytes, at: int, deviations: list[str]) -> DerElement:
-    """The element at `at`; `ProtocolError` if it does not fit `data`."""
+    """Return the element at `at`; `ProtocolError` if it does not fit `data`."""
     if at + 2 > len(data):
         raise ProtocolError("the message ends within an element")
     tag, length, start = data[at], data[at + 1], at + 2
@@ -59,7 +59,7 @@ def read(data: bytes, at: int, deviations: list[str]) -> DerElement:
 
 
 def walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[DerElement]:
-    """The elements that fill `data` from `at` to `end`."""
+    """Yield the elements that fill `data` from `at` to `end`."""
     while at < end:
         item = read(data, at, deviations)
         if item.next > end:
@@ -69,14 +69,14 @@ def walk(data: bytes, at: int, end: int, deviations: list[str]) -> Iterator[DerE
 
 
 def expect(item: DerElement, tag: int, what: str) -> DerElement:
-    """The element itself if it has the tag, else `ProtocolError`."""
+    """Return the element itself if it has the tag, else raise `ProtocolError`."""
     if item.tag != tag:
         raise ProtocolError(f"{what} with tag 0x{item.tag:02x}, 0x{tag:02x} expected")
     return item
 
 
 def integer(item: DerElement, deviations: list[str]) -> int:
-    """The content as a number that cannot be negative; a leading one bit is a forgotten zero byte."""
+    """Return the content as a number that cannot be negative; a leading one bit is a forgotten zero byte."""
     content = item.value
     if not 1 <= len(content) <= MAX_INTEGER:
         raise ProtocolError(f"an INTEGER of {len(content)} bytes")
@@ -88,7 +88,7 @@ def integer(item: DerElement, deviations: list[str]) -> int:
 
 
 def octets(item: DerElement, deviations: list[str]) -> bytes:
-    """The content of an OCTET STRING, the pieces put together if it is constructed."""
+    """Return the content of an OCTET STRING, its pieces joined if it is constructed."""
     if item.tag != PROCESS_DATA_CONSTRUCTED:
         return item.value
     pieces = walk(item.data, item.start, item.end, deviations)

@@ -16,7 +16,7 @@ from gateway.errors import ProtocolError
 
 
 class Codec(Protocol):
-    """One field: value to bytes, and bytes at an offset to (value, next offset)."""
+    """Coding of one field: value to bytes, and bytes at an offset to (value, next offset)."""
 
     def encode(self, value: Any) -> bytes: ...
     def decode(self, data: bytes, at: int) -> tuple[Any, int]: ...
@@ -122,7 +122,7 @@ class Record:
     """Base of everything that is laid out by its annotations."""
 
     def encode_fields(self) -> bytes:
-        """The fields, one after the other."""
+        """Return the bytes of all fields, one after the other."""
         return b"".join(codec.encode(getattr(self, name)) for name, codec in layout_of(type(self)))
 
     @classmethod
@@ -140,7 +140,7 @@ class Reply(Record):
     """A record that is the whole data of a response."""
 
     def encode(self) -> bytes:
-        """The data of the response."""
+        """Return the data of the response."""
         return self.encode_fields()
 
     @classmethod
@@ -159,7 +159,7 @@ class Command(Record):
         cls.opcode, cls.title = opcode, title
 
     def encode(self) -> bytes:
-        """The bytes of the command, without length prefix and padding."""
+        """Return the bytes of the command, without length prefix and padding."""
         return bytes([self.opcode, 0]) + self.encode_fields()
 
     @classmethod
@@ -171,7 +171,7 @@ class Command(Record):
 
 
 def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
-    """`length` bytes of `data` from `at`, and the offset behind them."""
+    """Return `length` bytes of `data` from `at`, and the offset behind them."""
     end = at + length
     if end > len(data):
         raise ProtocolError(f"{length} bytes expected at {at}, only {len(data) - at} there")
@@ -179,7 +179,7 @@ def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
 
 
 def layout_of(record: type[Record]) -> tuple[tuple[str, Codec], ...]:
-    """Names and codecs of a record's fields, in order; worked out once for each kind."""
+    """Return names and codecs of a record's fields, in order."""
     if record not in _LAYOUTS:
         hints = get_type_hints(record, include_extras=True)
         _LAYOUTS[record] = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(record))

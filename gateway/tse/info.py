@@ -1,4 +1,4 @@
-"""The info sector (TSE_INFO.DAT): 512 bytes that tell nearly everything about a TSE.
+"""The info sector (TSE_INFO.DAT): 512 bytes that tell nearly everything about a TSE (LAN-TSE protocol).
 
 Reading it disturbs nothing and needs no command. Offsets in `_LAYOUT`; bytes that are
 not named there had no effect on any getter of the vendor's library.
@@ -16,7 +16,7 @@ MAGIC = b"GMIS"
 
 
 class Lifecycle(IntEnum):
-    """How far the TSE is in its life."""
+    """Whether the TSE is in service, by the number in the info sector."""
 
     UNINITIALIZED = 0
     INITIALIZED = 1
@@ -135,7 +135,7 @@ class TseInfo:
         )
 
     def encode(self) -> bytes:
-        """The 512 bytes of this info (the simulator's side)."""
+        """Return the 512 bytes of this info (the simulator's side)."""
         sector = bytearray(SECTOR)
         sector[:4] = MAGIC
         sector[_FLAGS] = (
@@ -165,7 +165,7 @@ class TseInfo:
 
     @property
     def serial_hex(self) -> str:
-        """The serial as everybody writes it: 64 upper-case hex digits."""
+        """The serial in 64 upper-case hex digits."""
         return self.serial.hex().upper()
 
     @property
@@ -175,12 +175,12 @@ class TseInfo:
 
     @property
     def remaining_signatures(self) -> int:
-        """How many signatures the TSE can still make."""
+        """Signatures that the TSE can still make."""
         return max(0, self.max_signatures - self.created_signatures)
 
     @property
     def is_newer_generation(self) -> bool:
-        """Firmware 2.x has other commands for users and lists."""
+        """Whether the firmware is 2.x, which has other commands for users and lists."""
         return self.software_version >> 16 >= 2
 
     @property
@@ -189,11 +189,11 @@ class TseInfo:
         return (self.used_blocks + 2) * SECTOR if self.used_blocks else self.tar_export_bytes
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields by name, for display; bytes as upper-case hex."""
+        """Return all fields by name, for display; bytes as upper-case hex."""
         shown = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "raw"}
         return {name: value.hex().upper() if isinstance(value, bytes) else value for name, value in shown.items()}
 
 
 def version_text(version: int) -> str:
-    """`u16 major, u8 minor, u8 patch` as text."""
+    """Return `u16 major, u8 minor, u8 patch` as text."""
     return f"{version >> 16}.{version >> 8 & 0xFF}.{version & 0xFF}"

@@ -1,4 +1,4 @@
-"""Where a TSE keeps what: file names on its volume, and the offset table of the raw device.
+"""Places of the regions of a TSE: files on its volume, offset table of the raw device (LAN-TSE protocol).
 
 LBA 8 of the raw device   u32 info sector | u32 window sector | u32 store block 0
 """
@@ -36,10 +36,10 @@ class Offsets:
         return offsets
 
     def encode(self) -> bytes:
-        """The 512 bytes of the table."""
+        """Return the 512 bytes of the table."""
         return _OFFSETS.pack(self.info, self.window, self.store).ljust(SECTOR, b"\0")
 
 
 def store_file(number: int) -> str:
-    """Name of the store's file `number`, counted from 1."""
+    """Return the name of the store's file `number`, counted from 1."""
     return f"TSE_TAR.{number:03d}"

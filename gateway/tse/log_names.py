@@ -1,4 +1,4 @@
-"""Names of the log messages in an export (BSI TR-03151-1, TAR export).
+"""Names of the log messages in an export (BSI TR-03151).
 
     {Unixt|Utc|Gent}_{time}_Sig-{counter}_Log-Tra_No-{number}_{Start|Update|Finish}_Client-{client id}[_Fc-{n}].log
     {Unixt|Utc|Gent}_{time}_Sig-{counter}_Log-Sys_{operation}[_Fc-{n}].log

@@ -1,4 +1,4 @@
-"""Log messages of a TSE (BSI TR-03151): build (log version 2), understand (2 and 3), verify.
+"""Log messages of a TSE: build (log version 2, BSI TR-03151), understand (2 and 3, BSI TR-03151-1), verify.
 
     SEQUENCE { 2, type OID, certified data [0].., serial, { algorithm OID },
                (audit data,) signature counter, log time, signature r||s }
@@ -34,7 +34,7 @@ _GENERALIZED_TIME = re.compile(r"(\d{14})(?:\.\d+)?Z", re.ASCII)
 
 
 class LogType(StrEnum):
-    """Kind of a log message; the last byte of its OID is the position here, from 1."""
+    """Kind of a log message; the last byte of its OID 0.4.0.127.0.7.3.7.1 is the position here, from 1."""
 
     TRANSACTION = "transaction"
     SYSTEM = "system"
@@ -49,7 +49,7 @@ _MANDATORY = {LogType.TRANSACTION: {0, 1, 5}, LogType.SYSTEM: {0}, LogType.AUDIT
 
 @dataclass(frozen=True, slots=True)
 class LogMessage:
-    """One log message, as understood. `log_time` in Unix seconds, `time_text` as stored, `signature` as r||s.
+    """One log message. `log_time` in Unix seconds, `time_text` as stored, `signature` as r||s.
 
     `deviations` names what is not strict DER though it could be read; an empty tuple
     means that the message is well-formed in every byte.
@@ -126,12 +126,12 @@ class LogMessage:
 
     @property
     def algorithm_name(self) -> str:
-        """For example `ecdsa-plain-SHA384`; the bytes of the OID in hex when nobody knows it."""
+        """The name of the algorithm, such as `ecdsa-plain-SHA384`; the bytes of an unknown OID in hex."""
         return signatures.algorithm_name(self.algorithm)
 
     @property
     def file_name(self) -> str:
-        """Name of the message in an export (BSI TR-03151, TAR naming)."""
+        """Name of the message in an export, see `log_names`."""
         time = (self.time_format, self.time_text, self.signature_counter)
         if self.log_type is LogType.TRANSACTION:
             return log_names.transaction(
@@ -140,12 +140,12 @@ class LogMessage:
         return log_names.system(*time, self.operation) if self.log_type is LogType.SYSTEM else log_names.audit(*time)
 
     def is_named(self, name: str) -> bool:
-        """Is this the right name for it? A file counter (`_Fc-1`) before the ending may be there."""
+        """Tell whether `name` is right for the message, with or without a file counter."""
         return self.file_name in (name, log_names.without_file_counter(name))
 
 
 def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
-    """Does the signature fit the stored bytes under `key` (any named curve)?
+    """Tell whether the signature is one of `key` (on any named curve) over the stored bytes.
 
     Raises:
         ProtocolError: the message names an algorithm that this verifier does not have.
@@ -173,7 +173,7 @@ class UnsignedMessage:
         log_time: bytes,
         algorithm: bytes = ECDSA_SHA384,
     ) -> "UnsignedMessage":
-        """One step of a transaction; empty data and type are present with length zero. `log_time` is the element."""
+        """Build a step of a transaction; empty data and type have length zero. `log_time` is the element."""
         certified = (
             der.element(0x80, operation.encode("ascii"))
             + der.element(0x81, client_id)
@@ -187,7 +187,7 @@ class UnsignedMessage:
 
     @classmethod
     def system(cls, *, operation: str, data: bytes, serial: bytes, counter: int, log_time: bytes) -> "UnsignedMessage":
-        """A system log; `data` is a series of elements, present with length zero when empty."""
+        """Build a system log; `data` is a series of elements, present with length zero when empty."""
         certified = der.element(0x80, operation.encode("ascii")) + der.element(0x81, data)
         return cls._around(
             LogType.SYSTEM, certified, serial=serial, counter=counter, log_time=log_time, algorithm=ECDSA_SHA384
@@ -214,7 +214,7 @@ class UnsignedMessage:
 
 
 def _certified(elements: list[der.DerElement], log_type: LogType) -> dict[int, der.DerElement]:
-    """The context-tagged elements at the beginning, by number."""
+    """Return the context-tagged elements at the beginning, by number."""
     numbers = [item.tag & 0x1F for item in itertools.takewhile(lambda item: item.tag & 0xC0 == 0x80, elements)]
     if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
         raise ProtocolError("the certified data are not in their order")

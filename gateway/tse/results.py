@@ -1,4 +1,4 @@
-"""Result codes of a TSE and of the WormAPI library, with their meaning.
+"""Result codes of a TSE and of the vendor's host library, with their meaning (LAN-TSE protocol).
 
 Numbers from 0x1000 on come from the device, those below from the host library.
 A device may return a number that is not listed: it stays a number.
@@ -108,22 +108,22 @@ _AUTHENTICATION_FAILED = range(0x1100, 0x1200)
 
 
 def name_of(code: int) -> str:
-    """Stable upper-case name of a code, or its number in hex when nobody knows it."""
+    """Return the stable upper-case name of a code, or its number in hex when nobody knows it."""
     known = _lookup(code)
     return known.name if known is not None else f"0X{code:04X}"
 
 
 def tries_left(code: int) -> int | None:
-    """How many tries of a PIN or PUK are left, where a result tells it."""
+    """Return the tries of a PIN or PUK that are left; `None` unless the result tells them."""
     if code == Result.PIN_BLOCKED:
         return 0
     return code & 0xFF if code in _AUTHENTICATION_FAILED else None
 
 
 def explain(code: int) -> str:
-    """One sentence for people about a code."""
+    """Return one sentence for people about a code."""
     if code in _AUTHENTICATION_FAILED:
-        return f"wrong PIN or PUK, {code & 0xFF} tries left"
+        return f"wrong PIN or PUK, {tries_left(code)} tries left"
     known = _lookup(code)
     return known.explanation if known is not None else "a result this gateway does not know"
 

@@ -1,4 +1,4 @@
-"""The command window: one 512-byte sector, written by the host and read back from the TSE.
+"""The command window (LAN-TSE protocol): one 512-byte sector, written by the host and read back from the TSE.
 
     host -> TSE   u16 n | n bytes command | zeros
     TSE -> host   u32 counter | u8 state | u16 m | m-2 bytes data | u16 result | zeros
@@ -23,7 +23,7 @@ _RESULT = struct.Struct(">H")
 
 
 class WindowState(IntEnum):
-    """What the TSE is doing with the last command."""
+    """State of the last command."""
 
     BUSY_OLD = 0xF3  # only named by third-party code; a real device was never seen to answer so
     FETCH = 0xFD
@@ -62,7 +62,7 @@ class Response:
         return cls(counter, state, bytes(sector[_HEADER.size : end]), result)
 
     def encode(self) -> bytes:
-        """The 512 bytes of this window (the simulator's side)."""
+        """Return the 512 bytes of this window (the simulator's side)."""
         if len(self.data) > MAX_REPLY:
             raise ProtocolError(f"a reply of {len(self.data)} bytes does not fit the window")
         head = _HEADER.pack(self.counter, self.state, len(self.data) + _RESULT.size)
@@ -70,21 +70,21 @@ class Response:
 
 
 def read_counter(sector: bytes) -> int:
-    """Response counter of a window in any state (the state before a command means nothing)."""
+    """Return the response counter of a window in any state."""
     if len(sector) != SECTOR:
         raise ProtocolError(f"a window sector has {SECTOR} bytes, not {len(sector)}")
     return int.from_bytes(sector[:4], "big")
 
 
 def encode_command(command: bytes) -> bytes:
-    """The 512 bytes that hand `command` (1 to 510 bytes) to the TSE."""
+    """Return the 512 bytes that hand `command` (1 to 510 bytes) to the TSE."""
     if not 1 <= len(command) <= MAX_COMMAND:
         raise ProtocolError(f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
     return (_REQUEST.pack(len(command)) + command).ljust(SECTOR, b"\0")
 
 
 def decode_command(sector: bytes) -> bytes:
-    """The command in a sector that a host wrote (the simulator's side)."""
+    """Return the command in a sector that a host wrote (the simulator's side)."""
     if len(sector) != SECTOR:
         raise ProtocolError(f"a window sector has {SECTOR} bytes, not {len(sector)}")
     (length,) = _REQUEST.unpack_from(sector)

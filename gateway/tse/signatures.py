@@ -1,4 +1,4 @@
-"""Signature algorithms of TSEs by their OIDs (BSI TR-03151-1, TR-03116-5), and how a signature is verified.
+"""Signature algorithms of log messages by their OIDs (BSI TR-03151, TR-03116-5), and how a signature is verified.
 
 A signature is r||s, each filled up with zeros to the width of the field: 64, 96 or 128 bytes on a curve of 256, 384 or
 512 bits.

@@ -1,4 +1,4 @@
-"""What a command leaves unfinished on a TSE: an import or an export that blocks other clients until it ends."""
+"""Imports and exports that a client began and did not end: they block other clients (LAN-TSE protocol)."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from gateway.tse.results import Result
 
 
 class Unfinished(StrEnum):
-    """Kinds of work that take more than one command."""
+    """Work that takes more than one command."""
 
     IMPORT = "import"
     EXPORT = "export"

@@ -18,19 +18,19 @@ from gateway.archive.service import ArchiveService
 from gateway.fleet.registry import Registry
 from gateway.telemetry.metrics import Metrics
 from tests.archive.conftest import Shop
+from tests.archive.killed_run import Attempt, attempt_all, run_once
 from tests.archive.recorded import Recorded, recorded
-from tests.archive.victim import Attempt, attempt_all, run_once
 
 _MORE_THAN_ENOUGH = 200
 
 
-def suffer(tse: Recorded, before: Path, attempts: Sequence[Attempt]) -> list[Path]:
+def run_and_kill(tse: Recorded, before: Path, attempts: Sequence[Attempt]) -> list[Path]:
     """The directories of all that were made."""
     processes = multiprocessing.get_context("spawn")  # this one has threads, and must not be forked
-    nursery = processes.Process(target=attempt_all, args=(tse, before, attempts))
-    nursery.start()
-    nursery.join(90)
-    assert nursery.exitcode == 0
+    parent = processes.Process(target=attempt_all, args=(tse, before, attempts))
+    parent.start()
+    parent.join(90)
+    assert parent.exitcode == 0
     return [attempt.directory for attempt in attempts if attempt.directory.exists()]
 
 
@@ -71,7 +71,7 @@ async def test_whatever_step_a_kill_hits_the_archive_is_whole_and_the_next_run_g
 ) -> None:
     tse, before = nights
     attempts = [Attempt(tmp_path / f"step-{step}", steps=step) for step in range(1, _MORE_THAN_ENOUGH)]
-    made = suffer(tse, before, attempts)
+    made = run_and_kill(tse, before, attempts)
     assert 30 < len(made) < len(attempts)  # the last one came to its end
     for directory in made:
         await look_and_go_on(tse, directory)
@@ -81,5 +81,5 @@ async def test_kills_at_random_moments(nights: tuple[Recorded, Path], tmp_path: 
     tse, before = nights
     kills = int(os.environ.get("ARCHIVE_KILLS", "5"))
     attempts = [Attempt(tmp_path / f"kill-{kill}", seconds=random.uniform(0.001, 0.2)) for kill in range(kills)]
-    for directory in suffer(tse, before, attempts):
+    for directory in run_and_kill(tse, before, attempts):
         await look_and_go_on(tse, directory)

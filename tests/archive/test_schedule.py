@@ -35,7 +35,7 @@ def test_at_night_or_at_rest_when_a_day_is_over(
 
 
 @pytest.fixture
-def nightly(shop: Shop) -> ArchiveSchedule:
+def schedule(shop: Shop) -> ArchiveSchedule:
     night = Night(time(3, 30), jitter=1800)
     return ArchiveSchedule(
         shop.archives, shop.registry, night, local_time=lambda: shop.now, monotonic=shop.now.timestamp
@@ -48,60 +48,60 @@ def to(shop: Shop, hour: int, minute: int = 0) -> None:
     shop.now = wanted if wanted >= shop.now else wanted + timedelta(days=1)
 
 
-async def test_each_night_what_was_sold_by_day_is_kept(shop: Shop, nightly: ArchiveSchedule) -> None:
-    await nightly.look()
+async def test_each_night_what_was_sold_by_day_is_kept(shop: Shop, schedule: ArchiveSchedule) -> None:
+    await schedule.run_due()
     assert (await shop.status()).first_seen == EVENING
     assert (await shop.status()).last_attempt is None  # not at the first sight
     for night in (1, 2):
         to(shop, 4, 5)  # half an hour and the jitter of this TSE later it is its time
         await shop.sell(1)
-        await nightly.look()
+        await schedule.run_due()
         assert (await shop.status()).last_success == shop.now
         assert len(await shop.segments()) == night
         shop.after(minutes=20)
-        await nightly.look()
+        await schedule.run_due()
         assert (await shop.status()).last_success != shop.now
         to(shop, 20)
 
 
 async def test_a_night_that_was_missed_is_made_up_for_by_day_at_rest(
-    shop: Shop, nightly: ArchiveSchedule, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, schedule: ArchiveSchedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await nightly.look()
+    await schedule.run_due()
     shop.after(hours=25)  # the gateway did not run at night
     monkeypatch.setattr(type(shop.device), "quiet_for", 1.0)
-    await nightly.look()
+    await schedule.run_due()
     assert (await shop.status()).last_success is None
     monkeypatch.setattr(type(shop.device), "quiet_for", 60.0)
-    await nightly.look()
+    await schedule.run_due()
     assert (await shop.status()).last_success == shop.now
 
 
 async def test_after_a_failure_it_is_tried_again_but_not_at_once(shop: Shop) -> None:
     clock = 0.0
-    nightly = ArchiveSchedule(
+    schedule = ArchiveSchedule(
         shop.archives, shop.registry, Night(), local_time=lambda: shop.now, monotonic=lambda: clock
     )
-    await nightly.look()
+    await schedule.run_due()
     to(shop, 4, 5)
     shop.tse.power_cycle()
     await shop.device.read_info()
     for moment, attempts in ((0.0, 1), (59.0, 1), (61.0, 2), (170.0, 2), (182.0, 3)):
         clock = moment
-        await nightly.look()
+        await schedule.run_due()
         failed = shop.metrics.registry.get_sample_value(
             "tse_gateway_archive_runs_total", {"serial": shop.serial, "result": "store_closed"}
         )
         assert failed == attempts
     await shop.device.command(SelfTest(CLIENT).encode())
     await shop.device.read_info()
-    await nightly.look()  # what was waited for is there
+    await schedule.run_due()  # what was waited for is there
     assert (await shop.status()).last_success == shop.now
 
 
-async def test_a_tse_that_is_away_is_not_asked(shop: Shop, nightly: ArchiveSchedule) -> None:
-    await nightly.look()
+async def test_a_tse_that_is_away_is_not_asked(shop: Shop, schedule: ArchiveSchedule) -> None:
+    await schedule.run_due()
     to(shop, 4, 5)
     await shop.device.let_go("the TSE was unplugged")
-    await nightly.look()
+    await schedule.run_due()
     assert (await shop.status()).last_attempt is None

@@ -39,7 +39,8 @@ def test_the_readme_leads_to_the_index_and_the_index_to_each_page_for_readers() 
 
 def test_each_page_is_one_hop_from_a_page_of_the_index() -> None:
     assert set(HUBS) - {README, INDEX} <= _reached(INDEX)
-    found = {page for hub in HUBS for page in _reached(hub)}
+    packages = (ROOT / "gateway").glob("*/README.md")
+    found = {page for hub in (*HUBS, *packages) for page in _reached(hub)}
     lost = set(PAGES) - found - {README} - FOR_FORMS - _SOURCES
     assert lost == set(), "link it in docs/README.md, gateway/README.md (a package) or CONTRIBUTING.md (tests)"
 

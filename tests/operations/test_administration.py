@@ -112,7 +112,7 @@ async def test_a_pin_that_the_tse_did_not_look_at_costs_nothing(shop: Shop, admi
 
 
 async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "notes.json"
+    path = tmp_path / "memory.json"
 
     async def lost(_: Command) -> bytes:
         raise DeviceTimeout("no answer")

@@ -1,1 +1,1 @@
-"""Self test, time and flash health, kept without being asked."""
+"""What the gateway does for a TSE by itself: self test, time, flash health."""

@@ -1,4 +1,4 @@
-"""How worn is the flash memory? Each TSE is asked once a day, at a moment when nobody wants it."""
+"""Monitor the wear of flash memory: each TSE is asked once a day, at a moment when nobody needs it."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ class FlashHealthMonitor:
         self._asked: dict[str, float] = {}
 
     async def run(self) -> None:
-        """For ever."""
+        """Check all TSEs once a minute, for ever."""
         while True:
             await asyncio.sleep(_LOOK)
             for device in self._registry.devices():
                 await self.check(device, time.monotonic())
 
     async def check(self, device: Device, now: float) -> None:
-        """Ask, if it is time to and the TSE is idle; one that refuses is asked again tomorrow."""
+        """Ask `device` if it is due and idle at `now` (monotonic seconds); one that refuses is asked a day later."""
         due = now - self._asked.get(device.serial, float("-inf")) >= _DAY
         if not due or device.failed.is_set() or not device.idle or device.quiet_for < self._quiet:
             return

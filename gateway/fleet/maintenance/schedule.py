@@ -1,4 +1,4 @@
-"""When a TSE needs its self test or the time. Pure: seconds and moments in, how much it needs it out."""
+"""The schedule of self test and time: how urgently a TSE needs them. Pure; the caller brings the clock."""
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -15,7 +15,7 @@ _TIME_SOON, _TIME_URGENT = 0.2, 0.05
 
 
 class Need(IntEnum):
-    """How much."""
+    """How urgent a maintenance task is."""
 
     NONE = 0
     SOON = 1
@@ -24,7 +24,7 @@ class Need(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """When self tests disturb nobody: for two hours from `at` (local time) and up to `jitter` seconds later on.
+    """The time in which self tests disturb nobody: two hours from `at` (local time) plus up to `jitter` seconds.
 
     Each TSE has a jitter of its own, the same every night: else nights would be longer than 24 hours.
     """
@@ -33,13 +33,16 @@ class Night:
     jitter: float = 1800.0
 
     def began(self, serial: str, now: datetime) -> timedelta:
-        """How long ago the last night of this TSE began."""
+        """Return how long ago, at `now` in local time, the last night of the TSE with this serial began."""
         shift = timedelta(seconds=int(serial[:8], 16) / 2**32 * self.jitter)
         return (now - datetime.combine(now.date(), self.at, now.tzinfo) - shift) % _DAY
 
 
 def self_test_need(info: TseInfo, age: float, night: timedelta) -> Need:
-    """`age` is that of `info` in seconds, `night` the time since the last night began."""
+    """Return the need of a self test; `age` is that of `info` in seconds, `night` the time since the last one began.
+
+    The TSE refuses to sign 25 hours after its last self test (LAN-TSE protocol).
+    """
     left = info.self_test_due_seconds - age
     if not info.self_test_passed or left <= _SELF_TEST_URGENT:
         return Need.URGENT
@@ -49,7 +52,7 @@ def self_test_need(info: TseInfo, age: float, night: timedelta) -> Need:
 
 
 def time_need(info: TseInfo, age: float) -> Need:
-    """Only a TSE that passed its self test can take the time."""
+    """Return the need of the time; `age` is that of `info` in seconds. A TSE takes it only after its self test."""
     if not (info.self_test_passed and info.ctss_active):
         return Need.NONE
     left, delay = info.time_sync_due_seconds - age, info.max_time_sync_delay_seconds

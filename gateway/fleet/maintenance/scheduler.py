@@ -1,6 +1,6 @@
-"""What a TSE needs while nobody asks for it. Nothing but reads, unless the gateway was given a TimeAdmin PIN.
+"""Maintain one TSE. Nothing is done but reading, unless the settings hold its TimeAdmin PIN.
 
-every tick     take back locks that lapsed
+every tick     end leases that lapsed
 idle           read the info sector: keeps USB awake, the snapshot fresh, and finds out when the TSE is gone
 with a PIN     self test and time before they are due, and at once when a TSE comes without them
 """
@@ -38,7 +38,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 
 @dataclass(frozen=True)
 class MaintenanceOptions:
-    """How TSEs are maintained. `client_id` is for the self test; without it one is learned from what tills send."""
+    """How TSEs are maintained.
+
+    `client_id` is for the self test; while it is empty, one is learned from what tills send. The PIN memories lie in
+    `directory`; without one they last until the gateway ends.
+    """
 
     pins: Pins = field(default_factory=Pins)
     clock: Clock = field(default_factory=Clock)
@@ -51,7 +55,7 @@ class MaintenanceOptions:
     monotonic: Callable[[], float] = time.monotonic
 
     def memory_of(self, serial: str) -> PinMemory:
-        """The PIN memory of a TSE."""
+        """Return the PIN memory of the TSE with this serial."""
         return PinMemory(self.directory / f"{serial}.json" if self.directory is not None else None)
 
 
@@ -67,7 +71,10 @@ async def maintain(device: Device, options: MaintenanceOptions, metrics: Metrics
 
 
 class MaintenanceScheduler:
-    """Of one TSE, from its opening to its failure. As a holder of the lock it is one among the tills."""
+    """Maintains one TSE from its opening to its failure; `refresh` seconds pass between two readings of an idle one.
+
+    It takes the lock like a till.
+    """
 
     alive = True
     peer = ""
@@ -82,7 +89,7 @@ class MaintenanceScheduler:
         self._told = ""
 
     async def check(self) -> None:
-        """Do what is due; a failure of the TSE shows in `device.failed`."""
+        """Do what is due now. A failure of the TSE is not raised; it shows in `device.failed`."""
         device = self._device
         device.sweep()
         try:
@@ -90,7 +97,7 @@ class MaintenanceScheduler:
                 await device.read_info()
             need = max(self._needs_self_test(), self._needs_time())
             if self._is_the_moment(need):
-                await self._visit(_LOCK_WAIT if need is Need.URGENT else 0.0)
+                await self._run_tasks(_LOCK_WAIT if need is Need.URGENT else 0.0)
         except GatewayError as error:
             log.debug("looking after TSE %s ended with: %s", device.serial, error)
 
@@ -113,7 +120,7 @@ class MaintenanceScheduler:
         return need if need is Need.NONE or self._can_set_time() else Need.NONE
 
     def _is_the_moment(self, need: Need) -> bool:
-        """Tills come first, unless nobody could sign soon."""
+        """Return whether to act now: tills come first, unless nobody could sign soon."""
         if need is Need.NONE:
             self._wanted_since = None
             return False
@@ -135,21 +142,21 @@ class MaintenanceScheduler:
         return not self._tell("" if verdict.fit else verdict.reason)
 
     def _paused(self, task: str, lost: bool) -> bool:
-        """After a success only what was lost since is done again; after a failure nothing."""
+        """Return whether `task` rests: after a success unless its effect was lost, after a failure in any case."""
         pause = self._pauses[task]
         return self._options.monotonic() < pause.until and (pause.failed or not lost)
 
     def _tell(self, objection: str) -> str:
         if objection and objection != self._told:
             self._told = objection
-            held = event(Event.UPKEEP_HELD_BACK, self._device.serial)
+            held = event(Event.MAINTENANCE_HELD_BACK, self._device.serial)
             log.warning("maintenance of TSE %s is held back: %s", self._device.serial, objection, extra=held)
         return objection
 
     # ---- what ---------------------------------------------------------------
 
-    async def _visit(self, wait: float) -> None:
-        """Under the lock, see once more what is needed, and do it."""
+    async def _run_tasks(self, wait: float) -> None:
+        """Take the lock within `wait` seconds, look once more what is needed, and do it."""
         device = self._device
         self._wanted_since = None
         async with device.hold(self, wait):
@@ -165,7 +172,7 @@ class MaintenanceScheduler:
             rest = await work
         except GatewayError as error:
             self._metrics.maintenance.ran(self._device.serial, task, error.code)
-            failed = event(Event.UPKEEP_FAILED, self._device.serial, duty=task)
+            failed = event(Event.MAINTENANCE_FAILED, self._device.serial, duty=task)
             log.warning("%s of TSE %s failed: %s", tasks.TITLES[task], self._device.serial, error, extra=failed)
             pause.after_failure(now())
             raise
@@ -179,7 +186,7 @@ class MaintenanceScheduler:
 
 @dataclass
 class _Pause:
-    """Before something is done again, however much it is needed: it must not eat up the TSE's signatures."""
+    """The pause before a task is repeated, however urgent it is: it must not use up the TSE's signatures."""
 
     until: float = float("-inf")
     failed: bool = False

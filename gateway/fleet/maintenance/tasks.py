@@ -1,6 +1,6 @@
-"""What the gateway does for a TSE by itself, while it holds the lock: the self test and the time.
+"""The maintenance tasks, which need the lock: self test and time.
 
-Each ends with the seconds for which it need not be done again, or with an error.
+Each returns the seconds for which it need not be done again.
 """
 
 import logging
@@ -21,7 +21,7 @@ _SELF_TEST_REST = 3600.0
 
 
 async def self_test(device: Device, client_id: bytes) -> float:
-    """Run it in the name of a registered client.
+    """Run the self test in the name of a registered client.
 
     Raises:
         CommandRejected: it failed; a client id that the TSE does not know is forgotten.
@@ -46,7 +46,7 @@ async def set_time(device: Device, clock: Clock) -> float:
 
     Raises:
         CommandRejected: the TSE refused; a login is not tried again.
-        ConfigurationError: the login cannot be noted.
+        ConfigurationError: the login cannot be recorded.
         ProtocolError: the TSE does not show a valid time.
     """
     if not await _set_by_login_of_a_till(device, clock):

@@ -1,1 +1,1 @@
-"""When TSEs could not be used."""
+"""The record of times in which TSEs could not be used."""

@@ -1,4 +1,4 @@
-"""The outage log: when a TSE could not be used, why, and how many requests that cost. The law wants it written down.
+"""The outage log: when a TSE could not be used, why, and how many requests that cost (AEAO on section 146a AO).
 
 outages.jsonl   one JSON object a line, only ever added to; a line is on the disk before the next is begun
   {"at": "2026-11-23T08:15:02Z", "event": "begin", "serial": "...", "reason": "device_timeout"}
@@ -39,7 +39,7 @@ class OutagesUnreadable(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Moments in Unix seconds; `ended` is `None` while it lasts."""
+    """One outage; moments in Unix seconds, `ended` is `None` while it lasts. `tills` counts addresses."""
 
     serial: str
     reason: str
@@ -49,13 +49,13 @@ class Outage:
     tills: int = 0
 
     def seconds(self, now: float) -> float:
-        """Its length so far; never negative, even if somebody set the clock back."""
+        """Return its length until `now` or its end, in seconds; 0 if the clock was set back."""
         return max(0.0, (now if self.ended is None else self.ended) - self.began)
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """Of all outages of one TSE for one reason."""
+    """The sum of all outages of one TSE for one reason."""
 
     count: int = 0
     seconds: float = 0.0
@@ -66,7 +66,7 @@ class Total:
 
 
 class OutageLog:
-    """In memory at once, on the disk with the next `save`. Times come from the caller."""
+    """The log of one gateway: in memory at once, on the disk with the next `save`. `now` is in Unix seconds."""
 
     def __init__(self, directory: Path) -> None:
         self._log = AppendLog(directory / LOG)
@@ -82,7 +82,7 @@ class OutageLog:
         self._read()
 
     def started(self, now: float) -> None:
-        """The gateway runs (again): the time since it last did was an outage of its own."""
+        """Begin to run; the time since the gateway last ran becomes an outage of its own."""
         alive = None
         with suppress(OSError):
             alive = self._alive.stat().st_mtime
@@ -93,17 +93,17 @@ class OutageLog:
         self._stopped_at = None
 
     def seen(self, serial: str, now: float) -> None:
-        """A TSE is there; from now on it is missed when it is not."""
+        """Note that a TSE is there; from now on it is missed when it is not."""
         if serial not in self.known:
             self.known.add(serial)
             self._note(now, "seen", serial=serial)
 
     def missing(self, present: Iterable[str]) -> list[str]:
-        """Who should be there, too."""
+        """Return the known serials that are not `present`, sorted."""
         return sorted(self.known.difference(present))
 
     def retire(self, serial: str, now: float) -> bool:
-        """The TSE is in nobody's service: it is not missed when it is gone. Was it, until now?"""
+        """Miss the TSE no longer, since it is out of service; return whether it was known."""
         if serial not in self.known:
             return False
         self.end(serial, now)
@@ -112,7 +112,7 @@ class OutageLog:
         return True
 
     def begin(self, serial: str, reason: str, now: float, refused: int = 0, tills: Iterable[str] = ()) -> None:
-        """The TSE cannot be used from now on; an outage for another reason ends."""
+        """Begin an outage; one of the same TSE for another reason ends."""
         present = self.open.get(serial)
         if present is not None and present.reason == reason:
             return
@@ -122,13 +122,13 @@ class OutageLog:
         self._note(now, "begin", serial=serial, reason=reason)
 
     def end(self, serial: str, now: float) -> None:
-        """The TSE can be used; harmless if it could."""
+        """End the outage of a TSE, if there is one."""
         outage = self.open.pop(serial, None)
         if outage is not None:
             self._close(replace(outage, ended=now))
 
     def refused(self, serial: str, till: str = "") -> bool:
-        """A request was refused, of a till at some address; is that because of an outage?"""
+        """Count a refused request from the address `till`; return false, and count nothing, if there is no outage."""
         outage = self.open.get(serial)
         if outage is None:
             return False
@@ -138,11 +138,11 @@ class OutageLog:
         return True
 
     def stopped(self, now: float) -> None:
-        """The gateway ends in order."""
+        """Note that the gateway ends in order."""
         self._note(now, "stopped")
 
     def all(self) -> list[Outage]:
-        """Every outage that was ever written down, and the present ones, by their begin; reads the file, so it blocks.
+        """Return every outage ever written down, and the present ones, oldest first. Reads the file, so it blocks.
 
         Raises:
             OutagesUnreadable: the file is there and cannot be read.
@@ -160,7 +160,7 @@ class OutageLog:
         return sorted([*past, *present], key=lambda outage: outage.began)
 
     def totals(self, now: float | None = None) -> dict[tuple[str, str], Total]:
-        """By serial and reason, the present outages included."""
+        """Return the totals by serial and reason, present outages included."""
         moment = datetime.now(UTC).timestamp() if now is None else now
         found = dict(self._totals)
         for outage in self.open.values():
@@ -170,11 +170,11 @@ class OutageLog:
 
     @property
     def unsaved(self) -> bool:
-        """Is there anything that a power cut would lose?"""
+        """True if a power cut would lose anything."""
         return bool(self._unsaved)
 
     def save(self) -> None:
-        """Bring to the disk what is new, and that the gateway is alive; blocks. What fails is tried again next time."""
+        """Write to the disk what is new, and that the gateway is alive. Blocks; what fails is tried again next time."""
         lines = self._unsaved[:]
         try:
             if lines:

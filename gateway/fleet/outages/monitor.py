@@ -1,4 +1,4 @@
-"""Sees outages begin and end, and keeps the log of them."""
+"""The outage monitor: it sees outages begin and end, and writes them into the log."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _DUE = {"no_self_test": Event.SELF_TEST_DUE, "no_time": Event.TIME_DUE}
 
 
 class OutageMonitor:
-    """Over all TSEs of a gateway."""
+    """Monitors all TSEs of a gateway; `now` gives Unix seconds."""
 
     def __init__(self, registry: Registry, outages: OutageLog, *, now: Callable[[], float] = time.time) -> None:
         self._registry = registry
@@ -34,14 +34,14 @@ class OutageMonitor:
         self._lacks: dict[str, str] = {}
 
     def refused(self, serial: str, error: GatewayError, till: str = "") -> None:
-        """A request for a TSE, from the address of a till, ended with `error`."""
+        """Count a request for a TSE, from the address `till`, that ended with `error`."""
         # The request that a failure hits is told before the outage is seen.
         if not self.outages.refused(serial, till) and isinstance(error, DeviceError):
             self._refused[serial] += 1
             self._tills.setdefault(serial, set()).update({till} - {""})
 
     async def run(self) -> None:
-        """For ever; at the end what is known is on the disk."""
+        """Check once a second and at each change of the registry, for ever; at the end everything is on the disk."""
         self.outages.started(self._now())
         changed = self._registry.changed
         try:
@@ -65,7 +65,7 @@ class OutageMonitor:
             await asyncio.to_thread(self.outages.save)
 
     def check(self) -> None:
-        """Take note of what began or ended."""
+        """Write down what began or ended."""
         now, devices = self._now(), {device.serial: device for device in self._registry.devices()}
         for serial in self.outages.missing(devices):
             if serial not in self.outages.open:

@@ -85,5 +85,5 @@ class LoginGuard:
             return
         self._proved = hmac.compare_digest(valid, self._pin)
         if not self._proved and not self._memory.record.no_login:
-            log.warning("%s: it sets no time until that is put right", _OTHER, extra=event(Event.UPKEEP_HELD_BACK))
+            log.warning("%s: it sets no time until that is put right", _OTHER, extra=event(Event.MAINTENANCE_HELD_BACK))
             await self._memory.try_to_write(no_login=_OTHER)

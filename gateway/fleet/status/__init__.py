@@ -1,1 +1,1 @@
-"""Whether TSEs can sign, for probes and metrics."""
+"""The state of the TSEs from their last readings, for probes and metrics."""

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the TSEs: their last readings, made gauges when somebody scrapes. No TSE is asked.
+"""Prometheus gauges of the TSEs, made from their last readings when somebody scrapes. No TSE is asked.
 
 What happens (commands, locks, signatures) is counted in `gateway.metrics`; what is, stands here. A TSE that an
 earlier run of the gateway saw and that is not there since is told of, too: else nobody would miss it.
@@ -88,7 +88,7 @@ _OF_HEALTH: tuple[tuple[str, str, Callable[[HealthReply], float]], ...] = (
 
 
 class FleetCollector(Collector):
-    """Of all TSEs that the gateway knows."""
+    """Collects the gauges of all TSEs that the gateway knows."""
 
     def __init__(self, registry: Registry, outages: OutageLog) -> None:
         self._registry = registry
@@ -96,7 +96,7 @@ class FleetCollector(Collector):
         self._lengths: dict[tuple[str, str], float] = {}
 
     def collect(self) -> Iterator[Metric]:
-        """All families, also those without a TSE yet."""
+        """Yield all metric families, also those without a TSE yet."""
         devices = self._registry.devices()
         yield from _states(devices, self._outages.missing(device.serial for device in devices))
         for name, text, of_info in _OF_INFO:
@@ -125,7 +125,7 @@ class FleetCollector(Collector):
         yield from _fleet(devices)
 
     def _grown(self, serial: str, reason: str, seconds: float) -> float:
-        """A clock that is set back makes an outage shorter; a counter that falls would look like a new one."""
+        """Return the longest value so far: a clock that is set back must not make a counter fall."""
         key = (serial, reason)
         self._lengths[key] = max(seconds, self._lengths.get(key, 0.0))
         return self._lengths[key]

@@ -1,4 +1,4 @@
-"""Can a TSE sign now? From the last reading; nobody is asked."""
+"""Whether a TSE can sign now, by its last reading; the TSE is not asked."""
 
 import time
 
@@ -40,7 +40,7 @@ OUTAGES = REASONS.keys() - _NO_OUTAGE | {ABSENT}
 
 
 def lack(device: Device) -> str:
-    """What keeps the TSE from signing, a key of `REASONS`, the gravest first; empty when it can sign."""
+    """Return the gravest reason why the TSE cannot sign, a key of `REASONS`; empty if it can sign."""
     if device.failed.is_set():
         return device.failure if device.failure in FAILURES else "device_error"
     return _lack_of(device.info, time.time())

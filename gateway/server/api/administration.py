@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from gateway.archive.deletion import ExportProof, NotArchived, NotExported, RestNotKept
+from gateway.archive.deletion import FullExport, NotArchived, NotExported, RestNotKept
 from gateway.errors import UnknownDevice
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk
 from gateway.operations.administration import ClockNotTrusted, NewerGeneration
@@ -141,9 +141,9 @@ async def decommission_tse(call: Call[TseParams, DecommissionRequest]) -> Done:
 async def delete_stored_data(call: Call[TseParams, DeletionRequest]) -> DeletionResult:
     """Delete the log messages in the TSE if the archive holds them, verified."""
     body = call.body
-    proof = None if body.export is None else ExportProof(body.export.cursor, body.export.sha256)
+    export = None if body.export is None else FullExport(body.export.cursor, body.export.sha256)
     pin = _shown(body, body.admin_pin)
-    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, proof)
+    kept = await call.services.deletion.delete(call.params.serial, pin, body.confirmation, export)
     return DeletionResult(
         archive_series=kept.series, rest_file=kept.last_file, complete_up_to_counter=kept.last_counter
     )

@@ -1,4 +1,4 @@
-"""What the simulated TSE does on each command, by subject; `execute` is the way in."""
+"""The commands of the simulated TSE, by subject; `execute` carries one out."""
 
 from gateway.errors import CommandRejected, ProtocolError
 from gateway.simulator.core import Core
@@ -17,7 +17,7 @@ HANDLERS: Handlers = {
 
 
 def execute(core: Core, raw: bytes) -> tuple[int, bytes]:
-    """Carry out the bytes of a command: its result and the data of its response."""
+    """Carry out the bytes of a command; return its result and the data of its response."""
     if raw[0] not in COMMANDS:
         return Result.UNKNOWN_COMMAND, b""
     try:

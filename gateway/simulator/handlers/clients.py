@@ -19,7 +19,7 @@ from gateway.tse.results import Result
 
 
 def self_test(core: Core, command: SelfTest) -> bytes:
-    """Logins survive it; a test for an unknown client does not undo one that has passed."""
+    """Run the self test; logins survive it, and a test for an unknown client does not undo one that has passed."""
     session = core.session
     if command.client_id not in core.state.clients:
         if not core.self_test_passed:
@@ -33,7 +33,7 @@ def self_test(core: Core, command: SelfTest) -> bytes:
 
 
 def register(core: Core, command: RegisterClient) -> bytes:
-    """Once more does no harm."""
+    """Register a client; once more does no harm."""
     if core.state.lifecycle == Lifecycle.DECOMMISSIONED:
         raise refusal(Result.DECOMMISSIONED)
     name = command.client_id
@@ -48,7 +48,7 @@ def register(core: Core, command: RegisterClient) -> bytes:
 
 
 def deregister(core: Core, command: DeregisterClient) -> bytes:
-    """Forgets the client's last transaction too."""
+    """Deregister a client; its last transaction is forgotten, too."""
     state, name = core.state, command.client_id
     if name not in state.clients:
         raise refusal(Result.CLIENT_NOT_REGISTERED)
@@ -61,7 +61,7 @@ def deregister(core: Core, command: DeregisterClient) -> bytes:
 
 
 def list_clients(core: Core, command: ListClients) -> bytes:
-    """In the order of their registration."""
+    """List clients in the order of their registration."""
     return ClientListReply(core.state.clients[command.skip : command.skip + CLIENTS_PER_LIST]).encode()
 
 

@@ -26,14 +26,14 @@ _READ_BLOCKS = 128  # of the store at a time
 
 
 def read_certificate(core: Core, command: ReadCertificate) -> bytes:
-    """At the end of the chain an empty part, behind it an error."""
+    """Return a part of the chain; an empty one at its end, an error behind it."""
     if command.offset > len(core.certificates):
         raise refusal(Result.INVALID_PARAMETER)
     return Part(core.certificates[command.offset : command.offset + assumed.PART_BYTES]).encode()
 
 
 def start_export(core: Core, command: StartExport) -> bytes:
-    """Find what matches at once, so that an empty result is told here; later messages do not come in."""
+    """Find what matches; an empty result is told here, and later messages do not come in."""
     if core.session.export is not None:
         raise refusal(Result.EXPORT_IN_PROGRESS)
     found = [(block, count) for block, count, name in _log_messages(core) if _takes(command, name)]
@@ -44,7 +44,7 @@ def start_export(core: Core, command: StartExport) -> bytes:
 
 
 def next_part(core: Core, _command: NextExportPart) -> bytes:
-    """After the empty part the export is over."""
+    """Return the next part; with the empty one the export is over."""
     if core.session.export is None:
         raise refusal(Result.NO_EXPORT_IN_PROGRESS)
     part = next(core.session.export, b"")
@@ -54,7 +54,7 @@ def next_part(core: Core, _command: NextExportPart) -> bytes:
 
 
 def abort_export(core: Core, _command: AbortExport) -> bytes:
-    """End it before its end."""
+    """End the export early."""
     if core.session.export is None:
         raise refusal(Result.NO_EXPORT_IN_PROGRESS)
     core.session.export = None
@@ -62,7 +62,7 @@ def abort_export(core: Core, _command: AbortExport) -> bytes:
 
 
 def acknowledge(core: Core, command: AcknowledgeExport) -> bytes:
-    """The length counts the end blocks of a full export, or is the part that an incremental one has covered."""
+    """Note what the host has: a full export with its end blocks, or the part that an incremental one has covered."""
     state = core.state
     if command.length > state.used_blocks * SECTOR + len(END):
         raise refusal(Result.INVALID_PARAMETER)
@@ -73,7 +73,7 @@ def acknowledge(core: Core, command: AcknowledgeExport) -> bytes:
 
 
 def delete_stored_data(core: Core, _command: DeleteStoredData) -> bytes:
-    """All log messages; counters go on."""
+    """Delete all log messages; counters go on."""
     state = core.state
     if core.session.export is not None:
         raise refusal(Result.EXPORT_IN_PROGRESS)
@@ -99,7 +99,7 @@ HANDLERS: Handlers = {
 
 
 def _takes(wanted: StartExport, name: LogName) -> bool:
-    """Does a filtered export take a message of this name along?"""
+    """Tell whether a filtered export contains a message of this name."""
     if not wanted.from_time <= name.log_time <= wanted.to_time:
         return False
     by_number = (wanted.from_number, wanted.to_number) != (0, FILTER_OPEN_END)
@@ -112,7 +112,7 @@ def _takes(wanted: StartExport, name: LogName) -> bool:
 
 
 def _log_messages(core: Core) -> Iterator[tuple[int, int, LogName]]:
-    """First block, count of blocks and name of each log message in the store."""
+    """Yield first block, count of blocks and name of each log message in the store."""
     block = core.state.leading_blocks
     while block < core.state.used_blocks:
         header = Header.decode(core.read_store(block, 1))
@@ -125,7 +125,7 @@ def _log_messages(core: Core) -> Iterator[tuple[int, int, LogName]]:
 
 
 def _parts(core: Core, ranges: list[tuple[int, int]]) -> Iterator[bytes]:
-    """The blocks of `ranges` and the end of the archive, in parts of the agreed size."""
+    """Yield the blocks of `ranges` and the end of the archive, in parts of the agreed size."""
     rest = b""
     for piece in _pieces(core, ranges):
         rest += piece

@@ -1,4 +1,4 @@
-"""From the fresh stick to its end: CTSS, initialisation, time, decommissioning, health, firmware."""
+"""The life of a TSE: CTSS, initialisation, time, decommissioning, health, firmware."""
 
 from dataclasses import replace
 
@@ -27,25 +27,25 @@ _RAW_TIME = 4  # bytes of a Unix time inside system data
 
 
 def enable_ctss(core: Core, _command: EnableCtss) -> bytes:
-    """Lasts over a power cycle."""
+    """Enable CTSS; it lasts over a power cycle."""
     core.commit(replace(core.state, ctss_enabled=True))
     return b""
 
 
 def disable_ctss(core: Core, _command: DisableCtss) -> bytes:
-    """Lasts over a power cycle."""
+    """Disable CTSS; it lasts over a power cycle."""
     core.commit(replace(core.state, ctss_enabled=False))
     return b""
 
 
 def export_if_csp_fails(core: Core, command: ExportIfCspFails) -> bytes:
-    """Lasts over a power cycle."""
+    """Allow or forbid exports after a failed test; it lasts over a power cycle."""
     core.commit(replace(core.state, export_if_csp_fails=command.enabled))
     return b""
 
 
 def initialize(core: Core, _command: Initialize) -> bytes:
-    """Once; the first signature of the TSE."""
+    """Put the TSE into service, once; its log is the first signature."""
     if core.state.lifecycle == Lifecycle.INITIALIZED:
         raise refusal(Result.ALREADY_INITIALIZED)
     if core.state.lifecycle == Lifecycle.DECOMMISSIONED:
@@ -58,7 +58,7 @@ def initialize(core: Core, _command: Initialize) -> bytes:
 
 
 def decommission(core: Core, _command: Decommission) -> bytes:
-    """For good."""
+    """Take the TSE out of service for good."""
     if core.state.open_transactions:
         raise refusal(Result.TSE_HAS_OPEN_TRANSACTIONS)
     ended = replace(core.state, lifecycle=Lifecycle.DECOMMISSIONED)
@@ -68,7 +68,7 @@ def decommission(core: Core, _command: Decommission) -> bytes:
 
 
 def set_time(core: Core, command: SetTime) -> bytes:
-    """The message carries the new time as its log time, and the old one inside."""
+    """Set the time; the message has the new one as its log time, and the old one inside."""
     if not 0 < command.unix_time <= assumed.LAST_UNIX_TIME:
         raise refusal(Result.INVALID_PARAMETER)
     session, before = core.session, core.log_time()
@@ -85,12 +85,12 @@ def set_time(core: Core, command: SetTime) -> bytes:
 
 
 def flash_health(_core: Core, _command: FlashHealth) -> bytes:
-    """A new stick."""
+    """Return the health of a new device."""
     return HealthReply(assumed.SPARE_BLOCKS_PERCENT, 0, 0, assumed.ENDURANCE).encode()
 
 
 def factory_reset(core: Core, _command: FactoryReset) -> bytes:
-    """Clients, credentials and lifecycle as new; store and counters stay, as they must in a write-once store."""
+    """Make the TSE as new; counters stay, for a key must not sign the same number twice."""
     if core.state.firmware_type not in assumed.DEVELOPMENT:
         raise refusal(Result.COMMAND_NOT_ALLOWED)
     core.factory_reset()
@@ -98,17 +98,17 @@ def factory_reset(core: Core, _command: FactoryReset) -> bytes:
 
 
 def transfer_update(_core: Core, _command: TransferUpdate) -> bytes:
-    """Taken and thrown away."""
+    """Take a piece of an update and throw it away."""
     return b""
 
 
 def apply_update(_core: Core, _command: ApplyUpdate) -> bytes:
-    """There is no update for a simulator, so nothing has its form."""
+    """Refuse: there is no update for a simulator, so nothing has its form."""
     raise refusal(Result.UPDATE_FORMAT)
 
 
 def fetch_response(_core: Core, _command: FetchResponse) -> bytes:
-    """Reached only when the window holds no response back."""
+    """Answer that there is nothing to fetch; a response that is held back is fetched by the window itself."""
     raise refusal(Result.NO_RESPONSE_TO_FETCH)
 
 

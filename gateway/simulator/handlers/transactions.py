@@ -35,14 +35,14 @@ _TO_SIGN = Needs(ctss=True, initialized=True, time=True)
 
 
 def open_import(core: Core, command: OpenImport) -> bytes:
-    """Replaces a step that was announced before and never signed."""
+    """Announce a step; it replaces one that was announced before and never signed."""
     _check_step(core, command)
     core.session.pending_import = Import(command, core.state.used_blocks + assumed.STAGING_DISTANCE)
     return ImportOpened(core.session.pending_import.block).encode()
 
 
 def abort_import(core: Core, _command: AbortImport) -> bytes:
-    """Nothing is signed."""
+    """Forget the announced step; nothing is signed."""
     if core.session.pending_import is None:
         raise refusal(Result.NO_TRANSACTION_IN_PROGRESS)
     core.session.pending_import = None
@@ -50,7 +50,7 @@ def abort_import(core: Core, _command: AbortImport) -> bytes:
 
 
 def close_import(core: Core, _command: CloseImport) -> bytes:
-    """Sign; what held at the announcement must still hold."""
+    """Sign the announced step; what held at the announcement must still hold."""
     pending = core.session.pending_import
     if pending is None:
         raise refusal(Result.NO_TRANSACTION_IN_PROGRESS)
@@ -64,7 +64,7 @@ def close_import(core: Core, _command: CloseImport) -> bytes:
 
 
 def last_transaction(core: Core, command: LastTransaction) -> bytes:
-    """The reply to the last signature once more: after a lost answer the host asks here."""
+    """Return the reply to the last signature once more, for a host that lost it."""
     reply = core.state.last_replies.get(command.client_id)
     if reply is None:
         raise refusal(Result.NO_LAST_TRANSACTION)
@@ -72,7 +72,7 @@ def last_transaction(core: Core, command: LastTransaction) -> bytes:
 
 
 def list_transactions(core: Core, command: ListTransactions) -> bytes:
-    """By number."""
+    """List open transactions by number."""
     wanted = command.client_id
     numbers = sorted(
         number for number, client in core.state.open_transactions.items() if wanted in (_ANY_CLIENT, client)
@@ -123,7 +123,7 @@ def _check_resources(core: Core, command: OpenImport) -> None:
 
 
 def _sign(core: Core, pending: Import) -> bytes:
-    """One message in the store, one reply; both are committed together."""
+    """Sign one message; the store and the reply are committed together."""
     request, state, time = pending.request, core.state, core.log_time()
     counter = state.signature_counter + 1
     number = state.transaction_number + 1 if request.event == TransactionStep.START else request.transaction_number

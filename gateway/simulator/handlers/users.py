@@ -21,7 +21,7 @@ _TRUE, _BY_USER = b"\xff", b"\x00"
 
 
 def login(core: Core, command: Login) -> bytes:
-    """Several users may be logged in at a time."""
+    """Log a user in; several may be logged in at a time."""
     _check_first_self_test(core)
     if not core.state.puk.changed:
         raise refusal(Result.NEEDS_PUK_CHANGE)
@@ -35,7 +35,7 @@ def login(core: Core, command: Login) -> bytes:
 
 
 def logout(core: Core, command: Logout) -> bytes:
-    """Only this user; others stay."""
+    """Log this user out; others stay."""
     user = _user(command.user)
     _check_logged_in(core, user)
     if core.logs(Logout):
@@ -45,7 +45,7 @@ def logout(core: Core, command: Logout) -> bytes:
 
 
 def unblock_pin(core: Core, command: UnblockPin) -> bytes:
-    """The way out after three wrong PINs."""
+    """Set a new PIN by the PUK, also after three wrong PINs."""
     _check_first_self_test(core)
     user = _user(command.user)
     if not core.state.pins[user].changed:
@@ -57,7 +57,7 @@ def unblock_pin(core: Core, command: UnblockPin) -> bytes:
 
 
 def change_puk(core: Core, command: ChangePuk) -> bytes:
-    """The first step of every setup."""
+    """Change the PUK, the first step of every setup."""
     _check_first_self_test(core)
     _check_length(command.new_puk, PUK_LENGTH)
     _check_puk(core, command.old_puk)
@@ -66,7 +66,7 @@ def change_puk(core: Core, command: ChangePuk) -> bytes:
 
 
 def change_pin(core: Core, command: ChangePin) -> bytes:
-    """Of the user who is logged in."""
+    """Change the PIN of a user who is logged in."""
     _check_first_self_test(core)
     user = _user(command.user)
     _check_logged_in(core, user)
@@ -86,7 +86,7 @@ HANDLERS: Handlers = {
 
 
 def _check_first_self_test(core: Core) -> None:
-    """A fresh TSE wants to have been tested once, even though that test fails, before it is set up."""
+    """Refuse until a fresh TSE was tested once, even though that test fails (LAN-TSE protocol)."""
     fresh = core.state.lifecycle == Lifecycle.UNINITIALIZED
     if fresh and core.session.self_test is SelfTestOutcome.NOT_RUN:
         raise refusal(Result.NEEDS_SELF_TEST)
@@ -119,7 +119,7 @@ def _check_puk(core: Core, given: bytes) -> None:
 
 
 def _check_secret(core: Core, secret: Secret, given: bytes, with_secret: Callable[[Secret], PersistentState]) -> None:
-    """Count the try on the disk before its outcome is told: pulling the stick wins no further try."""
+    """Compare a PIN or PUK; the try is on the disk before its outcome is told, so a power cut wins no further try."""
     if secret.tries == 0:
         raise refusal(Result.PIN_BLOCKED)
     if not hmac.compare_digest(secret.digits, given):

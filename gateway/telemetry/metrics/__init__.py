@@ -38,14 +38,14 @@ class Metrics:
         self.registry.register(self.wrong_tokens)
 
     def adopt(self, serial: str) -> None:
-        """A TSE is there for the first time: what did not happen yet is 0, for nobody sees a counter begin with 1."""
+        """Show all series of a new TSE as 0: a counter that begins with 1 would hide the first event."""
         for subject in (self.tses, self.signatures, self.maintenance, self.locks, self.requests):
             subject.adopt(serial)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """Body and content type for a scrape; `accept` as the scraper sent it decides on the format."""
+        """Return body and content type for a scrape; `accept` as the scraper sent it decides on the format."""
         return self.collected().encoded(accept)
 
     def collected(self) -> Scrape:
-        """What a scrape shows, as of now."""
+        """Return what a scrape shows, as of now."""
         return Scrape(self.registry, self._site)

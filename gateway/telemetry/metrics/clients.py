@@ -1,4 +1,4 @@
-"""What each till has signed, for those who want to know it (GATEWAY_METRICS_CLIENTS)."""
+"""Signatures and receipts of each till, if they are wanted (GATEWAY_METRICS_CLIENTS)."""
 
 import time
 
@@ -8,7 +8,7 @@ _MOST = 100  # of one TSE, which is as many as it registers; whoever comes later
 
 
 class ClientMetrics:
-    """By client id, as the TSE accepted it. A till that is deregistered is forgotten."""
+    """Series by client id, as the TSE accepted it; a till that is deregistered is forgotten."""
 
     def __init__(self, make: Series, *, wanted: bool) -> None:
         labels = ("serial", "client")
@@ -20,7 +20,7 @@ class ClientMetrics:
         )
 
     def signed(self, serial: str, client: bytes, *, finished: bool) -> None:
-        """The TSE signed a step of a transaction for `client`."""
+        """Count a step of a transaction that the TSE signed for `client`."""
         name, known = client.decode("latin-1"), self._known.setdefault(serial, set())
         if not self._wanted or (len(known) >= _MOST and name not in known):
             return
@@ -29,7 +29,7 @@ class ClientMetrics:
         self._receipts.labels(serial, name).inc(finished)
 
     def gone(self, serial: str, client: bytes) -> None:
-        """The TSE does not know it any more."""
+        """Forget a client that the TSE does not know any more."""
         name, known = client.decode("latin-1"), self._known.get(serial, set())
         if name in known:
             known.discard(name)

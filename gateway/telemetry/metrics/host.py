@@ -5,7 +5,7 @@ from gateway.telemetry.metrics.series import Series
 
 
 class HostMetrics:
-    """Of this one."""
+    """Series of this host."""
 
     def __init__(self, make: Series) -> None:
         make.gauge("tse_gateway_build_info", "1; the version is in the label", "version").labels(__version__).set(1)
@@ -15,7 +15,7 @@ class HostMetrics:
         self._source: str | None = None
 
     def clock(self, fit: bool, source: str, offset: float | None) -> None:
-        """Whether TSEs may be given our time; `offset` in seconds, if it is known."""
+        """Show whether TSEs may be given our time; `offset` in seconds, if it is known."""
         self._clock_fit.labels(source).set(fit)
         if self._source not in {None, source}:
             self._clock_fit.remove(self._source)

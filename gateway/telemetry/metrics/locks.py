@@ -9,7 +9,7 @@ _EXPIRED = ("silent", "orphaned")
 
 
 class LockMetrics:
-    """Of all TSEs."""
+    """Series of the locks of all TSEs."""
 
     def __init__(self, make: Series) -> None:
         self._waiting = make.gauge("tse_gateway_lock_waiting", "Clients that wait for the lock", "serial")
@@ -28,7 +28,7 @@ class LockMetrics:
         )
 
     def adopt(self, serial: str) -> None:
-        """From now on there is something to tell of this TSE."""
+        """Show the series of this TSE from now on, as 0."""
         for family in (self._waiting, self._held_since, self._wait_seconds, self._held_seconds, self._refused):
             family.labels(serial)
         for reason in _EXPIRED:
@@ -36,24 +36,24 @@ class LockMetrics:
 
     @contextmanager
     def waiting(self, serial: str) -> Iterator[None]:
-        """Around waiting for the lock."""
+        """Count a client as waiting for the lock within the block."""
         with self._waiting.labels(serial).track_inprogress():
             yield
 
     def granted(self, serial: str, waited: float) -> None:
-        """Somebody holds the lock now, after `waited` seconds."""
+        """Note that somebody got the lock after `waited` seconds."""
         self._wait_seconds.labels(serial).observe(waited, exemplar())
         self._held_since.labels(serial).set_to_current_time()
 
     def released(self, serial: str, held: float) -> None:
-        """The lock is free after `held` seconds, whatever ended it."""
+        """Note that the lock is free after `held` seconds, whatever ended it."""
         self._held_seconds.labels(serial).observe(held, exemplar())
         self._held_since.labels(serial).set(0)
 
     def refused(self, serial: str) -> None:
-        """A client waited for the lock in vain."""
+        """Count a client that waited for the lock in vain."""
         self._refused.labels(serial).inc()
 
     def expired(self, serial: str, reason: str) -> None:
-        """The gateway took the lock away: the holder was "silent" or "orphaned"."""
+        """Count a lock that the gateway took away: the holder was "silent" or "orphaned"."""
         self._expired.labels(serial, reason).inc()

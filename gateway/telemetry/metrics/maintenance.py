@@ -12,7 +12,7 @@ _TASKS: tuple[MaintenanceTask, ...] = ("self_test", "set_time")
 
 
 class MaintenanceMetrics:
-    """Of all TSEs."""
+    """Series of the maintenance of all TSEs."""
 
     def __init__(self, make: Series) -> None:
         self._runs = make.counter(
@@ -37,27 +37,27 @@ class MaintenanceMetrics:
         )
 
     def adopt(self, serial: str) -> None:
-        """From now on there is something to tell of this TSE."""
-        for duty in _TASKS:
-            self._runs.labels(serial, duty, "ok")
+        """Show the series of this TSE from now on, as 0."""
+        for task in _TASKS:
+            self._runs.labels(serial, task, "ok")
         self._archive_runs.labels(serial, "ok")
         for owner in PinOwner:
             self._pin_blocked.labels(serial, owner)
 
-    def ran(self, serial: str, duty: MaintenanceTask, result: str) -> None:
-        """The gateway did (or tried) something for the TSE by itself."""
-        self._runs.labels(serial, duty, result).inc()
+    def ran(self, serial: str, task: MaintenanceTask, result: str) -> None:
+        """Count a task that the gateway ran (or tried) by itself."""
+        self._runs.labels(serial, task, result).inc()
 
-    def done(self, serial: str, duty: MaintenanceTask) -> None:
-        """The TSE passed its self test, or took the time, just now."""
-        self._done_at[duty].labels(serial).set(time.time())
+    def done(self, serial: str, task: MaintenanceTask) -> None:
+        """Note that the TSE passed its self test, or took the time, just now."""
+        self._done_at[task].labels(serial).set(time.time())
 
     def archived(self, serial: str, result: str) -> None:
-        """The archive was brought up to date, or that was tried; `result` is ok or the code of the error."""
+        """Count a run of the archive; `result` is ok or the code of the error."""
         self._archive_runs.labels(serial, result).inc()
 
     def pin_tries(self, serial: str, owner: PinOwner, left: int | None) -> None:
-        """An answer told how many tries of a PIN or PUK are left; `None` when they are as many as ever again."""
+        """Show the tries of a PIN or PUK that are left; `None` when none is lost."""
         self._pin_blocked.labels(serial, owner).set(left == 0)
         if left is not None:
             self._pin_tries.labels(serial, owner).set(left)

@@ -1,4 +1,4 @@
-"""What clients ask of the gateway, and what becomes of it."""
+"""Requests to the gateway, and their outcomes."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ _REPEATS: tuple[Repeat, ...] = ("resent", "idempotency_key")
 
 
 class RequestMetrics:
-    """On all ports."""
+    """Series of the requests on all ports."""
 
     def __init__(self, make: Series) -> None:
         self._answered = make.counter("tse_gateway_http_requests", "Answered requests", "route", "status")
@@ -35,24 +35,24 @@ class RequestMetrics:
             self._auth_failures.labels(reason)
 
     def adopt(self, serial: str) -> None:
-        """From now on there is something to tell of this TSE."""
+        """Show the series of this TSE from now on, as 0."""
         for kind in _REPEATS:
             self._replayed.labels(serial, kind)
 
     def answered(self, route: str, status: int, seconds: float | None) -> None:
-        """One answered request; `route` is the pattern of the path, never the path. None: it lasted as was wished."""
+        """Count one answered request by the pattern of its path; `seconds` is `None` for one that lasts as asked."""
         self._answered.labels(route, str(status)).inc()
         if seconds is not None:
             self._seconds.labels(route).observe(seconds, exemplar())
 
     def refused(self, serial: str, error: GatewayError) -> None:
-        """A request ended with `error`; `serial` is empty unless the TSE is known to be ours."""
+        """Count a request that ended with `error`; `serial` is empty unless the TSE is known to be ours."""
         self._refused.labels(serial, result_of(error)).inc()
 
     def replayed(self, serial: str, kind: Repeat) -> None:
-        """A request that a till sent again, or one with a key that was used before, was answered from memory."""
+        """Count a request that was answered from memory: a till sent it again, or its key was used before."""
         self._replayed.labels(serial, kind).inc()
 
     def unauthorized(self, reason: Unauthorized) -> None:
-        """A request came without a token, with a wrong one, or unseen after too many wrong ones."""
+        """Count a request without a token, with a wrong one, or refused unseen after too many wrong ones."""
         self._auth_failures.labels(reason).inc()

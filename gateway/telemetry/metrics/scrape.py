@@ -1,4 +1,4 @@
-"""What one scrape shows, in the format that the scraper asks for."""
+"""The content of one scrape, in the format that the scraper asks for."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -13,7 +13,7 @@ _OPEN_METRICS = "application/openmetrics-text"
 
 
 class SeriesRegistry(CollectorRegistry):
-    """Knows which series may be read in any thread, and which tell of what the event loop owns."""
+    """A registry in two parts: series that any thread may read, and collectors that read what the event loop owns."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,14 +21,14 @@ class SeriesRegistry(CollectorRegistry):
         self.told: list[Collector] = []
 
     def register(self, collector: Collector) -> None:
-        """As ever."""
+        """Register, and sort into one of the two parts."""
         super().register(collector)
         of_library = isinstance(collector, Counter | Gauge | Histogram)
         (self.counted if of_library else self.told).append(collector)
 
 
 class Scrape(CollectorRegistry):
-    """What is told, as of its making, and what is counted; with a label more if there is a site."""
+    """The collectors' values as of its making, and the series; with one more label if there is a site."""
 
     def __init__(self, registry: SeriesRegistry, site: str) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class Scrape(CollectorRegistry):
         self._site = site
 
     def encoded(self, accept: str) -> tuple[bytes, str]:
-        """Body and content type. With many TSEs this takes a tenth of a second: not for the event loop."""
+        """Return body and content type; with many TSEs this takes a tenth of a second, so not in the event loop."""
         if _OPEN_METRICS in accept:  # whose histograms carry request ids
             body: bytes = openmetrics.generate_latest(self)  # type: ignore[no-untyped-call]
             return body, openmetrics.CONTENT_TYPE_LATEST
         return generate_latest(self), CONTENT_TYPE_PLAIN_0_0_4
 
     def collect(self) -> Iterator[Metric]:
-        """For the encoders."""
+        """Yield the families for the encoders."""
         counted = (family for collector in self._counted for family in collector.collect())
         for family in chain(self._told, counted):
             yield self._at_site(family) if self._site else family

@@ -1,4 +1,4 @@
-"""What each TSE signs, and for what: tills sell, upkeep logs in and sets the time, and each costs signatures."""
+"""Signatures of each TSE by their cause: tills sell, maintenance logs in and sets the time."""
 
 import time
 from typing import Literal
@@ -22,14 +22,14 @@ class _Account:
         self._sales += 1
 
     def maintained(self, total: int) -> int:
-        """How many more than ever before were for maintenance; a `total` read too early or too late is made up for."""
+        """Return how many more were for maintenance; a `total` read too early or too late is made up for."""
         more = max(0, total - self._before - self._sales - self._maintenance)
         self._maintenance += more
         return more
 
 
 class SignatureMetrics:
-    """Of all TSEs."""
+    """Series of the signatures of all TSEs."""
 
     def __init__(self, make: Series) -> None:
         self._accounts: dict[str, _Account] = {}
@@ -44,32 +44,32 @@ class SignatureMetrics:
         )
 
     def adopt(self, serial: str) -> None:
-        """From now on there is something to tell of this TSE."""
+        """Show the series of this TSE from now on, as 0."""
         for cause in (SALE, MAINTENANCE):
             self._signed.labels(serial, cause)
         for outcome in _OUTCOMES:
             self._settled.labels(serial, outcome)
 
     def sold(self, serial: str) -> None:
-        """The TSE signed one step of a till's transaction."""
+        """Count one signed step of a till's transaction."""
         self._signed.labels(serial, SALE).inc()
         if serial in self._accounts:
             self._accounts[serial].sold()
 
     def made_for_tills(self) -> dict[str, int]:
-        """How many each TSE made for tills since the start."""
+        """Return how many signatures each TSE made for tills since the start."""
         samples = [sample for family in self._signed.collect() for sample in family.samples]
         return {tse.labels["serial"]: int(tse.value) for tse in samples if tse.labels["cause"] == SALE}
 
     def counted(self, serial: str, total: int) -> None:
-        """The TSE told how many signatures it made in its life."""
+        """Note how many signatures the TSE made in its life."""
         account = self._accounts.setdefault(serial, _Account(total))
         self._signed.labels(serial, MAINTENANCE).inc(account.maintained(total))
 
     def dated(self, serial: str, moment: int) -> None:
-        """A signature made just now bears this time, in Unix seconds."""
+        """Note the time in a signature made just now, in Unix seconds."""
         self._clock_offset.labels(serial).set(moment - time.time())
 
     def settled(self, serial: str, outcome: Outcome) -> None:
-        """The answer to a signature was lost; this is what the TSE told of it afterwards."""
+        """Count a signature whose answer was lost, by what the TSE told of it afterwards."""
         self._settled.labels(serial, outcome).inc()

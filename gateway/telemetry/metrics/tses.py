@@ -1,4 +1,4 @@
-"""How each TSE comes and goes, and what it is asked."""
+"""Openings, losses, commands and the queue of each TSE."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _LOSSES = ("unplugged", "stopped", *(kind.code for kind in _FAILURES))
 
 
 class TseMetrics:
-    """Of all of them."""
+    """Series of all TSEs."""
 
     def __init__(self, make: Series) -> None:
         self._opened = make.counter(
@@ -34,7 +34,7 @@ class TseMetrics:
         )
 
     def adopt(self, serial: str) -> None:
-        """From now on there is something to tell of this TSE."""
+        """Show the series of this TSE from now on, as 0."""
         for reason in _LOSSES:
             self._opened.labels(serial, reason)
             self._lost.labels(serial, reason)
@@ -42,11 +42,11 @@ class TseMetrics:
         self._queue_seconds.labels(serial)
 
     def opened(self, serial: str, reason: str = FIRST) -> None:
-        """It can be used (again); `reason` is the one for which it was lost before."""
+        """Count an opening; `reason` is the one for which the TSE was lost before."""
         self._opened.labels(serial, reason).inc()
 
     def lost(self, serial: str, reason: str) -> None:
-        """It cannot be used; `reason` is the code of an error, or says that it was unplugged."""
+        """Count a loss; `reason` is the code of an error, or says that the TSE was unplugged."""
         self._lost.labels(serial, reason).inc()
 
     @contextmanager
@@ -65,7 +65,7 @@ class TseMetrics:
 
     @contextmanager
     def queued(self, serial: str) -> Iterator[None]:
-        """Around waiting for the device's turn."""
+        """Count a call as waiting for the turn of the TSE within the block."""
         began = time.perf_counter()
         with self._queue_depth.labels(serial).track_inprogress():
             try:

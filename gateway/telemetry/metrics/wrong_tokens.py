@@ -1,4 +1,4 @@
-"""Which addresses sent wrong API tokens of late, and how many: for the log, for alerts, and to slow them down."""
+"""Wrong API tokens of the last minutes by address: for the log, for alerts, and to slow the senders down."""
 
 import time
 from collections import Counter
@@ -24,7 +24,7 @@ class WrongTokens(Collector):
         self._before: Counter[str] = Counter()
 
     def note(self, network: str) -> None:
-        """One more came from there."""
+        """Count one more from `network`."""
         self._turn()
         known = network in self._now or len(self._now) < _MOST_ADDRESSES
         self._now[network if known else OTHERS] += 1

@@ -1,4 +1,4 @@
-"""A TSE and its scheduler on a clock that tests move."""
+"""A TSE and its maintenance scheduler on a clock that tests move."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,7 @@ class Shop:
         kept = {
             "pins": Pins(pin),
             "clock": Clock(kernel=lambda: KernelClock(fit), wall=clock.wall, steady=clock),
-            "directory": directory / "notes",
+            "directory": directory / "tses",
             "local_time": clock.local,
             "monotonic": clock,
         }

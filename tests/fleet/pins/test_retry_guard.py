@@ -78,17 +78,17 @@ async def test_a_wrong_pin_is_tried_once_in_the_life_of_the_gateway(
     assert "00000" not in caplog.text.replace(shop.serial, "")
 
 
-async def test_an_operator_allows_the_next_login_by_removing_the_note(shop_of: Open) -> None:
+async def test_an_operator_allows_the_next_login_by_removing_the_file(shop_of: Open) -> None:
     shop = await shop_of(pin="00000")
     await shop.pass_time(10)
     await shop.pass_time(HOUR, step=10)
     assert tries(shop) == 2
-    note = shop.options.directory / f"{shop.serial}.json"  # type: ignore[operator]
-    assert "2 tries left" in json.loads(note.read_text())["no_login"]
-    note.unlink()
+    file = shop.options.directory / f"{shop.serial}.json"  # type: ignore[operator]
+    assert "2 tries left" in json.loads(file.read_text())["no_login"]
+    file.unlink()
     await shop.pass_time(HOUR, step=10)
     assert tries(shop) == 1  # once more, and now even an operator does not make it try the last one
-    note.unlink()
+    file.unlink()
     await shop.pass_time(HOUR, step=10)
     assert tries(shop) == 1
 
@@ -148,23 +148,23 @@ async def test_a_pin_that_is_changed_stops_the_gateway_in_time(shop_of: Open) ->
 
 
 async def test_a_login_whose_end_is_unknown_counts_as_failed(tmp_path: Path) -> None:
-    memory = PinMemory(tmp_path / "note.json")
+    memory = PinMemory(tmp_path / "memory.json")
     guard = LoginGuard(memory, WRONG)
 
     async def lost(_: bytes) -> bytes:
-        assert "no_login" in (tmp_path / "note.json").read_text()  # noted before it is sent
+        assert "no_login" in (tmp_path / "memory.json").read_text()  # recorded before it is sent
         raise DeviceError("lost")
 
     with pytest.raises(DeviceError):
         await guard.log_in(lost)
     assert "not known" in guard.objection()
-    assert "not known" in LoginGuard(PinMemory(tmp_path / "note.json"), WRONG).objection()
+    assert "not known" in LoginGuard(PinMemory(tmp_path / "memory.json"), WRONG).objection()
     with pytest.raises(ConfigurationError):
         await guard.log_in(lost)
 
 
 async def test_a_pin_that_was_right_survives_one_lost_answer_but_not_two(tmp_path: Path) -> None:
-    guard = LoginGuard(PinMemory(tmp_path / "note.json"), TIME_ADMIN_PIN)
+    guard = LoginGuard(PinMemory(tmp_path / "memory.json"), TIME_ADMIN_PIN)
 
     async def fine(_: bytes) -> bytes:
         return b""
@@ -182,7 +182,7 @@ async def test_a_pin_that_was_right_survives_one_lost_answer_but_not_two(tmp_pat
 
 
 async def test_a_login_that_is_called_off_before_it_is_sent_counts_for_nothing(tmp_path: Path) -> None:
-    memory = PinMemory(tmp_path / "note.json")
+    memory = PinMemory(tmp_path / "memory.json")
     guard = LoginGuard(memory, TIME_ADMIN_PIN)
     sent: list[bytes] = []
 
@@ -191,16 +191,16 @@ async def test_a_login_that_is_called_off_before_it_is_sent_counts_for_nothing(t
         return b""
 
     login = asyncio.create_task(guard.log_in(send))
-    await asyncio.sleep(0)  # it is at the note
+    await asyncio.sleep(0)  # it is being recorded
     login.cancel()
     with pytest.raises(asyncio.CancelledError):
         await login
     await memory.write(client_id="POS-1")  # comes behind whatever is still being written
     assert (sent, guard.objection()) == ([], "")
-    assert PinMemory(tmp_path / "note.json").record == PinRecord(client_id="POS-1")
+    assert PinMemory(tmp_path / "memory.json").record == PinRecord(client_id="POS-1")
 
 
-async def test_without_a_place_for_the_note_nothing_is_tried(tmp_path: Path) -> None:
+async def test_a_login_that_cannot_be_recorded_is_not_tried(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     sent: list[bytes] = []
 
@@ -208,19 +208,19 @@ async def test_without_a_place_for_the_note_nothing_is_tried(tmp_path: Path) -> 
         sent.append(command)
         return b""
 
-    guard = LoginGuard(PinMemory(tmp_path / "file" / "note.json"), TIME_ADMIN_PIN)
+    guard = LoginGuard(PinMemory(tmp_path / "file" / "memory.json"), TIME_ADMIN_PIN)
     with pytest.raises(ConfigurationError):
         await guard.log_in(send)
     assert sent == []
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"client_id": "x"}', '{"client_id":"","tries":3,"no_login":""}'])
-async def test_a_damaged_note_allows_no_login(tmp_path: Path, content: str) -> None:
-    (tmp_path / "note.json").write_text(content)
-    assert "damaged" in LoginGuard(PinMemory(tmp_path / "note.json"), TIME_ADMIN_PIN).objection()
+async def test_a_damaged_file_allows_no_login(tmp_path: Path, content: str) -> None:
+    (tmp_path / "memory.json").write_text(content)
+    assert "damaged" in LoginGuard(PinMemory(tmp_path / "memory.json"), TIME_ADMIN_PIN).objection()
 
 
-async def test_a_note_holds_no_pin(shop_of: Open) -> None:
+async def test_the_file_holds_no_pin(shop_of: Open) -> None:
     shop = await shop_of(pin="00000")
     await shop.device.command(SelfTest(CLIENT).encode())
     await shop.pass_time(20)

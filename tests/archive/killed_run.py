@@ -21,7 +21,7 @@ _STEPS = ("open", "fsync", "rename", "replace", "unlink")
 SEGMENT_BYTES = 7_000
 
 
-class Killer:
+class KillSwitch:
     """Counts the steps that reach the disk, and is the end of its process before the last of them is done."""
 
     def __init__(self, steps: int) -> None:
@@ -75,16 +75,16 @@ def attempt_all(tse: Recorded, before: Path, attempts: Sequence[Attempt]) -> Non
         shutil.copytree(before, attempt.directory)
         child = os.fork()
         if not child:
-            _suffer(tse, attempt)
+            _run_attempt(tse, attempt)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert code in (0, -signal.SIGKILL), f"{attempt}: {code}"
         if attempt.steps and not code:
             return
 
 
-def _suffer(tse: Recorded, attempt: Attempt) -> None:
+def _run_attempt(tse: Recorded, attempt: Attempt) -> None:
     if attempt.steps:
-        Killer(attempt.steps).arm()
+        KillSwitch(attempt.steps).arm()
     if attempt.seconds:
         threading.Timer(attempt.seconds, die).start()
     asyncio.run(run_once(tse, attempt.directory))
