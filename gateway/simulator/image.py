@@ -17,7 +17,7 @@ LABEL = "SWISSBIT"
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _Extent:
     """`count` LBAs from `lba` that lie in one file, or in none."""
 
     lba: int
@@ -49,40 +49,40 @@ class TseImage:
 
     def read(self, lba: int, count: int) -> bytes:
         """Return `count` sectors from `lba`; `OSError` (EINVAL) outside of the disk, or what the TSE raises."""
-        return b"".join(self._read(piece) for piece in self._pieces(lba, count))
+        return b"".join(self._read(extent) for extent in self._extents(lba, count))
 
     def write(self, lba: int, data: bytes) -> None:
         """Write whole sectors to `lba`; `OSError` (EROFS) for the info sector, before anything is written."""
         count, rest = divmod(len(data), SECTOR)
         if rest:
             raise OSError(errno.EINVAL, f"{len(data)} bytes are no whole sectors")
-        pieces = list(self._pieces(lba, count))
-        if any(piece.file and piece.file.read_only for piece in pieces):
+        extents = list(self._extents(lba, count))
+        if any(extent.file and extent.file.read_only for extent in extents):
             raise OSError(errno.EROFS, "the info sector is read-only")
-        for piece in pieces:
-            if piece.file:
-                begin = (piece.lba - lba) * SECTOR
-                piece.file.write(piece.at, data[begin : begin + piece.count * SECTOR])
+        for extent in extents:
+            if extent.file:
+                begin = (extent.lba - lba) * SECTOR
+                extent.file.write(extent.at, data[begin : begin + extent.count * SECTOR])
 
-    def _read(self, piece: _Piece) -> bytes:
-        if piece.file:
-            return piece.file.read(piece.at, piece.count)
-        return b"".join(self._own_sector(lba) for lba in range(piece.lba, piece.lba + piece.count))
+    def _read(self, extent: _Extent) -> bytes:
+        if extent.file:
+            return extent.file.read(extent.at, extent.count)
+        return b"".join(self._own_sector(lba) for lba in range(extent.lba, extent.lba + extent.count))
 
     def _own_sector(self, lba: int) -> bytes:
         return self.offsets.encode() if lba == OFFSET_TABLE_LBA else self._volume.sector(lba)
 
-    def _pieces(self, lba: int, count: int) -> Iterator[_Piece]:
+    def _extents(self, lba: int, count: int) -> Iterator[_Extent]:
         """Cut a range at the borders of the files."""
         if lba < 0 or count < 0 or lba + count > self.sectors:
             raise OSError(errno.EINVAL, f"sectors {lba} to {lba + count} lie outside of the disk")
         end = lba + count
         for begin, file in zip(self._begins, self._files, strict=True):
             if lba < (border := min(begin, end)):
-                yield _Piece(lba, border - lba)
+                yield _Extent(lba, border - lba)
                 lba = border
             if lba < (border := min(begin + file.sectors, end)):
-                yield _Piece(lba, border - lba, file, lba - begin)
+                yield _Extent(lba, border - lba, file, lba - begin)
                 lba = border
         if lba < end:
-            yield _Piece(lba, end - lba)
+            yield _Extent(lba, end - lba)

@@ -25,7 +25,7 @@ from gateway.server.status_page import assets, view
 from gateway.server.status_page.events import LiveUpdates
 from gateway.server.status_page.logins import LIFETIME, Logins
 from gateway.server.status_page.snapshot import Snapshot
-from gateway.server.status_page.view import RenderedPage, Visit
+from gateway.server.status_page.view import PageRequest, RenderedPage
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class StatusPage:
         """Answer with the whole page, which is complete without scripts, too."""
         locale, full = _locale(request), self._is_admin(request)
         snapshot = self._snapshot(_port(request))
-        visit = Visit(full, self._version_for(full=full), refused=request.query.get("login") == "refused")
-        document = view.document(view.render(snapshot, locale, full=full), snapshot, locale, visit)
+        page_request = PageRequest(full, self._version_for(full=full), refused=request.query.get("login") == "refused")
+        document = view.document(view.render(snapshot, locale, full=full), snapshot, locale, page_request)
         return assets.send_document(document, locale.language)
 
     async def help(self, request: web.Request) -> web.Response:

@@ -45,7 +45,7 @@ class RenderedPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageRequest:
     """One request for the page. `full`: of the administrator. `refused`: the last login was refused.
 
     An open page whose `version` differs from the server's is loaded again, since its scripts may be too old.
@@ -70,14 +70,14 @@ def render(snapshot: Snapshot, locale: Locale, *, full: bool) -> RenderedPage:
     return RenderedPage(f"{headline} · {_NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
 
 
-def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, visit: Visit) -> str:
+def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, page_request: PageRequest) -> str:
     """Return the whole page as HTML, with the parts in their places."""
     parts = rendered.parts
-    columns = [parts["connection"], parts["outages"] if visit.full else _login(locale, visit)]
+    columns = [parts["connection"], parts["outages"] if page_request.full else _login(locale, page_request)]
     simulated = el("p", svg.shape(StatusLevel.WARNING), locale.text(texts.SIMULATED), class_="simulated")
     body = (
         el("a", locale.text(texts.SKIP), href="#tses", class_="skip"),
-        _top(snapshot, locale, visit),
+        _top(snapshot, locale, page_request),
         el("p", locale.text(texts.LOST), class_="lost", role="alert"),
         el(
             "main",
@@ -87,10 +87,10 @@ def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, visit: 
             el("div", *columns, class_="columns"),
             parts.get("problems"),
         ),
-        _foot(snapshot, locale, full=visit.full),
+        _foot(snapshot, locale, full=page_request.full),
         el("p", id="said", class_="heard", role="status"),
     )
-    return _html(rendered.title, locale, el("body", *body), rendered.level, version=visit.version)
+    return _html(rendered.title, locale, el("body", *body), rendered.level, version=page_request.version)
 
 
 def help_page(locale: Locale) -> str:
@@ -229,9 +229,9 @@ def _problem(problem: RecentProblem, locale: Locale) -> HtmlElement:
 # ---- what stays -------------------------------------------------------------
 
 
-def _login(locale: Locale, visit: Visit) -> HtmlElement:
+def _login(locale: Locale, page_request: PageRequest) -> HtmlElement:
     error = None
-    if visit.refused:
+    if page_request.refused:
         error = el("p", locale.text(texts.LOGIN_REFUSED), class_="error", role="alert", id="refused")
     form = el(
         "form",
@@ -244,7 +244,7 @@ def _login(locale: Locale, visit: Visit) -> HtmlElement:
             type="password",
             autocomplete="current-password",
             required=True,
-            aria_describedby="refused" if visit.refused else None,
+            aria_describedby="refused" if page_request.refused else None,
         ),
         el("button", locale.text(texts.LOGIN), type="submit"),
         method="post",
@@ -253,13 +253,13 @@ def _login(locale: Locale, visit: Visit) -> HtmlElement:
     return _card("login", locale, texts.LOGIN, _quiet(locale.text(texts.LOGIN_INTRO)), error, form)
 
 
-def _top(snapshot: Snapshot, locale: Locale, visit: Visit) -> HtmlElement:
+def _top(snapshot: Snapshot, locale: Locale, page_request: PageRequest) -> HtmlElement:
     site = el("span", snapshot.site, class_="site") if snapshot.site else None
     name = el("p", el("b", _NAME), site, el("span", locale.text(texts.LIVE), class_="live js"), class_="brand")
     language, language_name = _OTHER_LANGUAGE[locale.language]
     other = el("a", language_name, href=f"/page/language?to={language}", lang=language, hreflang=language)
     login = el("a", locale.text(texts.LOGIN), href="#login")
-    if visit.full:
+    if page_request.full:
         button = el("button", locale.text(texts.LOGOUT), type="submit")
         login = el("form", button, method="post", action="/page/logout")
     return el("header", name, el("nav", other, login), class_="top")

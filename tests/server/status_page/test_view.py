@@ -20,7 +20,7 @@ from gateway.server.status_page.html import as_html, as_plain, el
 from gateway.server.status_page.notices import notices
 from gateway.server.status_page.recent_problems import RecentProblem
 from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
-from gateway.server.status_page.view import Visit, document, help_page, render
+from gateway.server.status_page.view import PageRequest, document, help_page, render
 from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo
@@ -74,7 +74,7 @@ def shown(*tses: TseSnapshot, **given: object) -> Snapshot:
 
 
 def text_of(snapshot: Snapshot, locale: Locale = EN, *, full: bool = True) -> str:
-    return Document(document(render(snapshot, locale, full=full), snapshot, locale, Visit(full, "v"))).text
+    return Document(document(render(snapshot, locale, full=full), snapshot, locale, PageRequest(full, "v"))).text
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_what_a_tse_or_a_till_tells_stays_text() -> None:
         problems=[RecentProblem(NOW, True, evil)],
         site=evil,
     )
-    html = document(render(snapshot, EN, full=True), snapshot, EN, Visit(True, "v"))
+    html = document(render(snapshot, EN, full=True), snapshot, EN, PageRequest(True, "v"))
     assert "<img" not in html
     found = Document(html)
     assert found.text.count(evil) >= 4
@@ -206,7 +206,7 @@ def test_how_far_the_archive_is(change: dict[str, object], said: str) -> None:
 
 def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
     snapshot = shown(TseSnapshot("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
-    html = document(render(snapshot, EN, full=True), snapshot, EN, Visit(True, "v"))
+    html = document(render(snapshot, EN, full=True), snapshot, EN, PageRequest(True, "v"))
     assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
 
 
