@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from gateway import strict_json
 from gateway.archive.errors import ArchiveNotWritten, unwritable
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import ArchiveModel, Manifest, digest, is_name
@@ -121,10 +122,14 @@ class ArchiveDirectory:
         """Return the state; `None` if the TSE was never seen, or the file is damaged."""
         try:
             found = read_private(self.path / _STATE)
-            return None if found is None else ArchiveState.model_validate_json(found)
-        except (ConfigurationError, ValidationError) as error:
-            log.warning("the state of the archive of TSE %s cannot be read: %s", self.serial, error)
-            return None
+            return None if found is None else ArchiveState.model_validate(strict_json.parse(found))
+        except ConfigurationError as error:
+            why = str(error)
+        except ValueError:
+            why = f"{self.path / _STATE} is damaged"
+        told = event(Event.FILE_DAMAGED, self.serial)
+        log.warning("%s: a new one is begun, the segments of the archive are as they were", why, extra=told)
+        return None
 
     def save_state(self, state: ArchiveState) -> None:
         """Write the state if that is possible; an archive goes on without."""
@@ -175,8 +180,8 @@ class ArchiveDirectory:
         except OSError as error:
             return None, "", f"cannot be read: {error.strerror}"
         try:
-            manifest = Manifest.model_validate_json(content)
-        except ValidationError:
+            manifest = Manifest.model_validate(strict_json.parse(content))
+        except ValueError:
             return None, digest(content), "is no manifest"
         if manifest.serial != self.serial or manifest.file != name.replace(".json", ".tar"):
             return None, digest(content), "belongs elsewhere"

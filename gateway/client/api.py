@@ -1,7 +1,6 @@
 """A client of the JSON API, for the gateway on this machine or one elsewhere."""
 
 import asyncio
-import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from gateway import strict_json
 from gateway.client.trust import WHOSE, NoGateway, listens, pinned, socket_listens
 from gateway.config.secret import checked_token, read_secret
 from gateway.config.settings import Settings
@@ -82,7 +82,7 @@ class Api:
 
     async def health(self) -> Any:
         """Return the document of /readyz, whatever its HTTP status."""
-        return json.loads(await self._text("/readyz"))
+        return self._parsed((await self._text("/readyz")).encode())
 
     async def metrics(self) -> str:
         """Return what Prometheus would scrape, as text."""
@@ -95,6 +95,12 @@ class Api:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._broken_off(error) from None
 
+    def _parsed(self, body: bytes) -> Any:
+        try:
+            return strict_json.parse(body)
+        except ValueError:
+            raise NoGateway(f"what answers at {self.place} is no gateway: it sends no JSON") from None
+
     def _broken_off(self, error: Exception) -> NoGateway:
         return NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})")
 
@@ -103,7 +109,10 @@ class Api:
             async with self._session.request(method, f"/api/v1{path}", **options) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise await _refusal(response)
-                return await response.json() if response.content_type == "application/json" else await response.text()
+                body = await response.read()
+                return (
+                    self._parsed(body) if response.content_type == "application/json" else body.decode(errors="replace")
+                )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._broken_off(error) from None
 
@@ -202,7 +211,7 @@ async def _checked(api: Api) -> Api:
 
 async def _refusal(response: aiohttp.ClientResponse) -> Refused:
     try:
-        problem = json.loads(await response.read())
+        problem = strict_json.parse(await response.read())
     except ValueError:
         problem = {}
     return Refused(response.status, problem if isinstance(problem, dict) else {})

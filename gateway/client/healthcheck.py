@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway import strict_json
 from gateway.config.toml_file import read_toml
 from gateway.errors import ConfigurationError, DeviceError
 
@@ -64,6 +65,6 @@ def _unverified() -> ssl.SSLContext:
 
 def _one_line(body: bytes) -> str:
     try:
-        return json.dumps(json.loads(body))
+        return json.dumps(strict_json.parse(body))
     except ValueError:
         return " ".join(body.decode("utf-8", "replace").split())[:200]

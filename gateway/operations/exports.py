@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
+from gateway import strict_json
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.operations.store import (
@@ -90,7 +91,7 @@ class Mark:
             CursorInvalid: `text` did not come from `encode`.
         """
         try:
-            plain = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            plain = strict_json.parse(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             used, last, digest = plain["used"], plain["last"], plain["digest"]
         except (binascii.Error, ValueError, TypeError, KeyError):
             raise CursorInvalid("this is no cursor of an export") from None

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from gateway.errors import GatewayError
 from gateway.operations.receipt import Signed
 from gateway.storage.append_log import AppendLog
@@ -57,6 +59,9 @@ class JournalRecord:
     start_time: int | None = None
     done: Signed | None = None
     sure: bool = False
+
+
+_RECORD = TypeAdapter(JournalRecord)
 
 
 class Journal:
@@ -144,22 +149,14 @@ class Journal:
 
     def _load(self) -> None:
         try:
-            for plain in self._log.read():
+            for record in self._log.read(_record):
                 self._lines += 1
-                self._take(plain)
+                self._records.pop(record.key, None)
+                if record.fingerprint:
+                    self._records[record.key] = record
         except OSError as error:
             self._unreadable = f"the journal {self._path} cannot be read: {error.strerror}"
             raise JournalFailed(self._unreadable) from None
-
-    def _take(self, plain: dict[str, Any]) -> None:
-        try:
-            record = _record(plain)
-        except (ValueError, TypeError, KeyError):
-            log.error("%s has a line that is no record and is left out: %.200r", self._path, plain)  # noqa: TRY400 (no bug)
-            return
-        self._records.pop(record.key, None)
-        if record.fingerprint:
-            self._records[record.key] = record
 
     def _rewrite(self, records: list[JournalRecord]) -> None:
         try:
@@ -184,7 +181,6 @@ def _plain(record: JournalRecord) -> dict[str, Any]:
 
 
 def _record(plain: dict[str, Any]) -> JournalRecord:
-    done = plain["done"]
-    if done is not None:
-        done = Signed(**done | {"signature": base64.b64decode(done["signature"], validate=True)})
-    return JournalRecord(**plain | {"done": done})
+    if plain["done"] is not None:
+        plain["done"]["signature"] = base64.b64decode(plain["done"]["signature"], validate=True)
+    return _RECORD.validate_python(plain)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gateway import strict_json
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import replace_file
 from gateway.storage.file_lock import open_locked
@@ -153,7 +154,7 @@ def _one_less(counts: Counts, name: str) -> Counts:
 
 def _read(directory: Path) -> Counts:
     try:
-        content = json.loads((directory / _FILE).read_bytes())
+        content = strict_json.parse((directory / _FILE).read_bytes())
     except FileNotFoundError:
         return {}
     except ValueError:

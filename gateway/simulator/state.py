@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from gateway import strict_json
 from gateway.errors import ConfigurationError
 from gateway.simulator.assumptions import MAX_TRIES
 from gateway.storage.atomic import replace_file
@@ -81,7 +82,7 @@ def load(directory: Path) -> PersistentState:
     """
     path = directory / STATE_FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = strict_json.parse(path.read_bytes())
     except FileNotFoundError:
         raise ConfigurationError(f"there is no simulated TSE in {directory}") from None
     except ValueError as error:

@@ -1,21 +1,25 @@
 """A file of JSON objects, one a line, that is only ever added to.
 
-A crash may leave a part of a line at the end: readers leave it out, and the next append cuts it off. A line that cannot
-be read and has others behind it is damage, which no crash explains; it is left out and reported.
+A crash may leave a part of a line at the end: readers leave it out, and the next append cuts it off. All else that
+cannot be read is damage: it is left out and reported, and when the file is written anew, a copy with the damage stays.
 """
 
 import errno
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from gateway import strict_json
 from gateway.storage.atomic import replace_file, sync_directory
+from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _CHUNK = 4096  # bytes
 
@@ -25,17 +29,22 @@ class AppendLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._reported: set[int] = set()
+        self._damaged = 0  # lines, as reported last
 
-    def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the objects in their order; none if there is no file."""
+    def read(self, decode: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+        """Yield what `decode` makes of each object, in their order; nothing if there is no file.
+
+        An object that `decode` refuses (ValueError, KeyError, TypeError) is damage as a line is that holds none.
+        """
+        damaged: list[int] = []
         with suppress(FileNotFoundError), self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                found = _decoded(line)
-                if found is not None:
-                    yield found
-                elif line.endswith(b"\n"):
-                    self._report(number)
+                try:
+                    yield decode(_decoded(line))
+                except (ValueError, KeyError, TypeError):
+                    if line.endswith(b"\n") or not _is_torn(line):
+                        damaged.append(number)
+        self._report(damaged)
 
     def append(self, *objects: Mapping[str, Any], durable: bool = True) -> None:
         """Add all of `objects` or none; with `durable` they outlast a power cut from the return on."""
@@ -57,48 +66,77 @@ class AppendLog:
 
     def rewrite(self, objects: Iterable[Mapping[str, Any]]) -> None:
         """Put `objects` in place of all that is there, in one step; they outlast a power cut from the return on."""
+        if self._damaged:
+            self._keep_damaged()
         replace_file(self.path, b"".join(map(_encoded, objects)))
-        self._reported.clear()
+        self._damaged = 0
 
-    def _report(self, number: int) -> None:
-        if number not in self._reported:
-            self._reported.add(number)
-            log.error("line %d of %s is damaged and left out: no crash does that, check the disk", number, self.path)
+    def _keep_damaged(self) -> None:
+        kept = self.path.with_name(f"{self.path.name}.damaged")
+        with suppress(OSError):
+            kept.unlink(missing_ok=True)
+            kept.hardlink_to(self.path)
+
+    def _report(self, damaged: list[int]) -> None:
+        if len(damaged) > self._damaged:
+            log.warning(
+                "%s is damaged: %d of its lines cannot be read and are left out, the first is line %d. Check the disk; "
+                "what they held is known only if a backup has it",
+                self.path,
+                len(damaged),
+                damaged[0],
+                extra=event(Event.FILE_DAMAGED),
+            )
+        self._damaged = len(damaged)
 
 
 def _encoded(plain: Mapping[str, Any]) -> bytes:
     return json.dumps(plain).encode() + b"\n"
 
 
-def _decoded(line: bytes) -> dict[str, Any] | None:
-    try:
-        plain = json.loads(line)
-    except ValueError:
-        return None
-    return plain if isinstance(plain, dict) else None
+def _decoded(line: bytes) -> dict[str, Any]:
+    plain = strict_json.parse(line)
+    if not isinstance(plain, dict):
+        raise TypeError("no object")
+    return plain
+
+
+def _is_torn(tail: bytes) -> bool:
+    """Return whether a crash may have left this behind the last newline: the beginning of a line."""
+    return tail.startswith(b"{") and b"\0" not in tail
 
 
 def _mended_end(handle: int) -> int:
-    """Return the offset at which the next line begins: a line without its end is completed, a part of one cut off."""
+    """Return the offset at which the next line begins: a part of a line is cut off, all else gets the end it lacks."""
     end = os.fstat(handle).st_size
     tail = _tail(handle, end)
-    if tail and _decoded(tail) is not None:
-        _write(handle, b"\n")
-        return end + 1
-    if tail:
+    if not tail:
+        return end
+    if (_is_torn(tail) and not _is_whole(tail)) or not tail.strip(b"\0"):
         end -= len(tail)
         os.ftruncate(handle, end)
-    return end
+        return end
+    _write(handle, b"\n")
+    return end + 1
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        _decoded(line)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _tail(handle: int, size: int) -> bytes:
     """Return what stands behind the last newline."""
-    tail, at = b"", size
-    while at and b"\n" not in tail:
+    chunks: list[bytes] = []
+    at = size
+    while at and not (chunks and b"\n" in chunks[-1]):
         step = min(at, _CHUNK)
         at -= step
-        tail = os.pread(handle, step, at) + tail
-    return tail.rpartition(b"\n")[2]
+        chunks.append(os.pread(handle, step, at))
+    return b"".join(reversed(chunks)).rpartition(b"\n")[2]
 
 
 def _write(handle: int, data: bytes) -> None:

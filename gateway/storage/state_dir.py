@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import __version__
+from gateway import __version__, strict_json
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import make_directory, read_private, write_private
 from gateway.storage.file_lock import open_locked
@@ -81,13 +81,13 @@ def _found(directory: Path) -> _Found | None:
     if content is None:
         return None
     try:
-        plain = json.loads(content)
-        found = _Found(int(plain["format"]), str(plain["written_by"]))
+        plain = strict_json.parse(content)
+        number, written_by = plain["format"], str(plain["written_by"])
     except (ValueError, KeyError, TypeError):
-        found = None
-    if found is None or found.format < _FIRST_FORMAT:
+        number, written_by = None, ""
+    if not isinstance(number, int) or number < _FIRST_FORMAT:
         raise ConfigurationError(f"{path} is damaged: restore the state directory from its backup")
-    return found
+    return _Found(number, written_by)
 
 
 def _refuse_newer(directory: Path, found: _Found | None, current: int) -> None:

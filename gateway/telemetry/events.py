@@ -37,6 +37,11 @@ class Event(StrEnum):
         "Something cannot be written below the state directory; the line tells what.",
     )
     OUT_OF_FILES = "out_of_files", "ERROR", "The process may open no more files: new connections are refused."
+    FILE_DAMAGED = (
+        "file_damaged",
+        "WARNING",
+        "A file below the state directory, or lines of it, cannot be read; the line tells which and what helps.",
+    )
     DEFECT = "defect", "ERROR", "A defect of the gateway; the line has what its authors need."
 
     ATTACHED = "attached", "INFO", "A TSE was plugged in."

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,10 @@ def log(tmp_path: Path) -> AppendLog:
 
 
 def test_what_was_appended_is_read_in_its_order(log: AppendLog) -> None:
-    assert list(log.read()) == []
+    assert list(log.read(dict)) == []
     log.append(ONE, TWO)
     log.append(THREE, durable=False)
-    assert list(AppendLog(log.path).read()) == [ONE, TWO, THREE]
+    assert list(AppendLog(log.path).read(dict)) == [ONE, TWO, THREE]
     assert log.path.stat().st_mode & 0o777 == 0o600
 
 
@@ -30,21 +31,37 @@ def test_a_line_torn_anywhere_costs_no_other_and_is_no_damage(log: AppendLog, ca
     start = content.index(b"\n") + 1
     for length in (*range(start, start + 12), 5000, len(content) - 3, len(content) - 2):
         log.path.write_bytes(content[:length])
-        assert list(log.read()) == [ONE]
+        assert list(log.read(dict)) == [ONE]
         log.append(TWO)
-        assert list(log.read()) == [ONE, TWO]
+        assert list(log.read(dict)) == [ONE, TWO]
     assert caplog.text == ""
 
 
 def test_a_whole_line_that_lacks_only_its_end_counts(log: AppendLog) -> None:
     log.path.write_bytes(b'{"number": 1}')
-    assert list(log.read()) == [ONE]
+    assert list(log.read(dict)) == [ONE]
     log.append(TWO)
-    assert list(log.read()) == [ONE, TWO]
+    assert list(log.read(dict)) == [ONE, TWO]
 
 
-@pytest.mark.parametrize("line", [b"nonsense", b'{"number": ', b"[1]", b"", b"\0\xff"])
-def test_damage_in_the_middle_is_told_once_and_the_rest_is_read(
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nonsense",
+        b'{"number": ',
+        b"[1]",
+        b"",
+        b"\0\xff",
+        b"[" * 100_000,
+        b'{"number":' * 100_000,
+        b'{"number": Infinity}',
+        b'{"number": %s}' % (b"9" * 4301),
+        b'{"text": "\xff"}',
+        b'{"unknown": 1}',
+    ],
+    ids=range(11),
+)
+def test_damage_is_told_once_and_the_rest_is_read(
     log: AppendLog, line: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.append(ONE)
@@ -52,12 +69,31 @@ def test_damage_in_the_middle_is_told_once_and_the_rest_is_read(
         file.write(line + b"\n")
     log.append(THREE)
     for _ in range(2):
-        assert list(log.read()) == [ONE, THREE]
+        assert list(log.read(itemgetter("number"))) == [1, 3]
     (told,) = caplog.records
-    assert (told.levelno, told.getMessage().split(":")[0]) == (
-        logging.ERROR,
-        f"line 2 of {log.path} is damaged and left out",
+    assert (told.levelno, told.__dict__["event"]) == (logging.WARNING, "file_damaged")
+    assert told.getMessage().startswith(
+        f"{log.path} is damaged: 1 of its lines cannot be read and are left out, the first is line 2."
     )
+
+
+@pytest.mark.parametrize("content", [bytes(10_000), b"\xff" * 100, b"[" * 100_000, b"{\0", b"nonsense"], ids=range(5))
+def test_a_file_that_is_lost_is_told_and_goes_on(
+    log: AppendLog, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.path.write_bytes(content)
+    assert list(log.read(dict)) == []
+    assert [line.__dict__["event"] for line in caplog.records] == ["file_damaged"]
+    log.append(ONE)
+    assert list(log.read(dict)) == [ONE]
+
+
+def test_a_damaged_file_is_kept_when_it_is_written_anew(log: AppendLog) -> None:
+    damaged = b'nonsense\n{"number": 1}\n'
+    log.path.write_bytes(damaged)
+    log.rewrite(list(log.read(dict)))
+    assert log.path.read_bytes() == b'{"number": 1}\n'
+    assert log.path.with_name("log.jsonl.damaged").read_bytes() == damaged
 
 
 def test_a_full_disk_adds_nothing_and_spoils_nothing(log: AppendLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,13 +107,13 @@ def test_a_full_disk_adds_nothing_and_spoils_nothing(log: AppendLog, monkeypatch
         patch.setattr(os, "write", lambda handle, data: write(handle, data[: len(data) // 2]))
         with pytest.raises(OSError, match="No space left"):
             log.append(TWO)
-        assert list(log.read()) == [ONE]
+        assert list(log.read(dict)) == [ONE]
         patch.setattr(os, "ftruncate", refuse)  # half a line stays
         with pytest.raises(OSError, match="No space left"):
             log.append(TWO)
         patch.setattr(os, "ftruncate", truncate)
     log.append(THREE)
-    assert list(log.read()) == [ONE, THREE]
+    assert list(log.read(dict)) == [ONE, THREE]
 
 
 def test_a_failed_sync_takes_the_line_back(log: AppendLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,12 +126,12 @@ def test_a_failed_sync_takes_the_line_back(log: AppendLog, monkeypatch: pytest.M
         patch.setattr(os, "fdatasync", fail)
         with pytest.raises(OSError, match="Input/output"):
             log.append(TWO)
-    assert list(log.read()) == [ONE]
+    assert list(log.read(dict)) == [ONE]
 
 
 def test_rewriting_leaves_only_what_is_given(log: AppendLog) -> None:
     log.append(ONE, TWO)
     log.rewrite([THREE])
     log.append(ONE)
-    assert list(log.read()) == [THREE, ONE]
+    assert list(log.read(dict)) == [THREE, ONE]
     assert [path.name for path in log.path.parent.iterdir()] == [log.path.name]

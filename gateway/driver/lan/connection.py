@@ -17,7 +17,6 @@ a POST on, are not followed. The GETs may be repeated: a lock whose grant was lo
 import asyncio
 import base64
 import io
-import json
 import re
 import ssl
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from typing import TypeVar
 import aiohttp
 from yarl import URL
 
+from gateway import strict_json
 from gateway.driver.lan import errors
 from gateway.errors import ProtocolError
 from gateway.tse.sectors import MAX_REPLY, SECTOR
@@ -179,7 +179,7 @@ def _data(body: bytes) -> object:
 
 def _json(body: bytes) -> object:
     try:
-        document: object = json.loads(body)
-    except (ValueError, RecursionError):
+        document: object = strict_json.parse(body)
+    except ValueError:
         raise ProtocolError("the upstream answered with something that is not JSON") from None
     return document

@@ -4,12 +4,12 @@ Two kinds: it refused (a number of the LAN-TSE protocol, and a name if it is a g
 or no whole response came. Messages name the way out; URLs, which hold sessions, never appear.
 """
 
-import json
 import ssl
 from http import HTTPStatus
 
 import aiohttp
 
+from gateway import strict_json
 from gateway.errors import (
     BadRequest,
     CommandRejected,
@@ -96,8 +96,8 @@ def without_response(place: str, error: Exception, limit: float) -> DeviceError:
 
 def _document(body: bytes) -> dict[str, object]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = strict_json.parse(body)
+    except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
 

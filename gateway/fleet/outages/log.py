@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 LOG, ALIVE = "outages.jsonl", "outages.alive"
 GATEWAY = ""  # the serial of outages of the gateway itself
 STOPPED, CRASHED = "gateway_stopped", "gateway_crashed"
+_YEARS = range(1970, 9999)
 _KEPT = 1000  # past outages in memory; the file holds all
 
 
@@ -63,6 +64,16 @@ class Total:
 
     def plus(self, outage: Outage, now: float) -> "Total":
         return Total(self.count + 1, self.seconds + outage.seconds(now), self.refused + outage.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A line of the file; `outage` where it begins or ends one."""
+
+    at: float
+    event: str
+    serial: str
+    outage: Outage | None = None
 
 
 class OutageLog:
@@ -153,10 +164,10 @@ class OutageLog:
         )  # before the file: a line may move there meanwhile
         past: dict[Outage, None] = {}
         try:
-            past.update(dict.fromkeys(_ended(self._log.read())))
+            past.update(dict.fromkeys(_ended(self._log.read(_entry))))
         except OSError as error:
             raise OutagesUnreadable(f"the outage log {self._log.path} cannot be read: {error.strerror}") from None
-        past.update(dict.fromkeys(_ended(unsaved)))
+        past.update(dict.fromkeys(_ended(map(_entry, unsaved))))
         return sorted([*past, *present], key=lambda outage: outage.began)
 
     def totals(self, now: float | None = None) -> dict[tuple[str, str], Total]:
@@ -213,41 +224,46 @@ class OutageLog:
 
     def _read(self) -> None:
         try:
-            for line in self._log.read():
-                try:
-                    self._replay(line)
-                except (KeyError, TypeError, ValueError):
-                    log.warning("a line of the outage log makes no sense and is left out: %.200r", line)
+            for entry in self._log.read(_entry):
+                self._replay(entry)
         except OSError as error:
-            log.warning("the outage log %s cannot be read: %s", self._log.path, error.strerror)
+            told = event(Event.FILE_DAMAGED)
+            log.warning("the outage log %s cannot be read: %s", self._log.path, error.strerror, extra=told)
 
-    def _replay(self, line: dict[str, Any]) -> None:
-        at, event, serial = _moment(line["at"]), line["event"], str(line.get("serial", GATEWAY))
-        if event != "retired":  # which an operator may add after the end
-            self._stopped_at = at if event == "stopped" else None
-        if event == "seen":
-            self.known.add(serial)
-        elif event == "retired":
-            self.known.discard(serial)
-            self.open.pop(serial, None)
-        elif event == "begin":
-            self.open[serial] = Outage(serial, str(line["reason"]), at)
-        elif event == "end":
-            self.open.pop(serial, None)
-            self._remember(_outage(line))
-
-
-def _ended(lines: Iterable[dict[str, Any]]) -> Iterator[Outage]:
-    for line in lines:
-        with suppress(KeyError, TypeError, ValueError):  # it was told when the gateway started
-            if line["event"] == "end":
-                yield _outage(line)
+    def _replay(self, entry: _Entry) -> None:
+        if entry.event != "retired":  # which an operator may add after the end
+            self._stopped_at = entry.at if entry.event == "stopped" else None
+        if entry.event == "seen":
+            self.known.add(entry.serial)
+        elif entry.event == "retired":
+            self.known.discard(entry.serial)
+            self.open.pop(entry.serial, None)
+        elif entry.event == "begin" and entry.outage is not None:
+            self.open[entry.serial] = entry.outage
+        elif entry.event == "end" and entry.outage is not None:
+            self.open.pop(entry.serial, None)
+            self._remember(entry.outage)
 
 
-def _outage(end: dict[str, Any]) -> Outage:
-    began, ended = _moment(end["began"]), _moment(end["at"])
-    refused, tills = int(str(end["refused"])), int(str(end.get("tills", 0)))  # older lines do not tell of tills
-    return Outage(str(end.get("serial", GATEWAY)), str(end["reason"]), began, ended, refused, tills)
+def _ended(entries: Iterable[_Entry]) -> Iterator[Outage]:
+    return (entry.outage for entry in entries if entry.event == "end" and entry.outage is not None)
+
+
+def _entry(plain: dict[str, Any]) -> _Entry:
+    at, event, serial = _moment(plain["at"]), str(plain["event"]), str(plain.get("serial", GATEWAY))
+    outage = None
+    if event == "begin":
+        outage = Outage(serial, str(plain["reason"]), at)
+    elif event == "end":
+        refused, tills = _count(plain["refused"]), _count(plain.get("tills", 0))  # older lines do not tell of tills
+        outage = Outage(serial, str(plain["reason"]), _moment(plain["began"]), at, refused, tills)
+    return _Entry(at, event, serial, outage)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("no count")
+    return value
 
 
 def _text(moment: float) -> str:
@@ -255,4 +271,7 @@ def _text(moment: float) -> str:
 
 
 def _moment(text: object) -> float:
-    return datetime.fromisoformat(str(text)).timestamp()
+    moment = datetime.fromisoformat(str(text))
+    if moment.year not in _YEARS:
+        raise ValueError("no moment that can be shown in every time zone")
+    return moment.timestamp()

@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gateway import strict_json
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
@@ -94,11 +95,13 @@ def _read(path: Path) -> PinRecord:
         content = read_private(path)
         if content is None:
             return PinRecord()
-        plain = json.loads(content)
+        plain = strict_json.parse(content)
         tries = {PinOwner.of(int(user)): int(left) for user, left in plain["tries"].items()}
         known = {owner: left for owner, left in tries.items() if owner is not None}
         return PinRecord(str(plain["client_id"]), known, str(plain["no_login"]))
     except ConfigurationError as error:
-        return PinRecord(no_login=str(error))
+        why = str(error)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return PinRecord(no_login=f"{path} is damaged")
+        why = f"{path} is damaged: remove it to allow logins"
+    log.warning("%s", why, extra=event(Event.FILE_DAMAGED))
+    return PinRecord(no_login=why)

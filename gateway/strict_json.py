@@ -1,0 +1,52 @@
+"""JSON (RFC 8259) out of files and from others: what is none, or more than this program can hold, gets no further."""
+
+import json
+import math
+import re
+from typing import Any
+
+_INTEGERS = range(-(2**63), 2**64)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse(text: bytes) -> Any:
+    """Return the value of a JSON text in UTF-8. Integers fit 64 bits, all numbers are finite, all strings are Unicode.
+
+    Raises:
+        ValueError: it is none, an object has a name twice, or it is nested too deeply.
+    """
+    decoded = text.decode()
+    try:
+        value = json.loads(
+            decoded, parse_int=_integer, parse_float=_finite, parse_constant=_refused, object_pairs_hook=_unique
+        )
+        if _SURROGATE.search(decoded):
+            json.dumps(value, ensure_ascii=False).encode()  # a half of a pair cannot be written any more
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if number not in _INTEGERS:
+        raise ValueError("an integer of more than 64 bits")
+    return number
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
+
+
+def _refused(text: str) -> float:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has a name twice")
+    return found
