@@ -100,7 +100,7 @@ def _verify_small(path: Path, kind: FileKind, options: Options) -> FileReport:
         return _failed(str(path), Code.FILE_UNREADABLE, f"more than {MAX_MESSAGE} bytes")
     data = path.read_bytes()
     if kind is FileKind.RECEIPTS:
-        lines = data.decode("utf-8-sig", "backslashreplace").splitlines()
+        lines = data.decode("utf-8-sig", "surrogateescape").split("\n")
         return _verify_receipts(str(path), lines, options)
     if kind is FileKind.CERTIFICATES:
         findings = Findings()

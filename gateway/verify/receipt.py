@@ -24,6 +24,8 @@ from gateway.tse.signatures import ALGORITHMS, plain_signature
 MARK = "V0;"
 
 _FIELDS = 12
+_DIGITS = 20  # of a number with 64 bits
+_SHOWN = 40  # characters of a wrong field in a message
 _CURVES = (
     ec.BrainpoolP256R1(),
     ec.BrainpoolP384R1(),
@@ -52,6 +54,10 @@ class ReceiptCode:
         Raises:
             ProtocolError: it has another form, or an algorithm that is not supported.
         """
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ProtocolError("bytes that are not UTF-8") from None
         fields = text.split(";")
         if len(fields) != _FIELDS or fields[0] != "V0":
             raise ProtocolError(f"{len(fields)} fields, V0 and 11 more expected")
@@ -74,7 +80,7 @@ class ReceiptCode:
 def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes) -> bytes:
     algorithm = ALGORITHMS.get(fields[8])
     if algorithm is None:
-        raise ProtocolError(f"signature algorithm {fields[8]!r} is not supported")
+        raise ProtocolError(f"signature algorithm {fields[8][:_SHOWN]!r} is not supported")
     message = UnsignedMessage.transaction(
         operation="FinishTransaction",
         client_id=fields[1].encode(),
@@ -90,21 +96,22 @@ def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes) ->
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 64:
-        raise ProtocolError(f"{text!r} is no number")
+    # The length first: Python converts no more than 4,300 digits.
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or int(text) >= 1 << 64:
+        raise ProtocolError(f"{text[:_SHOWN]!r} is no number")
     return int(text)
 
 
 def _time(text: str, form: list[str]) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ProtocolError(f"{text!r} is no time") from None
-    if time.tzinfo is None:
-        raise ProtocolError(f"{text!r} has no time zone")
-    if not text.endswith("Z"):
-        form.append("a time with an offset, Z expected")
-    return time.astimezone(UTC)
+        if time.tzinfo is None:
+            raise ProtocolError(f"{text!r} has no time zone")
+        if not text.endswith("Z"):
+            form.append("a time with an offset, Z expected")
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: before the year 1, or behind 9999
+        raise ProtocolError(f"{text[:_SHOWN]!r} is no time") from None
 
 
 def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
@@ -118,7 +125,7 @@ def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
         milliseconds = f"{at:%Y%m%d%H%M%S}.{at.microsecond // 1000:03}Z"
         yield der.element(der.GENERALIZED_TIME, milliseconds.encode())
     else:
-        raise ProtocolError(f"log time format {time_format!r} is not known")
+        raise ProtocolError(f"log time format {time_format[:_SHOWN]!r} is not known")
 
 
 def _keys(text: str, form: list[str]) -> tuple[ec.EllipticCurvePublicKey, ...]:

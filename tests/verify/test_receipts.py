@@ -48,6 +48,32 @@ def test_a_file_of_receipts_is_checked_line_by_line(check: Check) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        (4, b"9" * 4301, "is no number"),
+        (5, b"9" * 4301, "is no number"),
+        (1, b"\xff", "not UTF-8"),
+        (3, b"\xe4", "not UTF-8"),
+        (6, b"\xff", "not UTF-8"),
+        (7, b"0001-01-01T00:00:00+23:59", "is no time"),
+        (7, b"9999-12-31T23:59:59-23:59", "is no time"),
+        (9, b"x" * 5000, "is not known"),
+        (11, b"\0", "is not base64"),
+    ],
+    ids=range(9),
+)
+def test_a_line_that_cannot_be_read_costs_no_other(check: Check, field: int, value: bytes, reason: str) -> None:
+    fields = ANNEX.encode().split(b";")
+    fields[field] = value
+    report = check(b"\n".join([ANNEX.encode(), b";".join(fields), b"", ANNEX.encode()]), name="codes.csv")
+    assert report.counts == MessageCounts(3, 2, 0, 1)
+    ((code, found),) = report.findings.items()
+    assert (code, found.examples[0].place) == (Code.RECEIPT_UNREADABLE, "line 2")
+    assert reason in found.examples[0].detail
+    assert len(found.examples[0].detail) < 100
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         (1, "AMA-2643"),
