@@ -39,27 +39,27 @@ class TcpConnection:
 
     @property
     def alive(self) -> bool:
-        """False as soon as it is closed, by whichever side."""
+        """Whether it is open, seen from both sides."""
         transport = self.protocol.transport
         return transport is not None and not transport.is_closing()
 
     @property
     def peer(self) -> str:
-        """The address of the client; empty when it is gone."""
+        """The address of the client; empty once the client is gone."""
         transport = self.protocol.transport
         name = transport.get_extra_info("peername") if transport is not None else None
         return str(name[0]) if name else ""
 
 
 class LanProtocol:
-    """Handlers of the seven requests; errors are made answers by the middleware."""
+    """Handlers of the seven requests; the middleware turns errors into responses."""
 
     def __init__(self, lan: LanTse) -> None:
         self._lan = lan
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, TcpConnection] = WeakKeyDictionary()
 
     def routes(self) -> list[web.RouteDef]:
-        """All of them; GET without its HEAD, which would lock and unlock as well."""
+        """Return the routes; GET without its HEAD, which would lock and unlock as well."""
         return [
             web.get(BASE + "/tses", self.tses, allow_head=False),
             web.get(_TSE + "/lock", self.lock, allow_head=False),

@@ -21,7 +21,7 @@ from gateway.server.http.listener import running
 from gateway.server.http.middleware import OnRefusal
 from gateway.server.http.tls import Renewal
 from gateway.server.lan_protocol import LanProtocol
-from gateway.server.monitoring.health import Status
+from gateway.server.monitoring.health import HealthHandlers
 from gateway.server.status_page.handlers import StatusPage
 from gateway.server.status_page.snapshot import Snapshot
 from gateway.tasks import beside
@@ -52,7 +52,7 @@ def build(
     `api` are the routes of the JSON API, `on_refusal` is called with each error, `snapshot` returns what the status
     page shows (no page without it), `outages` knows which TSEs are missing, `auth_delay` (seconds) slows wrong tokens.
     """
-    protocol, status = LanProtocol(lan), Status(metrics, registry, outages)
+    protocol, health = LanProtocol(lan), HealthHandlers(metrics, registry, outages)
     gatekeeper = Gatekeeper(token, metrics, delay=auth_delay, rate=settings.guess_rate)
     pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
@@ -62,7 +62,7 @@ def build(
     )
     app.on_response_prepare.append(middleware.name_request)
     app[BUDGET] = Budget()
-    app.add_routes([*protocol.routes(), *status.routes(with_metrics=settings.metrics), *api])
+    app.add_routes([*protocol.routes(), *health.routes(with_metrics=settings.metrics), *api])
     if pages is not None:
         pages.install(app)
     return app

@@ -26,7 +26,7 @@ from gateway.server.http.admission import Admission
 from gateway.server.http.auth import Gatekeeper, Token
 from gateway.server.http.listener import Listener, running
 from gateway.server.http.middleware import OPEN_PATHS
-from gateway.server.monitoring.health import Status
+from gateway.server.monitoring.health import HealthHandlers
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
 
@@ -103,7 +103,7 @@ async def monitoring(
     plain = settings.metrics_listen == "plain"
     gatekeeper = Gatekeeper(_token(settings, token), metrics, rate=settings.guess_rate)
     app = web.Application(middlewares=[] if plain else [_guarded(gatekeeper)])
-    app.add_routes(Status(metrics, registry, outages).routes(with_metrics=True))
+    app.add_routes(HealthHandlers(metrics, registry, outages).routes(with_metrics=True))
     async with running(app, shutdown_timeout=1.0, admission=admission) as listener:
         yield _listen(listener, settings, None if plain else context)
 

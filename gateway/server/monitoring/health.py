@@ -14,7 +14,7 @@ from gateway.telemetry.metrics import Metrics
 _COMPRESSED_ELSEWHERE = 4096  # bytes; a longer body is compressed in a thread of its own
 
 
-class Status:
+class HealthHandlers:
     """Handlers that never touch a TSE, so that frequent requests cost no till any time."""
 
     def __init__(self, metrics: Metrics, registry: Registry, outages: OutageLog | None = None) -> None:
