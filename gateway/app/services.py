@@ -139,7 +139,7 @@ async def api(core: GatewayCore, clock: Clock) -> AsyncIterator[Services]:
     deletion = Deletion(core.registry, administration, core.archives)
     reports = OutageReports(core.outages, core.registry, core.settings.site)
     try:
-        async with beside(unclear=transactions.settle_unclear()):
+        async with beside(unclear=transactions.settlement.run()):
             yield Services(core.registry, transactions, administration, deletion, reports, core.archives, Forecasts())
     finally:
         await transactions.close()

@@ -25,7 +25,7 @@ from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import DeleteStoredData, FactoryReset, User
+from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, User
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.pins import PinOwner
@@ -34,14 +34,22 @@ from gateway.tse.unfinished import Unfinished
 log = logging.getLogger(__name__)
 
 UNPLUGGED = "unplugged"
-_EMPTY_THE_STORE = {command.opcode for command in (DeleteStoredData, FactoryReset)}
+_EMPTY_THE_STORE = frozenset({DeleteStoredData.opcode, FactoryReset.opcode})
+_SETTLED_BEFORE = _EMPTY_THE_STORE | {OpenImport.opcode}
+
+BeforeSigning = Callable[["Device", Lease], Awaitable[None]]
+
+
+async def nothing_unclear(_device: "Device", _lease: Lease) -> None:
+    """Settle nothing."""
 
 
 class Device:
     """One TSE, known by its serial (64 upper-case hex digits). Times are in seconds.
 
     A lease lapses after `lock_idle` of silence, or `lock_orphaned` after its connection broke; a lost signature is
-    waited for `settle_wait` at most. `pin` is the TimeAdmin PIN of the settings; `info` is the last reading.
+    waited for `settle_wait` at most. `before_signing` is awaited under the lease of whoever announces a signature or
+    empties the store; its error refuses that. `pin` is the TimeAdmin PIN of the settings; `info` is the last reading.
     """
 
     def __init__(
@@ -57,12 +65,14 @@ class Device:
         settle_wait: float = 20.0,
         memory: PinMemory | None = None,
         pin: bytes | None = None,
+        before_signing: BeforeSigning = nothing_unclear,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.serial = serial
         self.place = place
         self.attached = True
         self._metrics = metrics
+        self._before_signing = before_signing
         self._clock = clock
         self._connection = TseConnection(driver)
         self._memory = memory or PinMemory()
@@ -78,6 +88,7 @@ class Device:
         metrics.adopt(serial)
         metrics.tses.opened(serial)
         self._take(info)
+        self._abort_import(info)
 
     # ---- work, when its turn comes ------------------------------------------
 
@@ -121,6 +132,9 @@ class Device:
         """
         if lease is not None:
             self._lock.check(lease)
+            if command[0] in _SETTLED_BEFORE:
+                await self._before_signing(self, lease)
+                self._lock.check(lease)
         if command[0] in _EMPTY_THE_STORE:
             self._lock.end_aside()
         return await self._pipeline.run(self.run, command, lease)
@@ -294,8 +308,7 @@ class Device:
         self._take(info)
         if self._signatures.lost is not None:
             self._lock.clean_up(self._settle_signature())
-        if info.import_in_progress:
-            self._lock.abort(Unfinished.IMPORT)
+        self._abort_import(info)
         self._lock.reopened()
 
     async def let_go(self, reason: str) -> None:
@@ -316,6 +329,11 @@ class Device:
         await self._lock.cleaned_up()
 
     # ---- below: how ---------------------------------------------------------
+
+    def _abort_import(self, info: TseInfo) -> None:
+        """Abort an import that was begun before the opening: whoever closed it would sign what others announced."""
+        if info.import_in_progress:
+            self._lock.abort(Unfinished.IMPORT)
 
     async def _watched(self, connection: TseConnection, work: Awaitable[T]) -> T:
         try:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone, GatewayError, UnknownDevice
-from gateway.fleet.device import Device
+from gateway.fleet.device import BeforeSigning, Device, nothing_unclear
+from gateway.fleet.lock.queue import Lease
 from gateway.fleet.maintenance import scheduler
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.tasks import Backoff
@@ -51,7 +52,8 @@ class _Supervision:
 class Registry:
     """All TSEs by serial; `changed` is set whenever another set of them can be used.
 
-    While `draining`, the gateway is about to stop and only finishes what was begun.
+    While `draining`, the gateway is about to stop and only finishes what was begun. `before_signing` is that of every
+    `Device`; it may be set after the TSEs were opened.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Registry:
         self._ending: set[asyncio.Task[None]] = set()
         self._closing = False
         self.draining = False
+        self.before_signing: BeforeSigning = nothing_unclear
         self.changed = asyncio.Event()
 
     def apply(self, attachments: Iterable[Attachment]) -> None:
@@ -136,6 +139,9 @@ class Registry:
             raise UnknownDevice(f"no TSE with serial {serial[:64]!r} here" if serial else "no TSE selected")
         return device
 
+    async def _settle(self, device: Device, lease: Lease) -> None:
+        await self.before_signing(device, lease)
+
     async def _supervise(self, attachment: Attachment, tried: asyncio.Event) -> None:
         device: Device | None = None
         try:
@@ -187,6 +193,7 @@ class Registry:
                 settle_wait=self._times.settle_wait,
                 memory=self._options.memory_of(info.serial_hex),
                 pin=self._options.pins.of(info.serial_hex),
+                before_signing=self._settle,
                 clock=self._options.monotonic,
             )
             self._devices[device.serial] = device

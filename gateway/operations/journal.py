@@ -3,9 +3,10 @@
 begun     on the disk before the TSE is asked: the request, and where the store ended then
 started   a one-shot receipt has its transaction number
 done      the signature; on the disk before the client gets it
-void      the TSE refused: nothing was signed under this key
+void      nothing was signed under this key: the TSE refused, or shows no trace of it
+given up  whether something was signed can no longer be found out, or somebody else has finished the transaction
 
-A key whose last line is `begun` or `started` has an unknown end: `recovery` asks the TSE.
+A key whose last line is `begun` or `started` has an unclear end: `settlement` has the TSE asked.
 """
 
 import asyncio
@@ -44,7 +45,8 @@ class JournalRecord:
 
     `position` and `signatures` are the blocks in the store and the signatures made before.
 
-    `sure` says that the TSE has been asked about the end, or that this process saw it.
+    `sure` says that the TSE has been asked about the end, or that this process saw it; `given_up`, unless empty, is
+    the code of the error that the key gets from now on.
     """
 
     key: str
@@ -59,6 +61,12 @@ class JournalRecord:
     start_time: int | None = None
     done: Signed | None = None
     sure: bool = False
+    given_up: str = ""
+
+    @property
+    def unclear(self) -> bool:
+        """True while nobody knows whether, or what, the TSE has signed."""
+        return self.done is None and not self.sure and not self.given_up
 
 
 _RECORD = TypeAdapter(JournalRecord)
@@ -72,6 +80,7 @@ class Journal:
         self._log = AppendLog(path)
         self._now = now
         self._records: dict[str, JournalRecord] = {}
+        self._unclear: dict[str, JournalRecord] = {}
         self._lines = 0
         self._unreadable = ""
         self._writing = asyncio.Lock()
@@ -90,9 +99,9 @@ class Journal:
         """Return all records, oldest first."""
         return list(self._records.values())
 
-    def uncertain(self) -> list[JournalRecord]:
-        """Return the records whose end nobody knows yet."""
-        return [record for record in self._records.values() if record.done is None and not record.sure]
+    def unclear(self, serial: str | None = None) -> list[JournalRecord]:
+        """Return the records of one TSE, or of all, whose end nobody knows yet."""
+        return [record for record in self._unclear.values() if serial in {None, record.serial}]
 
     def claims(self, serial: str, number: int) -> bool:
         """Return whether this transaction was started under one of the keys."""
@@ -106,22 +115,33 @@ class Journal:
             JournalFailed: it cannot be written, so nothing may be signed.
         """
         await self._append(record, durable=True)
-        self._records[record.key] = record
+        self._keep(record)
 
     async def update(self, record: JournalRecord) -> None:
         """Replace the record by one that knows more; it need not be on the disk."""
-        self._records[record.key] = record
+        self._keep(record)
         await self._append_if_possible(record, durable=False)
 
     async def end(self, record: JournalRecord) -> None:
         """Write the signature. It exists already, so a full disk is logged and the client gets it nevertheless."""
-        self._records[record.key] = record
+        self._keep(record)
         await self._append_if_possible(record, durable=True)
 
     async def void(self, record: JournalRecord) -> None:
         """Free the key, since nothing was signed under it: what others sign now is not taken for its."""
-        self._records.pop(record.key, None)
+        self._drop(record.key)
         await self._append_if_possible(replace(record, fingerprint=""), durable=True)
+
+    def _keep(self, record: JournalRecord) -> None:
+        self._records[record.key] = record
+        if record.unclear:
+            self._unclear[record.key] = record
+        else:
+            self._unclear.pop(record.key, None)
+
+    def _drop(self, key: str) -> None:
+        self._records.pop(key, None)
+        self._unclear.pop(key, None)
 
     async def _append_if_possible(self, record: JournalRecord, *, durable: bool) -> None:
         try:
@@ -151,9 +171,9 @@ class Journal:
         try:
             for record in self._log.read(_record):
                 self._lines += 1
-                self._records.pop(record.key, None)
+                self._drop(record.key)
                 if record.fingerprint:
-                    self._records[record.key] = record
+                    self._keep(record)
         except OSError as error:
             self._unreadable = f"the journal {self._path} cannot be read: {error.strerror}"
             raise JournalFailed(self._unreadable) from None
@@ -170,7 +190,7 @@ class Journal:
         for key, record in list(self._records.items()):  # oldest first
             if record.at >= since and len(self._records) <= KEPT_KEYS:
                 return
-            del self._records[key]
+            self._drop(key)
 
 
 def _plain(record: JournalRecord) -> dict[str, Any]:

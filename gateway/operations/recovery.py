@@ -1,18 +1,20 @@
 """Recovery of signatures whose answer was lost: the store of the TSE tells, nothing is guessed.
 
 Before a step is signed under an Idempotency-Key the journal holds the length of the store.
-A start that was signed is then the entry at exactly that block, since the lock was ours:
-nobody else could write in between. (After a power cycle the time must be set first, and
-that log stands there instead.) Updates and finishes carry their number and their data.
+A start that was signed is then the entry at exactly that block: the lock was ours, and until
+the TSE has told, nobody else has anything signed (`settlement`). (After a power cycle the time
+must be set first, and that log stands there instead.) Updates and finishes carry their number
+and their data.
 """
 
 from dataclasses import replace
 
 from gateway.errors import CommandRejected, GatewayError, ProtocolError
-from gateway.operations.exclusive import Exclusive
+from gateway.fleet.device import Device
 from gateway.operations.journal import Journal, JournalRecord
 from gateway.operations.receipt import Action, Signed, SigningRequest
 from gateway.operations.store import Store, StoreEntry
+from gateway.tse.info import TseInfo
 from gateway.tse.log_names import LogName
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result, explain
@@ -32,27 +34,27 @@ class EndedOtherwise(GatewayError):
     code = "ended_otherwise"
 
 
-async def resolve(journal: Journal, record: JournalRecord, tse: Exclusive) -> JournalRecord | None:
-    """Bring an uncertain record up to date with what the TSE has signed, and return it; `None` if that was nothing.
+async def resolve(journal: Journal, record: JournalRecord, device: Device) -> None:
+    """Bring an unclear record up to date with what the TSE has signed; it is void if that was nothing.
 
     Raises:
         CommandRejected: the TSE does not show its store before the self test has passed.
         OutcomeUnknown: the store was emptied in between.
         EndedOtherwise: the transaction has ended, but not with these data.
+        ProtocolError: the store is not laid out as expected.
     """
-    info = await tse.info()
+    info = TseInfo.decode(await device.read_info())
     if not info.used_blocks:
         raise CommandRejected(Result.NEEDS_SELF_TEST, explain(Result.NEEDS_SELF_TEST))
     if record.position > info.used_blocks:
         raise OutcomeUnknown("stored data were deleted since the first try: look into the export made before")
-    found = await _look(journal, record, Store(tse.device, info.used_blocks))
+    found = await _look(journal, record, Store(device, info.used_blocks))
     if found is None:
         await journal.void(record)
     elif found.done is not None:
         await journal.end(found)
     else:
         await journal.update(found)
-    return found
 
 
 async def _look(journal: Journal, record: JournalRecord, store: Store) -> JournalRecord | None:
@@ -64,7 +66,12 @@ async def _look(journal: Journal, record: JournalRecord, store: Store) -> Journa
         if action is Action.START:
             return replace(record, number=started.number, start_time=started.log_time, done=started, sure=True)
         number, start_time = started.number, started.log_time
-    ended = await _ended(store, record, number, action)
+    try:
+        ended = await _ended(store, record, number, action)
+    except EndedOtherwise:
+        if record.number:
+            raise
+        return None  # nobody was told this number: the receipt of the request may be signed anew
     if ended is not None:
         return replace(record, number=number, start_time=start_time, done=ended, sure=True)
     return replace(record, number=number, start_time=start_time, sure=True) if action is Action.SIGN else None
@@ -74,10 +81,7 @@ async def _started(store: Store, record: JournalRecord) -> Signed | None:
     """Return the start at the block where one that was signed must be."""
     if record.position == store.used:
         return None
-    try:
-        entry = await anext(store.entries(record.position))
-    except ProtocolError:  # the store was emptied and filled again since
-        return None
+    entry = await anext(store.entries(record.position))
     message = await _message(store, entry)
     if message is None or message.operation.lower() != "starttransaction" or message.client_id != record.client_id:
         return None

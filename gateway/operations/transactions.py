@@ -12,19 +12,19 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.errors import CommandRejected, DeviceError, GatewayError, LockRefused, ProtocolError
+from gateway.errors import CommandRejected, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.exclusive import Exclusive, exclusive
 from gateway.operations.journal import Journal, JournalRecord
 from gateway.operations.receipt import Action, Signed, SigningRequest
-from gateway.operations.recovery import resolve
+from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
+from gateway.operations.settlement import Settlement
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, TransactionReply
 
 log = logging.getLogger(__name__)
 
 _STARTS_KEPT = 10_000
-_LOOK_AGAIN = 0.1  # seconds between looks whether a TSE with unknown ends is ready to tell
 
 
 class KeyReused(GatewayError):
@@ -62,9 +62,7 @@ class Transactions:
         self._running: dict[str, _Running] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starts: OrderedDict[tuple[str, int], int] = OrderedDict()
-        self._unclear = asyncio.Event()
-        self._unclear.set()  # the journal may tell of ends that the last process did not live to see
-        self._unresolvable: set[str] = set()
+        self.settlement = Settlement(registry, journal, lock_wait=lock_wait)
         for record in journal.records():
             if record.number and record.start_time is not None:
                 self._starts[record.serial, record.number] = record.start_time
@@ -76,6 +74,7 @@ class Transactions:
             KeyReused: the key belongs to another request.
             CommandRejected: the TSE refused; the same key may be used again.
             DeviceError: the TSE is away, or failed on the way: ask again with the same key.
+            OutcomeUnknown, EndedOtherwise: the key was given up.
         """
         if key is None:
             return await asyncio.shield(self._task(self._sign_without_key(request)))
@@ -98,16 +97,6 @@ class Transactions:
         """Return when a transaction was started through here, in Unix seconds; `None` if that was long ago."""
         return self._starts.get((serial, number))
 
-    async def settle_unclear(self) -> None:
-        """Settle the signatures whose answers were lost, as soon as their TSE can tell; never returns."""
-        while True:
-            await self._unclear.wait()
-            self._unclear.clear()
-            while unclear := [record for record in self._journal.uncertain() if record.key not in self._unresolvable]:
-                for record in unclear:
-                    await self._settle(record)
-                await asyncio.sleep(_LOOK_AGAIN)
-
     async def close(self) -> None:
         """Wait for the end of what was begun."""
         if self._tasks:
@@ -125,18 +114,15 @@ class Transactions:
 
     async def _sign_under_key(self, request: SigningRequest, key: str) -> SigningResult:
         async with exclusive(self._registry.find(request.serial), self._lock_wait) as tse:
+            await self.settlement.settle(tse.device, tse.lease)
             record = self._journal.find(key)
-            if record is not None and record.done is None and not record.sure:
-                record = await resolve(self._journal, record, tse)
             if record is not None and record.done is not None:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
                 return SigningResult(record.done, record.start_time, replayed=True)
-            record = await self._begin(request, key, record, tse)
-            try:
+            _refuse_given_up(record)
+            with self.settlement.carrying_out(key, tse.lease):
+                record = await self._begin(request, key, record, tse)
                 return await self._carry_out(request, record, tse)
-            except BaseException:
-                self._unclear.set()
-                raise
 
     async def _begin(
         self, request: SigningRequest, key: str, known: JournalRecord | None, tse: Exclusive
@@ -187,23 +173,6 @@ class Transactions:
         while len(self._starts) > _STARTS_KEPT:
             self._starts.popitem(last=False)
 
-    async def _settle(self, record: JournalRecord) -> None:
-        if record.key in self._running:
-            return
-        try:
-            device = self._registry.find(record.serial)
-            if device.failed.is_set() or not device.info.ctss_active:
-                return
-            async with exclusive(device, self._lock_wait) as tse:
-                known = self._journal.find(record.key)
-                if known is not None and known.done is None and not known.sure:
-                    await resolve(self._journal, known, tse)
-        except (DeviceError, LockRefused, CommandRejected, ProtocolError):
-            return  # it is asked again later
-        except GatewayError as error:
-            log.warning("the end of a signature on TSE %s stays unknown: %s", record.serial, error)
-            self._unresolvable.add(record.key)
-
     def _task(self, work: Coroutine[Any, Any, SigningResult]) -> "asyncio.Task[SigningResult]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -232,6 +201,13 @@ def _start_of(request: SigningRequest) -> SigningRequest:
 
 def _finish_of(request: SigningRequest, number: int) -> SigningRequest:
     return replace(request, action=Action.FINISH, number=number)
+
+
+def _refuse_given_up(record: JournalRecord | None) -> None:
+    if record is not None and record.given_up == EndedOtherwise.code:
+        raise EndedOtherwise("the transaction was finished with other data, by somebody else")
+    if record is not None and record.given_up:
+        raise OutcomeUnknown("the TSE could not tell whether it signed: look into an export made before")
 
 
 def _check_same(fingerprint: str, request: SigningRequest) -> None:

@@ -17,11 +17,12 @@ from tests.support import NOW, set_up
 
 
 class Wire:
-    """The way to a TSE, which loses one answer; the command before it has taken effect."""
+    """The way to a TSE, which loses one signature: its answer, or already the command on its way there."""
 
     def __init__(self, tse: SimulatedTse) -> None:
         self._tse = tse
         self.signatures_until_loss = 0
+        self.loses_command = False
 
     def socket(self) -> SimulatedTransport:
         made = SimulatedTransport(self._tse)
@@ -32,7 +33,7 @@ class Wire:
         if sector[2] == CloseImport.opcode and self.signatures_until_loss:
             self.signatures_until_loss -= 1
             if not self.signatures_until_loss:
-                self._tse.faults.set("counter_jump", 1)
+                self._tse.faults.set("io_error" if self.loses_command else "counter_jump", 1)
         self._tse.write_window(sector)
 
 
@@ -50,7 +51,17 @@ class Shop:
 
     def lose_answer_to(self, signature: int) -> None:
         """Lose the answer to the signature with this position from now on (1 is the next)."""
-        self._wire.signatures_until_loss = signature
+        self._wire.signatures_until_loss, self._wire.loses_command = signature, False
+
+    def lose_command_of(self, signature: int) -> None:
+        """Let that signature not even be asked for: the write of the command fails."""
+        self._wire.signatures_until_loss, self._wire.loses_command = signature, True
+
+    async def until_usable(self) -> None:
+        async with asyncio.timeout(10):
+            while not (devices := self.registry.devices()) or devices[0].failed.is_set():
+                self.registry.changed.clear()
+                await self.registry.changed.wait()
 
     @property
     def serial(self) -> str:

@@ -52,9 +52,9 @@ async def begun(shop: Shop, wanted: SigningRequest, key: str) -> None:
 
 async def cleared(shop: Shop) -> None:
     """Let the gateway ask the TSE about all unclear ends."""
-    looking = asyncio.create_task(shop.transactions.settle_unclear())
+    looking = asyncio.create_task(shop.transactions.settlement.run())
     async with asyncio.timeout(5):
-        while shop.journal.uncertain():  # noqa: ASYNC110 (the journal has no event)
+        while shop.journal.unclear():  # noqa: ASYNC110 (the journal has no event)
             await asyncio.sleep(0.005)
     looking.cancel()
 
