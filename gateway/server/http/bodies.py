@@ -130,8 +130,10 @@ async def _read(request: web.Request, longest: int) -> bytes:
             size += len(parts[-1])
             if size > longest:
                 raise web.HTTPRequestEntityTooLarge(longest, size)
+        return b"".join(parts)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except (ConnectionError, RequestPayloadError):
         raise BadRequest("the body broke off") from None
-    return b"".join(parts)
+    finally:
+        parts.clear()  # the stream keeps the error that broke it off, which keeps this frame, until it is collected
