@@ -41,12 +41,11 @@ class Tls(SSLProtocol):
             ssl_handshake_timeout=HEAD_SECONDS,
             ssl_shutdown_timeout=_CLOSING,
         )
-        self._ended = ended
+        self._http, self._ended = http, ended
 
-    def _start_shutdown(self) -> None:
-        """Close. asyncio never does if the client has hung up while reading was paused, unless that goes on."""
-        super()._start_shutdown()
-        self._resume_reading()  # type: ignore[attr-defined]
+    def eof_received(self) -> None:
+        super().eof_received()
+        self._http.close()  # asyncio tells it nothing, and leaves the socket open, while reading is paused
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -99,6 +98,9 @@ class HttpConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._ended()
+
+    def eof_received(self) -> None:
+        self.close()  # TLS can send nothing after this: whatever was asked ahead is not answered
 
     def data_received(self, data: bytes) -> None:
         before, body = len(self._messages), self._body

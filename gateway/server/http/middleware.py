@@ -1,5 +1,6 @@
 """What happens around every request: its id, log line and metrics, the check of its token, errors as responses."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -103,8 +104,13 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
 
 
 def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
+    turn = asyncio.Lock()
+
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if hdrs.AUTHORIZATION not in request.headers and not connection.is_authenticated(request):
+            async with turn:  # what anybody may ask is answered one by one, and tills in between
+                await asyncio.sleep(0)
         if unix_socket.is_local(request):
             unix_socket.admit(request)
         elif request.path not in OPEN_PATHS and not logged_in(request):

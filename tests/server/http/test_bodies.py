@@ -39,7 +39,10 @@ class Raw:
 
     async def is_closed(self) -> bool:
         async with asyncio.timeout(10):
-            return not await self.reader.read(1)
+            try:
+                return not await self.reader.read(1)
+            except ConnectionResetError:
+                return True
 
 
 @asynccontextmanager
