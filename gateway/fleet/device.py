@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
 
 from gateway.driver.protocols import TseDriver
-from gateway.errors import DeviceError, GatewayError, ProtocolError
+from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
 from gateway.fleet.commands.connection import T, TseConnection
 from gateway.fleet.commands.lost_signatures import SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
@@ -25,10 +25,11 @@ from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, User
+from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, SelfTest, SetTime, User
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.pins import PinOwner
+from gateway.tse.results import Result
 from gateway.tse.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 UNPLUGGED = "unplugged"
 _EMPTY_THE_STORE = frozenset({DeleteStoredData.opcode, FactoryReset.opcode})
 _SETTLED_BEFORE = _EMPTY_THE_STORE | {OpenImport.opcode}
+_MAKE_READY = frozenset({SelfTest.opcode, SetTime.opcode})
+_NOT_READY = frozenset({Result.NEEDS_SELF_TEST, Result.NEEDS_PASSED_SELF_TEST, Result.NO_TIME_SET})
 
 BeforeSigning = Callable[["Device", Lease], Awaitable[None]]
 
@@ -137,7 +140,15 @@ class Device:
                 self._lock.check(lease)
         if command[0] in _EMPTY_THE_STORE:
             self._lock.end_aside()
-        return await self._pipeline.run(self.run, command, lease)
+        try:
+            reply = await self._pipeline.run(self.run, command, lease)
+        except CommandRejected as refused:
+            if refused.result in _NOT_READY:
+                self.info_outdated = True
+            raise
+        if command[0] in _MAKE_READY:
+            self.info_outdated = True  # whether it can sign is not what `info` says any more
+        return reply
 
     async def send_pin(self, command: Command, lease: Lease, *, risk: bool) -> bytes:
         """Carry out a command that shows a PIN or PUK, unless that may block it; with `risk` in any case.
@@ -362,6 +373,7 @@ class Device:
 
     def _take(self, info: TseInfo) -> None:
         self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
+        self.info_outdated = False
         self._metrics.signatures.counted(self.serial, info.created_signatures)
         if info.ctss_active:  # else it says that none is open, which may not be so
             self._signatures.open.told(info.open_transactions)

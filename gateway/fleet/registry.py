@@ -206,6 +206,6 @@ class Registry:
             raise DeviceGone(f"TSE {info.serial_hex} is attached a second time, at {known.place} already: refused")
         which = Event.OPENED if known is None else Event.RECOVERED
         told = event(which, device.serial, place=attachment.place)
-        log.info("TSE %s is ready at %s", device.serial, attachment.place, extra=told)
+        log.info("TSE %s is open at %s", device.serial, attachment.place, extra=told)
         self.changed.set()
         return device

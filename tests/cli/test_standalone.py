@@ -71,7 +71,7 @@ def test_a_tse_of_another_process_is_left_alone(mounted: Path, tmp_path: Path) -
         said = at(mounted, "info")
         assert said.status == 1
         assert "end the other program" in said.err
-        assert json.loads(gateway.call("devices --json").out)[0]["state"] == "ready"
+        assert json.loads(gateway.call("devices --json").out)[0]["code"] == "not_set_up"
         found = json.loads(at(mounted, "doctor --json").out)["findings"]
     assert {finding["layer"] for finding in found if finding["verdict"] == "fail"} - {"clock"} == {
         "block device",

@@ -48,7 +48,7 @@ async def test_a_tse_that_fails_comes_back_by_itself(tse: SimulatedTse, metrics:
     assert (tse_summary(device).state, tse_summary(device).attached) == ("failed", True)
     tse.faults.clear()
     await changed(registry)
-    assert tse_summary(device).state == "ready"
+    assert tse_summary(device).state == "not_ready"  # nobody has set it up
     assert (await device.read_info())[:4] == b"GMIS"
     assert registry.devices() == [device]
     await registry.close()
@@ -140,7 +140,7 @@ async def test_a_tse_that_vanished_is_gone_at_once_and_comes_back(tse: Simulated
     with pytest.raises(DeviceGone, match="unplugged"):
         await device.read_info()
     await registry.reconcile([attachment(tse, "another socket")])
-    assert (tse_summary(device).state, device.place) == ("ready", "another socket")
+    assert (tse_summary(device).code, device.place) == ("not_set_up", "another socket")
     assert tse_summary(device).attached is True
     await registry.close()
 
@@ -157,7 +157,7 @@ async def test_the_same_place_with_another_plug_is_opened_afresh(tse: SimulatedT
     for plug in ("1", "1", "2"):
         await registry.reconcile([Attachment("sda", count, plug)])
     assert opened == 2
-    assert tse_summary(registry.devices()[0]).state == "ready"
+    assert tse_summary(registry.devices()[0]).state == "not_ready"
     await registry.close()
 
 

@@ -9,7 +9,7 @@ from tests.vm.machine import Uevent
 from tests.vm.ordeal import Outcome, Report
 from tests.vm.shop import Line
 
-READY = "is ready at"
+READY = "is open at"
 _FAILED = "failed:"
 _SERVES = "serves on port"
 

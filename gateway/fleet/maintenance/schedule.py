@@ -20,6 +20,7 @@ class Need(IntEnum):
     NONE = 0
     SOON = 1
     URGENT = 2
+    LOST = 3  # nobody can sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ def self_test_need(info: TseInfo, age: float, night: timedelta) -> Need:
     The TSE refuses to sign 25 hours after its last self test (LAN-TSE protocol).
     """
     left = info.self_test_due_seconds - age
-    if not info.self_test_passed or left <= _SELF_TEST_URGENT:
+    if not info.self_test_passed or left <= 0:
+        return Need.LOST
+    if left <= _SELF_TEST_URGENT:
         return Need.URGENT
     lasts_till_next_night = left > (_DAY - night + _TESTED_TONIGHT).total_seconds()
     tonight = night < _NIGHT and not lasts_till_next_night
@@ -56,6 +59,8 @@ def time_need(info: TseInfo, age: float) -> Need:
     if not (info.self_test_passed and info.ctss_active):
         return Need.NONE
     left, delay = info.time_sync_due_seconds - age, info.max_time_sync_delay_seconds
-    if not info.valid_time or left <= _TIME_URGENT * delay:
+    if not info.valid_time or left <= 0:
+        return Need.LOST
+    if left <= _TIME_URGENT * delay:
         return Need.URGENT
     return Need.SOON if left <= _TIME_SOON * delay else Need.NONE

@@ -1,14 +1,15 @@
 """Maintain one TSE. Nothing is done but reading, unless the settings hold its TimeAdmin PIN.
 
-every tick     end leases that lapsed
+every tick     end leases that lapsed; read the info sector if a command showed that it has changed
 idle           read the info sector: keeps USB awake, the snapshot fresh, and finds out when the TSE is gone
-with a PIN     self test and time before they are due, and at once when a TSE comes without them
+with a PIN     self test and time: before they are due when no till is at work, at once when they are lost
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,11 +64,10 @@ async def maintain(device: Device, options: MaintenanceOptions, metrics: Metrics
     """Maintain `device` until it fails."""
     scheduler = MaintenanceScheduler(device, options, metrics, refresh=refresh)
     while not device.failed.is_set():
-        try:
+        await scheduler.check()
+        with suppress(TimeoutError):
             async with asyncio.timeout(min(_TICK, refresh)):
                 await device.failed.wait()
-        except TimeoutError:
-            await scheduler.check()
 
 
 class MaintenanceScheduler:
@@ -93,15 +93,21 @@ class MaintenanceScheduler:
         device = self._device
         device.sweep()
         try:
-            if device.info_age >= self._refresh and device.idle and not device.failed.is_set():
+            if self._should_read():
                 await device.read_info()
             need = max(self._needs_self_test(), self._needs_time())
             if self._is_the_moment(need):
-                await self._run_tasks(_LOCK_WAIT if need is Need.URGENT else 0.0)
+                await self._run_tasks(_LOCK_WAIT if need >= Need.URGENT else 0.0)
         except GatewayError as error:
             log.debug("looking after TSE %s ended with: %s", device.serial, error)
 
     # ---- when ---------------------------------------------------------------
+
+    def _should_read(self) -> bool:
+        device = self._device
+        if device.failed.is_set():
+            return False
+        return device.info_outdated or (device.info_age >= self._refresh and device.idle)
 
     def _needs_self_test(self) -> Need:
         lost = not self._device.info.self_test_passed
@@ -120,10 +126,12 @@ class MaintenanceScheduler:
         return need if need is Need.NONE or self._can_set_time() else Need.NONE
 
     def _is_the_moment(self, need: Need) -> bool:
-        """Return whether to act now: tills come first, unless nobody could sign soon."""
+        """Return whether to act now: tills come first, unless nobody can sign, or could soon."""
         if need is Need.NONE:
             self._wanted_since = None
             return False
+        if need is Need.LOST:
+            return True
         now = self._options.monotonic()
         self._wanted_since = now if self._wanted_since is None else self._wanted_since
         waited = now - self._wanted_since

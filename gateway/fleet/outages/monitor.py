@@ -82,7 +82,7 @@ class OutageMonitor:
             return
         self.outages.seen(serial, now)
         known = self.outages.open.get(serial)
-        if known is not None and reason not in {known.reason, "stopped"}:
+        if known is not None and (not reason or (reason in OUTAGES and reason != known.reason)):
             self._end(known, now)
         if reason in OUTAGES:
             if known is None or known.reason != reason:

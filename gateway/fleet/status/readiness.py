@@ -34,7 +34,8 @@ LACKS = _english(
 REASONS = FAILURES | LACKS
 ABSENT = "absent"  # seen by an earlier run of the gateway, and not there since this one began
 TEXTS = REASONS | _english(ABSENT)
-# No outage: a TSE that nobody has set up, or one that waits for what tills do when they open.
+# No outage begins with these: nobody has set the TSE up, or it waits for what tills do when they open.
+# One that has begun goes on meanwhile, until the TSE can sign.
 _NO_OUTAGE = frozenset({"not_set_up", "decommissioned", "no_self_test", "no_time", "stopped"})
 OUTAGES = REASONS.keys() - _NO_OUTAGE | {ABSENT}
 
@@ -44,6 +45,11 @@ def lack(device: Device) -> str:
     if device.failed.is_set():
         return device.failure if device.failure in FAILURES else "device_error"
     return _lack_of(device.info, time.time())
+
+
+def lack_text(device: Device) -> str:
+    """Return the same in words, with what the driver told of a failure; empty if it can sign."""
+    return device.reason or TEXTS.get(lack(device), "")
 
 
 def _lack_of(info: TseInfo, now: float) -> str:

@@ -160,8 +160,11 @@ class TseSummary(_Response):
     serial: _Serial
     place: str = Field(description="Where the TSE is attached.", examples=["simulator-1"])
     attached: bool = Field(description="It is plugged in, whether it works or not.", examples=[True])
-    state: Literal["ready", "failed"] = Field(description="Whether commands can be sent to it.", examples=["ready"])
-    reason: str = Field(description="Why it failed; empty while it is ready.", examples=[""])
+    state: Literal["ready", "not_ready", "failed"] = Field(
+        description="It can sign, it answers and cannot sign, or it cannot be used.", examples=["ready"]
+    )
+    code: str = Field(description="Why it cannot sign, as in /readyz; empty while it is ready.", examples=[""])
+    reason: str = Field(description="The same in words; empty while it is ready.", examples=[""])
     held_seconds: float | None = Field(
         description="For how long a client has held the TSE; null: nobody holds it.", examples=[None]
     )

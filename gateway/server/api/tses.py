@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from gateway.errors import UnknownDevice
 from gateway.fleet.device import Device
+from gateway.fleet.status.readiness import lack, lack_text
 from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
 from gateway.operations.masterdata import NoCertificate, TillColumns
@@ -102,13 +103,14 @@ async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
 
 def tse_summary(device: Device) -> TseSummary:
     """Return what is known of a TSE without asking it."""
-    info = device.info
+    info, code = device.info, lack(device)
     return TseSummary(
         serial=device.serial,
         place=device.place,
         attached=device.attached,
-        state="failed" if device.failed.is_set() else "ready",
-        reason=device.reason,
+        state="failed" if device.failed.is_set() else "not_ready" if code else "ready",
+        code=code,
+        reason=lack_text(device),
         held_seconds=device.held_seconds,
         waiting_clients=device.waiting_clients,
         read_at=device.info_read_at.replace(microsecond=0),

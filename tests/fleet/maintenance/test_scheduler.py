@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import CommandRejected
 from gateway.fleet.maintenance.schedule import Night
+from gateway.fleet.status.readiness import lack
 from gateway.tse.commands import (
     DeregisterClient,
     FlashHealth,
@@ -22,6 +23,7 @@ from gateway.tse.commands import (
     User,
 )
 from tests.fleet.maintenance.shop_time import HOUR, NOON, Shop, Till
+from tests.fleet.test_device import until
 from tests.support import ADMIN_PIN, CLIENT, NOW, TIME_ADMIN_PIN, receipt, step
 
 Open = Callable[..., Awaitable[Shop]]
@@ -139,20 +141,59 @@ async def test_while_a_till_holds_the_lock_nothing_is_done(shop_of: Open) -> Non
     shop = await shop_of(client_id="POS-1")
     till = Till()
     lease = await shop.device.acquire(till, 1)
-    await shop.pass_time(14)
-    assert not shop.info.self_test_passed
+    waiting = asyncio.create_task(shop.scheduler.check())
+    await shop.device.read_info()
+    assert (shop.device.waiting_clients, shop.info.self_test_passed) == (1, False)
     shop.device.release(lease.session)
-    await shop.scheduler.check()
+    await waiting
     assert shop.info.self_test_passed
 
 
-async def test_right_after_a_command_of_a_till_the_gateway_keeps_still(shop_of: Open) -> None:
-    shop = await shop_of(client_id="POS-1")
-    await shop.device.command(SelfTest(CLIENT).encode())  # the till will set the time next
+async def test_right_after_a_command_of_a_till_what_is_only_due_waits(shop_of: Open) -> None:
+    shop = await shop_of(client_id="POS-1", night=Night(time(20), 0))
+    await shop.scheduler.check()
+    await shop.pass_time(1438)  # due at 1440
+    await shop.device.command(FlashHealth().encode())
     await shop.pass_time(4)
-    assert shop.runs("set_time") == 0
-    await shop.pass_time(2)
     assert shop.runs("set_time") == 1
+    await shop.pass_time(2)
+    assert shop.runs("set_time") == 2
+
+
+async def test_right_after_the_self_test_of_a_till_the_time_is_set(shop_of: Open) -> None:
+    shop = await shop_of(client_id="POS-1")
+    await shop.device.command(SelfTest(CLIENT).encode())
+    await shop.pass_time(1)
+    assert (shop.runs("self_test"), shop.runs("set_time"), lack(shop.device)) == (0, 1, "")
+
+
+async def test_between_tills_that_never_pause_what_was_lost_is_done_at_once(shop_of: Open) -> None:
+    shop = await shop_of(client_id="POS-1")
+    await shop.scheduler.check()
+    first, second = Till(), Till()
+    lease = await shop.device.acquire(first, 1)
+    shop.tse.power_cycle()
+    with pytest.raises(CommandRejected, match="0x1054"):
+        await step(shop.device.command, shop.device, TransactionStep.START)
+    looking = asyncio.create_task(shop.scheduler.check())
+    await until(lambda: shop.device.waiting_clients == 1)  # it reads first what the refusal has told
+    waiting = asyncio.create_task(shop.device.acquire(second, 5))
+    shop.device.release(lease.session)
+    shop.device.release((await waiting).session)
+    await looking
+    assert (shop.clock.now, lack(shop.device)) == (0, "")
+
+
+async def test_the_time_that_a_till_sets_shows_with_the_next_look(shop_of: Open) -> None:
+    shop = await shop_of(pin="")
+    device = shop.device
+    for command in (SelfTest(CLIENT), Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(NOW)):
+        await device.command(command.encode())
+    assert lack(device) == "no_self_test"
+    lease = await device.acquire(Till(), 1)  # the next till is there already
+    await shop.pass_time(1)
+    assert lack(device) == ""
+    device.release(lease.session)
 
 
 async def test_a_till_that_is_logged_in_stays_logged_in(shop_of: Open) -> None:
@@ -193,21 +234,22 @@ async def test_a_busy_shop_gets_its_time_all_the_same(shop_of: Open) -> None:
 
 
 async def test_what_is_urgent_queues_up_behind_tills_that_take_turns(shop_of: Open) -> None:
-    shop = await shop_of(client_id="POS-1")
+    shop = await shop_of(client_id="POS-1", night=Night(time(20), 0))
+    await shop.scheduler.check()
+    shop.clock.now = 1800 - 30  # of the 1800 seconds for which the time is trusted, less than 5 % are left
     first, second = Till(), Till()
     lease = await shop.device.acquire(first, 1)
     waiting = asyncio.create_task(shop.device.acquire(second, 5))
     await asyncio.sleep(0)
-    shop.clock.now = 1
     await shop.scheduler.check()
-    shop.clock.now = 16
+    shop.clock.now += 15
     looking = asyncio.create_task(shop.scheduler.check())
     await asyncio.sleep(0)
     assert shop.device.waiting_clients == 2
     shop.device.release(lease.session)
     shop.device.release((await waiting).session)
     await looking
-    assert shop.info.valid_time
+    assert shop.runs("set_time") == 2
 
 
 async def test_a_failed_self_test_is_tried_again_later_and_told(

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from gateway.driver.usb.block import BlockDriver
 from gateway.errors import CommandRejected, DeviceGone
 from gateway.fleet.device import Device
 from gateway.fleet.outages.log import ALIVE, CRASHED, GATEWAY, LOG, STOPPED, Outage, OutageLog, Total
 from gateway.fleet.outages.monitor import OutageMonitor
 from gateway.fleet.registry import Registry
-from gateway.simulator.device import SimulatedTse
+from gateway.fleet.status.readiness import lack
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import Decommission, Login, User
-from tests.support import ADMIN_PIN
+from gateway.tse.commands import Decommission, Login, SelfTest, SetTime, User
+from gateway.tse.info import TseInfo
+from tests.support import ADMIN_PIN, CLIENT, NOW, TIME_ADMIN_PIN
 
 SERIAL, OTHER = "AB" * 32, "CD" * 32
 T = 1_790_000_000.0
@@ -174,6 +177,29 @@ async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse:
     assert shop.log.open[ready.serial] == Outage(ready.serial, "device_gone", T + 1, refused=2, tills=1)
     shop.look(2)
     assert shop.log.open[ready.serial].began == T + 1
+
+
+async def test_an_outage_ends_when_the_tse_can_sign(ready: Device, tse: SimulatedTse, tmp_path: Path) -> None:
+    await ready.read_info()
+    shop = Shop(ready, tmp_path)
+    tse.faults.set("unplugged")
+    with pytest.raises(DeviceGone):
+        await ready.read_info()
+    shop.look(1)
+    tse.faults.clear()
+    await ready.let_go("it failed")
+    await ready.renew(BlockDriver(SimulatedTransport(tse)), TseInfo.decode(tse.read_info()), "simulator")
+    shop.look(2)
+    assert lack(ready) == "no_self_test"
+    await ready.command(SelfTest(CLIENT).encode())
+    await ready.read_info()
+    shop.look(3)
+    assert (lack(ready), shop.log.open[ready.serial].began) == ("no_time", T + 1)
+    for command in (Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(NOW)):
+        await ready.command(command.encode())
+    await ready.read_info()
+    shop.look(4)
+    assert list(shop.log.past) == [Outage(ready.serial, "device_gone", T + 1, T + 4)]
 
 
 async def test_a_tse_that_is_not_set_up_has_no_outage(device: Device, tse: SimulatedTse, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from gateway.fleet.status.readiness import OUTAGES, REASONS
 from gateway.i18n import remedies
 from gateway.i18n.text import LANGUAGES
 from gateway.server.api.outage_report import duration
+from gateway.tse.commands import Login, SelfTest, SetTime, User
 from tests.server.api.client import RECEIPT, Api, Reply, api_of, make_ready
 from tests.server.shop import Served, serve, settings_for, until
+from tests.support import CLIENT, NOW, TIME_ADMIN_PIN
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 OTHER = "AB" * 32
@@ -66,6 +68,9 @@ async def test_an_outage_is_told_while_it_lasts_and_when_it_is_over(served: Serv
         assert "dauert an" in (await ask(api, "outages.html")).body.decode()
         served.tse.faults.clear()
         await until(lambda: not device.failed.is_set())
+        for command in (SelfTest(CLIENT), Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(NOW)):
+            assert (await ask(api, "outages")).json["outages"][0]["ended"] is None
+            await device.command(command.encode())
         async with asyncio.timeout(10):
             while (over := (await ask(api, "outages")).json["outages"][0])["ended"] is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
