@@ -33,7 +33,7 @@ class LostSignature:
     """A step that was sent to be signed and may get no answer.
 
     `number_before` is the highest transaction number seen before. `verdict` becomes the reply to the signature, or
-    `None` if the TSE did not sign or nobody will know.
+    `None` if the TSE did not sign or nobody will know. `waived` becomes done when nobody should wait for it any more.
     """
 
     step: OpenImport
@@ -41,6 +41,7 @@ class LostSignature:
     number_before: int
     asked: int = 0
     verdict: "asyncio.Future[bytes | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waived: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def is_answered_by(self, last: TransactionReply) -> bool:
         """Return whether `last`, the client's last transaction, is the reply that was lost."""
@@ -165,6 +166,11 @@ class SignatureTracker:
             self._settled(lost, "signed", reply)
         else:
             self._settled(lost, "not_signed", None)
+
+    def waive(self) -> None:
+        """Let nobody wait for the lost signature; the TSE is asked for it when it can tell."""
+        if self.lost is not None and not self.lost.waived.done():
+            self.lost.waived.set_result(None)
 
     def give_up(self) -> None:
         """End the lost signature, if any, as one that nobody will know of."""

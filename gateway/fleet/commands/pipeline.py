@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, DeviceError, ProtocolError
@@ -139,5 +140,6 @@ class CommandPipeline:
         lost = event(Event.SIGNATURE_LOST, self._serial)
         log.warning("TSE %s has not answered to a signature: it will be asked for it", self._serial, extra=lost)
         left = min(self._settle_wait, _LONGEST - (self._clock() - command.began))
-        await asyncio.wait({attempt.verdict}, timeout=max(0.0, left))
+        told: set[asyncio.Future[Any]] = {attempt.verdict, attempt.waived}
+        await asyncio.wait(told, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
         return attempt.verdict.result() if attempt.verdict.done() else None

@@ -95,7 +95,10 @@ class MaintenanceScheduler:
         try:
             if self._should_read():
                 await device.read_info()
-            need = max(self._needs_self_test(), self._needs_time())
+            self_test = self._needs_self_test()
+            if self_test is Need.NONE and not device.info.self_test_passed:
+                device.waive_lost_signature()
+            need = max(self_test, self._needs_time())
             if self._is_the_moment(need):
                 await self._run_tasks(_LOCK_WAIT if need >= Need.URGENT else 0.0)
         except GatewayError as error:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import CommandRejected
+from gateway.errors import CommandRejected, DeviceError
 from gateway.fleet.maintenance.schedule import Night
 from gateway.fleet.status.readiness import lack
 from gateway.tse.commands import (
+    CloseImport,
     DeregisterClient,
     FlashHealth,
     Login,
     Logout,
+    OpenImport,
     RegisterClient,
     SelfTest,
     SetTime,
@@ -182,6 +184,30 @@ async def test_between_tills_that_never_pause_what_was_lost_is_done_at_once(shop
     shop.device.release((await waiting).session)
     await looking
     assert (shop.clock.now, lack(shop.device)) == (0, "")
+
+
+@pytest.mark.parametrize(("pin", "waits"), [(TIME_ADMIN_PIN.decode(), True), ("", False)])
+async def test_a_till_waits_for_a_lost_answer_only_if_the_gateway_runs_the_self_test(
+    shop_of: Open, pin: str, waits: bool
+) -> None:
+    shop = await shop_of(pin=pin, client_id="POS-1")
+    device, tse = shop.device, shop.tse
+    for command in (SelfTest(CLIENT), Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(NOW)):
+        await device.command(command.encode())
+    await device.command(OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode())
+    tse.faults.set("unplugged")
+    signing = asyncio.create_task(device.command(CloseImport().encode()))
+    await until(device.failed.is_set)
+    tse.faults.clear()
+    await shop.reopen()
+    assert lack(device) == "no_self_test"
+    async with asyncio.timeout(5):
+        await shop.scheduler.check()
+        if waits:
+            await until(lambda: device.info.valid_time)
+        with pytest.raises(DeviceError):  # it was pulled before it signed
+            await signing
+    assert (device.info.self_test_passed, signing.done()) == (waits, True)
 
 
 async def test_the_time_that_a_till_sets_shows_with_the_next_look(shop_of: Open) -> None:
