@@ -83,6 +83,7 @@ class Journal:
         self._unclear: dict[str, JournalRecord] = {}
         self._lines = 0
         self._unreadable = ""
+        self._told = False
         self._writing = asyncio.Lock()
         try:
             self._load()
@@ -186,11 +187,19 @@ class Journal:
         self._lines = len(records)
 
     def _forget_old(self) -> None:
-        since = self._now() - KEPT_SECONDS
-        for key, record in list(self._records.items()):  # oldest first
-            if record.at >= since and len(self._records) <= KEPT_KEYS:
-                return
-            self._drop(key)
+        """Drop what is too old, and the oldest of too many; never a key whose end nobody knows."""
+        since, surplus = self._now() - KEPT_SECONDS, len(self._records) - KEPT_KEYS
+        dropped: list[JournalRecord] = []
+        for record in self._records.values():  # oldest first
+            if record.at >= since and len(dropped) >= surplus:
+                break
+            if not record.unclear:
+                dropped.append(record)
+        for record in dropped:
+            self._drop(record.key)
+        if dropped and dropped[-1].at >= since and not self._told:
+            self._told = True
+            log.warning("more than %d keys in three days: the oldest are forgotten sooner", KEPT_KEYS)
 
 
 def _plain(record: JournalRecord) -> dict[str, Any]:

@@ -171,6 +171,12 @@ class SimulatedTse:
             if core.session.pending_import is not None:
                 core.session.pending_import.write(block, data)
 
+    def reopen(self) -> None:
+        """Go through a power cycle if it could not commit (no room, no open files), as a stick does that is pulled."""
+        with self._lock:
+            if self._broken and not self._closed:
+                self._power_cycle()
+
     def power_cycle(self) -> None:
         """Do as pulling and plugging in does: login, time, self test and work under way are gone, the counter is 0."""
         with self._lock:
@@ -265,6 +271,7 @@ class SimulatedTransport:
     """One handle to a simulated TSE, by shape a `gateway.driver.protocols.BlockTransport`; the TSE outlives it."""
 
     def __init__(self, tse: SimulatedTse) -> None:
+        tse.reopen()
         self.read_info = tse.read_info
         self.read_window = tse.read_window
         self.write_window = tse.write_window

@@ -295,10 +295,26 @@ async def test_half_a_line_at_the_end_of_the_journal_is_left_out(shop: Shop) -> 
     assert await steps(shop) == ["Start", "Finish"] * 2
 
 
-def test_old_keys_are_forgotten(tmp_path: Path) -> None:
+def test_old_keys_are_forgotten_unless_nobody_knows_their_end(tmp_path: Path) -> None:
     now = float(NOW)
     journal = Journal(tmp_path / "journal", now=lambda: now)
-    record = JournalRecord("k", "f", "sign", "S", "POS-1", 1, 1, now)
-    asyncio.run(journal.begin(record))
+    known = JournalRecord("known", "f", "sign", "S", "POS-1", 1, 1, now, sure=True)
+    asyncio.run(journal.begin(known))
+    asyncio.run(journal.begin(replace(known, key="unknown", sure=False)))
     now += 4 * 86400
-    assert Journal(tmp_path / "journal", now=lambda: now).find("k") is None
+    later = Journal(tmp_path / "journal", now=lambda: now)
+    assert later.find("known") is None
+    assert [record.key for record in later.unclear()] == ["unknown"]
+
+
+async def test_of_too_many_keys_the_oldest_are_forgotten_and_no_unknown_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("gateway.operations.journal.KEPT_KEYS", 10)
+    journal = Journal(tmp_path / "journal", now=lambda: float(NOW))
+    first = JournalRecord("0", "f", "sign", "S", "POS-1", 1, 1, float(NOW), sure=True)
+    for number in range(30):
+        await journal.begin(replace(first, key=str(number), sure=number not in {0, 3, 20}))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    kept = [record.key for record in Journal(tmp_path / "journal", now=lambda: float(NOW)).records()]
+    assert kept == ["0", "3", "20", *map(str, range(23, 30))]

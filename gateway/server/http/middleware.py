@@ -162,11 +162,10 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
 
 
 def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
-    # Tills ask several times a second: at INFO their requests would bury what an operator acts on.
-    failed = (
-        status >= HTTPStatus.INTERNAL_SERVER_ERROR and request.path not in OPEN_PATHS
-    )  # which are asked all the time
-    level = logging.WARNING if failed else logging.DEBUG
+    # Tills ask several times a second: at INFO their requests would bury what an operator acts on. Nor does anybody
+    # without the token fill the log: health is asked all the time, and other paths by whoever wants to.
+    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and connection.is_authenticated(request)
+    level = logging.WARNING if failed and request.path not in OPEN_PATHS else logging.DEBUG
     log.log(
         level,
         "%s %s: %d in %.0f ms",

@@ -113,6 +113,10 @@ def _context(chain: Path, key: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
+    # The key of tickets lives as long as the process; who gets it reads all that was ever sent under one. Tills keep
+    # their connection and hardly use any.
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0
     context.set_alpn_protocols(["http/1.1"])
     try:
         # Never ask for a password on the terminal: an encrypted key is an error.

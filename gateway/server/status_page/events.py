@@ -37,25 +37,25 @@ class LiveUpdates:
 
     def __init__(self, news: asyncio.Event) -> None:
         self._news = news
-        self._open: Counter[str] = Counter()
+        self._open = {True: Counter[str](), False: Counter[str]()}  # of administrators, of everybody
         self._end = asyncio.Event()
 
     async def end(self, _: web.Application | None = None) -> None:
         """End all updates, for the gateway stops."""
         self._end.set()
 
-    async def serve(self, request: web.Request, render: Render) -> web.StreamResponse:
+    async def serve(self, request: web.Request, render: Render, *, is_admin: bool) -> web.StreamResponse:
         """Send what changes until the browser closes the page or the gateway stops.
 
         Raises:
-            TooManyViewers: too many pages are open, of this address or in all.
+            TooManyViewers: too many pages are open, of this address or in all; those of administrators count apart.
         """
-        peer = request.remote or ""
-        if self._open.total() >= _MOST or self._open[peer] >= _MOST_OF_ONE:
+        peer, pages = request.remote or "", self._open[is_admin]
+        if pages.total() >= _MOST or pages[peer] >= _MOST_OF_ONE:
             raise TooManyViewers("too many pages are open: load this one again to see what is new")
         headers = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
         answer = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: "text/event-stream"})
-        self._open[peer] += 1
+        pages[peer] += 1
         try:
             await answer.prepare(request)
             await self._send_changes(answer, render, lambda: _is_connected(request))
@@ -63,8 +63,8 @@ class LiveUpdates:
             if request.transport is not None:
                 request.transport.abort()
         finally:
-            self._open[peer] -= 1
-            self._open += Counter()  # removes addresses without an open page
+            pages[peer] -= 1
+            pages += Counter()  # removes addresses without an open page
         return answer
 
     async def _send_changes(self, answer: web.StreamResponse, render: Render, is_connected: Callable[[], bool]) -> None:

@@ -103,7 +103,7 @@ class StatusPage:
             full = self._is_admin(request)
             return self._render(request, locale, oldest, full=full) if version == self._version_for(full=full) else None
 
-        return await self._updates.serve(request, render)
+        return await self._updates.serve(request, render, is_admin=self._is_admin(request))
 
     async def language(self, request: web.Request) -> web.Response:
         """Keep the chosen language in a cookie."""

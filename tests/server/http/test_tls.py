@@ -1,5 +1,6 @@
 import asyncio
 import os
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -250,3 +251,24 @@ def test_a_made_certificate_is_renewed_while_the_gateway_runs(tmp_path: Path) ->
     (tmp_path / "state" / "tls" / "server.pem").unlink()
     assert renewal.check()
     assert tls.fingerprint(settings) != before
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_no_session_is_resumed(served: Served, version: ssl.TLSVersion) -> None:
+    context = tls.client_context(served.settings)
+    context.minimum_version = context.maximum_version = version
+    sessions: list[ssl.SSLSession | None] = []
+    for _ in range(2):
+        with (
+            socket.create_connection(("127.0.0.1", served.port)) as plain,
+            await asyncio.to_thread(context.wrap_socket, plain, session=sessions[-1] if sessions else None) as wrapped,
+        ):
+            await asyncio.to_thread(_asked, wrapped)
+            assert not wrapped.session_reused
+            assert wrapped.session is None or not wrapped.session.has_ticket
+            sessions.append(wrapped.session)
+
+
+def _asked(client: ssl.SSLSocket) -> None:
+    client.sendall(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n")
+    assert client.recv(12) == b"HTTP/1.1 200"

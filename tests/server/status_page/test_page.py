@@ -201,6 +201,18 @@ async def test_open_pages_are_few_and_do_not_delay_the_end(tmp_path: Path, monke
             assert await stream.next() == ("", None)
 
 
+async def test_anonymous_pages_keep_no_administrator_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.server.status_page.events._MOST", 2)
+    async with AsyncExitStack() as stack:
+        anonymous = await stack.enter_async_context(browser_of(served))
+        for _ in range(2):
+            await (await stack.enter_async_context(anonymous.events())).parts_with("Not ready yet")
+        assert (await anonymous.get("/page/events?version=x"))[0].status == 503
+        admin = await stack.enter_async_context(browser_of(served))
+        await admin.log_in()
+        await (await stack.enter_async_context(admin.events())).parts_with("apiToken")
+
+
 async def test_a_page_without_news_hears_that_the_gateway_is_there_and_leaves_its_place_when_it_is_closed(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
