@@ -77,7 +77,7 @@ class Device:
         self._metrics = metrics
         self._before_signing = before_signing
         self._clock = clock
-        self._connection = TseConnection(driver)
+        self._connection, self._opened = TseConnection(driver), clock()
         self._memory = memory or PinMemory()
         self._login_guard = LoginGuard(self._memory, pin)
         self._retry_guard = RetryGuard(self._memory)
@@ -279,6 +279,11 @@ class Device:
         return self._clock() - self._pipeline.last
 
     @property
+    def open_seconds(self) -> float:
+        """Seconds since the TSE was last opened."""
+        return self._clock() - self._opened
+
+    @property
     def info_age(self) -> float:
         """Seconds since `info` was read."""
         return self._clock() - self._info_read
@@ -319,6 +324,7 @@ class Device:
         """Unfinished again, by a driver that was opened afresh; sessions of before stay refused."""
         self._metrics.tses.opened(self.serial, self.failure)
         self._connection, self.place, self.attached = TseConnection(driver), place, True
+        self._opened = self._clock()
         self._pipeline.reopened()
         self._take(info)
         if self._signatures.lost is not None:

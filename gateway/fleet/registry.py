@@ -19,6 +19,7 @@ from gateway.tse.info import TseInfo
 log = logging.getLogger(__name__)
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
+_SHORT_LIVED = 10.0  # seconds; a TSE that fails sooner after its opening is opened again with growing pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class Registry:
 
     async def _supervise(self, attachment: Attachment, tried: asyncio.Event) -> None:
         device: Device | None = None
+        backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         try:
             while not self._closing:
                 device = await self._opened(attachment, tried)
@@ -152,6 +154,10 @@ class Registry:
                 finally:
                     await device.let_go("the TSE was unplugged")
                     self.changed.set()
+                if device.open_seconds >= _SHORT_LIVED:
+                    backoff.reset()
+                else:
+                    await asyncio.sleep(backoff.next())
         finally:
             if device is not None and device.failed.is_set():  # else it is in another socket by now
                 device.attached = False

@@ -9,10 +9,14 @@ import pytest
 from gateway.driver.usb.block import BlockDriver
 from gateway.errors import DeviceError, DeviceGone, UnknownDevice
 from gateway.fleet import registry as registry_module
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.server.api.tses import tse_summary
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
+from gateway.tse.commands import FlashHealth
+from tests.fleet.maintenance.shop_time import ShopTime
+from tests.fleet.test_device import until
 
 
 def attachment(tse: SimulatedTse, place: str = "simulator") -> Attachment:
@@ -85,6 +89,36 @@ async def test_the_same_tse_twice_is_refused_loudly(
     await registry.reconcile([attachment(tse, "first"), attachment(tse, "second")])
     assert len(registry.devices()) == 1
     assert "a second time" in caplog.text
+    await registry.close()
+
+
+async def test_a_tse_that_opens_well_and_fails_in_use_is_opened_with_growing_pauses(
+    tse: SimulatedTse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = ShopTime()
+    registry = Registry(Metrics(), options=MaintenanceOptions(monotonic=shop))
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def passes(seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+        await sleep(0)
+
+    async def fails_after(lasting: float) -> None:
+        device = registry.devices()[0]
+        await until(lambda: not device.failed.is_set())
+        shop.now += lasting
+        tse.faults.set("lost_response", 1)
+        with pytest.raises(DeviceError):
+            await device.command(FlashHealth().encode())
+
+    await registry.reconcile([attachment(tse)])
+    monkeypatch.setattr(asyncio, "sleep", passes)
+    for lasting in (60, 9, 0, 0, 0, 0, 0, 0, 60, 1):
+        await fails_after(lasting)
+    await until(lambda: not registry.devices()[0].failed.is_set())
+    assert pauses == [0.25, 0.5, 1, 2, 4, 8, 10, 0.25]
     await registry.close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _LOOK = 1.0
 _ALIVE = 60.0
+_RELAPSE = 30.0  # seconds; a TSE that fails again within them was not well in between
 _DUE = {"no_self_test": Event.SELF_TEST_DUE, "no_time": Event.TIME_DUE}
 
 
@@ -32,6 +34,9 @@ class OutageMonitor:
         self._tills: dict[str, set[str]] = {}
         self._saved = float("-inf")
         self._lacks: dict[str, str] = {}
+        self._well_since: dict[str, float] = {}  # TSEs that seem well, but whose outage is not ended yet
+        self._ended: dict[str, float] = {}
+        self._relapsed: set[str] = set()
 
     def refused(self, serial: str, error: GatewayError, till: str = "") -> None:
         """Count a request for a TSE, from the address `till`, that ended with `error`."""
@@ -55,6 +60,8 @@ class OutageMonitor:
                 except TimeoutError:
                     continue
         finally:
+            for serial, since in self._well_since.items():
+                self.outages.end(serial, since)
             self.outages.stopped(self._now())
             self.outages.save()
 
@@ -82,17 +89,36 @@ class OutageMonitor:
             return
         self.outages.seen(serial, now)
         known = self.outages.open.get(serial)
-        if known is not None and (not reason or (reason in OUTAGES and reason != known.reason)):
-            self._end(known, now)
-        if reason in OUTAGES:
-            if known is None or known.reason != reason:
-                began = event(Event.OUTAGE_BEGAN, serial, reason=reason)
-                log.warning("outage of TSE %s begins: %s", serial, REASONS[reason], extra=began)
-            refused, tills = self._refused.pop(serial, 0), self._tills.pop(serial, set())
-            self.outages.begin(serial, reason, now, refused, tills)
+        if known is not None and not reason:
+            self._end_if_well(known, device, now)
+        elif self._well_since.pop(serial, None) is not None and device.failed.is_set():
+            self._relapsed.add(serial)
+        if reason in OUTAGES and (known is None or (reason != known.reason and serial not in self._relapsed)):
+            if known is not None:
+                self._end(known, now)
+            self._begin(serial, reason, now)
         elif reason in _DUE and self._lacks.get(serial) != reason:
             log.info("TSE %s does not sign: %s", serial, REASONS[reason], extra=event(_DUE[reason], serial))
         self._lacks[serial] = reason
+
+    def _begin(self, serial: str, reason: str, now: float) -> None:
+        if now - self._ended.get(serial, -math.inf) < _RELAPSE:
+            self._relapsed.add(serial)
+        began = event(Event.OUTAGE_BEGAN, serial, reason=reason)
+        log.warning("outage of TSE %s begins: %s", serial, REASONS[reason], extra=began)
+        refused, tills = self._refused.pop(serial, 0), self._tills.pop(serial, set())
+        self.outages.begin(serial, reason, now, refused, tills)
+
+    def _end_if_well(self, outage: Outage, device: Device, now: float) -> None:
+        """End the outage if the TSE has carried out a command since its opening; after a relapse it must stay open."""
+        since = self._well_since.setdefault(outage.serial, now)
+        stays_well = device.open_seconds >= _RELAPSE
+        if stays_well:
+            self._relapsed.discard(outage.serial)
+        if stays_well or (device.quiet_for < math.inf and outage.serial not in self._relapsed):
+            del self._well_since[outage.serial]
+            self._ended[outage.serial] = now
+            self._end(outage, since)
 
     def _end(self, outage: Outage, now: float) -> None:
         self.outages.end(outage.serial, now)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.driver.usb.block import BlockDriver
-from gateway.errors import CommandRejected, DeviceGone
+from gateway.errors import CommandRejected, DeviceGone, GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.outages.log import ALIVE, CRASHED, GATEWAY, LOG, STOPPED, Outage, OutageLog, Total
 from gateway.fleet.outages.monitor import OutageMonitor
@@ -17,7 +17,7 @@ from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import lack
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import Decommission, Login, SelfTest, SetTime, User
+from gateway.tse.commands import Decommission, FlashHealth, Login, SelfTest, SetTime, User
 from gateway.tse.info import TseInfo
 from tests.support import ADMIN_PIN, CLIENT, NOW, TIME_ADMIN_PIN
 
@@ -200,6 +200,33 @@ async def test_an_outage_ends_when_the_tse_can_sign(ready: Device, tse: Simulate
     await ready.read_info()
     shop.look(4)
     assert list(shop.log.past) == [Outage(ready.serial, "device_gone", T + 1, T + 4)]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_tse_that_opens_well_and_fails_in_use_has_one_outage(
+    ready: Device, tse: SimulatedTse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, answers: bool
+) -> None:
+    await ready.read_info()
+    shop = Shop(ready, tmp_path)
+    monkeypatch.setattr(ready, "_clock", lambda: shop.now)
+    for second in range(0, 100, 5):
+        tse.faults.set("io_error" if second % 10 else "lost_response", None if second % 10 else 1)
+        with pytest.raises(GatewayError):
+            await ready.command(FlashHealth().encode())
+        shop.look(second + 1)
+        tse.faults.clear()
+        await ready.let_go("it failed")
+        await ready.renew(BlockDriver(SimulatedTransport(tse)), TseInfo.decode(tse.read_info()), "simulator")
+        shop.look(second + 2)
+        if answers:
+            await ready.command(FlashHealth().encode())
+            shop.look(second + 3)
+    shop.look(100)
+    assert (lack(ready), len(shop.log.open)) == ("", 1)
+    shop.look(127)
+    seen = [(outage.began - T, outage.ended - T) for outage in shop.log.past if outage.ended]
+    assert seen == ([(1, 2), (6, 97)] if answers else [(1, 97)])
+    assert shop.log.open == {}
 
 
 async def test_a_tse_that_is_not_set_up_has_no_outage(device: Device, tse: SimulatedTse, tmp_path: Path) -> None:
