@@ -14,6 +14,7 @@ from gateway.config.settings import Settings
 from gateway.errors import GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
+from gateway.operations.lan_notes import LAN_NOTES, LanNotes
 from gateway.server.api.routes import routes
 from gateway.server.http import application, auth, session_file, tls
 from gateway.server.http.listener import new_admission
@@ -69,7 +70,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             monitor.refused(serial, error, till)
             problems.refused(serial, error)
 
-        lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
+        notes = LanNotes(registry, settings.state_dir / LAN_NOTES)
+        lan = LanTse(registry, metrics, notes, lock_wait=settings.lock_wait)
         web = application.build(
             *(settings, lan, registry, metrics, token),
             on_refusal=on_refusal,

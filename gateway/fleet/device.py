@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
 from gateway.fleet.commands.connection import T, TseConnection
-from gateway.fleet.commands.lost_signatures import SignatureTracker
+from gateway.fleet.commands.lost_signatures import AnnouncedStep, SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
 from gateway.fleet.commands.pipeline import CommandPipeline
 from gateway.fleet.lock.lock import TseLock, new_session
@@ -292,6 +292,11 @@ class Device:
     def flash_health(self) -> FlashHealthReading | None:
         """The last reading of the flash health; `None` while the TSE was not asked."""
         return self._observer.flash_health
+
+    @property
+    def announced(self) -> AnnouncedStep | None:
+        """The step that would be signed now; `None` if there is none, or the signature counter is not known."""
+        return self._signatures.announced
 
     @property
     def oldest_transaction_seconds(self) -> float:

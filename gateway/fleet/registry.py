@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone, GatewayError, UnknownDevice
-from gateway.fleet.device import BeforeSigning, Device, nothing_unclear
+from gateway.fleet.device import BeforeSigning, Device
 from gateway.fleet.lock.queue import Lease
 from gateway.fleet.maintenance import scheduler
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
@@ -53,8 +53,8 @@ class _Supervision:
 class Registry:
     """All TSEs by serial; `changed` is set whenever another set of them can be used.
 
-    While `draining`, the gateway is about to stop and only finishes what was begun. `before_signing` is that of every
-    `Device`; it may be set after the TSEs were opened.
+    While `draining`, the gateway is about to stop and only finishes what was begun. Each of
+    `before_signing`, by name, is awaited by every `Device`, also if it is added after the opening.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Registry:
         self._ending: set[asyncio.Task[None]] = set()
         self._closing = False
         self.draining = False
-        self.before_signing: BeforeSigning = nothing_unclear
+        self.before_signing: dict[str, BeforeSigning] = {}
         self.changed = asyncio.Event()
 
     def apply(self, attachments: Iterable[Attachment]) -> None:
@@ -141,7 +141,8 @@ class Registry:
         return device
 
     async def _settle(self, device: Device, lease: Lease) -> None:
-        await self.before_signing(device, lease)
+        for settle in self.before_signing.values():
+            await settle(device, lease)
 
     async def _supervise(self, attachment: Attachment, tried: asyncio.Event) -> None:
         device: Device | None = None

@@ -9,23 +9,26 @@ replaying it could double a part and executing it could skip one; then it is ref
 the client starts its export again.
 
 A signature whose answer the TSE owes ends the session, since the TSE is opened afresh; the same
-request on another connection still gets what the TSE tells of it then.
+request on another connection still gets what the TSE tells of it then. That holds over the end
+of this process, too (`lan_notes`).
 """
 
 import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from gateway.errors import BadRequest, CommandRejected, ExportInterrupted, LockRefused
+from gateway.errors import BadRequest, CommandRejected, DeviceGone, ExportInterrupted, InvalidSession, LockRefused
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Holder, Lease
 from gateway.fleet.registry import Registry
+from gateway.operations.lan_notes import LanNotes
 from gateway.operations.store import PatientReader
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart
+from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart, OpenImport
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result, explain
 from gateway.tse.sectors import MAX_COMMAND, SECTOR
@@ -54,10 +57,12 @@ class LanTse:
         self,
         registry: Registry,
         metrics: Metrics,
+        notes: LanNotes | None = None,
         *,
         lock_wait: float = 45.0,
     ) -> None:
         self._registry = registry
+        self._notes = notes or LanNotes(registry)
         self._metrics = metrics
         self._lock_wait = lock_wait
         self._last: WeakKeyDictionary[Lease, _Remembered] = WeakKeyDictionary()
@@ -93,8 +98,13 @@ class LanTse:
         return lease.session
 
     async def unlock(self, serial: str, session: int) -> None:
-        """Release the lock; a re-sent unlock succeeds like the first."""
-        self._registry.find(serial).release(session)
+        """Release the lock; a re-sent unlock succeeds like the first, also in the next process.
+
+        It is no error either if `session` does not hold the lock: the vendor's library would take that for the result
+        of the command before, which may have signed.
+        """
+        with suppress(InvalidSession, DeviceGone):
+            self._registry.find(serial).release(session)
 
     async def read_info(self, serial: str, session: int, connection: Holder) -> bytes:
         """Return the 512 bytes of the info sector."""
@@ -116,16 +126,24 @@ class LanTse:
 
     async def send_command(self, serial: str, session: int, command: bytes, connection: Holder) -> bytes:
         """Carry out `command` once, however often it is sent, and return the data of its response."""
+        if _COMMAND + command == _SIGN and self._notes.knows(serial.upper(), session):
+            reply = await self._notes.answer(serial.upper(), session, self._lock_wait)
+            self._metrics.requests.replayed(serial.upper(), "resent")
+            return reply
         device = self._registry.find(serial)
         if not 1 <= len(command) <= MAX_COMMAND:
             raise CommandRejected(Result.COMMAND_SYNTAX, f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
         if command[0] == FetchResponse.opcode:
             raise CommandRejected(Result.NO_RESPONSE_TO_FETCH, explain(Result.NO_RESPONSE_TO_FETCH))
         repeats = command[0] == NextExportPart.opcode
-        request = _COMMAND + command
-        return await self._once(
-            device, session, connection, request, lambda lease: device.command(command, lease), repeats=repeats
-        )
+
+        async def carry_out(lease: Lease) -> bytes:
+            reply = await device.command(command, lease)
+            if command[0] == OpenImport.opcode:
+                await self._notes.note(device, lease)
+            return reply
+
+        return await self._once(device, session, connection, _COMMAND + command, carry_out, repeats=repeats)
 
     async def write_store(self, serial: str, session: int, block: int, data: bytes, connection: Holder) -> None:
         """Write whole blocks of process data to the store, from `block` on."""

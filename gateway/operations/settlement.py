@@ -43,7 +43,7 @@ class Settlement:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._unclear = asyncio.Event()
         self._unclear.set()  # the journal may tell of ends that the last process did not live to see
-        registry.before_signing = self.settle
+        registry.before_signing["keys"] = self.settle
 
     @contextmanager
     def carrying_out(self, key: str, lease: Lease) -> Iterator[None]:

@@ -28,29 +28,36 @@ _NOTHING_YET = TransactionReply(0, bytes(32), 0, 0, b"")
 _MOST_QUESTIONS = 5  # a TSE that fails whenever it is asked must become usable again
 
 
-@dataclass(eq=False, slots=True)
-class LostSignature:
-    """A step that was sent to be signed and may get no answer.
-
-    `number_before` is the highest transaction number seen before. `verdict` becomes the reply to the signature, or
-    `None` if the TSE did not sign or nobody will know. `waived` becomes done when nobody should wait for it any more.
-    """
+@dataclass(frozen=True, slots=True)
+class AnnouncedStep:
+    """A step that is announced to a TSE, with the signature counter and the highest transaction number seen before."""
 
     step: OpenImport
     counter_before: int
     number_before: int
-    asked: int = 0
-    verdict: "asyncio.Future[bytes | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    waived: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def is_answered_by(self, last: TransactionReply) -> bool:
-        """Return whether `last`, the client's last transaction, is the reply that was lost."""
+        """Return whether `last`, the client's last transaction, is the reply to the signature of this step."""
         if self.step.event == TransactionStep.START:
             # Another till under the same client id may have signed, past this gateway.
             same = last.transaction_number > self.number_before
         else:
             same = last.transaction_number == self.step.transaction_number
         return same and last.signature_counter > self.counter_before
+
+
+@dataclass(eq=False, slots=True)
+class LostSignature:
+    """A step that was sent to be signed and may get no answer.
+
+    `verdict` becomes the reply to the signature, or `None` if the TSE did not sign or nobody will know. `waived`
+    becomes done when nobody should wait for it any more.
+    """
+
+    announced: AnnouncedStep
+    asked: int = 0
+    verdict: "asyncio.Future[bytes | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    waived: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def end(self, reply: bytes | None) -> None:
         """Set the verdict, unless there is one."""
@@ -105,15 +112,21 @@ class SignatureTracker:
         self.open = OpenTransactionAges()
         self.lost: LostSignature | None = None
 
+    @property
+    def announced(self) -> AnnouncedStep | None:
+        """The step that would be signed now; `None` if there is none, or the counter before is not known."""
+        if self._announced is None or self._counter is None:
+            return None
+        return AnnouncedStep(self._announced, self._counter, self._number)
+
     async def before(self, driver: TseDriver, command: bytes) -> LostSignature | None:
         """Prepare for a command of `SIGNING` that is about to be sent; return what to `lose` if no answer comes."""
         if command[0] == OpenImport.opcode and self._counter is None:
             last = await _last_reply(driver)
             self._counter = None if last is None else last.signature_counter
             self._number = 0 if last is None else max(self._number, last.transaction_number)
-        if command[0] != CloseImport.opcode or self._announced is None or self._counter is None:
-            return None
-        return LostSignature(self._announced, self._counter, self._number)
+        announced = self.announced if command[0] == CloseImport.opcode else None
+        return None if announced is None else LostSignature(announced)
 
     def after(self, command: bytes, reply: bytes, attempt: LostSignature | None) -> None:
         """Count a command of `SIGNING` that the TSE carried out; `attempt` is what `before` returned."""
@@ -151,7 +164,7 @@ class SignatureTracker:
             self._settled(lost, "unknown", None)
             return
         try:
-            reply = await driver.send_command(LastTransaction(lost.step.client_id).encode())
+            reply = await driver.send_command(LastTransaction(lost.announced.step.client_id).encode())
         except CommandRejected as refused:
             if refused.result != Result.NO_LAST_TRANSACTION:
                 log.info("TSE %s cannot tell yet whether it signed: %s", self._serial, refused)
@@ -162,7 +175,7 @@ class SignatureTracker:
         last = _decoded_reply(reply)
         if last is None:
             self._settled(lost, "unknown", None)
-        elif lost.is_answered_by(last):
+        elif lost.announced.is_answered_by(last):
             self._settled(lost, "signed", reply)
         else:
             self._settled(lost, "not_signed", None)
@@ -181,7 +194,7 @@ class SignatureTracker:
     def _settled(self, lost: LostSignature, outcome: Outcome, reply: bytes | None) -> None:
         self.lost = None
         if reply is not None:
-            self._count(lost.step, reply)
+            self._count(lost.announced.step, reply)
         self._metrics.signatures.settled(self._serial, outcome)
         settled = events.event(events.Event.SIGNATURE_SETTLED, self._serial, outcome=outcome)
         text = outcome.replace("_", " ")
