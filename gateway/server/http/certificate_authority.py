@@ -3,12 +3,15 @@
 state_dir/tls/ca.pem       what clients may trust, kept for 20 years
 state_dir/tls/ca-key.pem   its key
 state_dir/tls/server.pem   key and chain of the server in one file, so that they cannot part
+
+Whoever trusts the authority trusts it for servers with the names of this gateway or in private networks, and for no
+others (name constraints, RFC 5280, 4.2.1.10). Those that version 0.2.0 made have no constraints, and are kept.
 """
 
 import logging
 import secrets
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 from cryptography import x509
@@ -26,21 +29,51 @@ _LEAF_LIFE = timedelta(days=820)  # some clients refuse more than 825 days
 _BEFORE = timedelta(days=1)  # clocks of tills may lag behind
 _RENEW = timedelta(days=30)
 
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        (
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "100.64.0.0/10",  # behind a provider's NAT, and of some private networks
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
+)
+
 Key = ec.EllipticCurvePrivateKey
+_Name = x509.DNSName | x509.IPAddress
 
 
 def ensure_server_certificate(directory: Path, names: frozenset[str], now: datetime | None = None) -> Path:
-    """Return the PEM file with key and chain of a server called by all `names`, issued anew when due.
+    """Return the PEM file with key and chain of a server called by those of `names` that its authority permits.
+
+    It is issued anew when due.
 
     Raises:
         ConfigurationError: the files in `directory` cannot be used.
     """
     moment = now or datetime.now(UTC)
-    authority = _authority(directory, moment)
-    path = server_path(directory)
-    if not _still_good(read_private(path), authority[1], names, moment):
-        write_private(path, _issued(authority, names, moment))
+    authority = _authority(directory, names, moment)
+    path, permitted = server_path(directory), permitted_names(authority[1], names)
+    if not _still_good(read_private(path), authority[1], permitted, moment):
+        write_private(path, _issued(authority, permitted, moment))
     return path
+
+
+def permitted_names(authority: x509.Certificate, names: frozenset[str]) -> frozenset[str]:
+    """Return those of `names` for which `authority` may issue certificates."""
+    try:
+        constraints = authority.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return names
+    permitted = [subtree.value for subtree in constraints.permitted_subtrees or ()]
+    return frozenset(name for name in names if any(_lies_in(_alternative(name), subtree) for subtree in permitted))
 
 
 def ca_path(directory: Path) -> Path:
@@ -53,11 +86,11 @@ def server_path(directory: Path) -> Path:
     return directory / "server.pem"
 
 
-def _authority(directory: Path, now: datetime) -> tuple[Key, x509.Certificate]:
+def _authority(directory: Path, names: frozenset[str], now: datetime) -> tuple[Key, x509.Certificate]:
     key_path, path = directory / "ca-key.pem", ca_path(directory)
     stored_key, stored = read_private(key_path), read_private(path)
     if stored is None:
-        return _new_authority(key_path, path, now)
+        return _new_authority(key_path, path, names, now)
     try:
         certificate = x509.load_pem_x509_certificate(stored)
         loaded = serialization.load_pem_private_key(stored_key or b"", None)
@@ -67,13 +100,13 @@ def _authority(directory: Path, now: datetime) -> tuple[Key, x509.Certificate]:
         raise ConfigurationError(f"{path} and {key_path} do not belong together: restore both, or remove both")
     if certificate.not_valid_after_utc - now < _RENEW:
         log.warning("%s expires and is made anew: clients that check it must trust the new one", path)
-        return _new_authority(key_path, path, now)
+        return _new_authority(key_path, path, names, now)
     return loaded, certificate
 
 
-def _new_authority(key_path: Path, path: Path, now: datetime) -> tuple[Key, x509.Certificate]:
+def _new_authority(key_path: Path, path: Path, names: frozenset[str], now: datetime) -> tuple[Key, x509.Certificate]:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _self_signed(key, now)
+    certificate = _self_signed(key, names, now)
     # A crash between the two must leave no certificate with another one's key.
     path.unlink(missing_ok=True)
     write_private(key_path, _key_pem(key))
@@ -81,13 +114,32 @@ def _new_authority(key_path: Path, path: Path, now: datetime) -> tuple[Key, x509
     return key, certificate
 
 
-def _self_signed(key: Key, now: datetime) -> x509.Certificate:
+def _self_signed(key: Key, names: frozenset[str], now: datetime) -> x509.Certificate:
     # The number tells authorities apart that a client may have in its store at the same time.
     name = _name(f"TSE Gateway CA {secrets.token_hex(4)}")
     usage = _usage(key_cert_sign=True, crl_sign=True)
     builder = _builder(key, name, name, now, now + _CA_LIFE)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(x509.NameConstraints(_subtrees(names), None), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     return builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
+
+
+def _subtrees(names: frozenset[str]) -> list[x509.GeneralName]:
+    """Return what an authority may name: addresses of private networks, and those of `names` that are none."""
+    found: list[x509.GeneralName] = [x509.IPAddress(network) for network in _PRIVATE]
+    for name in map(_alternative, sorted(names)):
+        if isinstance(name, x509.DNSName):
+            found.append(name)
+        elif not any(_lies_in(name, network) for network in _PRIVATE):
+            found.append(x509.IPAddress(ip_network(name.value)))
+    return found
+
+
+def _lies_in(name: _Name, subtree: object) -> bool:
+    if isinstance(name, x509.IPAddress):
+        return isinstance(subtree, IPv4Network | IPv6Network) and name.value in subtree
+    return isinstance(subtree, str) and f".{name.value}".lower().endswith(f".{subtree}".lower())
 
 
 def _issued(authority: tuple[Key, x509.Certificate], names: frozenset[str], now: datetime) -> bytes:
@@ -150,7 +202,7 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _alternative(name: str) -> x509.DNSName | x509.IPAddress:
+def _alternative(name: str) -> _Name:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:

@@ -27,6 +27,8 @@ def server_context(settings: Settings) -> ssl.SSLContext:
         ConfigurationError: certificate or key cannot be used.
     """
     chain, key = _identity(settings)
+    if settings.tls_certificate is None:
+        _tell_if_nameless(settings)
     return _context(chain, key)
 
 
@@ -98,6 +100,19 @@ def _identity(settings: Settings) -> tuple[Path, Path | None]:
     if settings.tls_certificate is not None:
         return settings.tls_certificate, settings.tls_key
     return certificate_authority.ensure_server_certificate(_directory(settings), host_names(settings)), None
+
+
+def _tell_if_nameless(settings: Settings) -> None:
+    """Tell it if the own authority may not name this gateway as tills do: it was made when that name was another."""
+    path = certificate_authority.ca_path(_directory(settings))
+    authority = x509.load_pem_x509_certificate(path.read_bytes())
+    if not certificate_authority.permitted_names(authority, frozenset({settings.address})):
+        log.warning(
+            "the authority in %s may not name %s, so programs that check certificates refuse that name. To change it, "
+            "remove ca.pem and ca-key.pem there, start again, and let these programs trust the new ca.pem",
+            path.parent,
+            settings.address,
+        )
 
 
 def _stamp(chain: Path, key: Path | None) -> tuple[tuple[int, int, int], ...]:

@@ -2,6 +2,7 @@ import asyncio
 import os
 import socket
 import ssl
+import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +16,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 
 from gateway.errors import ConfigurationError
 from gateway.server.http import certificate_authority, tls
+from tests.needs import OPENSSL
 from tests.server.shop import Served, serve, settings_for
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -23,6 +25,11 @@ NAMES = frozenset({"localhost", "127.0.0.1", "tse.shop.example"})
 
 def leaf_in(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
+
+
+def names_in(path: Path) -> set[str]:
+    found = leaf_in(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in found}
 
 
 def mode(path: Path) -> int:
@@ -68,6 +75,107 @@ def test_the_first_start_makes_an_authority_and_a_server_certificate(tmp_path: P
     assert isinstance(leaf.public_key(), ec.EllipticCurvePublicKey)
 
 
+def stolen(directory: Path, name: str, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH) -> Path:
+    """A certificate by whoever has the key of the authority."""
+    ca = leaf_in(directory / "ca.pem")
+    key = serialization.load_pem_private_key((directory / "ca-key.pem").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime.now(UTC)
+    builder = certificate_authority._builder(
+        key, certificate_authority._name("stolen"), ca.subject, now, now + timedelta(days=9)
+    )
+    names = [certificate_authority._alternative(name)]
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    leaf = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False).sign(key, hashes.SHA256())
+    path = directory / "stolen.pem"
+    path.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def openssl(directory: Path, leaf: Path, purpose: str = "sslserver") -> str:
+    """What `openssl verify` says of it."""
+    command = ["openssl", "verify", "-purpose", purpose, "-CAfile", str(directory / "ca.pem"), str(leaf)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+@OPENSSL
+@pytest.mark.parametrize(
+    ("name", "trusted"),
+    [
+        ("tse.shop.example", True),
+        ("TSE.shop.example", True),
+        ("sub.tse.shop.example", True),
+        ("localhost", True),
+        ("192.168.178.20", True),
+        ("10.1.2.3", True),
+        ("fd00::1", True),
+        ("198.51.100.7", True),
+        ("198.51.100.8", False),
+        ("2001:db8::1", False),
+        ("bank.example", False),
+        ("shop.example", False),
+        ("eviltse.shop.example", False),
+        ("www.tse.shop.example.org", False),
+    ],
+)
+def test_the_authority_is_trusted_for_the_gateway_and_private_networks_only(
+    tmp_path: Path, name: str, trusted: bool
+) -> None:
+    certificate_authority.ensure_server_certificate(tmp_path, NAMES | {"198.51.100.7"})
+    verdict = openssl(tmp_path, stolen(tmp_path, name))
+    assert ("OK" in verdict) is trusted, verdict
+    assert trusted or "permitted subtree violation" in verdict
+    assert (name in certificate_authority.permitted_names(leaf_in(tmp_path / "ca.pem"), frozenset({name}))) is trusted
+
+
+@OPENSSL
+@pytest.mark.parametrize(
+    ("usage", "purpose"),
+    [
+        (ExtendedKeyUsageOID.CLIENT_AUTH, "sslclient"),
+        (ExtendedKeyUsageOID.EMAIL_PROTECTION, "smimesign"),
+    ],
+)
+def test_the_authority_is_trusted_for_servers_only(tmp_path: Path, usage: x509.ObjectIdentifier, purpose: str) -> None:
+    certificate_authority.ensure_server_certificate(tmp_path, NAMES)
+    assert "OK" in openssl(tmp_path, stolen(tmp_path, "localhost"))
+    assert "OK" not in openssl(tmp_path, stolen(tmp_path, "localhost", usage), purpose)
+
+
+def test_a_name_that_the_authority_may_not_have_is_left_out_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls.server_context(settings_for(tmp_path, address="192.168.1.5"))
+    directory = tmp_path / "state" / "tls"
+    ca = (directory / "ca.pem").read_bytes()
+    assert not caplog.records
+    tls.server_context(settings_for(tmp_path, address="tse.shop.example"))
+    (told,) = caplog.records
+    assert "tse.shop.example" in told.getMessage()
+    assert (directory / "ca.pem").read_bytes() == ca
+    assert "tse.shop.example" not in names_in(directory / "server.pem")
+    for file in ("ca.pem", "ca-key.pem"):
+        (directory / file).unlink()
+    tls.server_context(settings_for(tmp_path, address="tse.shop.example"))
+    assert "tse.shop.example" in names_in(directory / "server.pem")
+    assert len(caplog.records) == 1
+
+
+def test_an_authority_of_version_0_2_is_kept_and_names_whatever_is_needed(tmp_path: Path) -> None:
+    path = certificate_authority.ensure_server_certificate(tmp_path, NAMES, NOW)
+    key = serialization.load_pem_private_key((tmp_path / "ca-key.pem").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    name = certificate_authority._name("TSE Gateway CA 0815")
+    builder = certificate_authority._builder(key, name, name, NOW, NOW + timedelta(days=7000))
+    old = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256())
+    (tmp_path / "ca.pem").write_bytes(old.public_bytes(serialization.Encoding.PEM))
+    assert certificate_authority.ensure_server_certificate(tmp_path, NAMES | {"elsewhere.example"}, NOW) == path
+    assert leaf_in(tmp_path / "ca.pem") == old
+    assert "elsewhere.example" in names_in(path)
+    leaf_in(path).verify_directly_issued_by(old)
+
+
 def test_keys_are_for_their_owner_only_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
@@ -92,7 +200,7 @@ def test_what_is_good_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "later"),
     [
-        (NAMES | {"192.0.2.9"}, 0),
+        (NAMES | {"192.168.2.9"}, 0),
         (NAMES - {"localhost"}, 0),
         (NAMES, 800),
         (NAMES, 4000),
