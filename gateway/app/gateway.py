@@ -11,6 +11,7 @@ from gateway.app import console, services
 from gateway.app.shutdown import Shutdown
 from gateway.archive.collector import ArchiveCollector
 from gateway.config.settings import Settings
+from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
@@ -57,7 +58,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
         exposition.register(metrics.registry, settings)
         maintenance = services.maintenance_options(settings)
-        registry, simulators = await start(services.fleet(settings, metrics, maintenance))
+        registry, simulators = await start(services.fleet(settings, metrics, maintenance, Roots()))
         monitor = await start(services.outage_monitor(settings, registry, metrics))
         archives = await start(services.archives(settings, registry, metrics, scheduled=settings.archive))
         if settings.archive:

@@ -15,6 +15,7 @@ from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
 from gateway.config.settings import Settings
+from gateway.driver.usb.block_devices import Roots
 from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.fleet.maintenance.schedule import Night
@@ -57,7 +58,7 @@ class GatewayCore:
 
 @asynccontextmanager
 async def fleet(
-    settings: Settings, metrics: Metrics, maintenance: MaintenanceOptions
+    settings: Settings, metrics: Metrics, maintenance: MaintenanceOptions, roots: Roots
 ) -> AsyncIterator[tuple[Registry, tuple[SimulatedTse, ...]]]:
     """Open the TSEs of all sources and the simulated ones; begins when each that is there was tried once."""
     async with AsyncExitStack() as stack:
@@ -75,7 +76,7 @@ async def fleet(
         stack.push_async_callback(registry.close)
         if maintenance.pins:  # else no TSE is given the time, and no time server is asked
             await stack.enter_async_context(beside(clock=maintenance.clock.run(metrics)))
-        await stack.enter_async_context(sources.attached(settings, registry, simulators))
+        await stack.enter_async_context(sources.attached(settings, registry, simulators, roots))
         yield registry, tuple(simulators)
 
 

@@ -40,12 +40,17 @@ class Attachments:
 
 
 @asynccontextmanager
-async def attached(settings: Settings, registry: Registry, simulators: Sequence[SimulatedTse]) -> AsyncIterator[None]:
-    """Let the TSEs of all sources come and go in `registry`; begins when each that is there was tried once."""
+async def attached(
+    settings: Settings, registry: Registry, simulators: Sequence[SimulatedTse], roots: Roots
+) -> AsyncIterator[None]:
+    """Let the TSEs of all sources come and go in `registry`; begins when each that is there was tried once.
+
+    `roots`: where this machine's disks are looked for.
+    """
     deadlines = Deadlines(command=settings.command_timeout, slow=settings.self_test_timeout)
     found = Attachments(registry)
     found.update("simulator", [_simulated(number, tse, deadlines) for number, tse in enumerate(simulators, start=1)])
-    async with Discovery(Roots(), settings.devices, everywhere=settings.discovers) as discovery:
+    async with Discovery(roots, settings.devices, everywhere=settings.discovers) as discovery:
         scanned = asyncio.Event()
         discovering = _discover(found, discovery, settings, deadlines, scanned)
         following = {upstream.place: _follow(found, upstream, deadlines) for upstream in _upstreams(settings)}

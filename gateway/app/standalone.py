@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.app import services
 from gateway.client.api import Api, over_socket
 from gateway.config.settings import Settings
+from gateway.driver.usb.block_devices import Roots
 from gateway.driver.usb.discovery import Discovery, Sighting
 from gateway.driver.usb.probe import ProbeVerdict
 from gateway.errors import ConfigurationError
@@ -33,13 +34,16 @@ class NoTse(ConfigurationError):
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIterator[Api]:
+async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots | None = None) -> AsyncIterator[Api]:
     """Serve the JSON API over the TSEs of this machine; nothing listens at a port, and no TSE is maintained.
+
+    `roots`: where its disks are looked for.
 
     Raises:
         NoTse: there is none that could be opened, and it cannot be done `without_tse`; the message says why.
         ConfigurationError: a gateway or another command uses the state directory, or a simulated TSE.
     """
+    roots = roots or Roots()
     async with AsyncExitStack() as stack:
         start = stack.enter_async_context
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tse-gateway-")))
@@ -50,9 +54,9 @@ async def serving(settings: Settings, *, without_tse: bool = False) -> AsyncIter
         scratch = settings.model_copy(update={"state_dir": private, "local_socket": True})
         metrics = Metrics()
         maintenance = MaintenanceOptions(directory=kept / "tses", self_test=False, set_time=False)
-        registry, _ = await start(services.fleet(settings, metrics, maintenance))
+        registry, _ = await start(services.fleet(settings, metrics, maintenance, roots))
         if not registry.devices() and not without_tse:
-            raise NoTse(_why(await _seen(settings)))
+            raise NoTse(_why(await _seen(settings, roots)))
         archives = await start(
             services.archives(settings, registry, metrics, scheduled=False, refusal=_not_ours(settings))
         )
@@ -80,9 +84,9 @@ def _not_ours(settings: Settings) -> str:
     return "" if _is_ours(directory) else f"{directory} is not yours: run this as the user of the gateway"
 
 
-async def _seen(settings: Settings) -> Sequence[Sighting]:
+async def _seen(settings: Settings, roots: Roots) -> Sequence[Sighting]:
     """Return what is there now, troubles included: nobody waits for it to settle."""
-    async with Discovery(named=settings.devices, everywhere=settings.discovers, settle_time=0) as discovery:
+    async with Discovery(roots, settings.devices, everywhere=settings.discovers, settle_time=0) as discovery:
         return await discovery.scan()
 
 

@@ -51,7 +51,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[CheckR
     beside = beside or Machine()
     port_user = await service.port_user(settings)
     async with AsyncExitStack() as stack:
-        api, runs = await _reached(settings, stack)
+        api, runs = await _reached(settings, stack, beside.roots)
         tses = await _tses(api) if api else []
     serials = {str(tse["serial"]) for tse in tses}
     only_simulated = bool(settings.simulators) and not (settings.devices or settings.discovers)
@@ -85,7 +85,7 @@ async def there(target: Remote) -> list[CheckResult]:
     return sorted(found, key=lambda result: _ORDER[result.layer])
 
 
-async def _reached(settings: Settings, stack: AsyncExitStack) -> tuple[Api | None, bool]:
+async def _reached(settings: Settings, stack: AsyncExitStack, roots: Roots) -> tuple[Api | None, bool]:
     """Return a client of the REST API, if there is one, and whether it is of a gateway that runs."""
     try:
         return await stack.enter_async_context(local(settings)), True
@@ -94,7 +94,8 @@ async def _reached(settings: Settings, stack: AsyncExitStack) -> tuple[Api | Non
     except GatewayError:
         return None, False
     try:
-        return await stack.enter_async_context(standalone.serving(_without_new_simulators(settings))), runs
+        direct = standalone.serving(_without_new_simulators(settings), roots=roots)
+        return await stack.enter_async_context(direct), runs
     except GatewayError:
         return None, runs
 

@@ -7,9 +7,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from gateway import __version__
+from gateway.app import standalone
 from gateway.app.gateway import running
 from gateway.cli.commands import app as commands
 from gateway.config.settings import load
@@ -18,6 +20,7 @@ from gateway.simulator.device import SimulatedTse
 from gateway.simulator.faults import FAULTS, listed_faults
 from gateway.tse.info import TseInfo
 from tests.cli.test_examples import example_of, started
+from tests.fake_host import FakeHost
 from tests.lan_client import LanClient
 from tests.needs import FUSE
 
@@ -63,10 +66,11 @@ async def test_devices_of_the_running_gateway(tmp_path: Path) -> None:
     assert "uninitialized" in table
 
 
-def test_devices_without_a_gateway_says_how_to_start_one(tmp_path: Path) -> None:
-    environment = {"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_API_TOKEN": "123456", "GATEWAY_PORT": "1"}
-    result = CliRunner().invoke(commands, ["devices"], env=environment)
-    assert "tse-gateway serve" in str(result.exception)
+async def test_without_a_gateway_and_a_tse_it_is_said_how_to_start_one(tmp_path: Path) -> None:
+    settings = load({"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_API_TOKEN": "123456", "GATEWAY_PORT": "1"})
+    with pytest.raises(standalone.NoTse, match="tse-gateway serve"):
+        async with standalone.serving(settings, roots=FakeHost(tmp_path).roots):
+            pass
 
 
 def test_create_a_simulated_tse_once(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ _DAY = 86_400
 
 
 def fleet() -> dashboard.Dashboard:
-    """The whole dashboard."""
+    """Return the whole dashboard."""
     made = board("TSE fleet", "tse-fleet", "All TSE gateways: who is down, whose TSE ends next, who is slow?")
     for rows in (_now, _tses, _next, _history):
         made = rows(made)

@@ -10,7 +10,7 @@ _BEGIN, _END = "<!-- table: python -m compose.monitoring.source -->\n", "<!-- en
 
 
 def with_table(page: str, families: Iterable[Metric]) -> str:
-    """The page with its table made anew."""
+    """Return the page with its table made anew."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return before + _BEGIN + "".join(_rows(families)) + _END + after

@@ -43,7 +43,7 @@ def many(warning: float, critical: float) -> Steps:
 
 
 def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
-    """An empty dashboard with its variables up to the site."""
+    """Make an empty dashboard with its variables up to the site."""
     return (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -68,7 +68,7 @@ def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
 
 
 def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    """Some or all values of a label; a gateway without a site is among "all"."""
+    """Let the reader choose some or all values of a label; a gateway without a site is among "all"."""
     return (
         dashboard.QueryVariable(name)
         .label(label)
@@ -108,7 +108,7 @@ def answer(title: str, text: str, expr: str, legend: str, span: int = 4) -> stat
 
 
 def alerts(matchers: str, span: int = 24, height: int = 5) -> table.Panel:
-    """What fires now."""
+    """Make a panel of what fires now."""
     text = "Alerts that fire now, as the Prometheus of this data source evaluates them; what to do is in the runbook"
     return listing(
         "Alerts",
@@ -152,7 +152,7 @@ def curve(
 def overview(
     title: str, text: str, *columns: tuple[str, str, str, Steps], by: str = "serial", height: int = 14
 ) -> table.Panel:
-    """A row for each value of `by`; a column is its title, query, unit, thresholds; one without title adds labels."""
+    """Make a row for each value of `by`; a column is title, query, unit, thresholds; without a title it adds labels."""
     panel = table.Panel().title(title).description(text).datasource(SOURCE).height(height).span(24)
     panel = panel.thresholds(_thresholds(GOOD))
     for ref, (name, expr, unit, steps) in zip("ABCDEFGHIJKLM", columns, strict=False):
@@ -167,7 +167,7 @@ def overview(
 
 
 def listing(title: str, text: str, expr: str, *hidden: str, span: int = 12, height: int = 7) -> table.Panel:
-    """A row for each series of one query, with its labels."""
+    """Make a row for each series of one query, with its labels."""
     names = dict.fromkeys(("Time", "job", "__name__", *hidden), True)
     return (
         table.Panel()
@@ -184,7 +184,7 @@ def listing(title: str, text: str, expr: str, *hidden: str, span: int = 12, heig
 
 
 def _query(expr: str, legend: str) -> prometheus.Dataquery:
-    """A legend with {{tse}} names a TSE by the first eight digits of its serial."""
+    """Make a legend: {{tse}} names a TSE by the first eight digits of its serial."""
     if "{{tse}}" in legend:
         expr = f'label_replace({expr}, "tse", "$1", "serial", "(.{{8}}).*")'
     return prometheus.Dataquery().expr(expr).legend_format(legend).ref_id("A")

@@ -24,7 +24,7 @@ _SHORT = "{{tse}}"
 
 
 def site() -> dashboard.Dashboard:
-    """The whole dashboard."""
+    """Return the whole dashboard."""
     made = board("TSE site", "tse-site", "One TSE gateway: is it signing, do tills wait, what runs out when?")
     made = made.with_variable(
         variable("instance", "Gateway", 'label_values(tse_gateway_build_info{site=~"$site"}, instance)')
