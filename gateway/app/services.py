@@ -71,6 +71,7 @@ async def fleet(
             lock_orphaned=settings.lock_orphaned,
             refresh=settings.keep_alive,
             settle_wait=settings.lost_answer_wait,
+            late_after=settings.late_after,
         )
         registry = Registry(metrics, times, maintenance)
         stack.push_async_callback(registry.close)

@@ -23,23 +23,25 @@ class Shutdown:
     """When to stop, and how; `timeout` is the setting stop_timeout. A second request waits for nobody.
 
     Inside `with` the process ends in time whatever hangs (a TSE in the kernel, a dying disk). That takes a thread of
-    its own, since the event loop itself may be what hangs.
+    its own, since the event loop itself may be what hangs; it waits from the beginning, since a process that is short
+    of memory may start none later.
     """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        self._last_resort = threading.Timer(STOP_ALL * timeout, _end_process)
-        self._last_resort.daemon = True
+        self._stopping, self._ended = threading.Event(), threading.Event()
         self._at_once = asyncio.Event()
         self.requested = asyncio.Event()
 
     def __enter__(self) -> Self:
+        threading.Thread(target=self._end_in_time, name="last resort", daemon=True).start()
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self.request)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._last_resort.cancel()
+        self._ended.set()
+        self._stopping.set()
 
     def request(self) -> None:
         """Ask the gateway to stop; a second time, at once."""
@@ -47,7 +49,7 @@ class Shutdown:
             self._at_once.set()
         else:
             self.requested.set()
-            self._last_resort.start()
+            self._stopping.set()
 
     async def drain(self, registry: Registry) -> None:
         """Wait until those have finished who have a TSE or wait for one; nobody new gets one."""
@@ -61,7 +63,11 @@ class Shutdown:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-
-def _end_process() -> None:
-    log.error("the gateway did not come to its end: a TSE hangs, and is left as it is")
-    os._exit(1)
+    def _end_in_time(self) -> None:
+        self._stopping.wait()
+        if self._ended.wait(STOP_ALL * self._timeout):
+            return
+        try:
+            log.error("the gateway did not come to its end: a TSE hangs, and is left as it is")
+        finally:
+            os._exit(1)

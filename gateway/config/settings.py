@@ -146,6 +146,9 @@ class Settings(BaseSettings):
     lost_answer_wait: Annotated[float, Field(ge=0, le=50)] = Field(
         20, description="how long a till waits for a TSE that failed to come back and tell whether it signed"
     )
+    late_after: Annotated[Seconds, Field(le=600)] = Field(
+        5, description="when a TSE whose answer does not come is not ready any more; a self test has a minute"
+    )
     keep_alive: Annotated[Seconds, Field(ge=0.01, le=3600)] = Field(
         5, description="how often an idle TSE is read, which keeps USB awake"
     )

@@ -11,9 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 
 from gateway.driver.protocols import TseDriver
-from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
+from gateway.driver.usb.block import SLOW_OPCODES
+from gateway.errors import DeviceError, GatewayError, ProtocolError
 from gateway.fleet.commands.connection import T, TseConnection
 from gateway.fleet.commands.lost_signatures import AnnouncedStep, SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
@@ -25,20 +27,18 @@ from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, SelfTest, SetTime, User
+from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, User
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.pins import PinOwner
-from gateway.tse.results import Result
 from gateway.tse.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
 
 UNPLUGGED = "unplugged"
+_SLOW = 60.0  # seconds; a self test takes up to a minute (vendor's documentation)
 _EMPTY_THE_STORE = frozenset({DeleteStoredData.opcode, FactoryReset.opcode})
 _SETTLED_BEFORE = _EMPTY_THE_STORE | {OpenImport.opcode}
-_MAKE_READY = frozenset({SelfTest.opcode, SetTime.opcode})
-_NOT_READY = frozenset({Result.NEEDS_SELF_TEST, Result.NEEDS_PASSED_SELF_TEST, Result.NO_TIME_SET})
 
 BeforeSigning = Callable[["Device", Lease], Awaitable[None]]
 
@@ -66,6 +66,7 @@ class Device:
         lock_idle: float = 90.0,
         lock_orphaned: float = 10.0,
         settle_wait: float = 20.0,
+        late_after: float = 5.0,
         memory: PinMemory | None = None,
         pin: bytes | None = None,
         before_signing: BeforeSigning = nothing_unclear,
@@ -76,8 +77,8 @@ class Device:
         self.attached = True
         self._metrics = metrics
         self._before_signing = before_signing
-        self._clock = clock
-        self._connection, self._opened = TseConnection(driver), clock()
+        self._clock, self._late_after = clock, late_after
+        self._connection, self._opened = TseConnection(driver, clock), clock()
         self._memory = memory or PinMemory()
         self._login_guard = LoginGuard(self._memory, pin)
         self._retry_guard = RetryGuard(self._memory)
@@ -95,8 +96,8 @@ class Device:
 
     # ---- work, when its turn comes ------------------------------------------
 
-    async def run(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
-        """Do `work` when its turn comes and return its result; once begun it is finished, whoever hangs up.
+    async def run(self, work: Callable[[TseDriver], Awaitable[T]], *, slow: bool = False) -> T:
+        """Do `work`, which may be `slow`, when its turn comes and return its result; once begun it is finished.
 
         Raises:
             DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
@@ -104,7 +105,8 @@ class Device:
         connection = self._connection
         with self._metrics.tses.queued(self.serial):
             await connection.take_turn()
-        return await connection.run(lambda driver: self._watched(connection, work(driver)))
+        expected = max(_SLOW, self._late_after) if slow else self._late_after
+        return await connection.run(lambda driver: self._watched(connection, work(driver)), expected)
 
     async def read_info(self) -> bytes:
         """Return the 512 bytes of the info sector, read now; `info` follows it."""
@@ -144,15 +146,7 @@ class Device:
                 self._lock.check(lease)
         if command[0] in _EMPTY_THE_STORE:
             self._lock.end_aside()
-        try:
-            reply = await self._pipeline.run(self.run, command, lease)
-        except CommandRejected as refused:
-            if refused.result in _NOT_READY:
-                self.info_outdated = True
-            raise
-        if command[0] in _MAKE_READY:
-            self.info_outdated = True  # whether it can sign is not what `info` says any more
-        return reply
+        return await self._pipeline.run(partial(self.run, slow=command[0] in SLOW_OPCODES), command, lease)
 
     async def send_pin(self, command: Command, lease: Lease, *, risk: bool) -> bytes:
         """Carry out a command that shows a PIN or PUK, unless that may block it; with `risk` in any case.
@@ -289,6 +283,11 @@ class Device:
         return self._clock() - self._info_read
 
     @property
+    def info_outdated(self) -> bool:
+        """True if a command has shown that the TSE can sign, or cannot, unlike when `info` was read."""
+        return self._pipeline.changed_readiness
+
+    @property
     def flash_health(self) -> FlashHealthReading | None:
         """The last reading of the flash health; `None` while the TSE was not asked."""
         return self._observer.flash_health
@@ -314,6 +313,11 @@ class Device:
         return self._connection.over
 
     @property
+    def late(self) -> bool:
+        """True while a command, or a reading, has taken longer than the setting `late_after` allows."""
+        return self._connection.late
+
+    @property
     def reason(self) -> str:
         """Why the TSE is given up; empty while it works."""
         return self._connection.reason
@@ -328,7 +332,7 @@ class Device:
     async def renew(self, driver: TseDriver, info: TseInfo, place: str) -> None:
         """Unfinished again, by a driver that was opened afresh; sessions of before stay refused."""
         self._metrics.tses.opened(self.serial, self.failure)
-        self._connection, self.place, self.attached = TseConnection(driver), place, True
+        self._connection, self.place, self.attached = TseConnection(driver, self._clock), place, True
         self._opened = self._clock()
         self._pipeline.reopened()
         self._take(info)
@@ -388,7 +392,7 @@ class Device:
 
     def _take(self, info: TseInfo) -> None:
         self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
-        self.info_outdated = False
+        self._pipeline.changed_readiness = False
         self._metrics.signatures.counted(self.serial, info.created_signatures)
         if info.ctss_active:  # else it says that none is open, which may not be so
             self._signatures.open.told(info.open_transactions)

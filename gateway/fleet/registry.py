@@ -42,6 +42,7 @@ class DeviceTimes:
     lock_orphaned: float = 10.0
     refresh: float = 5.0
     settle_wait: float = 20.0
+    late_after: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Registry:
                 lock_idle=self._times.lock_idle,
                 lock_orphaned=self._times.lock_orphaned,
                 settle_wait=self._times.settle_wait,
+                late_after=self._times.late_after,
                 memory=self._options.memory_of(info.serial_hex),
                 pin=self._options.pins.of(info.serial_hex),
                 before_signing=self._settle,

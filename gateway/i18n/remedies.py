@@ -45,6 +45,15 @@ NOT_SIGNING: Mapping[str, KnownProblem] = {
             "Buchse, ohne Hub",
         ),
     ),
+    "answer_late": KnownProblem(
+        Text("the answer of the TSE is late", "die Antwort der TSE lässt auf sich warten"),
+        Text(
+            "wait a minute: the gateway opens it afresh if it does not answer. If that does not help, unplug it, wait "
+            "ten seconds, plug it in again",
+            "eine Minute warten: das Gateway öffnet sie neu, wenn sie nicht antwortet. Hilft das nicht, abziehen, zehn "
+            "Sekunden warten, wieder einstecken",
+        ),
+    ),
     "device_timeout": KnownProblem(
         Text("the TSE does not answer", "die TSE antwortet nicht"),
         Text(

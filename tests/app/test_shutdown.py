@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import resource
 import signal
 import time
 from pathlib import Path
@@ -126,3 +127,19 @@ async def test_a_tse_that_hangs_does_not_keep_the_gateway_from_stopping(tmp_path
         await till.close()
     assert "did not come to its end" in running.log
     assert "Traceback" not in running.log
+
+
+async def test_a_process_that_may_start_no_thread_any_more_still_ends(tmp_path: Path) -> None:
+    async with gateway(tmp_path, "--simulator", "1", GATEWAY_STOP_TIMEOUT="0.4") as running:
+        await running.until_it_serves()
+        till = await running.client()
+        await _holding(till)
+        set_fault(tmp_path / "simulator-1", "hung")
+        asked = asyncio.create_task(till.read_info())
+        await asyncio.sleep(0)
+        resource.prlimit(running.process.pid, resource.RLIMIT_NPROC, (1, 1))
+        resource.prlimit(running.process.pid, resource.RLIMIT_AS, (2**20, 2**20))
+        assert await running.stop() == 1
+        with pytest.raises(LanError):
+            await asked
+        await till.close()

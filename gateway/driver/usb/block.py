@@ -37,7 +37,7 @@ _MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
 _KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
 _OPEN_TIMEOUT = 10.0
 _CLOSE_WAIT = 1.0
-_SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
+SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN, errno.ENOTCONN})
 _FETCH = encode_command(FetchResponse().encode())
 
@@ -51,7 +51,7 @@ class Deadlines:
 
     def of(self, command: bytes) -> float:
         """Return the seconds that this command may take."""
-        return self.command if _SLOW_OPCODES.isdisjoint(command[:1]) else self.slow
+        return self.command if SLOW_OPCODES.isdisjoint(command[:1]) else self.slow
 
 
 class BlockDriver:

@@ -1,6 +1,7 @@
 """The connection to a TSE: a driver from its opening to its failure, and the queue before it."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
 
@@ -14,10 +15,13 @@ class TseConnection:
     """One driver and the queue before it: first come, first served, and nobody waits for a TSE that is lost.
 
     `over` is set once the connection has ended; `reason` then says why, and `code` is the class of the reason.
+    `clock` gives seconds.
     """
 
-    def __init__(self, driver: TseDriver) -> None:
+    def __init__(self, driver: TseDriver, clock: Callable[[], float]) -> None:
         self.driver = driver
+        self._clock = clock
+        self._late_at = math.inf
         self.over = asyncio.Event()
         self.reason = ""
         self.code = ""
@@ -44,12 +48,20 @@ class TseConnection:
             self._hand_back(turn)
             raise DeviceGone(self.reason)
 
-    async def run(self, work: Callable[[TseDriver], Awaitable[T]]) -> T:
+    @property
+    def late(self) -> bool:
+        """True while somebody's work takes longer than was expected of it."""
+        return self._clock() >= self._late_at
+
+    async def run(self, work: Callable[[TseDriver], Awaitable[T]], expected: float) -> T:
         """Do `work` and return its result; once begun it is finished, even if the caller is cancelled.
+
+        It is `late` after the `expected` seconds.
 
         Raises:
             DeviceGone: the connection ended and the work still hangs.
         """
+        self._late_at = self._clock() + expected
         task = asyncio.ensure_future(work(self.driver))
         task.add_done_callback(self._next)
         if await self._unless_over(task):
@@ -83,6 +95,7 @@ class TseConnection:
             self._turn.release()
 
     def _next(self, done: "asyncio.Future[T]") -> None:
+        self._late_at = math.inf
         self._turn.release()
         if not done.cancelled():
             done.exception()  # whoever hung up does not fetch it; that is no news

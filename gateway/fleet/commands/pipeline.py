@@ -22,11 +22,13 @@ from gateway.fleet.pins.memory import PinMemory
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse import unfinished
-from gateway.tse.commands import OpenImport, SelfTest, title_of
+from gateway.tse.commands import OpenImport, SelfTest, SetTime, title_of
 from gateway.tse.results import Result
 
 log = logging.getLogger(__name__)
 
+_MAKE_READY = frozenset({SelfTest.opcode, SetTime.opcode})
+_NOT_READY = frozenset({Result.NEEDS_SELF_TEST, Result.NEEDS_PASSED_SELF_TEST, Result.NO_TIME_SET})
 _LONGEST = 55.0  # seconds for one command with all that befalls it: a till gives up at 60 (LAN-TSE protocol)
 
 Turn = Callable[[Callable[[TseDriver], Awaitable[bytes]]], Awaitable[bytes]]
@@ -45,7 +47,8 @@ class _Command:
 class CommandPipeline:
     """The pipeline to one TSE. `last` is when the last command ended, on `clock`; -inf after a reopening.
 
-    A lost signature is waited for `settle_wait` seconds at most.
+    A lost signature is waited for `settle_wait` seconds at most. `changed_readiness` becomes true when a command shows
+    that the TSE can sign, or cannot; whoever reads its state resets it.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class CommandPipeline:
         self._settle_wait = settle_wait
         self._clock = clock
         self.last = -math.inf
+        self.changed_readiness = False
 
     async def run(self, turn: Turn, data: bytes, lease: Lease | None) -> bytes:
         """Carry out the command `data` and return the data of the response; `turn` runs work when its turn comes.
@@ -112,10 +116,14 @@ class CommandPipeline:
         try:
             with self._metrics.tses.command(self._serial, title_of(data)):
                 reply = await driver.send_command(data)
-        except CommandRejected:
+        except CommandRejected as refused:
             self.last = self._clock()
+            if refused.result in _NOT_READY:
+                self.changed_readiness = True
             raise
         self.last = self._clock()
+        if data[0] in _MAKE_READY:
+            self.changed_readiness = True
         return reply
 
     async def _after(self, driver: TseDriver, command: _Command, reply: bytes) -> None:

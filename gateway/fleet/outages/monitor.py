@@ -35,6 +35,7 @@ class OutageMonitor:
         self._saved = float("-inf")
         self._lacks: dict[str, str] = {}
         self._well_since: dict[str, float] = {}  # TSEs that seem well, but whose outage is not ended yet
+        self._late_since: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._relapsed: set[str] = set()
 
@@ -93,10 +94,13 @@ class OutageMonitor:
             self._end_if_well(known, device, now)
         elif self._well_since.pop(serial, None) is not None and device.failed.is_set():
             self._relapsed.add(serial)
+        late_since = (
+            self._late_since.setdefault(serial, now) if reason == "answer_late" else self._late_since.pop(serial, now)
+        )
         if reason in OUTAGES and (known is None or (reason != known.reason and serial not in self._relapsed)):
             if known is not None:
                 self._end(known, now)
-            self._begin(serial, reason, now)
+            self._begin(serial, reason, late_since)  # nobody could sign while its answer did not come
         elif reason in _DUE and self._lacks.get(serial) != reason:
             log.info("TSE %s does not sign: %s", serial, REASONS[reason], extra=event(_DUE[reason], serial))
         self._lacks[serial] = reason

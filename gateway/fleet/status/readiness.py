@@ -22,6 +22,7 @@ FAILURES = _english(
     "stopped",
 )
 LACKS = _english(
+    "answer_late",
     "decommissioned",
     "not_set_up",
     "certificate_expired",
@@ -34,9 +35,10 @@ LACKS = _english(
 REASONS = FAILURES | LACKS
 ABSENT = "absent"  # seen by an earlier run of the gateway, and not there since this one began
 TEXTS = REASONS | _english(ABSENT)
-# No outage begins with these: nobody has set the TSE up, or it waits for what tills do when they open.
+# No outage begins with these: nobody has set the TSE up, or it waits for what tills do when they open; the answer of
+# one that is late may come.
 # One that has begun goes on meanwhile, until the TSE can sign.
-_NO_OUTAGE = frozenset({"not_set_up", "decommissioned", "no_self_test", "no_time", "stopped"})
+_NO_OUTAGE = frozenset({"answer_late", "not_set_up", "decommissioned", "no_self_test", "no_time", "stopped"})
 OUTAGES = REASONS.keys() - _NO_OUTAGE | {ABSENT}
 
 
@@ -44,7 +46,7 @@ def lack(device: Device) -> str:
     """Return the gravest reason why the TSE cannot sign, a key of `REASONS`; empty if it can sign."""
     if device.failed.is_set():
         return device.failure if device.failure in FAILURES else "device_error"
-    return _lack_of(device.info, time.time())
+    return "answer_late" if device.late else _lack_of(device.info, time.time())
 
 
 def lack_text(device: Device) -> str:

@@ -1,8 +1,10 @@
 """What of an outage is written down, and what of that outlives crashes."""
 
+import asyncio
 import errno
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import Decommission, FlashHealth, Login, SelfTest, SetTime, User
 from gateway.tse.info import TseInfo
+from tests.fleet.test_device import until
 from tests.support import ADMIN_PIN, CLIENT, NOW, TIME_ADMIN_PIN
 
 SERIAL, OTHER = "AB" * 32, "CD" * 32
@@ -200,6 +203,25 @@ async def test_an_outage_ends_when_the_tse_can_sign(ready: Device, tse: Simulate
     await ready.read_info()
     shop.look(4)
     assert list(shop.log.past) == [Outage(ready.serial, "device_gone", T + 1, T + 4)]
+
+
+async def test_the_outage_of_a_tse_that_hangs_began_when_its_answer_was_late(
+    ready: Device, tse: SimulatedTse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ready.read_info()
+    shop = Shop(ready, tmp_path)
+    monkeypatch.setattr(ready._connection, "_clock", lambda: shop.now)
+    tse.faults.set("hung")
+    asked = asyncio.create_task(ready.read_info())
+    await until(lambda: ready._connection._late_at == T + 5)
+    shop.look(6)
+    seen = lack(ready), shop.log.open.copy()
+    tse.faults.clear()
+    await ready.let_go("it hangs")
+    shop.look(51)
+    assert (seen, shop.log.open[ready.serial].began) == (("answer_late", {}), T + 6)
+    with suppress(DeviceGone):  # if it came too late
+        await asked
 
 
 @pytest.mark.parametrize("answers", [False, True])

@@ -1,5 +1,6 @@
 """What a scrape tells of TSEs, and that it asks none."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +17,11 @@ from gateway.fleet.status.collector import FleetCollector
 from gateway.fleet.status.readiness import REASONS, lack
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import SetTime
+from gateway.tse.commands import FlashHealth, SelfTest, SetTime
+from gateway.tse.fields import Command
 from gateway.tse.info import Lifecycle, TseInfo
-from tests.support import NOW, receipt
+from tests.fleet.test_device import until
+from tests.support import CLIENT, NOW, receipt
 
 OTHER = "CD" * 32
 Scrape = Callable[..., float | None]
@@ -102,6 +105,24 @@ async def test_what_a_tse_lacks_is_told(ready: Device, scrape: Scrape, changes: 
     assert lack(ready) == reason
     assert scrape("tse_ready") == 0
     assert [name for name in REASONS if scrape("tse_not_ready", reason=name)] == [reason]
+
+
+@pytest.mark.parametrize(("command", "limit"), [(None, 5.0), (FlashHealth(), 5.0), (SelfTest(CLIENT), 60.0)])
+async def test_a_tse_whose_answer_is_late_is_not_ready(
+    tse: SimulatedTse, ready: Device, monkeypatch: pytest.MonkeyPatch, command: Command | None, limit: float
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(ready._connection, "_clock", lambda: now)
+    tse.faults.set("hung")
+    asked = asyncio.create_task(ready.read_info() if command is None else ready.command(command.encode()))
+    await until(lambda: ready._connection._late_at == limit)
+    now = limit - 0.1
+    before = lack(ready)
+    now = limit
+    after = lack(ready)
+    tse.faults.clear()
+    await asked
+    assert (before, after, lack(ready)) == ("", "answer_late", "")
 
 
 async def test_a_tse_that_cannot_tell_its_fill_does_not_look_empty(ready: Device, scrape: Scrape) -> None:
