@@ -4,8 +4,10 @@
 #
 # BASE is any Debian-like image with Python 3.11 or newer and its venv module; amd64 and arm64 have wheels for all of
 # .ci/requirements.txt, so that nothing is compiled. Built twice from the same base, for example by
-# `buildah build --timestamp 0`, the layers are the same, byte for byte.
-ARG BASE=python:3.13-slim-trixie
+# `buildah build --timestamp 0`, the layers are the same, byte for byte. Dependabot updates tag and digest in FROM only.
+ARG BASE=python
+
+FROM python:3.13-slim-trixie@sha256:3dd7cc108ec1493442514f5c2a871af6af0ec31d768ff6e378a93340c3b3db5f AS python
 
 FROM ${BASE} AS build
 WORKDIR /src
@@ -32,17 +34,17 @@ RUN site=$(/opt/tse-gateway/bin/python -c 'import sysconfig; print(sysconfig.get
     && /opt/tse-gateway/bin/tse-gateway version
 
 FROM ${BASE}
-ARG BASE
 ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tse-gateway" \
       org.opencontainers.image.description="Serves Swissbit USB TSEs to the network by the LAN-TSE protocol" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# 10001 is also the group of TSEs on the host, see udev/README.md.
-RUN groupadd --gid 10001 tse \
+# Without su, mount and the like as root: nobody in here becomes another user. 10001 is also the group of TSEs on the
+# host, see udev/README.md.
+RUN find / -xdev -type f -perm /6000 -exec chmod ug-s {} + \
+    && groupadd --gid 10001 tse \
     && SOURCE_DATE_EPOCH=86400 useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /nonexistent \
         --shell /usr/sbin/nologin tse \
     && install -d -o 10001 -g 10001 -m 700 /var/lib/tse-gateway

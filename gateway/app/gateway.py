@@ -1,6 +1,7 @@
 """The composition root: settings in, a running gateway out, and an orderly stop."""
 
 import asyncio
+import ctypes
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +29,8 @@ from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT, or `quit` on the terminal."""
+    _forbid_new_privileges()
     application.allow_many_connections()
     with Shutdown(settings.stop_timeout) as shutdown:
         async with running(settings) as gateway:
@@ -110,3 +114,11 @@ async def run(settings: Settings) -> None:
                 await shutdown.requested.wait()
                 await shutdown.drain(gateway.registry)
         log.info("the gateway has stopped", extra=event(Event.STOPPED))
+
+
+def _forbid_new_privileges() -> None:
+    """Let no program that this process starts gain privileges, such as a setuid one.
+
+    systemd and container engines can do that, but Kubernetes cannot for a privileged container.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

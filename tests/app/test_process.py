@@ -29,6 +29,14 @@ async def test_a_signal_stops_it_in_order(tmp_path: Path, number: int) -> None:
     assert "unplugged" not in running.log
 
 
+async def test_no_program_that_it_starts_can_gain_privileges(tmp_path: Path) -> None:
+    async with gateway(tmp_path, "--simulator", "1") as running:
+        await running.until_it_serves()
+        status = await asyncio.to_thread(Path(f"/proc/{running.process.pid}/status").read_text)
+        await running.stop()
+    assert "NoNewPrivs:\t1\n" in status
+
+
 async def test_session_txt_tells_the_three_values(tmp_path: Path) -> None:
     async with gateway(tmp_path, "--simulator", "2", GATEWAY_TOKEN_DIGITS="6") as running:
         await running.until_it_serves()

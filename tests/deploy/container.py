@@ -55,6 +55,15 @@ print(json.dumps({
 }))
 """
 
+_UNTIL_IT_SERVES = """
+import socket, time
+for _ in range(200):
+    try:
+        socket.create_connection(("127.0.0.1", 4433)).close(); break
+    except OSError:
+        time.sleep(0.1)
+"""
+
 
 async def main() -> None:
     """All of it, in order."""
@@ -90,6 +99,7 @@ async def main() -> None:
         await serving(3)
         assert podman("exec", NAME, "cat", "api_token").strip() == token, "the backup has another token"
         told("backup", "all of the state lost and restored, with its owners and modes")
+    check_that_nobody_becomes_root(given.image)
     tell_sizes(given.image, given.base)
 
 
@@ -270,6 +280,23 @@ def lose_and_restore(image: str) -> None:
     assert podman(*every, "%P %m").startswith(" 700")
     subprocess.run(["podman", *volume, "-xzp"], input=backup, check=True)
     assert sorted(podman(*every, "%P %m %U %G %s\\n").splitlines()) == sorted(before.splitlines())
+
+
+def check_that_nobody_becomes_root(image: str) -> None:
+    """As a pod of the chart's mode disk: privileged, and without the engine's no-new-privileges."""
+    find = ("--user", "0", "--entrypoint", "find", image, "/", "-xdev", "-type", "f", "-perm", "/6000")
+    assert podman("run", "--rm", *find) == "", "a setuid or setgid file in the image"
+    podman("run", "-d", "--privileged", "--name", NAME, "--env=GATEWAY_SIMULATORS=1", image)
+    try:
+        podman("exec", NAME, "python", "-c", _UNTIL_IT_SERVES)
+        status = podman("exec", NAME, "cat", "/proc/1/status")
+        became = subprocess.run(["podman", "exec", NAME, "su", "-c", "id -u"], capture_output=True, check=False)
+    finally:
+        podman("rm", "-f", "-v", "-t", "0", NAME)
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE), status
+    assert re.search(r"^CapEff:\s+0{16}$", status, re.MULTILINE), status
+    assert became.returncode, "user 10001 became another one by su"
+    told("in a privileged container", "uid 10001, no capability, no setuid file, no new privileges")
 
 
 def memory() -> str:

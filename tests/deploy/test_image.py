@@ -38,6 +38,18 @@ def test_the_image_is_what_the_compose_files_expect(line: str) -> None:
     assert line in _FINAL.splitlines()
 
 
+def test_the_base_is_pinned_where_dependabot_sees_it() -> None:
+    foreign = re.findall(r"^FROM ((?!\$\{BASE\}).+)$", DOCKERFILE, re.MULTILINE)
+    (name,) = re.findall(r"^ARG BASE=(\w+)$", DOCKERFILE, re.MULTILINE)
+    assert [bool(re.fullmatch(rf"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{{64}} AS {name}", line)) for line in foreign] == [
+        True
+    ]
+
+
+def test_no_file_of_the_image_gives_its_starter_another_user_or_group() -> None:
+    assert "RUN find / -xdev -type f -perm /6000 -exec chmod ug-s {} + " in _FINAL
+
+
 def test_the_image_asks_its_gateway_whether_it_is_alive() -> None:
     assert re.search(r'^HEALTHCHECK .*CMD \["tse-gateway", "healthcheck"\]$', _FINAL, re.MULTILINE)
 

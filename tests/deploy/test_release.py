@@ -66,6 +66,21 @@ def test_workflows_use_actions_by_digest_and_read_only_unless_a_job_says_more(pa
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
 
 
+def test_foreign_images_have_a_digest_and_all_files_with_them_are_kept_up_to_date() -> None:
+    found = {
+        (path, image)
+        for path in (ROOT / "compose").rglob("*.yaml")
+        for image in re.findall(r"^ +image: (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if "tse-gateway" not in image
+    }
+    assert len(found) >= 3
+    assert [image for _, image in found if not re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image)] == []
+    updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    watched = {(update["package-ecosystem"], update.get("directory")) for update in updates}
+    assert watched >= {("docker", "/"), ("docker-compose", "/compose")}
+    assert {path.parent for path, _ in found} == {ROOT / "compose"}
+
+
 def test_ci_does_what_a_developer_does() -> None:
     jobs = yaml.safe_load((GITHUB / "workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
     assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step][-1] == ".ci/run"
