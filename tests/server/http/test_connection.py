@@ -1,0 +1,134 @@
+"""What one connection may cost, and the insides of asyncio and aiohttp that bound it."""
+
+import asyncio
+import gc
+import inspect
+import logging
+from asyncio import sslproto
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiohttp import web_protocol
+
+from gateway.server.http import acceptor, connection
+from gateway.server.http.connection import HEAD, HttpConnection, Tls
+from tests.lan_client import trusting
+from tests.server.shop import BASE, Served, Till, until
+
+
+@asynccontextmanager
+async def connected(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=trusting())
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+def open_connections() -> list[HttpConnection]:
+    return [it for it in gc.get_objects() if isinstance(it, HttpConnection) and it.transport is not None]
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the connection ends."""
+    found = b""
+    with suppress(ConnectionResetError):
+        async with asyncio.timeout(20):
+            while part := await reader.read(65_536):
+                found += part
+    return found
+
+
+def test_the_attributes_of_asyncio_and_aiohttp_that_are_used_are_there() -> None:
+    source = inspect.getsource(sslproto.SSLProtocol)
+    assert "bytearray(self.max_size)" in source
+    assert "self._sslobj.read(self.max_size)" in source
+    assert list(inspect.signature(sslproto.SSLProtocol.__init__).parameters)[1:] == [
+        *("loop", "app_protocol", "sslcontext", "waiter", "server_side", "server_hostname", "call_connection_made"),
+        *("ssl_handshake_timeout", "ssl_shutdown_timeout"),
+    ]
+    handler = web_protocol.RequestHandler
+    assert {"_messages", "_waiter", "_max_msg_queue_size", "_msg_queue_resume_size"} <= set(handler.__slots__)
+    assert "len(self._messages) >= self._max_msg_queue_size" in inspect.getsource(handler.data_received)
+    assert "len(self._messages) <= self._msg_queue_resume_size" in inspect.getsource(handler.start)
+    assert {"lingering_time", "read_bufsize", "auto_decompress", "max_headers"} <= set(
+        inspect.signature(handler.__init__).parameters
+    )
+    assert Tls.max_size < sslproto.SSLProtocol.max_size
+
+
+async def test_a_connection_waits_with_one_request_ahead(served: Served) -> None:
+    async with connected(served) as (_, writer):
+        await until(lambda: len(open_connections()) == 1)
+        (it,) = open_connections()
+        assert (it._max_msg_queue_size, it._msg_queue_resume_size, it._lingering_time) == (1, 0, 0)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        await writer.drain()
+
+
+async def test_a_head_that_does_not_end_is_refused(served: Served) -> None:
+    for field in (b"X: " + b"x" * 100 + b"\r\n", b"X: " + b"x" * 8000 + b"\r\n"):
+        async with connected(served) as (reader, writer):
+            writer.write(b"GET / HTTP/1.1\r\nHost: gateway\r\n" + field * (3 * HEAD // len(field)))
+            assert (await ended(reader)).split(b" ")[1] in {b"431", b"400"}
+
+
+async def test_a_head_that_ends_and_is_too_large_is_refused(served: Served) -> None:
+    fields = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 7000) for number in range(3))
+    async with connected(served) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n" + fields + b"\r\n")
+        assert b" 431 " in await ended(reader)
+
+
+async def test_requests_ahead_count_as_heads(served: Served) -> None:
+    async with connected(served) as (reader, writer):
+        writer.write(b"GET /lantse/api/v1/tses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n\r\n")
+        writer.write(b"GET / HTTP/1.1\r\n" + b"X: " + b"x" * 100_000)
+        await ended(reader)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT"])
+async def test_silence_and_slow_heads_end_a_connection(
+    served: Served, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "ANONYMOUS_SECONDS", 1.0)
+    async with connected(served) as (reader, writer):
+        writer.write(begun)
+        assert await ended(reader) == b""
+
+
+async def test_a_connection_without_tls_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor, "HEAD_SECONDS", 1.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    assert await ended(reader) == b""
+    writer.close()
+
+
+async def test_a_till_that_is_silent_stays_connected(
+    served: Served, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANONYMOUS_SECONDS", 0.5)
+    await till.ask(f"{BASE}/tses")
+    (first,) = open_connections()
+    async with connected(served) as (reader, _):
+        await ended(reader)
+    await till.ask(f"{BASE}/tses")
+    assert open_connections() == [first]
+
+
+async def test_one_wrong_token_ends_a_connection(served: Served) -> None:
+    async with connected(served) as (reader, writer):
+        writer.write(b"GET /lantse/api/v1/tses HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n\r\n" * 3)
+        answer = await ended(reader)
+        assert answer.count(b"HTTP/1.1 401") == 1
+        assert b"connection: close" in answer.lower()
+
+
+async def test_what_is_no_http_is_told_at_debug_only(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    for noise in (b"\x00 garbage\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /\r\n: x\r\n\r\n"):
+        async with connected(served) as (reader, writer):
+            writer.write(noise)
+            assert b" 400 " in await ended(reader)
+    assert [record for record in caplog.records if record.levelno >= logging.INFO and "aiohttp" in record.name] == []
