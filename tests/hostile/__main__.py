@@ -20,7 +20,7 @@ async def main(names: list[str]) -> None:
     for name in names or list(ATTACKS):
         with TemporaryDirectory() as directory:
             async with shop(Path(directory)) as running:
-                measured = await running.suffer(name, str(_SECONDS), token=running.token)
+                measured = await running.suffer(name, _SECONDS, await running.undisturbed())
         console.print(*measured.line(), sep=" | ")
         table.add_row(*measured.line())
     console.print(table)

@@ -1,7 +1,7 @@
-"""`python -m tests.hostile.attacker PORT ATTACK [SECONDS]`: attack a gateway of this machine, as another process would.
+"""`python -m tests.hostile.attacker PORT ATTACK SECONDS`: attack a gateway of this machine, as another process would.
 
-Reads the API token (an empty line: it has none) and the serial of a TSE from standard input, prints what it sent as
-JSON. Each attack is bounded in count and time, and goes to loopback addresses only.
+Reads the API token (some attacks have it) and the serial of a TSE from standard input, prints what it sent as JSON.
+Each attack is bounded in count and time, and goes to loopback addresses only.
 """
 
 import asyncio
@@ -127,39 +127,38 @@ async def gzip(attack: Attack) -> None:
     await attack.many(10, one)
 
 
-async def silent(attack: Attack) -> None:
-    """Row 2: 5,000 TLS connections that say nothing."""
+async def keep(attack: Attack, count: int, *, say: bytes = b"", tls: bool = True) -> None:
+    """So many connections that say this and nothing more, until the time is over."""
 
     async def one(_: int) -> None:
-        async with attack.connection() as (reader, _writer):
+        async with attack.connection(tls=tls) as (reader, writer):
+            writer.write(say)
             async with asyncio.timeout(max(0.0, attack.end - time.monotonic())):
                 await reader.read()
 
-    await attack.once(5000, one, at_a_time=5000)
+    await attack.once(count, one, at_a_time=count)
+
+
+async def silent(attack: Attack) -> None:
+    """Row 2: 5,000 TLS connections that say nothing."""
+    await keep(attack, 5000)
 
 
 async def raw(attack: Attack) -> None:
     """Row 2: 5,000 TCP connections that say nothing."""
-
-    async def one(_: int) -> None:
-        async with attack.connection(tls=False) as (reader, _writer):
-            async with asyncio.timeout(max(0.0, attack.end - time.monotonic())):
-                await reader.read()
-
-    await attack.once(5000, one, at_a_time=5000)
+    await keep(attack, 5000, tls=False)
 
 
 async def heads(attack: Attack) -> None:
     """Row 2: 1,000 connections, each with an unfinished head of 100 long fields."""
     head = "GET / HTTP/1.1\r\nHost: gateway\r\n" + "".join(f"X-{n}: {'x' * 8000}\r\n" for n in range(100))
+    await keep(attack, 1000, say=head.encode())
 
-    async def one(_: int) -> None:
-        async with attack.connection() as (reader, writer):
-            writer.write(head.encode())
-            async with asyncio.timeout(max(0.0, attack.end - time.monotonic())):
-                await reader.read()
 
-    await attack.once(1000, one, at_a_time=1000)
+async def few_heads(attack: Attack) -> None:
+    """Row 2: 200 connections, each with an unfinished head of 20 long fields."""
+    head = "GET / HTTP/1.1\r\nHost: gateway\r\n" + "".join(f"X-{n}: {'x' * 4000}\r\n" for n in range(20))
+    await keep(attack, 200, say=head.encode())
 
 
 async def drip(attack: Attack) -> None:
@@ -279,7 +278,7 @@ async def bodies(attack: Attack) -> None:
         async with attack.connection() as (reader, writer):
             await attack.ask(head, body, reader=reader, writer=writer)
 
-    await attack.once(50, one)
+    await attack.once(50, one, at_a_time=10)
 
 
 async def slow_bodies(attack: Attack) -> None:
@@ -317,16 +316,30 @@ async def forms(attack: Attack) -> None:
 ATTACKS = {
     one.__name__: one
     for one in (
-        *(gzip, silent, raw, heads, drip, handshakes, guesses, pages, missing, health, logins, garbage),
+        *(
+            gzip,
+            silent,
+            raw,
+            heads,
+            few_heads,
+            drip,
+            handshakes,
+            guesses,
+            pages,
+            missing,
+            health,
+            logins,
+            garbage,
+        ),
         *(pipelined, bodies, slow_bodies, forms),
     )
 }
 
 
 async def main() -> None:
-    port, name, *seconds = sys.argv[1:]
+    port, name, seconds = sys.argv[1:]
     token, serial = sys.stdin.readline().strip(), sys.stdin.readline().strip()
-    attack = Attack(int(port), float(seconds[0]) if seconds else 10.0, token, serial)
+    attack = Attack(int(port), float(seconds), token, serial)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(attack.seconds + 30):
             await ATTACKS[name](attack)

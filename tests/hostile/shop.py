@@ -3,13 +3,15 @@
 import asyncio
 import json
 import os
+import random
 import re
+import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,6 @@ from tests.support import CLIENT, set_up
 
 _SERVES = re.compile(r"serves on port (\d+)")
 _START = 60.0  # seconds, on a machine that does other things as well
-_UNDISTURBED = 80  # receipts
 _PROCESS_DATA = b"Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"
 
 
@@ -125,38 +126,59 @@ class Shop:
             )
         return time.perf_counter() - began
 
-    async def sell_until(self, done: "asyncio.Task[object]") -> Times:
+    async def sell_until(self, done: "asyncio.Task[dict[str, int]]") -> Times:
         """Receipt after receipt while something goes on, and one that begins in it at least."""
         receipts = [await self.sell()]
         while not done.done():
             receipts.append(await self.sell())
         return Times(tuple(receipts))
 
-    async def suffer(self, attack: str, *arguments: str, token: str = "") -> Measured:
-        """Sell undisturbed, then while `tests.hostile.attacker` does what it is told."""
-        before = Times(tuple([await self.sell() for _ in range(_UNDISTURBED)]))
+    async def newcomer(self) -> float:
+        """The seconds until a till with a new connection has its answer."""
+        began = time.perf_counter()
+        client = LanClient(self.port, self.token)
+        try:
+            await client.select()
+            return time.perf_counter() - began
+        finally:
+            await client.close()
+
+    async def undisturbed(self, count: int = 80) -> Times:
+        """So many receipts while nothing else goes on."""
+        return Times(tuple([await self.sell() for _ in range(count)]))
+
+    async def suffer(self, attack: str, seconds: float, before: Times) -> Measured:
+        """Sell while `tests.hostile.attacker` does what it is told."""
         self.forget_peak()
         lines = self.log.count("\n")
-        told: asyncio.Task[dict[str, int]] = asyncio.create_task(self._attacked(attack, *arguments, token=token))
+        told = asyncio.create_task(self.attacked(attack, seconds))
         during = await self.sell_until(told)
         return Measured(attack, await told, before, during, self.peak, self.log.count("\n") - lines)
 
-    async def _attacked(self, *arguments: str, token: str) -> dict[str, int]:
+    async def attacked(self, attack: str, seconds: float) -> dict[str, int]:
+        """What the attacker sent."""
         attacker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.hostile.attacker", str(self.port), *arguments),
+            *(sys.executable, "-m", "tests.hostile.attacker", str(self.port), attack, str(seconds)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        async with asyncio.timeout(120):
-            told, _ = await attacker.communicate(f"{token}\n{self.till.serial}\n".encode())
+        try:
+            async with asyncio.timeout(120):
+                told, _ = await attacker.communicate(f"{self.token}\n{self.till.serial}\n".encode())
+        finally:
+            if attacker.returncode is None:
+                attacker.kill()
+                await attacker.wait()
         assert attacker.returncode == 0
         counts: dict[str, int] = json.loads(told)
         return counts
 
 
 @asynccontextmanager
-async def shop(state_dir: Path, *, files: int | None = None, **environment: str) -> AsyncIterator[Shop]:
-    """A gateway that serves one simulated TSE, ready for sales; with so many open files at most."""
+async def shop(
+    state_dir: Path, *, till: bool = True, files: int | None = None, **environment: str
+) -> AsyncIterator[Shop]:
+    """A gateway that serves one simulated TSE, ready for sales by a till; with so many open files at most."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     command = [sys.executable, "-m", "gateway", "serve", "--simulator", "1"]
     if files is not None:
@@ -179,7 +201,8 @@ async def shop(state_dir: Path, *, files: int | None = None, **environment: str)
         )
     try:
         running = Shop(state_dir, process, await _port(state_dir / "log.txt", process))
-        await running.open()
+        if till:
+            await running.open()
         yield running
         await running.till.close()
     finally:
@@ -191,7 +214,7 @@ async def shop(state_dir: Path, *, files: int | None = None, **environment: str)
 async def _port(log: Path, process: asyncio.subprocess.Process) -> int:
     async with asyncio.timeout(_START):
         while (port := _announced(log)) is None:
-            assert process.returncode is None, "the gateway ended"
+            assert process.returncode is None, f"the gateway ended: {log.open().read()}"
             await asyncio.sleep(0.02)
     return port
 
@@ -199,3 +222,13 @@ async def _port(log: Path, process: asyncio.subprocess.Process) -> int:
 def _announced(log: Path) -> int | None:
     found = _SERVES.search(log.read_text())
     return int(found[1]) if found else None
+
+
+def free_port() -> int:
+    """A port that no client is given: one that tries to reach it while nobody listens could get it as its own."""
+    first, _ = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    while True:
+        port = random.randrange(first - 2000, first)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

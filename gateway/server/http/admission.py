@@ -15,6 +15,7 @@ HOLD = 2.0  # seconds
 PLACES, PLACES_OF_ONE = 200, 100  # in all, of one address
 WAITING, WAITING_OF_ONE = 1024, 256  # connections that say nothing yet, or wait for a place
 _LOOK_AGAIN = 0.05  # seconds, while somebody waits
+_AT_ONCE, _PAUSE = 4, 0.005  # handshakes that begin before a till has its turn, and seconds until the next ones
 
 
 class LimitedConnection(Protocol):
@@ -63,6 +64,7 @@ class Admission:
         self._served: dict[LimitedConnection, float] = {}  # since when, the oldest first; some have ended already
         self._served_of: dict[str, dict[LimitedConnection, None]] = {}
         self._looking = False
+        self._begun = 0
 
     def arrive(self, connection: LimitedConnection) -> bool:
         """Count a new connection that has said nothing yet; False if there is no room, then it is not counted."""
@@ -129,21 +131,23 @@ class Admission:
         connection.close()
 
     def _fill(self) -> None:
-        while self._waiting and (network := self._next()) is not None:
-            connection = self._waiting[network].popleft()
+        while self._waiting and self._begun < _AT_ONCE and (network := self._next()) is not None:
+            candidate = self._waiting[network].popleft()
             self._waiting.move_to_end(network)
             if not self._waiting[network]:
                 del self._waiting[network]
             self._count(network, -1)
-            self._served[connection] = self._clock()
-            self._served_of.setdefault(network, {})[connection] = None
-            connection.serve()
-        if self._waiting and not self._looking:
+            self._served[candidate] = self._clock()
+            self._served_of.setdefault(network, {})[candidate] = None
+            self._begun += 1
+            candidate.serve()
+        if (self._waiting or self._begun) and not self._looking:
             self._looking = True
-            self._later(_LOOK_AGAIN, self._look)
+            self._later(_PAUSE if self._begun else _LOOK_AGAIN, self._look)
 
     def _look(self) -> None:
         self._looking = False
+        self._begun = 0
         self._fill()
 
     def _next(self) -> str | None:

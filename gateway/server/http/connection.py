@@ -22,6 +22,7 @@ ANONYMOUS_SECONDS = 30.0  # of silence before the right token was shown
 KEEP_ALIVE = 600.0  # seconds of silence after it; a till keeps one connection, and a new one costs it a second try
 _FIELDS = 64
 _CHUNK = 16 * 1024  # bytes; a TLS record has no more, and what is read ahead of a handler twice this
+_RECEIVED = bytearray(4 * _CHUNK)
 _CLOSING = 10  # seconds for the other side to say goodbye
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -42,6 +43,8 @@ class Tls(SSLProtocol):
             ssl_shutdown_timeout=_CLOSING,
         )
         self._http, self._ended = http, ended
+        # What is received is copied before the next connection receives: one buffer serves all.
+        self._ssl_buffer, self._ssl_buffer_view = _RECEIVED, memoryview(_RECEIVED)
 
     def eof_received(self) -> None:
         super().eof_received()

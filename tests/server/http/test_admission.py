@@ -37,6 +37,7 @@ class Door:
             client.close()
         elif speaking:
             self.admission.speak(client)
+            self.take_turns()
         return client
 
     def crowd(self, count: int, network: str = A, *, speaking: bool = True) -> list[Client]:
@@ -44,9 +45,14 @@ class Door:
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        looks, self.looks = self.looks, []
-        for look in looks:
-            look()
+        if self.looks:
+            self.looks.pop()()
+        self.take_turns()
+
+    def take_turns(self) -> None:
+        """Few begin at the same time; the next ones follow at once, as far as this clock is concerned."""
+        while self.admission._begun:
+            self.looks.pop()()
 
 
 def states(clients: list[Client]) -> dict[str, int]:
@@ -69,7 +75,7 @@ def test_one_address_has_few_places_and_others_keep_theirs() -> None:
     assert door.come(B).state == "served"
 
 
-def test_all_together_have_few_places_and_the_addresses_take_turns() -> None:
+def test_all_together_have_few_places_and_the_addressestake_turns() -> None:
     door = Door()
     door.crowd(PLACES_OF_ONE, A)
     door.crowd(PLACES - PLACES_OF_ONE, B)
@@ -177,6 +183,17 @@ def test_nothing_is_remembered_of_connections_that_are_gone() -> None:
     kept = vars(door.admission)
     assert [name for name, value in kept.items() if isinstance(value, dict | set) and value] == []
     assert door.admission._all_pending == 0
+
+
+def test_few_begin_at_the_same_time() -> None:
+    door = Door()
+    clients = [Client(A) for _ in range(20)]
+    for client in clients:
+        door.admission.arrive(client)
+        door.admission.speak(client)
+    assert states(clients) == {"served": 4, "silent": 16}
+    door.take_turns()
+    assert states(clients) == {"served": 20}
 
 
 def test_half_of_ten_digits_takes_more_than_a_year() -> None:
