@@ -49,7 +49,7 @@ async def set_up(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> 
     with contextlib.suppress(CommandRejected, LanError):
         await send(SelfTest(first).encode())
     for command in (
-        ChangePuk(initial.admin_puk, PUK),
+        ChangePuk(User.ADMIN, initial.admin_puk, PUK),
         Login(User.TIME_ADMIN, initial.time_admin_pin),
         ChangePin(User.TIME_ADMIN, initial.time_admin_pin, TIME_ADMIN_PIN),
         Login(User.ADMIN, initial.admin_pin),

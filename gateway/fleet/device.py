@@ -15,7 +15,7 @@ from functools import partial
 
 from gateway.driver.protocols import TseDriver
 from gateway.driver.usb.block import SLOW_OPCODES
-from gateway.errors import DeviceError, GatewayError, ProtocolError
+from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
 from gateway.fleet.commands.connection import T, TseConnection
 from gateway.fleet.commands.lost_signatures import AnnouncedStep, SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
@@ -31,6 +31,8 @@ from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, Use
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
 from gateway.tse.pins import PinOwner
+from gateway.tse.results import explain
+from gateway.tse.self_test import outcome
 from gateway.tse.unfinished import Unfinished
 
 log = logging.getLogger(__name__)
@@ -80,9 +82,11 @@ class Device:
         self._clock, self._late_after = clock, late_after
         self._connection, self._opened = TseConnection(driver, clock), clock()
         self._memory = memory or PinMemory()
-        self._login_guard = LoginGuard(self._memory, pin)
-        self._retry_guard = RetryGuard(self._memory)
-        self._observer = CommandObserver(serial, self._memory, self._login_guard, self._retry_guard, metrics)
+        generation = info.generation
+        self._login_guard = LoginGuard(self._memory, pin, generation)
+        self._retry_guard = RetryGuard(self._memory, generation)
+        guards = (self._login_guard, self._retry_guard)
+        self._observer = CommandObserver(serial, self._memory, *guards, metrics, generation=generation)
         self._signatures = SignatureTracker(serial, metrics)
         self._pipeline = CommandPipeline(
             serial, self._memory, self._observer, self._signatures, metrics, settle_wait=settle_wait, clock=clock
@@ -148,6 +152,18 @@ class Device:
             self._lock.end_aside()
         return await self._pipeline.run(partial(self.run, slow=command[0] in SLOW_OPCODES), command, lease)
 
+    async def carry_out(self, command: Command, lease: Lease | None = None) -> bytes:
+        """Carry out a command as the generation of the TSE spells it; `lease` and errors as of `command`.
+
+        Raises:
+            CommandRejected: also for a self test of generation 2 that did not pass.
+        """
+        data = command.encode(self.info.generation)
+        reply = await self.command(data, lease)
+        if result := outcome(data, reply):
+            raise CommandRejected(result, explain(result))
+        return reply
+
     async def send_pin(self, command: Command, lease: Lease, *, risk: bool) -> bytes:
         """Carry out a command that shows a PIN or PUK, unless that may block it; with `risk` in any case.
 
@@ -155,7 +171,7 @@ class Device:
             PinWithheld: it may block the PIN or the TSE; nothing was sent.
             CommandRejected: the TSE refused the command.
         """
-        return await self._retry_guard.send(command, lambda it: self.command(it.encode(), lease), risk=risk)
+        return await self._retry_guard.send(command, lambda it: self.carry_out(it, lease), risk=risk)
 
     # ---- the lock -----------------------------------------------------------
 
@@ -393,6 +409,7 @@ class Device:
     def _take(self, info: TseInfo) -> None:
         self.info, self.info_read_at, self._info_read = info, datetime.now(UTC), self._clock()
         self._pipeline.changed_readiness = False
+        self._observer.told(info)
         self._metrics.signatures.counted(self.serial, info.created_signatures)
         if info.ctss_active:  # else it says that none is open, which may not be so
             self._signatures.open.told(info.open_transactions)

@@ -6,7 +6,7 @@ one lock. A login is tried once, never repeated: three wrong tries block a PIN.
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from gateway.clock.trusted import Clock, ClockStatus
@@ -17,34 +17,25 @@ from gateway.operations import setup
 from gateway.operations.confirmations import Confirmations, Irreversible
 from gateway.operations.exclusive import Exclusive, exclusive
 from gateway.operations.setup import Setup
+from gateway.tse import lists
 from gateway.tse.commands import (
-    CLIENTS_PER_LIST,
-    TRANSACTIONS_PER_LIST,
+    USER_NAMES,
     ChangePin,
     ChangePuk,
-    ClientListReply,
     Decommission,
     DeregisterClient,
     FlashHealth,
     HealthReply,
     LastTransaction,
-    ListClients,
-    ListTransactions,
     Login,
     Logout,
     RegisterClient,
     SetTime,
-    TransactionListReply,
     TransactionReply,
     UnblockPin,
     User,
 )
-
-
-class NewerGeneration(GatewayError):
-    """Firmware 2.x has other commands for this, whose answers nobody has described yet."""
-
-    code = "newer_generation"
+from gateway.tse.fields import Generation
 
 
 class ClockNotTrusted(GatewayError):
@@ -56,6 +47,16 @@ class ClockNotTrusted(GatewayError):
         known = "" if status.offset is None else f"; it seemed to lack {status.offset:.3f} s"
         super().__init__(f"the time was not set: {status.reason}{known}")
         self.offset = status.offset
+
+
+class PukPaused(GatewayError):
+    """The TSE looks at no PUK for a while, since the last ones were wrong; nothing was sent."""
+
+    code = "puk_paused"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"the last PUK was wrong: the TSE takes the next one in {seconds} s")
+        self.seconds = seconds
 
 
 class Administration:
@@ -81,7 +82,7 @@ class Administration:
 
     async def self_test(self, serial: str, client_id: bytes) -> None:
         """Run the self test, which takes up to a minute; unfinished work is aborted first."""
-        async with self._exclusive(serial, v1_only=True) as tse:
+        async with self._exclusive(serial) as tse:
             await tse.self_test(client_id)
 
     async def flash_health(self, serial: str) -> HealthReply:
@@ -91,14 +92,8 @@ class Administration:
 
     async def open_transactions(self, serial: str, client_id: bytes) -> list[int]:
         """Return the numbers of the open transactions of a client, or of all if `client_id` is empty."""
-        async with self._exclusive(serial, v1_only=True) as tse:
-            numbers: list[int] = []
-            while True:
-                reply = await tse.send(ListTransactions(len(numbers), client_id))
-                part = TransactionListReply.decode(reply).numbers
-                numbers += part
-                if len(part) < TRANSACTIONS_PER_LIST:
-                    return numbers
+        async with self._exclusive(serial) as tse:
+            return await tse.ask(lists.open_transactions(tse.device.info.generation, client_id))
 
     async def last_transaction(self, serial: str, client_id: bytes) -> TransactionReply:
         """Return the last signed step of a client, or of any if `client_id` is empty."""
@@ -120,12 +115,7 @@ class Administration:
     async def clients(self, serial: str, pin: PinOrPuk) -> list[bytes]:
         """Return all registered client ids."""
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
-            found: list[bytes] = []
-            while True:
-                part = ClientListReply.decode(await tse.send(ListClients(len(found)))).client_ids
-                found += part
-                if len(part) < CLIENTS_PER_LIST:
-                    return found
+            return await tse.ask(lists.client_ids(tse.device.info.generation))
 
     async def set_time(self, serial: str, user: User, pin: PinOrPuk, *, trust_system_clock: bool = False) -> int:
         """Set the TSE to the clock of the gateway; return the Unix time that it got.
@@ -144,14 +134,25 @@ class Administration:
         async with self.logged_in(serial, user, old) as tse:
             await tse.send(ChangePin(user, old.value, new))
 
-    async def change_puk(self, serial: str, old: PinOrPuk, new: bytes) -> None:
-        """Change the PUK, which serves both users."""
-        async with self._exclusive(serial, v1_only=True) as tse:
-            await tse.send_pin(ChangePuk(old.value, new), risk=old.risk)
+    async def change_puk(self, serial: str, old: PinOrPuk, new: bytes, user: User | None = None) -> None:
+        """Change the PUK, which serves both users; in generation 2 that of `user`, or of all users.
+
+        Raises:
+            PukPaused: wrong PUKs came before; nothing was sent.
+        """
+        async with self._exclusive(serial) as tse:
+            for each in _puk_users(tse.device.info.generation, user):
+                await _check_puk_pause(tse, each)
+                await tse.send_pin(ChangePuk(each, old.value, new), risk=old.risk)
 
     async def unblock(self, serial: str, user: User, puk: PinOrPuk, new_pin: bytes) -> None:
-        """Set a new PIN by the PUK, after too many wrong tries."""
-        async with self._exclusive(serial, v1_only=True) as tse:
+        """Set a new PIN by the PUK, after too many wrong tries.
+
+        Raises:
+            PukPaused: wrong PUKs came before; nothing was sent.
+        """
+        async with self._exclusive(serial) as tse:
+            await _check_puk_pause(tse, user)
             await tse.send_pin(UnblockPin(user, puk.value, new_pin), risk=puk.risk)
 
     # ---- what cannot be undone ----------------------------------------------
@@ -165,7 +166,7 @@ class Administration:
             ClockNotTrusted: nobody vouches for this clock.
         """
         await self._check_clock(trust=given.trust_system_clock)
-        async with self._exclusive(serial, v1_only=True) as tse:
+        async with self._exclusive(serial) as tse:
             info = await setup.check_fresh(tse)
             self.confirmations.use(tse.device.serial, Irreversible.SETUP, token)
             await setup.put_into_service(tse, info, given, self._now)
@@ -188,7 +189,7 @@ class Administration:
         Raises:
             PinWithheld: it may block the PIN, and nobody said that this may be risked.
         """
-        async with self._exclusive(serial, v1_only=True) as tse:
+        async with self._exclusive(serial) as tse:
             await tse.send_pin(Login(user, pin.value), risk=pin.risk)
             try:
                 yield tse
@@ -211,12 +212,8 @@ class Administration:
         return math.floor(self._clock.now() + 0.5)
 
     @asynccontextmanager
-    async def _exclusive(self, serial: str, *, v1_only: bool = False) -> AsyncIterator[Exclusive]:
+    async def _exclusive(self, serial: str) -> AsyncIterator[Exclusive]:
         device = self._registry.find(serial)
-        if v1_only and device.info.is_newer_generation:
-            raise NewerGeneration(
-                f"firmware {device.info.software} has other commands for this: use the software of your POS"
-            )
         async with exclusive(device, self._lock_wait) as tse:
             try:
                 yield tse
@@ -224,3 +221,15 @@ class Administration:
                 if not device.failed.is_set():
                     with suppress(GatewayError):  # the snapshot follows; what counts is done
                         await device.read_info()
+
+
+def _puk_users(generation: Generation, user: User | None) -> Iterable[User]:
+    if generation is Generation.ONE:
+        return (User.ADMIN,)
+    return tuple(USER_NAMES) if user is None else (user,)
+
+
+async def _check_puk_pause(tse: Exclusive, user: User) -> None:
+    seconds = (await tse.info()).puk_blocked_seconds(user)
+    if seconds:
+        raise PukPaused(seconds)

@@ -10,6 +10,7 @@ from gateway.fleet.lock.queue import Lease
 from gateway.tse.commands import AbortExport, AbortImport, SelfTest
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
+from gateway.tse.lists import Question, T
 from gateway.tse.sectors import SECTOR
 
 
@@ -31,8 +32,18 @@ class Exclusive:
     lease: Lease
 
     async def send(self, command: Command) -> bytes:
-        """Carry out `command` and return the data of its response; errors as of `Device.command`."""
-        return await self.device.command(command.encode(), self.lease)
+        """Carry out `command` and return the data of its response; errors as of `Device.carry_out`."""
+        return await self.device.carry_out(command, self.lease)
+
+    async def ask(self, question: Question[T]) -> list[T]:
+        """Ask for a list, in as many commands as it takes."""
+        try:
+            command = next(question)
+            while True:
+                command = question.send(await self.send(command))
+        except StopIteration as found:
+            answer: list[T] = found.value
+            return answer
 
     async def send_pin(self, command: Command, *, risk: bool) -> bytes:
         """Carry out a command that shows a PIN or PUK; errors as of `Device.send_pin`."""
@@ -41,6 +52,8 @@ class Exclusive:
     async def self_test(self, client_id: bytes) -> None:
         """Run the self test, up to a minute; unfinished work is aborted first, as by the vendor's library."""
         for command in (AbortImport(), AbortExport()):
+            if self.device.info.generation not in command.opcodes:
+                continue
             with suppress(CommandRejected):  # there was nothing to abort
                 await self.send(command)
         await self.send(SelfTest(client_id))

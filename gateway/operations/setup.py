@@ -19,10 +19,13 @@ from gateway.tse.commands import (
     User,
 )
 from gateway.tse.credentials import initial_credentials
-from gateway.tse.fields import Command
+from gateway.tse.fields import Command, Generation
 from gateway.tse.info import Lifecycle, TseInfo
 
-_PUK_CHANGED, _ADMIN_CHANGED, _TIME_ADMIN_CHANGED = 1, 2, 4
+# Bits of `TseInfo.credentials_changed`.
+_PUK_CHANGED = {User.ADMIN: 1, User.TIME_ADMIN: 16, User.LOGGER: 32}
+_PIN_CHANGED = {User.ADMIN: 2, User.TIME_ADMIN: 4, User.LOGGER: 8}
+_LOGGER_PIN = b"00000"
 
 
 class NotFresh(GatewayError):
@@ -58,25 +61,42 @@ async def check_fresh(tse: Exclusive) -> TseInfo:
 
 async def put_into_service(tse: Exclusive, info: TseInfo, given: Setup, now: Callable[[], int]) -> None:
     """Put a fresh TSE into service; may be repeated with the same secrets if it broke off. `now` gives Unix seconds."""
-    with suppress(CommandRejected):  # a fresh TSE fails it, and yet wants to have been tested once
+    is_first = info.generation is Generation.ONE
+    with suppress(*([CommandRejected] if is_first else [])):  # a fresh one fails it, and yet wants to have been tested
         await tse.self_test(given.client_ids[0])
-    for command in _commands(info, given):
+    for command in _credentials(info, given):
         await tse.send_pin(command, risk=given.risk_lockout)
-    await tse.self_test(given.client_ids[0])
-    for command in (EnableCtss(), ExportIfCspFails(enabled=True), Initialize(), SetTime(now())):
+    clients = tuple(map(RegisterClient, given.client_ids))
+    if is_first:
+        await _send(tse, *clients)
+        await tse.self_test(given.client_ids[0])
+        await _send(tse, EnableCtss(), ExportIfCspFails(enabled=True), Initialize(), SetTime(now()))
+        await _send(tse, Logout(User.TIME_ADMIN), Logout(User.ADMIN))
+    else:
+        await _send(tse, Initialize(), SetTime(now()), *clients, Logout())
+
+
+async def _send(tse: Exclusive, *commands: Command) -> None:
+    for command in commands:
         await tse.send(command)
-    for user in (User.TIME_ADMIN, User.ADMIN):
-        await tse.send(Logout(user))
 
 
-def _commands(info: TseInfo, given: Setup) -> list[Command]:
-    """Return the commands for PUK, PINs and clients, without what an earlier try has done already."""
-    initial = initial_credentials(given.seed, info.serial)
+def _credentials(info: TseInfo, given: Setup) -> list[Command]:
+    """Return the commands for PUKs and PINs, without what an earlier try has done already; the Admin logs in last.
+
+    In generation 2 each user gets the same PUK, and the logger a PIN that is no secret, as from the vendor's library.
+    """
+    initial = initial_credentials(given.seed, info.serial, info.generation)
     done = info.credentials_changed
-    commands: list[Command] = [] if done & _PUK_CHANGED else [ChangePuk(initial.admin_puk, given.admin_puk)]
-    for user, changed, first, new in (
-        (User.TIME_ADMIN, _TIME_ADMIN_CHANGED, initial.time_admin_pin, given.time_admin_pin),
-        (User.ADMIN, _ADMIN_CHANGED, initial.admin_pin, given.admin_pin),
-    ):
-        commands += [Login(user, new)] if done & changed else [Login(user, first), ChangePin(user, first, new)]
-    return [*commands, *map(RegisterClient, given.client_ids)]
+    puks = [
+        ChangePuk(user, first, given.admin_puk) for user, first in initial.puks.items() if not done & _PUK_CHANGED[user]
+    ]
+    commands: list[Command] = [*puks]
+    new = {User.LOGGER: _LOGGER_PIN, User.TIME_ADMIN: given.time_admin_pin, User.ADMIN: given.admin_pin}
+    for user in (user for user in new if user in initial.pins):
+        first = initial.pins[user]
+        if done & _PIN_CHANGED[user]:
+            commands.append(Login(user, new[user]))
+        else:
+            commands += [Login(user, first), ChangePin(user, first, new[user])]
+    return commands

@@ -1,7 +1,8 @@
-"""Every command of firmware 1.x and its reply (LAN-TSE protocol); opcodes of the newer generation at the end.
+"""Every command of a TSE of generation 1 and 2, and its reply (LAN-TSE protocol).
 
-A command is `opcode, 00, parameters`. `parse` understands any command bytes; `title_of`
-tells one for logs and metrics without showing a parameter, since parameters may be PINs.
+A command says what is wanted; `encode` spells it for a generation: `opcode, 00, parameters`. The opcodes that
+differ are all different, so `parse` understands any command bytes; `title_of` tells one for logs and metrics
+without showing a parameter, since parameters may be PINs.
 """
 
 from dataclasses import dataclass
@@ -9,20 +10,54 @@ from enum import IntEnum
 from typing import Annotated, Self
 
 from gateway.errors import ProtocolError
-from gateway.tse.fields import U8, U32, U64, Command, Listed, Lp8, Lp16, Lp64, Padded, Reply, Serial, Unsigned
+from gateway.tse.fields import (
+    U8,
+    U32,
+    U64,
+    Command,
+    Generation,
+    Lp8,
+    Lp16,
+    Lp64,
+    Prefixed,
+    Reply,
+    Serial,
+    Spelled,
+    Unsigned,
+)
 
-CLIENT_ID_SLOT = 31  # bytes of a client id in a list: 30 and at least one NUL
-CLIENTS_PER_LIST = 16
-TRANSACTIONS_PER_LIST = 62
 FILTER_OPEN_END = 2**64 - 1
 
 
 class User(IntEnum):
-    """The users that may log in, by their number."""
+    """The users that may log in, by their number; generation 1 has no logger."""
 
     NONE = 0
     ADMIN = 1
     TIME_ADMIN = 2
+    LOGGER = 3
+
+
+USER_NAMES = {User.ADMIN: "admin", User.TIME_ADMIN: "timeadmin", User.LOGGER: "logger"}  # generation 2
+_USERS = {name.encode(): user for user, name in USER_NAMES.items()}
+
+
+class UserName:
+    """A user by name, behind one length byte."""
+
+    def encode(self, value: int) -> bytes:
+        if value not in USER_NAMES:
+            raise ProtocolError(f"no user has the number {value}")
+        return Prefixed(1).encode(USER_NAMES[User(value)].encode())
+
+    def decode(self, data: bytes, at: int) -> tuple[User, int]:
+        name, at = Prefixed(1).decode(data, at)
+        if name not in _USERS:
+            raise ProtocolError("no user has this name")
+        return _USERS[name], at
+
+
+UserField = Annotated[int, Spelled(Unsigned(1), UserName())]
 
 
 class TransactionStep(IntEnum):
@@ -44,51 +79,55 @@ class FlashHealth(Command, opcode=0x12, title="flash health"):
 
 
 @dataclass(frozen=True)
-class Login(Command, opcode=0x20, title="login"):
+class Login(Command, opcode=0x20, two=0xE5, title="login"):
     """Log a user in; refused until the initial PUK was changed."""
 
-    user: U8
+    user: UserField
     pin: Lp8
 
 
 @dataclass(frozen=True)
-class Logout(Command, opcode=0x21, title="logout"):
-    """Log a user out; the user must be logged in."""
+class Logout(Command, opcode=0x21, two=0xE6, title="logout"):
+    """Log a user out, who must be logged in; generation 2 logs out whoever it is."""
 
-    user: U8
+    user: Annotated[int, Spelled(Unsigned(1), None, User.NONE)] = User.NONE
 
 
 @dataclass(frozen=True)
-class UnblockPin(Command, opcode=0x22, title="unblock PIN"):
+class UnblockPin(Command, opcode=0x22, two=0xE7, title="unblock PIN"):
     """Set a new PIN by the PUK; the initial PIN must have been changed once."""
 
-    user: U8
+    user: UserField
     puk: Lp8
     new_pin: Lp8
 
 
 @dataclass(frozen=True)
-class ChangePuk(Command, opcode=0x23, title="change PUK"):
-    """Change the PUK; needs no login."""
+class ChangePuk(Command, opcode=0x23, two=0xE8, title="change PUK"):
+    """Change the PUK, in generation 2 that of `user`; needs no login."""
 
+    user: Annotated[int, Spelled(None, UserName(), User.ADMIN)]
     old_puk: Lp8
     new_puk: Lp8
 
 
 @dataclass(frozen=True)
-class ChangePin(Command, opcode=0x24, title="change PIN"):
+class ChangePin(Command, opcode=0x24, two=0xE9, title="change PIN"):
     """Change a PIN; its user must be logged in."""
 
-    user: U8
+    user: UserField
     old_pin: Lp8
     new_pin: Lp8
 
 
 @dataclass(frozen=True)
-class SelfTest(Command, opcode=0x40, title="self test"):
-    """Run the self test: up to a minute, due after power-up and every 25 hours; logins survive it."""
+class SelfTest(Command, opcode=0x40, two=0xD8, title="self test"):
+    """Run the self test: up to a minute, due after power-up and every 25 hours; logins survive it.
 
-    client_id: Lp8
+    Generation 1 wants a registered client; generation 2 tells the outcome in a `SelfTestReply`.
+    """
+
+    client_id: Annotated[bytes, Spelled(Prefixed(1), None, b"")] = b""
 
 
 @dataclass(frozen=True)
@@ -106,8 +145,11 @@ class DeregisterClient(Command, opcode=0x42, title="deregister client"):
 
 
 @dataclass(frozen=True)
-class ListClients(Command, opcode=0x43, title="list clients"):
-    """List registered clients from number `skip` on; needs Admin, the reply is a `ClientListReply`."""
+class ListClients(Command, opcode=0x43, two=0xD1, title="list clients"):
+    """List registered clients; needs Admin. `lists.client_ids` asks for all of them.
+
+    Generation 1 skips `skip` clients and replies a `ClientListReply`, generation 2 skips bytes and replies a `Part`.
+    """
 
     skip: U32
 
@@ -128,23 +170,23 @@ class ApplyUpdate(Command, opcode=0x51, title="apply firmware update"):
 
 
 @dataclass(frozen=True)
-class EnableCtss(Command, opcode=0x60, title="enable CTSS"):
+class EnableCtss(Command, opcode=0x60, two=None, title="enable CTSS"):
     """Open the secure storage; needs Admin and a passed self test."""
 
 
 @dataclass(frozen=True)
-class DisableCtss(Command, opcode=0x61, title="disable CTSS"):
+class DisableCtss(Command, opcode=0x61, two=None, title="disable CTSS"):
     """Close the secure storage; needs Admin."""
 
 
 @dataclass(frozen=True)
-class ExportIfCspFails(Command, opcode=0x62, title="export if CSP test fails"):
+class ExportIfCspFails(Command, opcode=0x62, two=None, title="export if CSP test fails"):
     """Allow or forbid exports after a failed test of the signature processor; the only use of the second byte."""
 
-    enabled: bool
+    enabled: Annotated[bool, Spelled(None, None)]
 
-    def encode(self) -> bytes:
-        return bytes([self.opcode, self.enabled])
+    def encode(self, generation: Generation = Generation.ONE) -> bytes:
+        return super().encode(generation)[:1] + bytes([self.enabled])
 
     @classmethod
     def decode(cls, command: bytes) -> Self:
@@ -183,15 +225,18 @@ class LastTransaction(Command, opcode=0x84, title="last transaction"):
 
 
 @dataclass(frozen=True)
-class ListTransactions(Command, opcode=0x85, title="list open transactions"):
-    """List open transactions of one client (of all: empty `client_id`); the reply is a `TransactionListReply`."""
+class ListTransactions(Command, opcode=0x85, two=0xEA, title="list open transactions"):
+    """List open transactions of one client (of all: empty `client_id`). `lists.open_transactions` asks for all of them.
+
+    `skip` as in `ListClients`; generation 1 replies a `TransactionListReply`, generation 2 a `Part`.
+    """
 
     skip: U32
     client_id: Lp8
 
 
 @dataclass(frozen=True)
-class ReadCertificate(Command, opcode=0x86, title="read certificate"):
+class ReadCertificate(Command, opcode=0x86, two=None, title="read certificate"):
     """Read the next part of the PEM chain from a byte offset; the reply is a `Part`."""
 
     offset: U32
@@ -202,7 +247,7 @@ class OpenImport(Command, opcode=0x90, title="open transaction import"):
     """Announce one step of a transaction; the reply is `ImportOpened`.
 
     The host then writes `data_length` bytes of process data to the store, padded to
-    whole blocks, and closes the import, which signs.
+    whole blocks, and closes the import, which signs. `unknown` was always empty.
     """
 
     event: U8
@@ -211,6 +256,7 @@ class OpenImport(Command, opcode=0x90, title="open transaction import"):
     data_length: U64
     process_type: Lp64
     additional_external_data: Lp64 = b""
+    unknown: Annotated[bytes, Spelled(None, Prefixed(1), b"")] = b""
 
 
 @dataclass(frozen=True)
@@ -224,7 +270,7 @@ class CloseImport(Command, opcode=0x95, title="sign"):
 
 
 @dataclass(frozen=True)
-class StartExport(Command, opcode=0xA0, title="start filtered export"):
+class StartExport(Command, opcode=0xA0, two=None, title="start filtered export"):
     """Select by log time and transaction number, both inclusive; an unused filter is 0 to `FILTER_OPEN_END`."""
 
     from_time: U64
@@ -235,7 +281,7 @@ class StartExport(Command, opcode=0xA0, title="start filtered export"):
 
 
 @dataclass(frozen=True)
-class NextExportPart(Command, opcode=0xA1, title="next export part"):
+class NextExportPart(Command, opcode=0xA1, two=None, title="next export part"):
     """Read on in the filtered export; the reply is a `Part`, an empty one at the end."""
 
 
@@ -245,31 +291,18 @@ class DeleteStoredData(Command, opcode=0xA2, title="delete stored data"):
 
 
 @dataclass(frozen=True)
-class AcknowledgeExport(Command, opcode=0xA3, title="acknowledge export"):
-    """Tell the TSE that the host has `length` bytes of the store, the end blocks included."""
+class AcknowledgeExport(Command, opcode=0xA3, two=0xDE, title="acknowledge export"):
+    """Tell the TSE that the host has `length` bytes of the store, the end blocks included; in generation 2, all."""
 
-    length: U64
+    length: Annotated[int, Spelled(Unsigned(8), None, 0)] = 0
 
 
 @dataclass(frozen=True)
-class AbortExport(Command, opcode=0xA4, title="abort filtered export"):
+class AbortExport(Command, opcode=0xA4, two=None, title="abort filtered export"):
     """End a filtered export before its end."""
 
 
-COMMANDS: dict[int, type[Command]] = {kind.opcode: kind for kind in Command.__subclasses__()}
-
-# Commands that only firmware 2.x has; the gateway passes them on and names them.
-_NEWER_TITLES = {
-    0xD1: "list clients",
-    0xD8: "self test",
-    0xDE: "acknowledge export",
-    0xE5: "login",
-    0xE6: "logout",
-    0xE7: "unblock PIN",
-    0xE8: "change PUK",
-    0xE9: "change PIN",
-    0xEA: "list open transactions",
-}
+COMMANDS: dict[int, type[Command]] = {code: kind for kind in Command.__subclasses__() for code in kind.opcodes.values()}
 
 
 def parse(command: bytes) -> Command:
@@ -291,21 +324,7 @@ def title_of(command: bytes) -> str:
     if not command:
         return "unknown"
     kind = COMMANDS.get(command[0])
-    return kind.title if kind is not None else _NEWER_TITLES.get(command[0], "unknown")
-
-
-@dataclass(frozen=True)
-class ClientListReply(Reply):
-    """Up to 16 registered client ids."""
-
-    client_ids: Annotated[tuple[bytes, ...], Listed(Padded(CLIENT_ID_SLOT), CLIENTS_PER_LIST)]
-
-
-@dataclass(frozen=True)
-class TransactionListReply(Reply):
-    """Up to 62 numbers of open transactions."""
-
-    numbers: Annotated[tuple[int, ...], Listed(Unsigned(8), TRANSACTIONS_PER_LIST)]
+    return kind.title if kind is not None else "unknown"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gateway.errors import ProtocolError
 
 SEQUENCE, INTEGER, OCTETS, OID = 0x30, 0x02, 0x04, 0x06
+BOOLEAN, ENUMERATED, PRINTABLE = 0x01, 0x0A, 0x13
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 PROCESS_DATA_CONSTRUCTED = 0xA2
 MAX_INTEGER = 9  # a u64 and its sign
@@ -73,6 +74,25 @@ def expect(item: DerElement, tag: int, what: str) -> DerElement:
     if item.tag != tag:
         raise ProtocolError(f"{what} with tag 0x{item.tag:02x}, 0x{tag:02x} expected")
     return item
+
+
+def only(data: bytes) -> DerElement:
+    """Return the one element that `data` are; `ProtocolError` if something follows, or it is no strict DER."""
+    deviations: list[str] = []
+    item = read(data, 0, deviations)
+    if deviations or item.next != len(data):
+        raise ProtocolError("not one element of DER")
+    return item
+
+
+def children(item: DerElement, tag: int) -> list[DerElement]:
+    """Return the elements within `item`, which must have `tag` and hold strict DER."""
+    expect(item, tag, "an element")
+    deviations: list[str] = []
+    found = list(walk(item.data, item.start, item.end, deviations))
+    if deviations:
+        raise ProtocolError(deviations[0])
+    return found
 
 
 def integer(item: DerElement, deviations: list[str]) -> int:

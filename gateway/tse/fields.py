@@ -1,18 +1,30 @@
 """Fields of commands and replies: a frozen dataclass's annotations are its layout.
 
     @dataclass(frozen=True)
-    class Login(Command, opcode=0x20, title="login"):
-        user: U8
-        pin: Lp8
+    class SetTime(Command, opcode=0x80, title="set time"):
+        unix_time: U64
 
-encodes as `user` in one byte, then one length byte and the PIN. Every claimed
-length is checked; what does not fit exactly is a `ProtocolError`.
+encodes as opcode, a zero byte and the time in eight bytes. Every claimed length is
+checked; what does not fit exactly is a `ProtocolError`. Where the two generations of the
+TSE differ, a command has two opcodes, and a field two codecs (`Spelled`).
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Protocol, Self, get_type_hints
 
 from gateway.errors import ProtocolError
+
+SAME = 0  # no command has this opcode
+
+
+class Generation(IntEnum):
+    """The generations of the TSE, firmware 1.x and 2.x, which differ in commands for users, lists and self test."""
+
+    ONE = 1
+    TWO = 2
 
 
 class Codec(Protocol):
@@ -107,6 +119,15 @@ class Padded:
         return raw.rstrip(b"\0"), at
 
 
+@dataclass(frozen=True)
+class Spelled:
+    """A field that each generation writes in its own way; `None` where it does not write it, and `absent` is read."""
+
+    one: Codec | None
+    two: Codec | None
+    absent: Any = None
+
+
 U8 = Annotated[int, Unsigned(1)]
 U16 = Annotated[int, Unsigned(2)]
 U32 = Annotated[int, Unsigned(4)]
@@ -121,16 +142,21 @@ Serial = Annotated[bytes, Fixed(32)]
 class Record:
     """Base of everything that is laid out by its annotations."""
 
-    def encode_fields(self) -> bytes:
+    def encode_fields(self, generation: Generation = Generation.ONE) -> bytes:
         """Return the bytes of all fields, one after the other."""
-        return b"".join(codec.encode(getattr(self, name)) for name, codec in layout_of(type(self)))
+        return b"".join(
+            codec.encode(getattr(self, name)) for name, codec in layout_of(type(self), generation) if codec is not None
+        )
 
     @classmethod
-    def decode_fields(cls, data: bytes, at: int = 0) -> Self:
+    def decode_fields(cls, data: bytes, at: int = 0, generation: Generation = Generation.ONE) -> Self:
         """Read all fields from `at` to the exact end of `data`."""
         values: dict[str, Any] = {}
-        for name, codec in layout_of(cls):
-            values[name], at = codec.decode(data, at)
+        for name, codec in layout_of(cls, generation):
+            if codec is not None:
+                values[name], at = codec.decode(data, at)
+            else:
+                values[name] = _spellings_of(cls)[name].absent
         if at != len(data):
             raise ProtocolError(f"{cls.__name__}: {len(data) - at} bytes too many")
         return cls(**values)
@@ -150,24 +176,46 @@ class Reply(Record):
 
 
 class Command(Record):
-    """A record behind an opcode and a second byte (zero but for one command)."""
+    """A record behind an opcode and a second byte (zero but for one command).
+
+    `opcode` is that of generation 1, `opcodes` has those of the generations that know the command.
+    """
 
     opcode: ClassVar[int]
+    opcodes: ClassVar[Mapping[Generation, int]]
     title: ClassVar[str]
 
-    def __init_subclass__(cls, *, opcode: int, title: str) -> None:
+    def __init_subclass__(cls, *, opcode: int, title: str, two: int | None = SAME) -> None:
+        """Declare a command; `two` is its opcode in generation 2, `None` where that does not know it."""
         cls.opcode, cls.title = opcode, title
+        known = {Generation.ONE: opcode, Generation.TWO: opcode if two == SAME else two}
+        cls.opcodes = {generation: number for generation, number in known.items() if number is not None}
 
-    def encode(self) -> bytes:
-        """Return the bytes of the command, without length prefix and padding."""
-        return bytes([self.opcode, 0]) + self.encode_fields()
+    def encode(self, generation: Generation = Generation.ONE) -> bytes:
+        """Return the bytes of the command, without length prefix and padding.
+
+        Raises:
+            ProtocolError: a value does not fit, or the generation does not know the command.
+        """
+        if generation not in self.opcodes:
+            raise ProtocolError(f"a TSE of generation {generation} does not know the command {self.title}")
+        return bytes([self.opcodes[generation], 0]) + self.encode_fields(generation)
 
     @classmethod
     def decode(cls, command: bytes) -> Self:
-        """Understand the bytes of a command of this kind; `ProtocolError` if they do not fit."""
-        if command[:2] != bytes([cls.opcode, 0]):
+        """Understand the bytes of a command of this kind, of any generation; `ProtocolError` if they do not fit."""
+        spellings = [generation for generation, opcode in cls.opcodes.items() if command[:2] == bytes([opcode, 0])]
+        if not spellings:
             raise ProtocolError(f"not a {cls.title} command")
-        return cls.decode_fields(command, 2)
+        for generation in spellings[:-1]:
+            with suppress(ProtocolError):
+                return cls.decode_fields(command, 2, generation)
+        return cls.decode_fields(command, 2, spellings[-1])
+
+    @classmethod
+    def begins(cls, command: bytes) -> bool:
+        """Tell whether the bytes of a command begin as one of this kind, of any generation."""
+        return command[0] in cls.opcodes.values()
 
 
 def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
@@ -178,12 +226,21 @@ def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
     return bytes(data[at:end]), end
 
 
-def layout_of(record: type[Record]) -> tuple[tuple[str, Codec], ...]:
-    """Return names and codecs of a record's fields, in order."""
-    if record not in _LAYOUTS:
-        hints = get_type_hints(record, include_extras=True)
-        _LAYOUTS[record] = tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(record))
-    return _LAYOUTS[record]
+def layout_of(record: type[Record], generation: Generation = Generation.ONE) -> tuple[tuple[str, Codec | None], ...]:
+    """Return names and codecs of a record's fields, in order; `None` where the generation does not write the field."""
+    key = (record, generation)
+    if key not in _LAYOUTS:
+        _LAYOUTS[key] = tuple(
+            (name, spelled.one if generation is Generation.ONE else spelled.two)
+            for name, spelled in _spellings_of(record).items()
+        )
+    return _LAYOUTS[key]
 
 
-_LAYOUTS: dict[type[Record], tuple[tuple[str, Codec], ...]] = {}
+def _spellings_of(record: type[Record]) -> dict[str, Spelled]:
+    hints = get_type_hints(record, include_extras=True)
+    found = {field.name: hints[field.name].__metadata__[0] for field in fields(record)}
+    return {name: codec if isinstance(codec, Spelled) else Spelled(codec, codec) for name, codec in found.items()}
+
+
+_LAYOUTS: dict[tuple[type[Record], Generation], tuple[tuple[str, Codec | None], ...]] = {}

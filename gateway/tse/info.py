@@ -10,6 +10,8 @@ from enum import IntEnum
 from typing import Any
 
 from gateway.errors import ProtocolError
+from gateway.tse.commands import User
+from gateway.tse.fields import Generation
 from gateway.tse.sectors import SECTOR
 
 MAGIC = b"GMIS"
@@ -179,9 +181,24 @@ class TseInfo:
         return max(0, self.max_signatures - self.created_signatures)
 
     @property
-    def is_newer_generation(self) -> bool:
-        """Whether the firmware is 2.x, which has other commands for users and lists."""
-        return self.software_version >> 16 >= 2
+    def generation(self) -> Generation:
+        """The generation, which the commands are spelled for: 2 from firmware 2.0 on (LAN-TSE protocol)."""
+        return Generation.TWO if self.software_version >> 16 >= 2 else Generation.ONE
+
+    @property
+    def all_credentials_changed(self) -> bool:
+        """Whether no PIN or PUK is the initial one any more."""
+        everything = 0x3F if self.generation is Generation.TWO else 0x07
+        return self.credentials_changed & everything == everything
+
+    def puk_blocked_seconds(self, user: int) -> int:
+        """Return for how long no PUK of `user` is looked at, after wrong ones; 0 in generation 1."""
+        blocked = {
+            User.ADMIN: self.admin_puk_blocked_seconds,
+            User.TIME_ADMIN: self.time_admin_puk_blocked_seconds,
+            User.LOGGER: self.logger_puk_blocked_seconds,
+        }
+        return blocked.get(User(user), 0)
 
     @property
     def export_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Log messages of a TSE: build (log version 2, BSI TR-03151), understand (2 and 3, BSI TR-03151-1), verify.
+"""Log messages of a TSE, of version 2 (BSI TR-03151) and 3 (BSI TR-03151-1): build, understand, verify.
 
     SEQUENCE { 2, type OID, certified data [0].., serial, { algorithm OID },
                (audit data,) signature counter, log time, signature r||s }
@@ -7,7 +7,8 @@ The certified data are context-tagged and not wrapped:
     transaction  80 operation 81 client 82 process data 83 process type [84] 85 number [86]
     system       80 operation 81 operation data [82]
     audit        none; an OCTET STRING stands between algorithm and counter
-Log version 3 differs in system logs only: 80 operation [81] [82] A3 operation data.
+Log version 3 differs in system logs only: 80 operation [81 origin] [82 triggering user] A3 event data; its operations
+begin in lower case.
 
 Signed are the complete elements (tag, length, value, as stored) of everything inside the
 outer SEQUENCE except the signature. Real devices write process data with indefinite
@@ -155,7 +156,7 @@ def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UnsignedMessage:
-    """A log message of version 2 before it is signed: `to_be_signed`, then `sealed` with the signature."""
+    """A log message before it is signed: `to_be_signed`, then `sealed` with the signature."""
 
     to_be_signed: bytes
 
@@ -172,6 +173,7 @@ class UnsignedMessage:
         counter: int,
         log_time: bytes,
         algorithm: bytes = ECDSA_SHA384,
+        version: int = 2,
     ) -> "UnsignedMessage":
         """Build a step of a transaction; empty data and type have length zero. `log_time` is the element."""
         certified = (
@@ -181,36 +183,42 @@ class UnsignedMessage:
             + der.element(0x83, process_type)
             + der.integer_element(number, 0x85)
         )
-        return cls._around(
-            LogType.TRANSACTION, certified, serial=serial, counter=counter, log_time=log_time, algorithm=algorithm
-        )
+        head, tail = _head(version, LogType.TRANSACTION), _tail(serial, algorithm, counter, log_time)
+        return cls(head + certified + tail)
 
     @classmethod
     def system(cls, *, operation: str, data: bytes, serial: bytes, counter: int, log_time: bytes) -> "UnsignedMessage":
-        """Build a system log; `data` is a series of elements, present with length zero when empty."""
+        """Build a system log of version 2; `data` is a series of elements, present with length zero when empty."""
         certified = der.element(0x80, operation.encode("ascii")) + der.element(0x81, data)
-        return cls._around(
-            LogType.SYSTEM, certified, serial=serial, counter=counter, log_time=log_time, algorithm=ECDSA_SHA384
-        )
+        return cls(_head(2, LogType.SYSTEM) + certified + _tail(serial, ECDSA_SHA384, counter, log_time))
 
     @classmethod
-    def _around(
-        cls, kind: LogType, certified: bytes, *, serial: bytes, counter: int, log_time: bytes, algorithm: bytes
+    def event(
+        cls, *, operation: str, origin: str, user: str, data: bytes, serial: bytes, counter: int, log_time: bytes
     ) -> "UnsignedMessage":
-        number = next(number for number, known in _TYPES.items() if known is kind)
-        return cls(
-            der.integer_element(2)
-            + der.element(der.OID, _LOG_OID + bytes([number]))
-            + certified
-            + der.element(der.OCTETS, serial)
-            + der.element(der.SEQUENCE, der.element(der.OID, algorithm))
-            + der.integer_element(counter)
-            + log_time
-        )
+        """Build a system log of version 3; `data` is a series of elements. `user` triggered it, empty if nobody did."""
+        certified = der.element(0x80, operation.encode("ascii")) + der.element(0x81, origin.encode("ascii"))
+        certified += der.element(0x82, user.encode("ascii")) if user else b""
+        certified += der.element(0xA3, data)
+        return cls(_head(3, LogType.SYSTEM) + certified + _tail(serial, ECDSA_SHA384, counter, log_time))
 
     def sealed(self, signature: bytes) -> bytes:
         """Return the complete message with `signature` as r||s."""
         return der.element(der.SEQUENCE, self.to_be_signed + der.element(der.OCTETS, signature))
+
+
+def _head(version: int, kind: LogType) -> bytes:
+    number = next(number for number, known in _TYPES.items() if known is kind)
+    return der.integer_element(version) + der.element(der.OID, _LOG_OID + bytes([number]))
+
+
+def _tail(serial: bytes, algorithm: bytes, counter: int, log_time: bytes) -> bytes:
+    return (
+        der.element(der.OCTETS, serial)
+        + der.element(der.SEQUENCE, der.element(der.OID, algorithm))
+        + der.integer_element(counter)
+        + log_time
+    )
 
 
 def _certified(elements: list[der.DerElement], log_type: LogType) -> dict[int, der.DerElement]:

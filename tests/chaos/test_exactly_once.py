@@ -10,7 +10,8 @@ from gateway.app.gateway import running
 from gateway.config.settings import load
 from gateway.tse.certificates import by_serial, key_of
 from gateway.tse.certificates import load as load_certificates
-from gateway.tse.commands import ListTransactions, TransactionListReply, TransactionReply, TransactionStep
+from gateway.tse.commands import ListTransactions, TransactionReply, TransactionStep
+from gateway.tse.lists import TransactionListReply
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.tar import members
 from tests.chaos.cutter import Cutter

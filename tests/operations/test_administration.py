@@ -1,6 +1,5 @@
 """What the operations of an operator do beside their purpose."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from gateway.clock.trusted import Clock, KernelClock
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
-from gateway.operations.administration import Administration, ClockNotTrusted, NewerGeneration
+from gateway.operations.administration import Administration, ClockNotTrusted
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.tse.commands import Login, User
 from gateway.tse.fields import Command
@@ -143,17 +142,6 @@ async def test_time_servers_are_asked_when_an_operator_wants_the_time_set(shop: 
         administration = Administration(shop.registry, lock_wait=1, clock=clock)
         moment = await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(TIME_ADMIN_PIN))
     assert abs(moment - NOW - 100) <= 1
-
-
-async def test_what_firmware_2_does_otherwise_is_refused_before_it_is_tried(
-    shop: Shop, administration: Administration
-) -> None:
-    device = shop.registry.devices()[0]
-    device.info = replace(device.info, software_version=0x0002_00_00)
-    with pytest.raises(NewerGeneration, match=r"firmware 2\.0\.0"):
-        await administration.clients(shop.serial, PinOrPuk(ADMIN_PIN))
-    with pytest.raises(NewerGeneration):
-        await administration.open_transactions(shop.serial, b"")
 
 
 async def test_all_open_transactions_are_listed_though_they_fill_several_answers(

@@ -79,7 +79,7 @@ class Host:
 
     def change_credentials(self, seed: bytes = RETAIL_SEED) -> None:
         initial = initial_credentials(seed, self.tse.serial)
-        self.do(ChangePuk(initial.admin_puk, PUK))
+        self.do(ChangePuk(User.ADMIN, initial.admin_puk, PUK))
         for user, old, new in (
             (User.TIME_ADMIN, initial.time_admin_pin, TIME_ADMIN_PIN),
             (User.ADMIN, initial.admin_pin, ADMIN_PIN),

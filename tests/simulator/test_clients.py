@@ -3,7 +3,6 @@
 import pytest
 
 from gateway.tse.commands import (
-    ClientListReply,
     DeregisterClient,
     LastTransaction,
     ListClients,
@@ -15,6 +14,7 @@ from gateway.tse.commands import (
     TransactionStep,
     User,
 )
+from gateway.tse.lists import ClientListReply
 from gateway.tse.results import Result
 from tests.simulator.host import ADMIN_PIN, CLIENT, TIME, Clock, Host
 

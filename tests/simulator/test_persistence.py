@@ -18,7 +18,6 @@ from gateway.simulator.state import STATE_FILE, load
 from gateway.simulator.store import StoreFiles
 from gateway.tse.commands import (
     AcknowledgeExport,
-    ClientListReply,
     CloseImport,
     LastTransaction,
     ListClients,
@@ -26,10 +25,10 @@ from gateway.tse.commands import (
     Login,
     OpenImport,
     RegisterClient,
-    TransactionListReply,
     TransactionStep,
     User,
 )
+from gateway.tse.lists import ClientListReply, TransactionListReply
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR

@@ -126,8 +126,8 @@ class Replay:
             theirs.time_admin_pin: ours.time_admin_pin,
         }
         match command:
-            case ChangePuk(old, new):
-                return ChangePuk(secrets.get(old, old), new)
+            case ChangePuk(user, old, new):
+                return ChangePuk(user, secrets.get(old, old), new)
             case Login(user, pin):
                 return Login(user, secrets.get(pin, pin))
             case ChangePin(user, old, new):

@@ -19,10 +19,10 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     StartExport,
-    TransactionListReply,
     TransactionReply,
     TransactionStep,
 )
+from gateway.tse.lists import TransactionListReply
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR

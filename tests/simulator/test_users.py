@@ -25,7 +25,7 @@ def tested(fresh: Host) -> Host:
 
 def test_a_fresh_tse_wants_a_self_test_before_its_credentials(fresh: Host, initial: Credentials) -> None:
     for command in (
-        ChangePuk(initial.admin_puk, PUK),
+        ChangePuk(User.ADMIN, initial.admin_puk, PUK),
         Login(User.ADMIN, initial.admin_pin),
         ChangePin(User.ADMIN, initial.admin_pin, ADMIN_PIN),
         UnblockPin(User.ADMIN, initial.admin_puk, ADMIN_PIN),
@@ -39,7 +39,7 @@ def test_login_needs_another_puk_first(tested: Host, initial: Credentials) -> No
 
 def test_the_info_tells_which_credentials_are_changed(tested: Host, initial: Credentials) -> None:
     seen = [tested.info.credentials_changed]
-    tested.do(ChangePuk(initial.admin_puk, PUK))
+    tested.do(ChangePuk(User.ADMIN, initial.admin_puk, PUK))
     seen.append(tested.info.credentials_changed)
     for user, pin in ((User.ADMIN, initial.admin_pin), (User.TIME_ADMIN, initial.time_admin_pin)):
         tested.do(Login(user, pin))
@@ -82,16 +82,20 @@ def test_pins_of_another_length_are_just_wrong(host: Host, wrong: bytes) -> None
 
 
 def test_wrong_puks_block_the_puk(host: Host) -> None:
-    commands = [ChangePuk(WRONG_PUK, PUK), UnblockPin(User.ADMIN, WRONG_PUK, ADMIN_PIN), ChangePuk(WRONG_PUK, PUK)]
+    commands = [
+        ChangePuk(User.ADMIN, WRONG_PUK, PUK),
+        UnblockPin(User.ADMIN, WRONG_PUK, ADMIN_PIN),
+        ChangePuk(User.ADMIN, WRONG_PUK, PUK),
+    ]
     assert [host.result(command) for command in commands] == [0x1102, 0x1101, 0x1100]
-    assert host.result(ChangePuk(PUK, PUK)) == Result.PIN_BLOCKED
+    assert host.result(ChangePuk(User.ADMIN, PUK, PUK)) == Result.PIN_BLOCKED
 
 
 def test_the_puk_can_be_changed_without_login(host: Host) -> None:
     host.tse.power_cycle()
-    assert host.result(ChangePuk(PUK, b"1")) == Result.INVALID_PARAMETER
-    host.do(ChangePuk(PUK, b"654321"))
-    assert host.result(ChangePuk(PUK, PUK)) == 0x1102
+    assert host.result(ChangePuk(User.ADMIN, PUK, b"1")) == Result.INVALID_PARAMETER
+    host.do(ChangePuk(User.ADMIN, PUK, b"654321"))
+    assert host.result(ChangePuk(User.ADMIN, PUK, PUK)) == 0x1102
 
 
 def test_unblocking_needs_a_pin_that_was_changed_once(tested: Host, initial: Credentials) -> None:

@@ -47,7 +47,13 @@ class Exchange:
 @cache
 def exchanges() -> tuple[Exchange, ...]:
     """Every recorded exchange of every scenario, in order."""
-    return tuple(_read_exchanges())
+    return tuple(_read_exchanges("lantse"))
+
+
+@cache
+def exchanges_of_generation_2() -> tuple[Exchange, ...]:
+    """Every recorded exchange with a TSE of generation 2, in order."""
+    return tuple(_read_exchanges("lantse-2"))
 
 
 @cache
@@ -62,8 +68,8 @@ def key_of_vector(vector: dict[str, Any]) -> ec.EllipticCurvePublicKey:
     return ec.EllipticCurvePublicKey.from_encoded_point(CURVES[vector["curve"]], point)
 
 
-def _read_exchanges() -> Iterator[Exchange]:
-    for file in sorted((RECORDINGS / "lantse").glob("*.jsonl")):
+def _read_exchanges(folder: str) -> Iterator[Exchange]:
+    for file in sorted((RECORDINGS / folder).glob("*.jsonl")):
         for line in file.read_text().splitlines():
             recorded = json.loads(line)
             body, answer = recorded["request_body"], recorded["response_body"]

@@ -7,20 +7,33 @@ from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
 from gateway.tse import commands as c
-from gateway.tse.fields import Codec, Command, Fixed, Listed, Padded, Prefixed, Record, Reply, Unsigned, layout_of
-from tests.tse.samples import Exchange, exchanges
+from gateway.tse.fields import (
+    Codec,
+    Command,
+    Fixed,
+    Generation,
+    Listed,
+    Padded,
+    Prefixed,
+    Record,
+    Reply,
+    Unsigned,
+    layout_of,
+)
+from gateway.tse.lists import ClientListReply, TransactionListReply
+from tests.tse.samples import Exchange, exchanges, exchanges_of_generation_2
 
 REPLIES: tuple[type[Reply], ...] = (
-    c.ClientListReply,
-    c.TransactionListReply,
+    ClientListReply,
+    TransactionListReply,
     c.Part,
     c.ImportOpened,
     c.TransactionReply,
 )
 ANSWER_OF: dict[int, type[Reply]] = {
-    0x43: c.ClientListReply,
+    0x43: ClientListReply,
     0x84: c.TransactionReply,
-    0x85: c.TransactionListReply,
+    0x85: TransactionListReply,
     0x86: c.Part,
     0x90: c.ImportOpened,
     0x95: c.TransactionReply,
@@ -40,18 +53,27 @@ def values_of(codec: Codec) -> st.SearchStrategy[Any]:
             return st.binary(min_size=size, max_size=size)
         case Padded(size):
             return st.binary(max_size=size).map(lambda text: text.rstrip(b"\0"))
+        case c.UserName():
+            return st.sampled_from(sorted(c.USER_NAMES))
         case Listed(item, most):
             return st.lists(values_of(item), max_size=most).map(tuple)
     raise AssertionError(codec)
 
 
-def records(kind: type[Record]) -> st.SearchStrategy[Any]:
+def records(kind: type[Record], generation: Generation = Generation.ONE) -> st.SearchStrategy[Any]:
     if kind is c.ExportIfCspFails:
         return st.builds(kind, enabled=st.booleans())
-    return st.builds(kind, **{name: values_of(codec) for name, codec in layout_of(kind)})
+    if kind is c.ChangePuk and generation is Generation.ONE:
+        return st.builds(kind, st.just(c.User.ADMIN), st.binary(max_size=255), st.binary(max_size=255))
+    written = {name: values_of(codec) for name, codec in layout_of(kind, generation) if codec is not None}
+    return st.builds(kind, **written)
 
 
-any_command: st.SearchStrategy[Command] = st.one_of([records(kind) for kind in c.COMMANDS.values()])
+def commands_of(generation: Generation) -> st.SearchStrategy[Command]:
+    return st.one_of([records(kind, generation) for kind in set(c.COMMANDS.values()) if generation in kind.opcodes])
+
+
+any_command = commands_of(Generation.ONE)
 any_reply: st.SearchStrategy[Reply] = st.one_of([records(kind) for kind in REPLIES])
 
 
@@ -63,10 +85,20 @@ def test_every_command_is_read_back_as_it_was(command: Command) -> None:
     assert c.title_of(encoded) == command.title
 
 
+@given(commands_of(Generation.TWO))
+def test_every_command_of_generation_2_is_read_back_as_it_was(command: Command) -> None:
+    encoded = command.encode(Generation.TWO)
+    assert encoded[0] == command.opcodes[Generation.TWO]
+    assert c.parse(encoded) == command
+    assert type(command).begins(encoded)
+
+
 @given(any_command, st.data())
 def test_a_command_of_another_length_is_refused(command: Command, data: st.DataObject) -> None:
     encoded = command.encode()
     for wrong in (encoded[: data.draw(st.integers(1, len(encoded) - 1))], encoded + data.draw(st.binary(min_size=1))):
+        if wrong == encoded + b"\0" and isinstance(command, c.OpenImport):
+            continue  # as generation 2 has it
         with pytest.raises(ProtocolError):
             c.parse(wrong)
 
@@ -75,7 +107,8 @@ def test_a_command_of_another_length_is_refused(command: Command, data: st.DataO
 def test_any_bytes_are_a_command_or_a_protocol_error(opcode: int, rest: bytes) -> None:
     with contextlib.suppress(ProtocolError):
         command = c.parse(bytes([opcode]) + rest)
-        assert command.encode() == bytes([opcode]) + rest
+        spellings = [command.encode(each) for each, known in command.opcodes.items() if known == opcode]
+        assert bytes([opcode]) + rest in spellings
 
 
 @given(any_reply)
@@ -97,8 +130,12 @@ def test_any_bytes_are_a_health_reply_or_a_protocol_error(data: bytes) -> None:
 
 
 def test_opcodes_are_those_of_the_firmware() -> None:
-    known = "0f 12 20 21 22 23 24 40 41 42 43 50 51 60 61 62 70 71 80 83 84 85 86 90 94 95 a0 a1 a2 a3 a4"
-    assert sorted(c.COMMANDS) == list(bytes.fromhex(known))
+    kinds = set(c.COMMANDS.values())
+    first = "0f 12 20 21 22 23 24 40 41 42 43 50 51 60 61 62 70 71 80 83 84 85 86 90 94 95 a0 a1 a2 a3 a4"
+    second = "0f 12 41 42 50 51 70 71 80 83 84 90 94 95 a2 d1 d8 de e5 e6 e7 e8 e9 ea"
+    for generation, known in zip(Generation, (first, second), strict=True):
+        opcodes = [kind.opcodes[generation] for kind in kinds if generation in kind.opcodes]
+        assert sorted(opcodes) == list(bytes.fromhex(known))
 
 
 @pytest.mark.parametrize("kind", [*c.COMMANDS.values()])
@@ -108,10 +145,28 @@ def test_no_command_is_understood_from_nothing_or_from_another_second_byte(kind:
             kind.decode(wrong)
 
 
-@pytest.mark.parametrize(("command", "reason"), [(b"", "an empty command"), (b"\xd8\0", "unknown command 0xd8")])
+@pytest.mark.parametrize(("command", "reason"), [(b"", "an empty command"), (b"\xd9\0", "unknown command 0xd9")])
 def test_what_is_no_command_is_told_so(command: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
         c.parse(command)
+
+
+def test_a_command_that_a_generation_does_not_know_is_not_written_for_it() -> None:
+    with pytest.raises(ProtocolError, match="generation 2 does not know the command enable CTSS"):
+        c.EnableCtss().encode(Generation.TWO)
+    with pytest.raises(ProtocolError, match="no user has the number 7"):
+        c.Login(7, b"12345").encode(Generation.TWO)
+    with pytest.raises(ProtocolError, match="no user has this name"):
+        c.parse(b"\xe5\0\x04root\x0512345")
+
+
+def test_all_that_the_vendors_client_was_recorded_to_send_to_generation_2_is_read_and_written_alike() -> None:
+    recorded = [item.sent or b"" for item in exchanges_of_generation_2() if item.verb == "sendCommand"]
+    filtered = {c.StartExport.opcode, c.NextExportPart.opcode}
+    assert {command[0] for command in recorded} >= filtered | {0xD1, 0xD8, 0xDE, *range(0xE5, 0xEB)}
+    for command in recorded:
+        generation = Generation.ONE if command[0] in filtered else Generation.TWO
+        assert c.parse(command).encode(generation) == command
 
 
 def test_titles_show_no_parameters_and_know_the_newer_generation() -> None:
@@ -149,9 +204,9 @@ def test_layouts_as_the_vendors_client_writes_them(command: Command, encoded: st
         c.Login(-1, b""),
         c.Login(1, bytes(256)),
         c.ListClients(2**32),
-        c.ClientListReply((b"x" * 32,)),
-        c.ClientListReply((b"x",) * 17),
-        c.TransactionListReply((1,) * 63),
+        ClientListReply((b"x" * 32,)),
+        ClientListReply((b"x",) * 17),
+        TransactionListReply((1,) * 63),
         c.TransactionReply(1, bytes(31), 1, 1, b""),
     ],
 )
@@ -162,7 +217,7 @@ def test_values_that_do_not_fit_are_refused(record: Command | Reply) -> None:
 
 def test_a_list_may_not_claim_more_than_a_window_holds() -> None:
     with pytest.raises(ProtocolError, match="at most 62 items, not 63"):
-        c.TransactionListReply.decode(bytes([63]) + bytes(63 * 8))
+        TransactionListReply.decode(bytes([63]) + bytes(63 * 8))
 
 
 def test_recordings_hold_enough_to_be_a_proof() -> None:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
+from gateway.tse.commands import User
+from gateway.tse.fields import Generation
 from gateway.tse.info import MAGIC, Lifecycle, TseInfo, version_text
 from gateway.tse.sectors import SECTOR
 from tests.tse.samples import RECORDINGS, Exchange, exchanges
@@ -135,7 +137,7 @@ def test_recorded_info_sectors_are_understood_byte_for_byte(exchange: Exchange) 
     assert len(info.public_key) == 97
     assert (info.firmware_type, info.form_factor, info.software) == ("RLS", "USB", "1.1.0")
     assert info.capacity_blocks == 15_000_000
-    assert not info.is_newer_generation
+    assert info.generation is Generation.ONE
 
 
 @pytest.mark.parametrize("scenario", ["setup-fresh-tse", "daily-start", "decommission", "delete-stored-data"])
@@ -161,10 +163,18 @@ def test_what_follows_from_the_fields() -> None:
     info = TseInfo(bytes.fromhex("ab" * 32), b"", software_version=0x0002_0304, max_signatures=5, created_signatures=7)
     assert info.serial_hex == "AB" * 32
     assert info.software == "2.3.4"
-    assert info.is_newer_generation
+    assert info.generation is Generation.TWO
     assert info.remaining_signatures == 0
     assert replace(info, created_signatures=2).remaining_signatures == 3
     assert replace(info, tar_export_bytes=99).export_bytes == 99
     assert replace(info, tar_export_bytes=99, used_blocks=9).export_bytes == 11 * 512
     assert info.as_dict()["serial"] == "AB" * 32
     assert version_text(0xFFFF_FFFF) == "65535.255.255"
+
+
+def test_in_generation_2_six_credentials_have_to_change_and_a_puk_may_be_blocked() -> None:
+    first = TseInfo(bytes(32), b"", software_version=0x0001_0100, credentials_changed=7)
+    second = replace(first, software_version=0x0002_0000, time_admin_puk_blocked_seconds=4)
+    assert (first.all_credentials_changed, second.all_credentials_changed) == (True, False)
+    assert replace(second, credentials_changed=0x3F).all_credentials_changed
+    assert [second.puk_blocked_seconds(user) for user in User] == [0, 0, 4, 0]

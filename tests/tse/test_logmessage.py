@@ -365,3 +365,27 @@ def test_a_draft_of_the_vendors_message_is_that_message() -> None:
         log_time=integer_element(read.log_time),
     )
     assert draft.sealed(read.signature) == raw
+
+
+def test_messages_of_version_3_are_built_as_they_are_read_and_verify() -> None:
+    key = ec.generate_private_key(ec.BrainpoolP384R1())
+    serial, width = serial_of(key.public_key()), 48
+    common: dict[str, Any] = {"serial": serial, "counter": 7, "log_time": integer_element(1_795_921_300)}
+    start = UnsignedMessage.transaction(
+        operation="startTransaction",
+        client_id=b"POS-1",
+        process_data=b"",
+        process_type=b"",
+        number=3,
+        **common,
+        version=3,
+    )
+    data = element(0x13, b"admin")
+    event = UnsignedMessage.event(operation="logOut", origin="CSP", user="admin", data=data, **common)
+    for unsigned, name in ((start, "Tra_No-3_Start_Client-POS-1"), (event, "Sys_logOut")):
+        signature = plain_signature(key.sign(unsigned.to_be_signed, ec.ECDSA(hashes.SHA384())), width)
+        read = LogMessage.decode(unsigned.sealed(signature))
+        assert (read.version, read.serial, read.signature_counter, read.deviations) == (3, serial, 7, ())
+        assert read.file_name == f"Unixt_1795921300_Sig-7_Log-{name}.log"
+        assert verify(read, key.public_key())
+    assert LogMessage.decode(event.sealed(bytes(96))).system_data == data

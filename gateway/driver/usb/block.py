@@ -37,7 +37,7 @@ _MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
 _KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
 _OPEN_TIMEOUT = 10.0
 _CLOSE_WAIT = 1.0
-SLOW_OPCODES = frozenset({SelfTest.opcode, ApplyUpdate.opcode, 0xD8})  # 0xD8: self test of firmware 2.x
+SLOW_OPCODES = frozenset({*SelfTest.opcodes.values(), ApplyUpdate.opcode})
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.ESHUTDOWN, errno.ENOTCONN})
 _FETCH = encode_command(FetchResponse().encode())
 

@@ -30,10 +30,12 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     UnblockPin,
+    User,
     parse,
 )
-from gateway.tse.fields import Command
-from gateway.tse.pins import PinOwner, pin_shown_by
+from gateway.tse.fields import Command, Generation
+from gateway.tse.info import TseInfo
+from gateway.tse.pins import PinOwner, has_tries, pin_shown_by
 from gateway.tse.results import Result, name_of, tries_left
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ _DONE: dict[type[Command], tuple[Event, int, str]] = {
     DeleteStoredData: (Event.DATA_DELETED, logging.WARNING, "the stored data of TSE %s were deleted"),
 }
 # Commands that always tell something; `OpenImport` does only while no client id is known.
-OBSERVED = frozenset({kind.opcode for kind in _DONE} | {Login.opcode, Logout.opcode, FlashHealth.opcode})
+_KINDS: tuple[type[Command], ...] = (*_DONE, Login, Logout, FlashHealth)
+OBSERVED = frozenset(opcode for kind in _KINDS for opcode in kind.opcodes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,17 @@ class CommandObserver:
     """The observer of one TSE. `logged_in` are the users who logged in through the gateway, and not out."""
 
     def __init__(
-        self, serial: str, memory: PinMemory, login_guard: LoginGuard, retry_guard: RetryGuard, metrics: Metrics
+        self,
+        serial: str,
+        memory: PinMemory,
+        login_guard: LoginGuard,
+        retry_guard: RetryGuard,
+        metrics: Metrics,
+        *,
+        generation: Generation,
     ) -> None:
         self._serial = serial
+        self._generation = generation
         self._memory = memory
         self._login_guard = login_guard
         self._retry_guard = retry_guard
@@ -85,7 +96,7 @@ class CommandObserver:
             command = parse(raw)
         except ProtocolError:
             return
-        shown = pin_shown_by(command)
+        shown = pin_shown_by(command, self._generation)
         owner = None if shown is None else shown[0]
         if owner is not None:
             await self._saw_pin(command, owner, result)
@@ -95,6 +106,11 @@ class CommandObserver:
         elif isinstance(command, Logout) and result == Result.USER_NOT_LOGGED_IN:
             self.logged_in.discard(command.user)
 
+    def told(self, info: TseInfo) -> None:
+        """Take over who is logged in, as a TSE of generation 2 tells in its info sector."""
+        if info.generation is Generation.TWO:
+            self.logged_in = {info.logged_in_user} - {User.NONE}
+
     async def forget_client(self, client_id: bytes) -> None:
         """Forget `client_id`, which the TSE does not know any more."""
         if client_id == self._memory.record.client_id.encode("latin-1"):
@@ -103,9 +119,13 @@ class CommandObserver:
     async def _saw_done(self, command: Command, reply: bytes) -> None:
         match command:
             case Login(user=user):
+                if self._generation is Generation.TWO:
+                    self.logged_in.clear()  # there only one user is logged in at a time
                 self.logged_in.add(user)
             case Logout(user=user):
                 self.logged_in.discard(user)
+                if self._generation is Generation.TWO:
+                    self.logged_in.clear()
             case SetTime():
                 self._metrics.maintenance.done(self._serial, "set_time")
             case SelfTest(client_id=client_id):
@@ -131,13 +151,16 @@ class CommandObserver:
         left = tries_left(result)
         if left is None and result != Result.OK:
             return  # the TSE did not come to look at it
+        if not has_tries(owner, self._generation):
+            left = None
         tries = {other: known for other, known in self._memory.record.tries.items() if other != owner}
         if left is not None:
             tries[owner] = left
         elif isinstance(command, UnblockPin) and (unblocked := PinOwner.of(command.user)):
             tries.pop(unblocked, None)
             self._metrics.maintenance.pin_tries(self._serial, unblocked, None)
-        self._metrics.maintenance.pin_tries(self._serial, owner, left)
+        if has_tries(owner, self._generation):
+            self._metrics.maintenance.pin_tries(self._serial, owner, left)
         await self._memory.try_to_write(tries=tries)
         if result == Result.OK:
             self._retry_guard.accepted(command)

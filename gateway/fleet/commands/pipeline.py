@@ -24,10 +24,11 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse import unfinished
 from gateway.tse.commands import OpenImport, SelfTest, SetTime, title_of
 from gateway.tse.results import Result
+from gateway.tse.self_test import outcome
 
 log = logging.getLogger(__name__)
 
-_MAKE_READY = frozenset({SelfTest.opcode, SetTime.opcode})
+_MAKE_READY = frozenset({*SelfTest.opcodes.values(), SetTime.opcode})
 _NOT_READY = frozenset({Result.NEEDS_SELF_TEST, Result.NEEDS_PASSED_SELF_TEST, Result.NO_TIME_SET})
 _LONGEST = 55.0  # seconds for one command with all that befalls it: a till gives up at 60 (LAN-TSE protocol)
 
@@ -116,6 +117,7 @@ class CommandPipeline:
         try:
             with self._metrics.tses.command(self._serial, title_of(data)):
                 reply = await driver.send_command(data)
+                _check_reply(data, reply)
         except CommandRejected as refused:
             self.last = self._clock()
             if refused.result in _NOT_READY:
@@ -131,8 +133,8 @@ class CommandPipeline:
             unfinished.done(command.lease.unfinished, command.data, reply)
         if command.data[0] in SIGNING:
             self._signatures.after(command.data, reply, command.attempt)
-        await self._observe(command.data, Result.OK, reply)
-        if command.data[0] == SelfTest.opcode and self._signatures.lost is not None:
+        await self._observe(command.data, outcome(command.data, reply), reply)
+        if SelfTest.begins(command.data) and self._signatures.lost is not None:
             await self._signatures.settle(driver)  # from now on the TSE can tell, and nobody has signed since
 
     async def _observe(self, data: bytes, result: int, reply: bytes = b"") -> None:
@@ -151,3 +153,12 @@ class CommandPipeline:
         told: set[asyncio.Future[Any]] = {attempt.verdict, attempt.waived}
         await asyncio.wait(told, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
         return attempt.verdict.result() if attempt.verdict.done() else None
+
+
+def _check_reply(command: bytes, reply: bytes) -> None:
+    """Refuse in the place of the TSE a reply that would end the process of the till that gets it."""
+    try:
+        outcome(command, reply)
+    except ProtocolError as error:
+        log.warning("a TSE answered nonsense to its self test: %s", error)
+        raise CommandRejected(Result.UNKNOWN, f"the reply to the self test is none: {error}") from None

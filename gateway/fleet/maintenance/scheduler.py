@@ -25,6 +25,7 @@ from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.maintenance import MaintenanceTask
+from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle
 
 log = logging.getLogger(__name__)
@@ -114,7 +115,10 @@ class MaintenanceScheduler:
 
     def _needs_self_test(self) -> Need:
         lost = not self._device.info.self_test_passed
-        if not self._options.self_test or self._paused("self_test", lost) or not self._may_act() or not self._client_id:
+        wants_client = self._device.info.generation is Generation.ONE
+        if not self._options.self_test or self._paused("self_test", lost) or not self._may_act():
+            return Need.NONE
+        if wants_client and not self._client_id:
             return Need.NONE
         night = self._options.night.began(self._device.serial, self._options.local_time())
         need = self_test_need(self._device.info, self._device.info_age, night)
@@ -144,7 +148,7 @@ class MaintenanceScheduler:
 
     def _may_act(self) -> bool:
         info = self._device.info
-        if not self._device.has_pin or info.is_newer_generation or info.lifecycle != Lifecycle.INITIALIZED:
+        if not self._device.has_pin or info.lifecycle != Lifecycle.INITIALIZED:
             return False
         return not self._tell(self._device.login_objection())
 

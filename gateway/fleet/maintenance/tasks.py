@@ -21,14 +21,14 @@ _SELF_TEST_REST = 3600.0
 
 
 async def self_test(device: Device, client_id: bytes) -> float:
-    """Run the self test in the name of a registered client.
+    """Run the self test, in generation 1 in the name of a registered client.
 
     Raises:
         CommandRejected: it failed; a client id that the TSE does not know is forgotten.
         ProtocolError: the TSE does not show that it passed.
     """
     try:
-        await device.command(SelfTest(client_id).encode())
+        await device.carry_out(SelfTest(client_id))
     except CommandRejected as refused:
         if refused.result == Result.CLIENT_NOT_REGISTERED:
             await device.forget_client(client_id)
@@ -75,11 +75,11 @@ async def _set_by_login_of_a_till(device: Device, clock: Clock) -> bool:
 
 
 async def _tell(device: Device, clock: Clock) -> None:
-    await device.command(SetTime(math.floor(clock.now() + 0.5)).encode())
+    await device.carry_out(SetTime(math.floor(clock.now() + 0.5)))
 
 
 async def _log_out(device: Device) -> None:
     try:
-        await device.command(Logout(User.TIME_ADMIN).encode())
+        await device.carry_out(Logout(User.TIME_ADMIN))
     except CommandRejected as refused:
         log.debug("TSE %s needed no logout: %s", device.serial, refused)

@@ -12,7 +12,7 @@ from gateway.errors import CommandRejected, ConfigurationError
 from gateway.fleet.pins.memory import PinMemory
 from gateway.telemetry.events import Event, event
 from gateway.tse.commands import ChangePin, Login, UnblockPin, User
-from gateway.tse.fields import Command
+from gateway.tse.fields import Command, Generation
 from gateway.tse.pins import PinOwner
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,9 @@ _OTHER = "the TimeAdmin PIN of this TSE is another one than the gateway was give
 class LoginGuard:
     """Decides whether the gateway may log in as TimeAdmin of one TSE, and does it; `pin` is that of the settings."""
 
-    def __init__(self, memory: PinMemory, pin: bytes | None) -> None:
+    def __init__(self, memory: PinMemory, pin: bytes | None, generation: Generation = Generation.ONE) -> None:
         self._memory = memory
+        self._generation = generation
         self._pin = pin
         self._proved = False  # the TSE has accepted `pin` since the gateway started
 
@@ -60,7 +61,7 @@ class LoginGuard:
         try:
             await self._memory.write(no_login=_BEGUN)
             sent = True
-            await send(Login(User.TIME_ADMIN, pin).encode())
+            await send(Login(User.TIME_ADMIN, pin).encode(self._generation))
         except CommandRejected as refused:
             await self._memory.try_to_write(no_login=f"the last login of the gateway failed ({refused})")
             raise

@@ -1,6 +1,6 @@
 """The PIN memory of a TSE: what must outlast a restart or a power cut. One small JSON file per TSE.
 
-{"client_id": "POS-1", "tries": {"2": 1}, "no_login": "..."}        `tries` by user number, 0 is the PUK
+{"client_id": "POS-1", "tries": {"2": 1}, "no_login": "..."}        `tries` by number of the owner, 0 is the PUK
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class PinMemory:
 def _encode(record: PinRecord) -> bytes:
     plain = {
         "client_id": record.client_id,
-        "tries": {str(owner.user.value): left for owner, left in record.tries.items()},
+        "tries": {str(owner.number): left for owner, left in record.tries.items()},
         "no_login": record.no_login,
     }
     return json.dumps(plain, indent=1).encode() + b"\n"

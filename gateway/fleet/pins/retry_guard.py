@@ -1,8 +1,9 @@
 """The guard before the PINs and the PUK that operators type: the last try is not used up by mistake.
 
-Three wrong PINs block a PIN until the PUK unblocks it; three wrong PUKs make a TSE impossible to
-administer for ever. What is sent is recorded on the disk as a failed try before it is sent, and the
-answer corrects the record: so neither a crash nor a lost answer makes a TSE look safer than it is.
+Three wrong PINs block a PIN until the PUK unblocks it. Three wrong PUKs make a TSE of generation 1
+impossible to administer for ever; one of generation 2 makes the next PUK wait, longer after each wrong one.
+What is sent is recorded on the disk as a failed try before it is sent, and the answer corrects the record:
+so neither a crash nor a lost answer makes a TSE look safer than it is.
 """
 
 import hashlib
@@ -14,12 +15,19 @@ from dataclasses import dataclass
 from gateway.errors import CommandRejected, GatewayError
 from gateway.fleet.pins.memory import PinMemory
 from gateway.tse.commands import ChangePin, ChangePuk, UnblockPin
-from gateway.tse.fields import Command
-from gateway.tse.pins import PinOwner, pin_shown_by
+from gateway.tse.fields import Command, Generation
+from gateway.tse.pins import PinOwner, has_tries, pin_shown_by
 from gateway.tse.results import tries_left
 
 _MOST_TRIES = 3
-_NAMES = {PinOwner.PUK: "PUK", PinOwner.ADMIN: "PIN of the Admin", PinOwner.TIME_ADMIN: "PIN of the TimeAdmin"}
+_NAMES = {
+    PinOwner.PUK: "PUK",
+    PinOwner.ADMIN: "PIN of the Admin",
+    PinOwner.TIME_ADMIN: "PIN of the TimeAdmin",
+    PinOwner.LOGGER: "PIN of the Logger",
+    PinOwner.TIME_ADMIN_PUK: "PUK of the TimeAdmin",
+    PinOwner.LOGGER_PUK: "PUK of the Logger",
+}
 _BLOCKS_PIN = "when it is wrong, the PIN is blocked until the PUK unblocks it"
 _BLOCKS_TSE = "when it is wrong, nobody can ever administer this TSE again"
 
@@ -57,8 +65,9 @@ class PinOrPuk:
 class RetryGuard:
     """The retry guard of one TSE. Wrong PINs are known as digests under a key of this process, until it ends."""
 
-    def __init__(self, memory: PinMemory) -> None:
+    def __init__(self, memory: PinMemory, generation: Generation = Generation.ONE) -> None:
         self._memory = memory
+        self._generation = generation
         self._key = secrets.token_bytes(32)
         self._wrong: dict[PinOwner, set[bytes]] = {}
 
@@ -72,12 +81,14 @@ class RetryGuard:
             KnownWrong: the TSE has refused this PIN or PUK before; nothing was sent.
             CommandRejected: it is wrong, or the TSE refused for another reason.
         """
-        found = pin_shown_by(command)
+        found = pin_shown_by(command, self._generation)
         if found is None:
             return await send(command)
         owner, shown = found
         if not risk:
             self._check(owner, shown)
+        if not has_tries(owner, self._generation):
+            return await send(command)
         before = self._memory.record.tries
         left = max(0, before.get(owner, _MOST_TRIES) - 1)
         await self._memory.try_to_write(tries={**before, owner: left})
@@ -90,20 +101,20 @@ class RetryGuard:
 
     def refused(self, command: Command) -> None:
         """Remember that the TSE refused the PIN or PUK in `command` as wrong."""
-        found = pin_shown_by(command)
+        found = pin_shown_by(command, self._generation)
         if found is not None:
             self._wrong.setdefault(found[0], set()).add(self._digest(found[1]))
 
     def accepted(self, command: Command) -> None:
         """Forget as wrong what the TSE accepted in `command`, and everything of an owner who got a new PIN or PUK."""
-        found = pin_shown_by(command)
+        found = pin_shown_by(command, self._generation)
         if found is not None:
             self._wrong.get(found[0], set()).discard(self._digest(found[1]))
         match command:
             case ChangePin(user=user) | UnblockPin(user=user) if owner := PinOwner.of(user):
                 self._wrong.pop(owner, None)
-            case ChangePuk():
-                self._wrong.pop(PinOwner.PUK, None)
+            case ChangePuk() if found is not None:
+                self._wrong.pop(found[0], None)
 
     def _check(self, owner: PinOwner, shown: bytes) -> None:
         left, name = self._memory.record.tries.get(owner), _NAMES[owner]

@@ -38,7 +38,7 @@ _OF_INFO: tuple[tuple[str, str, Callable[[TseInfo], float]], ...] = (
     (
         "tse_credentials_changed",
         "1 if PUK and PINs are no longer those of the factory",
-        lambda info: info.credentials_changed & 7 == 7,
+        lambda info: info.all_credentials_changed,
     ),
     (
         "tse_certificate_expiry_timestamp_seconds",

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from gateway.archive.deletion import FullExport, NotArchived, NotExported, RestNotKept
 from gateway.errors import UnknownDevice
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk
-from gateway.operations.administration import ClockNotTrusted, NewerGeneration
+from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import VALID_SECONDS, Irreversible, NotConfirmed
 from gateway.operations.exports import CursorInvalid
 from gateway.operations.setup import NotFresh, Setup
@@ -32,8 +32,8 @@ from gateway.server.api.requests import (
 from gateway.server.api.responses import ClientList, ConfirmationToken, DeletionResult, Done, TseTime
 from gateway.tse.pins import PinOwner
 
-_BY_COMMAND: Errors = (*SENDING, NewerGeneration)
-_WITH_PIN: Errors = (*_BY_COMMAND, LastTry, KnownWrong)
+_WITH_PIN: Errors = (*SENDING, LastTry, KnownWrong)
+_WITH_PUK: Errors = (*_WITH_PIN, PukPaused)
 _IRREVERSIBLE: Errors = (*_WITH_PIN, NotConfirmed)
 
 
@@ -89,7 +89,10 @@ async def change_pin(call: Call[TseParams, PinChangeRequest]) -> Done:
 async def change_puk(call: Call[TseParams, PukChangeRequest]) -> Done:
     """Change the PUK."""
     body = call.body
-    await call.services.administration.change_puk(call.params.serial, _shown(body, body.old_puk), _secret(body.new_puk))
+    user = None if body.user is None else PinOwner(body.user).user
+    await call.services.administration.change_puk(
+        call.params.serial, _shown(body, body.old_puk), _secret(body.new_puk), user
+    )
     return Done()
 
 
@@ -167,7 +170,7 @@ SECTION = Section(
             run_self_test,
             "Run the self test",
             "Takes up to a minute; needs a registered client and no PIN.",
-            _BY_COMMAND,
+            SENDING,
         ),
         Endpoint(
             "POST",
@@ -214,16 +217,18 @@ SECTION = Section(
             f"{TSE}/puk",
             change_puk,
             "Change the PUK",
-            "One PUK serves both users. Three wrong PUKs end the administration of the TSE for ever.",
-            _WITH_PIN,
+            "In generation 1 one PUK serves both users, and three wrong PUKs end the administration of the TSE for "
+            "ever. In generation 2 each user has one, and after a wrong PUK the TSE takes none for a while.",
+            _WITH_PUK,
         ),
         Endpoint(
             "POST",
             f"{TSE}/unblock",
             unblock_pin,
             "Set a new PIN by the PUK",
-            "For a PIN that is blocked or forgotten. Three wrong PUKs end the administration of the TSE for ever.",
-            _WITH_PIN,
+            "For a PIN that is blocked or forgotten. Three wrong PUKs end the administration of a TSE of generation 1 "
+            "for ever; one of generation 2 takes no PUK for a while after a wrong one.",
+            _WITH_PUK,
         ),
         Endpoint(
             "POST",

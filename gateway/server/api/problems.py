@@ -32,7 +32,7 @@ from gateway.errors import (
 )
 from gateway.fleet.outages.log import OutagesUnreadable
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinWithheld
-from gateway.operations.administration import ClockNotTrusted, NewerGeneration
+from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import NotConfirmed
 from gateway.operations.exports import CursorInvalid, NothingToExport
 from gateway.operations.history import TransactionNotFound
@@ -92,7 +92,7 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
     LastTry: ProblemType(HTTPStatus.FORBIDDEN, "Only one try is left, so the PIN or PUK was not sent"),
     KnownWrong: ProblemType(HTTPStatus.FORBIDDEN, "The TSE has refused this PIN or PUK before, so it was not sent"),
     ClockNotTrusted: ProblemType(HTTPStatus.CONFLICT, "The clock of the gateway is not known to be right"),
-    NewerGeneration: ProblemType(HTTPStatus.NOT_IMPLEMENTED, "The gateway does not know this command of firmware 2.x"),
+    PukPaused: ProblemType(HTTPStatus.CONFLICT, "The TSE takes no PUK for a while, since the last one was wrong"),
     NotFresh: ProblemType(HTTPStatus.CONFLICT, "The TSE was set up before"),
     NotConfirmed: ProblemType(HTTPStatus.FORBIDDEN, "The confirmation is missing, over, used, or for something else"),
     KeyReused: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "This Idempotency-Key belongs to another request"),

@@ -40,7 +40,7 @@ _Token = Annotated[
         examples=["pXk3cVb0vN5yQd1mS8rTzA"],
     ),
 ]
-_PinUser = Literal["admin", "time_admin"]
+_PinUser = Literal["admin", "time_admin", "logger"]
 
 
 class RequestBody(BaseModel):
@@ -108,7 +108,8 @@ class ShowsPin(RequestBody):
     risk_lockout: bool = Field(
         default=False,
         description="Send the PIN or PUK even if it is the last try or was wrong before. When it fails, a PIN is "
-        "blocked until the PUK unblocks it, and a blocked PUK ends the administration of the TSE for ever.",
+        "blocked until the PUK unblocks it, and a blocked PUK ends the administration of the TSE for ever "
+        "(generation 1).",
     )
 
 
@@ -148,7 +149,12 @@ class PinChangeRequest(ShowsPin):
 
 
 class PukChangeRequest(ShowsPin):
-    model_config = about("A new PUK; one PUK serves both users.")
+    model_config = about("A new PUK; in generation 1 one PUK serves both users.")
+
+    user: _PinUser | None = Field(
+        None,
+        description="Whose PUK is changed in generation 2; left out, the PUKs of all users, which must be the same.",
+    )
 
     old_puk: Annotated[_Puk, Field(description="The PUK until now.")]
     new_puk: Annotated[_Puk, Field(description="The PUK from now on.")]

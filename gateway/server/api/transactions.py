@@ -7,7 +7,6 @@ from aiohttp import web
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.operations import history, processdata
-from gateway.operations.administration import NewerGeneration
 from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
 from gateway.operations.processdata import ProcessDataFinding
@@ -222,7 +221,7 @@ SECTION = Section(
             list_open_transactions,
             "List open transactions",
             "Of one client, or of all.",
-            (*SENDING, NewerGeneration),
+            SENDING,
         ),
         Endpoint(
             "GET",

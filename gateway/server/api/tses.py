@@ -30,7 +30,6 @@ from gateway.server.api.responses import (
 from gateway.tse.info import Lifecycle, version_text
 
 _PEM, _CSV = "application/x-pem-file", "text/csv"
-_ALL_CHANGED = 7  # Admin PUK, Admin PIN, TimeAdmin PIN
 _DAY = 86_400
 _FAR_FUTURE = 2**34  # Unix seconds; a certificate field that holds nonsense must not break the response
 
@@ -157,7 +156,7 @@ def _details(device: Device) -> dict[str, Any]:
         "hardware_version": version_text(info.hardware_version),
         "max_open_transactions": info.max_open_transactions,
         "time_sync_due_seconds": info.time_sync_due_seconds,
-        "credentials_changed": info.credentials_changed & _ALL_CHANGED == _ALL_CHANGED,
+        "credentials_changed": info.all_credentials_changed,
         "pin_tries_left": device.pin_tries,
         "login_objection": device.no_login,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),

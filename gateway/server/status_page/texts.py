@@ -114,6 +114,9 @@ PIN_NAMES = {
     PinOwner.PUK: Text("PUK", "PUK"),
     PinOwner.ADMIN: Text("Admin PIN", "Admin-PIN"),
     PinOwner.TIME_ADMIN: Text("TimeAdmin PIN", "TimeAdmin-PIN"),
+    PinOwner.LOGGER: Text("Logger PIN", "Logger-PIN"),
+    PinOwner.TIME_ADMIN_PUK: Text("PUK of the TimeAdmin", "PUK des TimeAdmin"),
+    PinOwner.LOGGER_PUK: Text("PUK of the Logger", "PUK des Loggers"),
 }
 ARCHIVE_DAMAGED = Text(
     "An error was found in the archive: leave it as it is and call whoever looks after it.",

@@ -18,7 +18,8 @@ HANDLERS: Handlers = {
 
 def execute(core: Core, raw: bytes) -> tuple[int, bytes]:
     """Carry out the bytes of a command; return its result and the data of its response."""
-    if raw[0] not in COMMANDS:
+    kind = COMMANDS.get(raw[0])
+    if kind is None or kind.opcode != raw[0]:
         return Result.UNKNOWN_COMMAND, b""
     try:
         command = parse(raw)

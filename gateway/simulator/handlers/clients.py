@@ -7,14 +7,13 @@ from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import ADMIN, Handlers, Needs
 from gateway.simulator.session import SelfTestOutcome
 from gateway.tse.commands import (
-    CLIENTS_PER_LIST,
-    ClientListReply,
     DeregisterClient,
     ListClients,
     RegisterClient,
     SelfTest,
 )
 from gateway.tse.info import Lifecycle
+from gateway.tse.lists import CLIENTS_PER_LIST, ClientListReply
 from gateway.tse.results import Result
 
 

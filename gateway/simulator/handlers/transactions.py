@@ -8,18 +8,17 @@ from gateway.simulator.needs import Handlers, Needs, check
 from gateway.simulator.session import Import
 from gateway.simulator.state import PersistentState
 from gateway.tse.commands import (
-    TRANSACTIONS_PER_LIST,
     AbortImport,
     CloseImport,
     ImportOpened,
     LastTransaction,
     ListTransactions,
     OpenImport,
-    TransactionListReply,
     TransactionReply,
     TransactionStep,
 )
 from gateway.tse.der import integer_element
+from gateway.tse.lists import TRANSACTIONS_PER_LIST, TransactionListReply
 from gateway.tse.logmessage import UnsignedMessage
 from gateway.tse.results import Result
 from gateway.tse.tar import blocks_of

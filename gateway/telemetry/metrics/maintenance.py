@@ -41,7 +41,7 @@ class MaintenanceMetrics:
         for task in _TASKS:
             self._runs.labels(serial, task, "ok")
         self._archive_runs.labels(serial, "ok")
-        for owner in PinOwner:
+        for owner in (PinOwner.PUK, PinOwner.ADMIN, PinOwner.TIME_ADMIN):
             self._pin_blocked.labels(serial, owner)
 
     def ran(self, serial: str, task: MaintenanceTask, result: str) -> None:

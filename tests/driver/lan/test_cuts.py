@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import ListTransactions, TransactionListReply, TransactionStep
+from gateway.tse.commands import ListTransactions, TransactionStep
+from gateway.tse.lists import TransactionListReply
 from tests.chaos.cutter import Cutter
 from tests.driver.lan.test_fleet import attachment
 from tests.driver.lan.upstreams import TOKEN, Served, gateway_over, gateway_with

@@ -309,14 +309,6 @@ async def test_a_tse_that_is_not_set_up_is_only_read(tmp_path: Path, shop_of: Op
     assert shop.tse.read_window() == before
 
 
-async def test_firmware_2_is_only_read(shop_of: Open) -> None:
-    shop = await shop_of(client_id="POS-1")
-    shop.device.info = replace(shop.device.info, software_version=0x0002_00_00)
-    before = shop.tse.read_window()
-    await shop.scheduler.check()
-    assert shop.tse.read_window() == before
-
-
 async def test_a_tse_that_is_pulled_during_the_upkeep_does_not_stop_the_gateway(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
     shop.tse.faults.set("unplugged")
