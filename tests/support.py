@@ -14,6 +14,7 @@ from gateway.tse.commands import (
     ImportOpened,
     Initialize,
     Login,
+    Logout,
     OpenImport,
     RegisterClient,
     SelfTest,
@@ -61,6 +62,12 @@ async def set_up(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> 
         Initialize(),
         SetTime(now),
     ):
+        await send(command.encode())
+
+
+async def make_ready(send: Send, *, now: int = NOW) -> None:
+    """What a till does with a TSE that was set up and lost power: self test and time."""
+    for command in (SelfTest(CLIENT), Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(now), Logout(User.TIME_ADMIN)):
         await send(command.encode())
 
 

@@ -24,6 +24,7 @@ from gateway.server.monitoring import exposition
 from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.simulator.device import SimulatedTse
 from gateway.storage import state_dir
+from gateway.storage.writable import WritableCheck
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -60,6 +61,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         token, context = auth.load_or_create_token(settings), tls.server_context(settings)
         metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
         exposition.register(metrics.registry, settings)
+        writable = WritableCheck(settings.state_dir, metrics.host.state_writable)
+        await start(beside(state_directory=writable.run()))
         maintenance = services.maintenance_options(settings)
         registry, simulators = await start(services.fleet(settings, metrics, maintenance, Roots()))
         monitor = await start(services.outage_monitor(settings, registry, metrics))

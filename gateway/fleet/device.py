@@ -8,7 +8,7 @@ failed     given up, with the reason           (`failed`, `reason`); the registr
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -23,14 +23,13 @@ from gateway.fleet.commands.pipeline import CommandPipeline
 from gateway.fleet.lock.lock import TseLock, new_session
 from gateway.fleet.lock.queue import Holder, Lease, LockQueue
 from gateway.fleet.pins.login_guard import LoginGuard
-from gateway.fleet.pins.memory import PinMemory
+from gateway.fleet.pins.memory import PinMemory, PinRecord
 from gateway.fleet.pins.retry_guard import RetryGuard
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, User
 from gateway.tse.fields import Command
 from gateway.tse.info import TseInfo
-from gateway.tse.pins import PinOwner
 from gateway.tse.results import explain
 from gateway.tse.self_test import outcome
 from gateway.tse.unfinished import Unfinished
@@ -237,23 +236,22 @@ class Device:
     # ---- PINs and logins ----------------------------------------------------
 
     @property
-    def pin_tries(self) -> Mapping[PinOwner, int]:
-        """Tries left of each owner whose PIN or PUK was wrong since it was last right."""
-        return self._memory.record.tries
+    def pin_record(self) -> PinRecord:
+        """What is remembered of PINs and logins."""
+        return self._memory.record
 
     @property
     def has_pin(self) -> bool:
         """True if the settings hold a TimeAdmin PIN for this TSE."""
         return self._login_guard.has_pin
 
-    @property
-    def no_login(self) -> str:
-        """Why the gateway logs in no more, as remembered; empty while it may."""
-        return self._memory.record.no_login
-
     def login_objection(self) -> str:
         """Return why the gateway must not log in now, for any reason; empty if it may."""
         return self._login_guard.objection()
+
+    async def check_pin_memory(self, *, again: bool = False) -> None:
+        """Find out whether logins can be recorded; see `PinMemory.check`."""
+        await self._memory.check(again=again)
 
     async def log_in(self) -> None:
         """Log in as TimeAdmin with the PIN of the settings, once; errors as of `LoginGuard.log_in`."""
@@ -317,11 +315,6 @@ class Device:
     def oldest_transaction_seconds(self) -> float:
         """Age of the oldest open transaction, as far as seen; 0 if none is open."""
         return self._signatures.open.oldest_age
-
-    @property
-    def max_clients(self) -> int:
-        """Number of clients that can be registered."""
-        return self.info.max_registered_clients
 
     @property
     def failed(self) -> asyncio.Event:

@@ -6,6 +6,7 @@ lock         flock of the one gateway that runs here; the kernel takes it back, 
 Format 1 is the directory as it is, also without state.json: the first gateways wrote none.
 """
 
+import errno
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from gateway import __version__, strict_json
 from gateway.errors import ConfigurationError
 from gateway.storage.atomic import make_directory, read_private, write_private
-from gateway.storage.file_lock import open_locked
+from gateway.storage.file_lock import lock, open_locked
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,20 @@ def _locked(directory: Path) -> int:
             "or give this one a directory of its own (GATEWAY_STATE_DIR)"
         ) from None
     except OSError as error:
+        if error.errno == errno.EROFS and (directory / STATE).exists():
+            return _locked_read_only(directory)
         raise ConfigurationError(f"{directory / LOCK} cannot be locked: {error.strerror}") from None
+
+
+def _locked_read_only(directory: Path) -> int:
+    """Lock what lies there already: tills can be served from it, see `storage.writable` for what cannot be done."""
+    handle = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        lock(handle)
+    except OSError:
+        os.close(handle)
+        raise ConfigurationError(f"state directory {directory} is in use by another gateway: stop that one") from None
+    return handle
 
 
 def _found(directory: Path) -> _Found | None:

@@ -36,6 +36,12 @@ class Event(StrEnum):
         "WARNING",
         "Something cannot be written below the state directory; the line tells what.",
     )
+    STATE_NOT_WRITABLE = (
+        "state_not_writable",
+        "WARNING",
+        "The state directory cannot be written: signing stops at the next power-up after a restart of the gateway.",
+    )
+    STATE_WRITABLE = "state_writable", "INFO", "The state directory can be written again."
     OUT_OF_FILES = "out_of_files", "ERROR", "The process may open no more files: new connections are refused."
     FILE_DAMAGED = (
         "file_damaged",

@@ -160,6 +160,12 @@ CASES = (
         tse("tse_upkeep_runs_total", "0+1x100", 'duty="set_time", result="ok"'),
     ),
     Case(
+        "GatewayStateNotWritable",
+        gateway("tse_gateway_state_writable", steady(0)),
+        gateway("tse_gateway_state_writable", steady(1)),
+        "2m",
+    ),
+    Case(
         "GatewayClockUnfit",
         gateway("tse_gateway_clock_fit", steady(0), 'source="none"'),
         gateway("tse_gateway_clock_fit", "0 _ _ _ _ _", 'source="none"')

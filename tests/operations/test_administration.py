@@ -107,7 +107,7 @@ async def test_a_pin_that_the_tse_did_not_look_at_costs_nothing(shop: Shop, admi
 
     with pytest.raises(CommandRejected):
         await device._retry_guard.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
-    assert device.pin_tries == {PinOwner.TIME_ADMIN: 2}
+    assert device.pin_record.tries == {PinOwner.TIME_ADMIN: 2}
 
 
 async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart(tmp_path: Path) -> None:

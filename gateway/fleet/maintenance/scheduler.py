@@ -20,7 +20,7 @@ from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance import tasks
 from gateway.fleet.maintenance.schedule import Need, Night, self_test_need, time_need
-from gateway.fleet.pins.memory import PinMemory
+from gateway.fleet.pins.memory import NotRemembered, PinMemory
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -96,6 +96,8 @@ class MaintenanceScheduler:
         try:
             if self._should_read():
                 await device.read_info()
+            if device.has_pin:
+                await device.check_pin_memory()
             self_test = self._needs_self_test()
             if self_test is Need.NONE and not device.info.self_test_passed:
                 device.waive_lost_signature()
@@ -176,6 +178,7 @@ class MaintenanceScheduler:
         self._wanted_since = None
         async with device.hold(self, wait):
             await device.read_info()
+            await device.check_pin_memory(again=True)  # a self test costs the time, which a login must set again
             if self._needs_self_test():
                 await self._do("self_test", tasks.self_test(device, self._client_id.encode("latin-1")))
             if self._needs_time():
@@ -185,6 +188,9 @@ class MaintenanceScheduler:
         now, pause = self._options.monotonic, self._pauses[task]
         try:
             rest = await work
+        except NotRemembered as error:  # it is done as soon as the disk can be written
+            self._metrics.maintenance.ran(self._device.serial, task, error.code)
+            raise
         except GatewayError as error:
             self._metrics.maintenance.ran(self._device.serial, task, error.code)
             failed = event(Event.MAINTENANCE_FAILED, self._device.serial, duty=task)

@@ -2,6 +2,11 @@
 
 A login is recorded on the disk before it is tried, and the record is cleared only when the login succeeded. So no
 crash, power cut or restart repeats a login that failed.
+
+While the disk cannot be written, only a PIN that the TSE has accepted since the gateway started is tried, recorded in
+memory. That is safe: the success gave the TSE all three tries back, so each try that no disk knows of follows a success
+in the same process, and is not repeated there. If the PIN was changed elsewhere meanwhile, one try is lost, and after a
+restart one more, which is recorded again; the third stays. A PIN that was never right is not tried.
 """
 
 import hmac
@@ -45,13 +50,14 @@ class LoginGuard:
         left = record.tries.get(PinOwner.TIME_ADMIN)
         if left is not None and left < _FEWEST_TRIES:
             return f"only {left} tries are left for the TimeAdmin PIN: log in once by the POS, or unblock it by the PUK"
-        return record.no_login
+        return record.no_login or ("" if self._proved else self._memory.trouble)
 
     async def log_in(self, send: Callable[[bytes], Awaitable[bytes]]) -> None:
         """Log in once by `send`, which carries out a command.
 
         Raises:
-            ConfigurationError: there is an objection, or the login cannot be recorded; nothing was sent.
+            ConfigurationError: there is an objection; nothing was sent.
+            NotRemembered: the login cannot be recorded; nothing was sent.
             CommandRejected: the TSE refused; it is not tried again.
         """
         pin = self._pin
@@ -59,7 +65,7 @@ class LoginGuard:
             raise ConfigurationError(f"no login: {self.objection()}")
         sent = False
         try:
-            await self._memory.write(no_login=_BEGUN)
+            await (self._memory.try_to_write if self._proved else self._memory.write)(no_login=_BEGUN)
             sent = True
             await send(Login(User.TIME_ADMIN, pin).encode(self._generation))
         except CommandRejected as refused:

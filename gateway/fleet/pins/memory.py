@@ -6,6 +6,7 @@
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,12 @@ from gateway.telemetry.events import Event, event
 from gateway.tse.pins import PinOwner
 
 log = logging.getLogger(__name__)
+
+
+class NotRemembered(ConfigurationError):
+    """The record cannot be written: the disk is full, read-only or broken. It says nothing of any PIN."""
+
+    code = "not_remembered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +40,38 @@ class PinRecord:
 
 
 class PinMemory:
-    """The record of one TSE, kept in the file `path`; without a path, until the gateway ends."""
+    """The record of one TSE, kept in the file `path`; without a path, until the gateway ends.
+
+    `trouble` says why the file could not be written last; it is empty if it could.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._writing = asyncio.Lock()
         self._on_disk = path is not None and path.exists()
-        self.record = PinRecord() if path is None else _read(path)
+        self._written = path is None
+        self.record = self._stored = PinRecord() if path is None else _read(path)
+        self.trouble = ""
 
     async def write(self, **changes: object) -> None:
         """Change fields of the record; they are on the disk on return, even if the caller was cancelled meanwhile.
 
         Raises:
-            ConfigurationError: the file cannot be written; the record is unchanged.
+            NotRemembered: the file cannot be written; the record is unchanged.
         """
         await asyncio.shield(self._save(changes))
+
+    async def check(self, *, again: bool = False) -> None:
+        """Find out whether the file can be written: once, then while it could not, and `again` in any case."""
+        if (again or self.trouble or not self._written) and self._path is not None:
+            with suppress(NotRemembered):
+                await asyncio.shield(self._rewrite())
 
     async def try_to_write(self, **changes: object) -> None:
         """Change fields of the record, on the disk if possible and in memory in any case."""
         try:
             await self.write(**changes)
-        except ConfigurationError as error:
+        except NotRemembered as error:
             log.warning("not remembered over a restart: %s", error, extra=event(Event.DISK_TROUBLE))
             self.record = replace(self.record, **changes)  # type: ignore[arg-type]
 
@@ -65,19 +83,30 @@ class PinMemory:
             self._path.stat()
         except FileNotFoundError:
             self._on_disk = False
-            self.record = replace(self.record, no_login="")
+            self.record, self._stored = replace(self.record, no_login=""), PinRecord()
         except OSError as error:
             log.debug("%s cannot be looked at: %s", self._path, error)
 
     async def _save(self, changes: dict[str, object]) -> None:
         async with self._writing:
             changed = replace(self.record, **changes)  # type: ignore[arg-type]
-            if changed == self.record:
-                return
-            if self._path is not None:
-                await asyncio.to_thread(write_private, self._path, _encode(changed))
-                self._on_disk = True
+            if changed != self._stored:
+                await self._store(changed)
             self.record = changed
+
+    async def _rewrite(self) -> None:
+        async with self._writing:
+            await self._store(self.record)
+
+    async def _store(self, record: PinRecord) -> None:
+        if self._path is not None:
+            try:
+                await asyncio.to_thread(write_private, self._path, _encode(record))
+            except ConfigurationError as error:
+                self.trouble = str(error)
+                raise NotRemembered(self.trouble) from None
+            self._on_disk = self._written = True
+        self._stored, self.trouble = record, ""
 
 
 def _encode(record: PinRecord) -> bytes:

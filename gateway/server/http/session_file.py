@@ -11,6 +11,13 @@ from gateway.storage.atomic import write_private
 NAME = "session.txt"
 
 
+class ListedInfo(Protocol):
+    """What the file says of a TSE as the TSE tells it."""
+
+    @property
+    def max_registered_clients(self) -> int: ...
+
+
 class ListedTse(Protocol):
     """What the file says of a TSE."""
 
@@ -19,7 +26,7 @@ class ListedTse(Protocol):
     @property
     def place(self) -> str: ...
     @property
-    def max_clients(self) -> int: ...
+    def info(self) -> ListedInfo: ...
 
 
 def write(settings: Settings, tses: Sequence[ListedTse], token: Token, port: int) -> None:
@@ -34,7 +41,7 @@ def write(settings: Settings, tses: Sequence[ListedTse], token: Token, port: int
 def render(address: str, port: int, token: Token, tses: Sequence[ListedTse], version: str = __version__) -> str:
     """Return the text, lines ended by CR LF; the number of clients is the one that each of the TSEs supports."""
     host = f"[{address}]" if ":" in address else address
-    clients = min((tse.max_clients for tse in tses), default=0)
+    clients = min((tse.info.max_registered_clients for tse in tses), default=0)
     lines = [
         "Starting TSE Gateway...",
         f"V {version}",

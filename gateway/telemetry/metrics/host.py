@@ -13,6 +13,14 @@ class HostMetrics:
         self._clock_offset = make.gauge("tse_gateway_clock_offset_seconds", "What our clock lacks; NaN if unknown")
         self._clock_offset.set(float("nan"))
         self._source: str | None = None
+        self._state_writable = make.gauge(
+            "tse_gateway_state_writable", "1 unless the state directory could not be written when last tried"
+        )
+        self._state_writable.set(1)
+
+    def state_writable(self, writable: bool) -> None:
+        """Tell whether the state directory can be written."""
+        self._state_writable.set(writable)
 
     def clock(self, fit: bool, source: str, offset: float | None) -> None:
         """Show whether TSEs may be given our time; `offset` in seconds, if it is known."""

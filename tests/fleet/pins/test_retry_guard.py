@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.driver.usb.block import BlockDriver
 from gateway.errors import CommandRejected, ConfigurationError, DeviceError
 from gateway.fleet.pins.login_guard import LoginGuard
-from gateway.fleet.pins.memory import PinMemory, PinRecord
+from gateway.fleet.pins.memory import NotRemembered, PinMemory, PinRecord
+from gateway.simulator.device import SimulatedTransport
 from gateway.tse.commands import ChangePin, Login, SelfTest, UnblockPin, User
 from gateway.tse.pins import PinOwner
 from tests.fleet.maintenance.shop_time import HOUR, Shop
@@ -108,9 +110,9 @@ async def test_a_right_pin_of_a_till_brings_the_tries_back(shop_of: Open) -> Non
     shop = await shop_of()
     await mistype(shop)
     await mistype(shop)
-    assert (shop.device.pin_tries, gauge(shop)) == ({PinOwner.TIME_ADMIN: 1}, 1)
+    assert (shop.device.pin_record.tries, gauge(shop)) == ({PinOwner.TIME_ADMIN: 1}, 1)
     await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
-    assert (shop.device.pin_tries, gauge(shop)) == ({}, None)
+    assert (shop.device.pin_record.tries, gauge(shop)) == ({}, None)
     await shop.pass_time(20)
     assert shop.info.valid_time
 
@@ -123,7 +125,7 @@ async def test_tries_are_known_after_a_restart(shop_of: Open) -> None:
         await shop.device.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
     await shop.device.close()
     await shop.restart_gateway()
-    assert (shop.device.pin_tries, gauge(shop)) == ({PinOwner.TIME_ADMIN: 0}, 0)
+    assert (shop.device.pin_record.tries, gauge(shop)) == ({PinOwner.TIME_ADMIN: 0}, 0)
     await shop.device.command(UnblockPin(User.TIME_ADMIN, PUK, TIME_ADMIN_PIN).encode())
     assert gauge(shop) is None
     await shop.pass_time(20)
@@ -227,6 +229,80 @@ async def test_the_file_holds_no_pin(shop_of: Open) -> None:
     text = (shop.options.directory / f"{shop.serial}.json").read_text()  # type: ignore[operator]
     assert "00000" not in text
     assert "98765" not in text
+
+
+class Disk:
+    """The directory of the PIN memory, which may break and be mended."""
+
+    def __init__(self, shop: Shop) -> None:
+        assert shop.options.directory is not None
+        self._place, self._aside = shop.options.directory, shop.options.directory.with_name("aside")
+
+    def breaks(self) -> None:
+        self._place.mkdir(exist_ok=True)
+        self._place.rename(self._aside)
+        self._place.write_text("")
+
+    def is_mended(self) -> None:
+        self._place.unlink()
+        self._aside.rename(self._place)
+
+
+async def test_a_pin_that_was_right_serves_on_while_the_disk_is_broken(shop_of: Open) -> None:
+    shop = await shop_of()
+    await shop.pass_time(1)
+    Disk(shop).breaks()
+    for _ in range(3):
+        shop.tse.power_cycle()
+        await shop.reopen()
+        await shop.pass_time(1)
+        assert shop.info.valid_time
+    assert shop.runs("set_time", "ok") == 4
+
+
+async def test_a_pin_that_was_never_tried_waits_until_the_disk_is_mended_and_no_longer(shop_of: Open) -> None:
+    shop = await shop_of()
+    disk = Disk(shop)
+    disk.breaks()
+    await shop.pass_time(HOUR, step=10)
+    assert (tries(shop), shop.info.valid_time) == (3, False)
+    assert "cannot be written" in shop.device.login_objection()
+    disk.is_mended()
+    await shop.pass_time(5)
+    assert shop.info.valid_time
+
+
+async def test_a_disk_that_breaks_just_before_the_login_is_no_wrong_pin(shop_of: Open) -> None:
+    shop = await shop_of()
+    disk = Disk(shop)
+    await shop.device.check_pin_memory()
+    disk.breaks()
+    with pytest.raises(NotRemembered):
+        await shop.device.log_in()
+    assert (tries(shop), shop.device.pin_record.no_login) == (3, "")
+    disk.is_mended()
+    await shop.pass_time(5)
+    assert shop.info.valid_time
+
+
+async def test_a_pin_that_was_changed_elsewhere_costs_one_try_while_the_disk_is_broken(shop_of: Open) -> None:
+    shop = await shop_of()
+    await shop.pass_time(1)
+    disk = Disk(shop)
+    disk.breaks()
+    elsewhere = BlockDriver(SimulatedTransport(shop.tse))
+    await elsewhere.send_command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+    await elsewhere.send_command(ChangePin(User.TIME_ADMIN, TIME_ADMIN_PIN, b"11111").encode())
+    await elsewhere.close()
+    for _ in range(6):
+        shop.tse.power_cycle()
+        await shop.reopen()
+        await shop.pass_time(HOUR, step=10)
+    assert tries(shop) == 2
+    disk.is_mended()
+    await shop.pass_time(5)
+    await live_for_an_hour(shop)  # what no disk knew of is on the disk now
+    assert tries(shop) == 2
 
 
 def gauge(shop: Shop) -> float | None:

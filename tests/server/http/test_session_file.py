@@ -12,10 +12,15 @@ ONE, TWO = "AB" * 32, "CD" * 32
 
 
 @dataclass(frozen=True)
+class Info:
+    max_registered_clients: int = 100
+
+
+@dataclass(frozen=True)
 class Tse:
     serial: str
     place: str
-    max_clients: int = 100
+    info: Info = Info()
 
 
 def test_the_text_byte_for_byte() -> None:
@@ -36,7 +41,7 @@ def test_the_text_byte_for_byte() -> None:
 
 
 def test_several_tses_have_a_line_each_and_promise_what_all_of_them_hold() -> None:
-    lines = session_file.render("x", 1, Token("123456"), [Tse(ONE, "a", 100), Tse(TWO, "b", 20)]).splitlines()
+    lines = session_file.render("x", 1, Token("123456"), [Tse(ONE, "a"), Tse(TWO, "b", Info(20))]).splitlines()
     assert lines[6:8] == [f"a:        {ONE}", f"b:        {TWO}"]
     assert "Currently 2 TSE detected with max. 20 POS" in lines[10]
 

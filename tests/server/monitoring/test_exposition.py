@@ -21,7 +21,7 @@ from gateway.server.http import tls
 from gateway.server.monitoring.exposition import GatewayCollector, configuration_hash
 from gateway.tse.commands import DeregisterClient
 from tests.server.shop import BASE, TOKEN, settings_for, until
-from tests.support import receipt, set_up
+from tests.support import make_ready, receipt, set_up
 
 METRICS_TOKEN = "only-for-metrics"
 
@@ -213,6 +213,8 @@ async def test_an_outage_is_on_the_disk_while_it_lasts(tmp_path: Path) -> None:
         refused, _ = await ask(gateway, lock_of(device.serial), port=gateway.port, Authorization=f"Bearer {TOKEN}")
         assert refused == 503
         tse.faults.clear()
+        await until(lambda: not device.failed.is_set())
+        await make_ready(device.command)
         await until(lambda: '"end"' in path.read_text())
         labels = {"serial": device.serial, "reason": "device_gone"}
         value = gateway.metrics.registry.get_sample_value
