@@ -13,14 +13,15 @@ def parse(text: bytes) -> Any:
     """Return the value of a JSON text in UTF-8. Integers fit 64 bits, all numbers are finite, all strings are Unicode.
 
     Raises:
-        ValueError: it is none, an object has a name twice, or it is nested too deeply.
+        ValueError: it is none, an object has a name twice (programs differ in which one counts), or it is nested too
+            deeply; the message shows no value.
     """
-    decoded = text.decode()
+    decoded = text.decode("utf-8-sig")  # some editors and programs write a mark of the order of bytes
     try:
         value = json.loads(
             decoded, parse_int=_integer, parse_float=_finite, parse_constant=_refused, object_pairs_hook=_unique
         )
-        if _SURROGATE.search(decoded):
+        if "\\u" in decoded and _SURROGATE.search(decoded):  # the first test is fast where there are megabytes
             json.dumps(value, ensure_ascii=False).encode()  # a half of a pair cannot be written any more
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -5,13 +5,13 @@ for their turn in memory; those that tills send with every receipt are small and
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestPayloadError
 
+from gateway import strict_json
 from gateway.errors import BadRequest
 
 SMALL = 64 * 1024  # bytes
@@ -102,19 +102,12 @@ def from_json(body: bytes) -> object:
     """Return the value of a JSON text.
 
     Raises:
-        BadRequest: it is none, or an object in it has a key twice: programs differ in which one counts.
+        BadRequest: it is none, or none that `strict_json` takes.
     """
     try:
-        return json.loads(body, object_pairs_hook=_once)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is not JSON") from None
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadRequest("an object of the body has a key twice")
-    return found
+        return strict_json.parse(body)
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
 
 
 async def _read(request: web.Request, longest: int) -> bytes:
