@@ -1,6 +1,7 @@
 """The services of a gateway, made as the settings want them and closed in order, for `gateway` and `standalone`."""
 
 import logging
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -69,6 +70,7 @@ async def fleet(
         times = DeviceTimes(
             lock_idle=settings.lock_idle,
             lock_orphaned=settings.lock_orphaned,
+            lock_longest=settings.lock_longest or math.inf,
             refresh=settings.keep_alive,
             settle_wait=settings.lost_answer_wait,
             late_after=settings.late_after,

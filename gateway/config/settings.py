@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     )
     lock_idle: Seconds = Field(90, description="when the lock of a silent till lapses")
     lock_orphaned: Seconds = Field(10, description="when the lock of a till lapses whose connection broke")
+    lock_longest: Annotated[float, Field(ge=0)] = Field(
+        0, description="when the lock of any till is taken back, however busy it is; 0 never"
+    )
     command_timeout: Annotated[Seconds, Field(le=600)] = Field(45, description="longest time of an ordinary command")
     self_test_timeout: Annotated[Seconds, Field(le=3600)] = Field(
         180, description="longest time of a self test or firmware update"

@@ -7,6 +7,7 @@ failed     given up, with the reason           (`failed`, `reason`); the registr
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -20,7 +21,7 @@ from gateway.fleet.commands.connection import T, TseConnection
 from gateway.fleet.commands.lost_signatures import AnnouncedStep, SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
 from gateway.fleet.commands.pipeline import CommandPipeline
-from gateway.fleet.lock.lock import TseLock, new_session
+from gateway.fleet.lock.lock import LockStatus, TseLock, new_session
 from gateway.fleet.lock.queue import Holder, Lease, LockQueue
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import PinMemory, PinRecord
@@ -66,6 +67,7 @@ class Device:
         metrics: Metrics,
         lock_idle: float = 90.0,
         lock_orphaned: float = 10.0,
+        lock_longest: float = math.inf,
         settle_wait: float = 20.0,
         late_after: float = 5.0,
         memory: PinMemory | None = None,
@@ -90,7 +92,7 @@ class Device:
         self._pipeline = CommandPipeline(
             serial, self._memory, self._observer, self._signatures, metrics, settle_wait=settle_wait, clock=clock
         )
-        queue = LockQueue(idle=lock_idle, orphaned=lock_orphaned, new_session=new_session)
+        queue = LockQueue(idle=lock_idle, orphaned=lock_orphaned, longest=lock_longest, new_session=new_session)
         self._lock = TseLock(serial, queue, metrics, send=self.command, clock=clock)
         metrics.adopt(serial)
         metrics.tses.opened(serial)
@@ -144,6 +146,7 @@ class Device:
         """
         if lease is not None:
             self._lock.check(lease)
+            lease.sends(command)
             if command[0] in _SETTLED_BEFORE:
                 await self._before_signing(self, lease)
                 self._lock.check(lease)
@@ -224,9 +227,13 @@ class Device:
         return self._lock.lease
 
     @property
-    def held_seconds(self) -> float | None:
-        """Seconds for which somebody has held the lock; `None` when it is free."""
-        return self._lock.held_seconds
+    def lock_status(self) -> LockStatus | None:
+        """Who holds the lock; `None` when it is free."""
+        return self._lock.status
+
+    def break_lock(self) -> LockStatus | None:
+        """Take the lock from its holder; see `TseLock.break_lease`."""
+        return self._lock.break_lease()
 
     @property
     def waiting_clients(self) -> int:

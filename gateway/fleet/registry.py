@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -40,6 +41,7 @@ class DeviceTimes:
 
     lock_idle: float = 90.0
     lock_orphaned: float = 10.0
+    lock_longest: float = math.inf
     refresh: float = 5.0
     settle_wait: float = 20.0
     late_after: float = 5.0
@@ -198,6 +200,7 @@ class Registry:
                 metrics=self._metrics,
                 lock_idle=self._times.lock_idle,
                 lock_orphaned=self._times.lock_orphaned,
+                lock_longest=self._times.lock_longest,
                 settle_wait=self._times.settle_wait,
                 late_after=self._times.late_after,
                 memory=self._options.memory_of(info.serial_hex),

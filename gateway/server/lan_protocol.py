@@ -12,7 +12,7 @@ POST .../tse/{serial}/{session}/writeWormStore?offset=  {"data": "<base64>"}  ->
 import asyncio
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
@@ -36,19 +36,19 @@ class TcpConnection:
     """One TCP connection of a client, for `LanTse` to tell apart by identity."""
 
     protocol: RequestHandler
+    peer: str = field(init=False)  # address and port, also when the client is gone; empty if they are not known
+
+    def __post_init__(self) -> None:
+        transport = self.protocol.transport
+        name = transport.get_extra_info("peername") if transport is not None else None
+        host = f"[{name[0]}]" if name and ":" in name[0] else name[0] if name else ""
+        self.peer = f"{host}:{name[1]}" if name else ""
 
     @property
     def alive(self) -> bool:
         """Whether it is open, seen from both sides."""
         transport = self.protocol.transport
         return transport is not None and not transport.is_closing()
-
-    @property
-    def peer(self) -> str:
-        """The address of the client; empty once the client is gone."""
-        transport = self.protocol.transport
-        name = transport.get_extra_info("peername") if transport is not None else None
-        return str(name[0]) if name else ""
 
 
 class LanProtocol:
@@ -106,7 +106,10 @@ class LanProtocol:
         transport = request.transport
         if transport is None:  # it is lost already
             return TcpConnection(request.protocol)
-        return self._connections.setdefault(transport, TcpConnection(request.protocol))
+        known = self._connections.get(transport)
+        if known is None:
+            known = self._connections[transport] = TcpConnection(request.protocol)
+        return known
 
 
 def _serial(request: web.Request) -> str:

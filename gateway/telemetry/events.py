@@ -87,7 +87,8 @@ class Event(StrEnum):
         "The answer to a signature did not come; the TSE will be asked for it.",
     )
     SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
-    LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent or gone, so its lock was taken back."
+    LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent, gone or too long at it, so its lock was taken back."
+    LOCK_BROKEN = "lock_broken", "WARNING", "An operator took the lock from its holder; `peer` and `client` tell whom."
     ARCHIVED = "archived", "INFO", "What a TSE signed since is verified and kept; `counter` is the last signature."
     ARCHIVE_FAILED = "archive_failed", "WARNING", "A run of an archive failed, `reason` is why; the next goes on."
     ARCHIVE_DAMAGED = "archive_damaged", "ERROR", "The verifier or a hash found an error in an archive."

@@ -10,9 +10,10 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 
 from gateway.errors import CommandRejected, DeviceGone, GatewayError, LockRefused
-from gateway.fleet.lock.queue import Holder, Lease, LockQueue, Ticket
+from gateway.fleet.lock.queue import Holder, Lapse, Lease, LockQueue, Ticket
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.unfinished import UNDO, Unfinished
@@ -26,6 +27,29 @@ _COURTESY = 1.0  # seconds; a receipt takes about half of that
 def new_session() -> int:
     """Return an unguessable session id, a non-zero u64."""
     return secrets.randbelow(2**64 - 1) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LockStatus:
+    """Who holds a lock: `peer` is address and port, empty for the gateway itself; durations are in seconds.
+
+    `client_id` and `last_command` are empty while none was seen under this lock.
+    """
+
+    peer: str
+    client_id: str
+    seconds: float
+    last_command: str
+    last_request_seconds: float
+
+    def __str__(self) -> str:
+        who = self.peer or "the gateway"
+        return f"{who} ({self.client_id})" if self.client_id else who
+
+
+def _status(lease: Lease, now: float) -> LockStatus:
+    held, silent = round(now - lease.granted, 1), 0.0 if lease.running else round(now - lease.touched, 1)
+    return LockStatus(lease.holder.peer, lease.client_id, held, lease.last_command, silent)
 
 
 class TseLock:
@@ -143,10 +167,10 @@ class TseLock:
         return self._queue.lease
 
     @property
-    def held_seconds(self) -> float | None:
-        """Seconds for which somebody has held the lock; `None` when it is free."""
-        lease = self._queue.lease
-        return None if lease is None else round(self._clock() - lease.granted, 1)
+    def status(self) -> LockStatus | None:
+        """Who holds the lock; `None` when it is free."""
+        lease, now = self._queue.lease, self._clock()
+        return None if lease is None else _status(lease, now)
 
     @property
     def waiting_clients(self) -> int:
@@ -166,10 +190,25 @@ class TseLock:
         if lapsed is None:
             return
         lease, reason = lapsed
-        expired = event(Event.LOCK_EXPIRED, self._serial, reason=reason.value)
-        log.warning("lock of TSE %s taken back: its holder is %s", self._serial, reason, extra=expired)
+        holder = _status(lease, self._clock())
+        which = Event.LOCK_BROKEN if reason is Lapse.BROKEN else Event.LOCK_EXPIRED
+        told = event(which, self._serial, reason=reason.value, peer=holder.peer, client=holder.client_id)
+        log.warning(
+            "lock of TSE %s taken back from %s after %g s: %s", self._serial, holder, holder.seconds, reason, extra=told
+        )
         self._metrics.locks.expired(self._serial, reason)
         self._end(lease)
+
+    def break_lease(self) -> LockStatus | None:
+        """Take the lock from its holder as an operator wants it, and return who that was, `None` if it was free.
+
+        A request of the holder that runs is finished first; what it leaves unfinished is aborted.
+        """
+        status = self.status
+        if self._queue.lease is not None:
+            self._queue.lease.broken = True
+            self.sweep()
+        return status
 
     def revoke(self, reason: str) -> None:
         """End every lease: the TSE is given up for `reason`, until `reopened`. Nothing can be aborted."""

@@ -10,13 +10,16 @@ reads on, in turn with them, and sees the store as long as it was when it was to
 it wants to do more, it gets the lock back first. So an export of minutes keeps no till from selling.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.errors import InvalidSession
+from gateway.errors import InvalidSession, ProtocolError
+from gateway.tse.commands import OpenImport, title_of
 from gateway.tse.sectors import SECTOR
 from gateway.tse.unfinished import Unfinished
 
@@ -36,7 +39,7 @@ class Holder(Protocol):
 
     @property
     def peer(self) -> str:
-        """The network address of the client; empty if it is not known, and for the gateway itself."""
+        """Address and port of the client; empty if they are not known, and for the gateway itself."""
         ...
 
 
@@ -45,6 +48,8 @@ class Lapse(StrEnum):
 
     SILENT = "silent"
     ORPHANED = "orphaned"
+    TOO_LONG = "too_long"
+    BROKEN = "broken"
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +66,8 @@ class Ticket:
 class Lease:
     """The right to use a TSE under one session. Times in seconds on the caller's clock.
 
-    `length` is that of the store in blocks, as the holder was told and as it has not changed it since.
+    `length` is that of the store in blocks, as the holder was told and as it has not changed it since. `client_id` and
+    `last_command`, a title, are empty while none was seen. A lease that is `broken` ends with the request that runs.
     """
 
     session: int
@@ -76,6 +82,16 @@ class Lease:
     reads: int = 0
     acted: bool = False
     stepped_aside: bool = False
+    client_id: str = ""
+    last_command: str = ""
+    broken: bool = False
+
+    def sends(self, command: bytes) -> None:
+        """Note what the holder sends, and the client id in it."""
+        self.last_command = title_of(command)
+        if OpenImport.begins(command):
+            with suppress(ProtocolError):
+                self.client_id = OpenImport.decode(command).client_id.decode("latin-1")
 
     def acts(self) -> None:
         """Note that the holder does more than reading."""
@@ -104,8 +120,11 @@ class Lease:
 class LockQueue:
     """The lock of one TSE and those who wait for it."""
 
-    def __init__(self, *, idle: float, orphaned: float, new_session: Callable[[], int]) -> None:
+    def __init__(
+        self, *, idle: float, orphaned: float, longest: float = math.inf, new_session: Callable[[], int]
+    ) -> None:
         self._idle = idle
+        self._longest = longest
         self._orphaned = orphaned
         self._new_session = new_session
         self._waiting: deque[Ticket] = deque()
@@ -174,9 +193,12 @@ class LockQueue:
         """Begin a request of the holder, perhaps on a new connection, and return its lease; `exit` must follow.
 
         Raises:
-            InvalidSession: nobody, or somebody else, holds the lock. A lease that stepped aside serves `reading` only.
+            InvalidSession: nobody, or somebody else, holds the lock, or its lease is about to be taken back. One that
+                stepped aside serves `reading` only.
         """
         lease = self.find(session)
+        if lease.broken or now - lease.granted >= self._longest:
+            raise InvalidSession("the lock was taken back: lock the TSE again")
         if not reading and lease is not self.lease:
             raise InvalidSession("the lock has stepped aside: get it back first")
         if not reading:
@@ -246,6 +268,10 @@ class LockQueue:
         return lease
 
     def _reason_to_end(self, lease: Lease, now: float) -> Lapse | None:
+        if lease.broken:
+            return Lapse.BROKEN
+        if now - lease.granted >= self._longest:
+            return Lapse.TOO_LONG
         if now - lease.touched >= self._idle:
             return Lapse.SILENT
         grace = self._orphaned if lease.used else min(UNUSED_GRACE, self._orphaned)

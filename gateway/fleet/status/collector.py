@@ -106,6 +106,7 @@ class FleetCollector(Collector):
             "1 while a client holds the TSE, which is an open session",
             ((device.serial, device.lease is not None) for device in devices),
         )
+        yield _lock_holders(devices)
         active = [device for device in devices if device.info.ctss_active]
         for name, text, of_info in _WHILE_ACTIVE:
             yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in active))
@@ -162,6 +163,20 @@ def _inventory(devices: list[Device]) -> Metric:
     for device in devices:
         info, hardware = device.info, version_text(device.info.hardware_version)
         family.add_metric([device.serial, device.place, info.description, info.form_factor, info.software, hardware], 1)
+    return family
+
+
+def _lock_holders(devices: list[Device]) -> Metric:
+    """Tell addresses without ports: a till has another port with each connection."""
+    family = GaugeMetricFamily(
+        "tse_gateway_lock_holder",
+        "1 for the address that holds the lock, or `gateway`",
+        labels=["serial", "address"],
+    )
+    for device in devices:
+        status = device.lock_status
+        if status is not None:
+            family.add_metric([device.serial, status.peer.rpartition(":")[0] or "gateway"], 1)
     return family
 
 

@@ -154,6 +154,25 @@ class OpenTransactionList(_Response):
 # ---- TSEs ----------------------------------------------------------------------
 
 
+class HeldLock(_Response):
+    model_config = about("Who holds the lock of a TSE.")
+
+    peer: str = Field(
+        description="Address and port of the client; empty: the gateway itself.", examples=["10.0.0.7:51234"]
+    )
+    client_id: str = Field(description="The till in its commands; empty: none was seen.", examples=["POS-1"])
+    since: datetime = Field(description="When it got the lock.", examples=["2026-09-21T14:13:20Z"])
+    held_seconds: float = Field(description="For how long it has held it.", examples=[12.5])
+    last_command: str = Field(description="Its last command; empty: it only reads.", examples=["sign"])
+    last_request_seconds: float = Field(description="Time since its last request.", examples=[0.2])
+
+
+class ReleasedLock(_Response):
+    model_config = about("From whom the lock was taken.")
+
+    released: HeldLock | None = Field(description="Who held it; null: nobody did.")
+
+
 class TseSummary(_Response):
     model_config = about("A TSE as last read. Durations are seconds, sizes of the store are blocks of 512 bytes.")
 
@@ -168,6 +187,7 @@ class TseSummary(_Response):
     held_seconds: float | None = Field(
         description="For how long a client has held the TSE; null: nobody holds it.", examples=[None]
     )
+    lock: HeldLock | None = Field(description="Who holds the TSE; null: nobody.")
     waiting_clients: int = Field(description="Clients that wait for the TSE.", examples=[0])
     read_at: datetime = Field(description="When all this was read from the TSE.", examples=["2026-09-21T14:13:20Z"])
     lifecycle: str = Field(

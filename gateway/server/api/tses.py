@@ -2,13 +2,14 @@
 
 import base64
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import hdrs, web
 
 from gateway.errors import UnknownDevice
 from gateway.fleet.device import Device
+from gateway.fleet.lock.lock import LockStatus
 from gateway.fleet.status.readiness import lack, lack_text
 from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
@@ -23,6 +24,8 @@ from gateway.server.api.responses import (
     ElsterData,
     FlashMemoryHealth,
     GrowthForecast,
+    HeldLock,
+    ReleasedLock,
     TseDetails,
     TseList,
     TseSummary,
@@ -44,6 +47,11 @@ async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
     device = call.services.registry.find(call.params.serial)
     forecast = _forecast(await call.services.forecasts.of(device))
     return TseDetails(**dict(tse_summary(device)), **_details(device), forecast=forecast)
+
+
+async def release_lock(call: Call[TseParams, NoBody]) -> ReleasedLock:
+    """Take the lock from its holder."""
+    return ReleasedLock(released=_held_lock(call.services.registry.find(call.params.serial).break_lock()))
 
 
 async def get_flash_health(call: Call[TseParams, NoBody]) -> FlashMemoryHealth:
@@ -102,7 +110,7 @@ async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
 
 def tse_summary(device: Device) -> TseSummary:
     """Return what is known of a TSE without asking it."""
-    info, code = device.info, lack(device)
+    info, code, lock = device.info, lack(device), device.lock_status
     return TseSummary(
         serial=device.serial,
         place=device.place,
@@ -110,7 +118,8 @@ def tse_summary(device: Device) -> TseSummary:
         state="failed" if device.failed.is_set() else "not_ready" if code else "ready",
         code=code,
         reason=lack_text(device),
-        held_seconds=device.held_seconds,
+        held_seconds=None if lock is None else lock.seconds,
+        lock=_held_lock(lock),
         waiting_clients=device.waiting_clients,
         read_at=device.info_read_at.replace(microsecond=0),
         lifecycle=_lifecycle(info.lifecycle),
@@ -129,6 +138,19 @@ def tse_summary(device: Device) -> TseSummary:
         used_blocks=info.used_blocks,
         capacity_blocks=info.capacity_blocks,
         certificate_expires=datetime.fromtimestamp(min(info.certificate_expires, _FAR_FUTURE), UTC),
+    )
+
+
+def _held_lock(status: LockStatus | None) -> HeldLock | None:
+    if status is None:
+        return None
+    return HeldLock(
+        peer=status.peer,
+        client_id=status.client_id,
+        since=datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=round(status.seconds)),
+        held_seconds=status.seconds,
+        last_command=status.last_command,
+        last_request_seconds=status.last_request_seconds,
     )
 
 
@@ -191,6 +213,15 @@ SECTION = Section(
             get_tse,
             "Get all that is known of a TSE",
             "Adds to the list keys, versions, days left, and a forecast. The TSE is not asked.",
+            (UnknownDevice,),
+        ),
+        Endpoint(
+            "POST",
+            f"{TSE}/lock/release",
+            release_lock,
+            "Take the lock of a TSE from its holder",
+            "For a till that keeps the others waiting. A request of it that runs is finished, what it left unfinished "
+            "is aborted, and its session is refused from then on.",
             (UnknownDevice,),
         ),
         Endpoint(

@@ -146,7 +146,7 @@ def _use(tse: TseSnapshot, locale: Locale) -> HtmlElement:
     text = locale.text(texts.FREE)
     if tse.lock is not None:
         held = texts.HELD_BY if tse.lock.peer else texts.HELD_BY_GATEWAY
-        text = locale.text(held, duration=locale.duration(tse.lock.seconds), holder=tse.lock.peer)
+        text = locale.text(held, duration=locale.duration(tse.lock.seconds), holder=tse.lock)
     lock = el("span", svg.glyph("unlocked" if tse.lock is None else "locked"), text)
     return el("p", lock, _queue(tse, locale), _archive(tse, locale), class_="busy")
 

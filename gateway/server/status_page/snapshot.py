@@ -9,6 +9,7 @@ from gateway.archive.service import ArchiveService
 from gateway.archive.status import ArchiveSummary
 from gateway.config.settings import Settings
 from gateway.fleet.device import Device
+from gateway.fleet.lock.lock import LockStatus
 from gateway.fleet.outages.log import Outage, OutageLog
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, lack
@@ -38,14 +39,6 @@ class StatusLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LockHolder:
-    """The client that has the lock, by its address, and for how long; `peer` is empty for the gateway itself."""
-
-    seconds: float
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
 class TseSnapshot:
     """One TSE. `reason` is why it does not sign, a key of `NOT_SIGNING`; empty if it signs.
 
@@ -60,7 +53,7 @@ class TseSnapshot:
     place: str = ""
     info: TseInfo | None = None
     age: float = 0.0
-    lock: LockHolder | None = None
+    lock: LockStatus | None = None
     waiting: int = 0
     health: HealthReply | None = None
     pin_tries: Mapping[PinOwner, int] = field(default_factory=dict)
@@ -177,7 +170,7 @@ class SnapshotSource:
             place=device.place,
             info=device.info,
             age=device.info_age,
-            lock=_lock_holder(device),
+            lock=device.lock_status,
             waiting=device.waiting_clients,
             health=None if device.flash_health is None else device.flash_health.health,
             pin_tries=device.pin_record.tries,
@@ -194,8 +187,3 @@ def _age(archive: ArchiveSummary | None, now: float) -> float | None:
         return None
     since = archive.last_success or archive.first_seen
     return None if since is None else now - since.timestamp()
-
-
-def _lock_holder(device: Device) -> LockHolder | None:
-    lease, held = device.lease, device.held_seconds
-    return None if lease is None or held is None else LockHolder(held, lease.holder.peer)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from gateway.telemetry.metrics.series import WAITING_SECONDS, Series, exemplar
 
-_EXPIRED = ("silent", "orphaned")
+_EXPIRED = ("silent", "orphaned", "too_long", "broken")
 
 
 class LockMetrics:
@@ -24,7 +24,7 @@ class LockMetrics:
         )
         self._refused = make.counter("tse_gateway_lock_refused", "Clients that waited in vain", "serial")
         self._expired = make.counter(
-            "tse_gateway_lock_expired", "Locks taken away from silent or orphaned holders", "serial", "reason"
+            "tse_gateway_lock_expired", "Locks taken away from their holders, by the reason", "serial", "reason"
         )
 
     def adopt(self, serial: str) -> None:

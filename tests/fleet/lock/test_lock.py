@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gateway.errors import CommandRejected, DeviceGone, DeviceTimeout, GatewayError
+from gateway.errors import CommandRejected, DeviceGone, DeviceTimeout, GatewayError, InvalidSession
 from gateway.fleet.lock.lock import TseLock, new_session
 from gateway.fleet.lock.queue import LockQueue
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import AbortImport
+from gateway.tse.commands import AbortImport, OpenImport, TransactionStep
 from gateway.tse.results import Result
 from gateway.tse.unfinished import Unfinished
 
@@ -101,3 +101,31 @@ async def test_a_lock_that_is_drained_serves_those_who_had_asked_before() -> Non
         await drained
     assert not late.done()
     late.cancel()
+
+
+async def test_an_operator_takes_the_lock_from_whoever_holds_it(caplog: pytest.LogCaptureFixture) -> None:
+    sent: list[bytes] = []
+
+    async def send(command: bytes) -> bytes:
+        sent.append(command)
+        return b""
+
+    lock, till = lock_that_sends_by(send), Till()
+    till.peer = "10.0.0.7:51234"
+    assert lock.break_lease() is None
+    lease = await lock.acquire(till, 1)
+    with lock.use(lease.session, till) as running:
+        running.sends(OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode())
+        running.unfinished.add(Unfinished.IMPORT)
+        told = lock.break_lease()
+        assert told is not None
+        assert (told.peer, told.client_id, told.last_command) == (till.peer, "POS-1", "open transaction import")
+        assert lock.lease is lease  # what runs is finished
+        with pytest.raises(InvalidSession), lock.use(lease.session, till):
+            pass
+    lock.sweep()
+    await lock.acquire(Till(), 1)
+    assert sent == [AbortImport().encode()]
+    (record,) = (r for r in caplog.records if getattr(r, "event", "") == "lock_broken")
+    assert (record.peer, record.client) == (till.peer, "POS-1")  # type: ignore[attr-defined]
+    lock.release(lease.session)  # the till does not know yet, and is told nothing wrong

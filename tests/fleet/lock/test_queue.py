@@ -1,6 +1,7 @@
 """The lock's rules, with a clock of the test's own."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import strategies as st
@@ -17,9 +18,9 @@ class Till:
         self.peer = ""
 
 
-def lock_queue(idle: float = 90, orphaned: float = 10) -> LockQueue:
+def lock_queue(idle: float = 90, orphaned: float = 10, longest: float = math.inf) -> LockQueue:
     numbers = itertools.count(1)
-    return LockQueue(idle=idle, orphaned=orphaned, new_session=lambda: next(numbers))
+    return LockQueue(idle=idle, orphaned=orphaned, longest=longest, new_session=lambda: next(numbers))
 
 
 def hold(lock: LockQueue, till: Till, now: float = 0) -> Lease:
@@ -68,6 +69,28 @@ def test_only_the_holder_releases() -> None:
     assert lock.ended(lease.session)
     with pytest.raises(InvalidSession):
         lock.release(lease.session)
+
+
+def test_a_holder_that_reads_again_and_again_loses_its_lock_after_the_longest_time() -> None:
+    lock, till = lock_queue(longest=300), Till()
+    lease = hold(lock, till)
+    for now in range(15, 300, 15):
+        lock.exit(lock.enter(lease.session, till, now, reading=True), now)
+        assert lock.lapse(now) is None
+    with pytest.raises(InvalidSession):
+        lock.enter(lease.session, till, 300, reading=True)
+    assert lock.lapse(300) == (lease, Lapse.TOO_LONG)
+
+
+def test_what_runs_when_a_lease_is_over_is_finished_and_nothing_follows() -> None:
+    lock, till = lock_queue(longest=300), Till()
+    lease = hold(lock, till)
+    lock.enter(lease.session, till, 299)
+    assert lock.lapse(301) is None
+    with pytest.raises(InvalidSession):
+        lock.enter(lease.session, till, 301)
+    lock.exit(lease, 302)
+    assert lock.lapse(302) == (lease, Lapse.TOO_LONG)
 
 
 def test_a_silent_holder_loses_its_lock() -> None:

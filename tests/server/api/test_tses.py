@@ -16,8 +16,8 @@ from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
 from gateway.operations.forecast import Forecasts
 from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.commands import SetTime
-from tests.server.api.client import Api, api_of, make_ready
-from tests.server.shop import Served
+from tests.server.api.client import RECEIPT, Api, api_of, make_ready
+from tests.server.shop import Served, till_of
 from tests.support import NOW, receipt
 
 
@@ -142,3 +142,21 @@ async def test_a_tse_that_is_busy_or_closed_is_not_kept_from_its_work_by_a_forec
     device.release(lease.session)
     device.info = replace(device.info, used_blocks=0)
     assert (await api.get()).json["forecast"] is None
+
+
+async def test_who_holds_a_tse_is_told_and_an_operator_takes_it_back(api: Api) -> None:
+    async with till_of(api.served) as till:
+        session = (await till.ask(f"/lantse/api/v1/tse/{api.served.serial}/lock")).json["data"]
+        read = f"/lantse/api/v1/tse/{api.served.serial}/{session}/readInfo"
+        assert (await till.ask(read)).status == 200
+        told = (await api.get()).json["lock"]
+        assert told["peer"].startswith("127.0.0.1:")
+        assert (told["client_id"], told["last_command"]) == ("", "")
+        value = api.served.metrics.registry.get_sample_value
+        assert value("tse_gateway_lock_holder", {"serial": api.served.serial, "address": "127.0.0.1"}) == 1
+        released = await api.post("/lock/release")
+        assert (released.status, released.json["released"]["peer"]) == (200, told["peer"])
+        assert (await till.ask(read)).status == 400
+        assert (await api.get()).json["lock"] is None
+        assert (await api.post("/lock/release")).json == {"released": None}
+        assert (await api.post("/sign", RECEIPT)).status == 200

@@ -1,0 +1,84 @@
+"""`locks`: who holds the TSEs, and how an operator takes one back."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gateway.cli.base import Cli, TseName, command
+from gateway.i18n.text import Text
+
+if TYPE_CHECKING:
+    from gateway.client.api import Api
+
+_HEADS = (
+    Text("TSE", "TSE"),
+    Text("held by", "belegt von"),
+    Text("client", "Kasse"),
+    Text("seconds", "Sekunden"),
+    Text("last command", "letzter Befehl"),
+    Text("silent for (s)", "still seit (s)"),
+    Text("waiting", "warten"),
+)
+_NONE = Text("no TSE is held", "keine TSE ist belegt")
+_GATEWAY = Text("the gateway", "das Gateway")
+_RELEASED = Text("the lock was taken from {holder}", "die Sperre wurde {holder} entzogen")
+_FREE = Text("nobody holds this TSE", "niemand belegt diese TSE")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Who holds the TSEs.", no_args_is_help=True)
+    command(group, "list")(listed)
+    command(group, "release")(release)
+    app.add_typer(group, name="locks")
+
+
+def listed(cli: Cli) -> None:
+    """List the TSEs that somebody holds, by whom, and since when.
+
+    Example: tse-gateway locks list
+    """
+    held = [tse for tse in cli.ask(lambda api: api.get("/tses")) if tse["lock"] is not None]
+    if cli.as_json:
+        cli.print_json(
+            [{"serial": tse["serial"], "waiting_clients": tse["waiting_clients"], **tse["lock"]} for tse in held]
+        )
+    elif held:
+        cli.table(_HEADS, [_row(cli, tse) for tse in held])
+    else:
+        cli.say(_NONE)
+
+
+def release(cli: Cli, tse: TseName = "") -> None:
+    """Take the lock of a TSE from whoever holds it. What that till left unfinished is aborted.
+
+    Example: tse-gateway locks release
+    """
+
+    async def work(api: "Api", base: str) -> Any:
+        return (await api.post(f"{base}/lock/release", {}))["released"]
+
+    found = cli.ask_tse(tse, work)
+    if cli.as_json:
+        cli.print_json(found)
+    elif found is None:
+        cli.say(_FREE)
+    else:
+        cli.say(_RELEASED, holder=_holder(cli, found))
+
+
+def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
+    lock = tse["lock"]
+    return (
+        f"{tse['serial'][:16]}…",
+        _holder(cli, lock),
+        lock["client_id"],
+        round(lock["held_seconds"]),
+        lock["last_command"],
+        round(lock["last_request_seconds"]),
+        tse["waiting_clients"],
+    )
+
+
+def _holder(cli: Cli, lock: dict[str, Any]) -> str:
+    return str(lock["peer"]) or cli.text(_GATEWAY)
