@@ -129,7 +129,7 @@ class Till(RecordedLan):
             self.last_try = False
 
 
-@pytest.mark.timeout(120 + 10 * KILLS)
+@pytest.mark.timeout(200 + 30 * KILLS)
 async def test_no_till_is_left_without_its_answer_however_often_the_gateway_is_killed(tmp_path: Path) -> None:
     serial = await _made_ready(tmp_path / "simulator-1")
     door, history, chance = Door(), History(), random.Random(SEED)
