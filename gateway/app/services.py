@@ -109,6 +109,7 @@ def trusted_clock(settings: Settings) -> Clock:
 async def outage_monitor(settings: Settings, registry: Registry, metrics: Metrics) -> AsyncIterator[OutageMonitor]:
     """Keep the outage log, and let a scrape tell what is known of the TSEs."""
     outages = OutageLog(settings.state_dir)
+    registry.expected = outages.known
     metrics.registry.register(FleetCollector(registry, outages))
     monitor = OutageMonitor(registry, outages)
     async with beside(outages=monitor.run(), flash_health=FlashHealthMonitor(registry).run()):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway.config.settings import Settings
 from gateway.driver.lan.driver import LanDriver
+from gateway.driver.lan.sessions import SESSIONS, OpenSessions
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.protocols import BlockTransport, TseDriver
 from gateway.driver.usb.block import BlockDriver, Deadlines
@@ -98,7 +99,8 @@ def _opener(
 
 
 def _upstreams(settings: Settings) -> list[Upstream]:
+    sessions = OpenSessions(settings.state_dir / SESSIONS)
     return [
-        Upstream(given.url, given.token, ca_file=given.ca_file, fingerprint=given.fingerprint)
+        Upstream(given.url, given.token, ca_file=given.ca_file, fingerprint=given.fingerprint, sessions=sessions)
         for given in settings.upstreams
     ]

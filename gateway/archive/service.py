@@ -12,7 +12,7 @@ from gateway.archive.restore import JoinedFile, restore, whole_file
 from gateway.archive.run import ArchiveOptions, RunProgress, Stopped
 from gateway.archive.status import ArchiveRun, ArchiveStatus, ArchiveSummary, status_of, summary_of
 from gateway.archive.tse_archive import TseArchive
-from gateway.errors import UnknownDevice
+from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Registry
 from gateway.telemetry.metrics import Metrics
@@ -155,5 +155,5 @@ class ArchiveService:
     def _device(self, serial: str) -> Device | None:
         try:
             return self._registry.find(serial)
-        except UnknownDevice:
+        except (UnknownDevice, DeviceGone):
             return None

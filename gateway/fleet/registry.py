@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from gateway.driver.protocols import TseDriver
@@ -57,7 +57,8 @@ class Registry:
     """All TSEs by serial; `changed` is set whenever another set of them can be used.
 
     While `draining`, the gateway is about to stop and only finishes what was begun. Each of
-    `before_signing`, by name, is awaited by every `Device`, also if it is added after the opening.
+    `before_signing`, by name, is awaited by every `Device`, also if it is added after the opening. `expected` holds
+    serials in upper case that were here before and should come back.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Registry:
         self._closing = False
         self.draining = False
         self.before_signing: dict[str, BeforeSigning] = {}
+        self.expected: Collection[str] = ()
         self.changed = asyncio.Event()
 
     def apply(self, attachments: Iterable[Attachment]) -> None:
@@ -136,9 +138,12 @@ class Registry:
         """Return the TSE with this serial, in upper or lower case.
 
         Raises:
+            DeviceGone: it was here before this process began, and is not back yet.
             UnknownDevice: there is none with this serial, or it is empty.
         """
         device = self._devices.get(serial.upper())
+        if device is None and serial.upper() in self.expected:
+            raise DeviceGone(f"TSE {serial.upper()} was here before and is not back yet: ask again")
         if device is None:
             raise UnknownDevice(f"no TSE with serial {serial[:64]!r} here" if serial else "no TSE selected")
         return device

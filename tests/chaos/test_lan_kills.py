@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from gateway.tse.commands import CloseImport, TransactionReply, TransactionStep
+from gateway.tse.results import Result
 from tests.chaos.test_receipts_once import _made_ready, _stored, _warmed_up
 from tests.history.checker import demand_explained
 from tests.history.events import History
@@ -114,6 +115,7 @@ class Till(RecordedLan):
                     return await self.sign(event, self.client, number, data, KIND if data else b"", name)
             except LanError as error:
                 self.errors[error.number] += 1
+                assert error.number != Result.TRANSACTION_NOT_STARTED, f"{name} was signed, and this till was not told"
 
     async def send_command(self, command: bytes) -> bytes:
         before = self.resent

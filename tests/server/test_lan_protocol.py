@@ -126,7 +126,7 @@ async def test_a_session_ends_with_its_unlock(served: Served, till: Till) -> Non
     await till.ask(served.path(session, "unlock"))
     refused(await till.ask(served.path(session, "readInfo")), 22, "invalid_session")
     assert (await till.ask(served.path(session, "unlock"))).status == 200  # perhaps its answer was lost
-    refused(await till.ask(served.path(session ^ 1, "unlock")), 22, "invalid_session")
+    assert (await till.ask(served.path(session ^ 1, "unlock"))).status == 200  # it may be of the process before
 
 
 @pytest.mark.parametrize(

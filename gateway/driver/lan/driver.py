@@ -10,6 +10,8 @@ After 2 s of uninterrupted work it is given back and asked for again, so that ot
 Towards the upstream's other clients a till is alone with the TSE for what belongs together there (an
 import, an export), not for a pause of thought between two commands.
 
+A session that could not be given back (the link broke, the process died) is given back before the next lock.
+
 The lock refused, or taken back while nothing is unfinished, is no failure of the TSE: `LockRefused` and
 `InvalidSession` go to the till, which asks again. All else that leaves the outcome of a request unknown is
 a `DeviceError` or `ProtocolError`, after which the fleet opens the TSE afresh. No command is sent twice.
@@ -71,6 +73,7 @@ class LanDriver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = upstream.place
+        self._sessions = upstream.sessions
         self._connection = upstream.connect()
         self._serial = serial.upper()
         self._deadlines = deadlines or Deadlines(command=55)  # more than the upstream's own: its answer tells more
@@ -157,8 +160,10 @@ class LanDriver:
         if not self._unfinished and self._clock() - self._since >= self._lock_times.longest:
             await self._unlock()
         if self._session is None:
+            await self._give_back(self._sessions.of(self._place, self._serial))
             self._session = await self._connection.lock(self._serial, self._lock_times.wait)
             self._since = self._clock()
+            await self._sessions.note(self._place, self._serial, self._session)
         return self._session
 
     async def _handle_lost_lock(self, error: GatewayError) -> None:
@@ -203,9 +208,18 @@ class LanDriver:
 
     async def _unlock(self) -> None:
         session, self._session = self._session, None
+        await self._give_back(session)
+
+    async def _give_back(self, session: int | None) -> None:
         if session is None:
             return
         try:
             await self._connection.unlock(self._serial, session, self._lock_times.unlock)
-        except GatewayError as error:  # it lapses upstream; if that is in trouble, the next verb finds out
+        except (
+            DeviceError
+        ) as error:  # the next lock tries again; if the upstream is in trouble, the next verb finds out
             log.debug("lock of TSE %s not given back: %s", self._serial, error)
+            return
+        except GatewayError as error:
+            log.debug("lock of TSE %s had lapsed: %s", self._serial, error)
+        await self._sessions.note(self._place, self._serial, None)

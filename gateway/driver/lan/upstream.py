@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from gateway.driver.lan.connection import Trust, UpstreamConnection
+from gateway.driver.lan.sessions import OpenSessions
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.tasks import Backoff
 from gateway.telemetry.log import register_secret
@@ -28,15 +29,25 @@ class Upstream:
 
     With `ca_file` its certificate must come from there and be for the host in the URL; with `fingerprint`
     (SHA-256, hex) it must be exactly that one. With neither, which connectors that sign their own
-    certificate need, the connection is encrypted but could end at an impostor.
+    certificate need, the connection is encrypted but could end at an impostor. `sessions` has what is
+    locked there.
 
     Raises:
         ConfigurationError: something of it cannot be used.
     """
 
-    def __init__(self, url: str, token: SecretStr, *, ca_file: Path | None = None, fingerprint: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        token: SecretStr,
+        *,
+        ca_file: Path | None = None,
+        fingerprint: str = "",
+        sessions: OpenSessions | None = None,
+    ) -> None:
         self._base = URL(url) / _BASE
         self.place = f"{self._base.host}:{self._base.port}"
+        self.sessions = sessions or OpenSessions()
         self._trust = trust_of(ca_file, fingerprint)
         secret = token.get_secret_value()
         register_secret(secret)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from gateway.archive.deletion import FullExport, NotArchived, NotExported, RestNotKept
-from gateway.errors import UnknownDevice
+from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import VALID_SECONDS, Irreversible, NotConfirmed
@@ -236,7 +236,7 @@ SECTION = Section(
             create_confirmation,
             "Ask for the confirmation of an irreversible action",
             "The first of two steps: show the consequence to whoever decides, then send the token with the action.",
-            (UnknownDevice,),
+            (UnknownDevice, DeviceGone),
         ),
         Endpoint(
             "POST",

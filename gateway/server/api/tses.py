@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from gateway.errors import UnknownDevice
+from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.lock.lock import LockStatus
 from gateway.fleet.status.readiness import lack, lack_text
@@ -213,7 +213,7 @@ SECTION = Section(
             get_tse,
             "Get all that is known of a TSE",
             "Adds to the list keys, versions, days left, and a forecast. The TSE is not asked.",
-            (UnknownDevice,),
+            (UnknownDevice, DeviceGone),
         ),
         Endpoint(
             "POST",

@@ -147,6 +147,8 @@ def _is_api(request: web.Request) -> bool:
 
 def _error_response(request: web.Request, error: GatewayError) -> web.Response:
     response = problems.of_error(error) if _is_api(request) else lan_errors.of_error(error)
+    if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers[hdrs.RETRY_AFTER] = "1"
     if isinstance(error, Unauthorized):
         response.headers[hdrs.WWW_AUTHENTICATE] = _REALM
         if hdrs.AUTHORIZATION in request.headers:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.driver.lan.driver import LanDriver, LockTimes
+from gateway.driver.lan.sessions import SESSIONS, OpenSessions
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.usb.block import Deadlines
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, InvalidSession, LockRefused
@@ -398,3 +399,45 @@ async def test_errors_and_log_hold_no_session_and_no_token(
     shown = caplog.text + "".join(f"{error!r} {error.__cause__!r}" for error in errors)
     assert TOKEN not in shown
     assert str(held.session) not in shown
+
+
+async def test_the_lock_of_a_process_that_was_killed_is_given_back_by_the_next(
+    served: Served, tse: SimulatedTse, make: Make, ready: LanDriver, tmp_path: Path
+) -> None:
+    await ready.close()
+
+    def killed_or_next() -> LanDriver:
+        upstream = served.upstream()
+        upstream.sessions = OpenSessions(tmp_path / SESSIONS)
+        return make(upstream)
+
+    killed = killed_or_next()
+    await killed.send_command(HEALTH)
+    await killed._connection.close()  # as the kernel does for a process that is killed
+    killed._closed = True
+    async with asyncio.timeout(5):  # the upstream keeps a lock for 10 s after its connection broke
+        await killed_or_next().send_command(HEALTH)
+
+
+async def test_the_lock_from_before_a_broken_link_is_given_back_first(
+    served: Served, make: Make, ready: LanDriver
+) -> None:
+    await ready.close()
+    async with relayed(served) as (relay, upstream):
+        first = make(upstream)
+        await first.send_command(HEALTH)
+        relay.deaf = True
+        relay.cut()
+        await first.close()
+        relay.deaf = False
+        async with asyncio.timeout(5):
+            await make(upstream).send_command(HEALTH)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"x": "y"}', b"\xff"])
+async def test_a_damaged_memory_of_sessions_is_an_empty_one(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / SESSIONS).write_bytes(content)
+    sessions = OpenSessions(tmp_path / SESSIONS)
+    assert sessions.of("b:4433", "AB") is None
+    await sessions.note("b:4433", "AB", 7)
+    assert OpenSessions(tmp_path / SESSIONS).of("b:4433", "AB") == 7
