@@ -37,11 +37,13 @@ from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.server.status_page.snapshot import Snapshot, SnapshotSource
 from gateway.simulator.device import SimulatedTse
+from gateway.simulator.factory import Make
 from gateway.simulator.profiles import profile_named
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
+from gateway.tse.fields import Generation
 
 log = logging.getLogger(__name__)
 
@@ -186,4 +188,5 @@ async def keep_session_file(settings: Settings, registry: Registry, token: Token
 
 def _open_simulator(settings: Settings, number: int) -> SimulatedTse:
     directory = settings.state_dir / f"simulator-{number}"
-    return SimulatedTse.open_or_create(directory, profile=profile_named(settings.simulator_profile))
+    make = Make(generation=Generation(settings.simulator_generation))
+    return SimulatedTse.open_or_create(directory, make, profile=profile_named(settings.simulator_profile))

@@ -26,8 +26,13 @@ def serve(
     simulators: Annotated[
         int | None, typer.Option("--simulator", min=0, max=16, help="Serve this many simulated TSEs.")
     ] = None,
+    generation: Annotated[
+        int | None,
+        typer.Option("--simulator-generation", min=1, max=2, help="Generation of simulated TSEs that are made."),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Instead of GATEWAY_PORT.")] = None,
     bind: Annotated[str | None, typer.Option(help="Instead of GATEWAY_BIND.")] = None,
+    *,
     state_dir: Annotated[Path | None, typer.Option(help="Instead of GATEWAY_STATE_DIR.")] = None,
 ) -> None:
     """Run the gateway. It ends by SIGTERM, Ctrl-C, or `quit` on the terminal.
@@ -37,7 +42,9 @@ def serve(
     from gateway.app import gateway as gateway_app
     from gateway.telemetry import log
 
-    settings = Cli(config).settings(simulators=simulators, port=port, bind=bind, state_dir=state_dir)
+    settings = Cli(config).settings(
+        simulators=simulators, simulator_generation=generation, port=port, bind=bind, state_dir=state_dir
+    )
     log.configure(settings.log_format, settings.log_level)
     asyncio.run(gateway_app.run(settings))
 

@@ -2,26 +2,30 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from gateway.simulator.factory import Make
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of the simulated TSE.")]
 
 
 Home = Annotated[Path | None, typer.Option("--tse", help="Directory of the simulated TSE; made if it is not there.")]
+GenerationOption = Annotated[int, typer.Option("--generation", min=1, max=2, help="Generation of a TSE that is made.")]
 ProfileName = Annotated[str, typer.Option("--profile", help="instant, or hardware with the times of a real one.")]
 
 
-def create(directory: Directory, as_json: AsJson = False) -> None:
+def create(directory: Directory, generation: GenerationOption = 1, as_json: AsJson = False) -> None:
     """Make a fresh simulated TSE, as it leaves the factory.
 
     Example: tse-gateway simulator create tse
     """
     from gateway.simulator.device import SimulatedTse
 
-    tse = SimulatedTse.create(directory)
+    tse = SimulatedTse.create(directory, _make(generation))
     serial = tse.serial.hex().upper()
     tse.close()
     print(json.dumps({"serial": serial}) if as_json else f"simulated TSE {serial} in {directory}")
@@ -31,24 +35,26 @@ def mount(
     mount_point: Annotated[Path, typer.Argument(help="Empty directory where its files appear.")],
     directory: Home = None,
     profile: ProfileName = "instant",
+    generation: GenerationOption = 1,
 ) -> None:
     """Mount a simulated TSE as files. Other TSE software can use it so; ends with Ctrl-C or umount.
 
     Example: tse-gateway simulator mount mnt --tse tse
     """
-    _show(mount_point, directory, profile, image=False)
+    _show(mount_point, directory, profile, generation, image=False)
 
 
 def image(
     file: Annotated[Path, typer.Argument(help="Empty file that becomes its disk; made if it is not there.")],
     directory: Home = None,
     profile: ProfileName = "instant",
+    generation: GenerationOption = 1,
 ) -> None:
     """Show a simulated TSE as a disk. For a virtual machine or losetup; ends with Ctrl-C or umount.
 
     Example: tse-gateway simulator image disk.img --tse tse
     """
-    _show(file, directory, profile, image=True)
+    _show(file, directory, profile, generation, image=True)
 
 
 def fault(
@@ -80,13 +86,20 @@ def fault(
         print(f"{name} occurs {f'{times} times' if times else 'until cleared'}")
 
 
-def _show(place: Path, directory: Path | None, profile: str, *, image: bool) -> None:
+def _make(generation: int) -> "Make":
+    from gateway.simulator.factory import Make
+    from gateway.tse.fields import Generation
+
+    return Make(generation=Generation(generation))
+
+
+def _show(place: Path, directory: Path | None, profile: str, generation: int, *, image: bool) -> None:
     from gateway.simulator.device import SimulatedTse
     from gateway.simulator.mount import mount as mount_tse
     from gateway.simulator.profiles import profile_named
 
     home = directory or place.with_name(f"{place.name}.tse")
-    tse = SimulatedTse.open_or_create(home, profile=profile_named(profile))
+    tse = SimulatedTse.open_or_create(home, _make(generation), profile=profile_named(profile))
     print(f"simulated TSE {tse.serial.hex().upper()} of {home} at {place}")
     try:
         mount_tse(tse, place, image=image)

@@ -1,8 +1,10 @@
 """The inside of a simulated TSE: state, session, store and key, and what all commands share."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from gateway.errors import CommandRejected
 from gateway.simulator import assumptions as assumed
@@ -11,10 +13,10 @@ from gateway.simulator.session import SelfTestOutcome, Session
 from gateway.simulator.signing import SigningKey
 from gateway.simulator.state import PersistentState, initial_secrets, load, save
 from gateway.simulator.store import StoreFiles
-from gateway.tse.commands import User
+from gateway.tse.commands import USER_NAMES, User
 from gateway.tse.credentials import initial_credentials
 from gateway.tse.der import integer_element
-from gateway.tse.fields import Command
+from gateway.tse.fields import Command, Generation
 from gateway.tse.info import Lifecycle, TseInfo
 from gateway.tse.logmessage import LogMessage, UnsignedMessage
 from gateway.tse.results import Result, explain
@@ -45,7 +47,15 @@ class Core:
     monotonic: Callable[[], float]
     durable: bool
     state: PersistentState
-    session: Session = field(default_factory=Session)
+    session: Session = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.session = Session(began=self.monotonic())
+
+    @property
+    def generation(self) -> Generation:
+        """The generation, which decides on commands and log messages."""
+        return Generation(self.state.generation)
 
     def commit(self, state: PersistentState) -> None:
         """Make `state` the state of the TSE, for good."""
@@ -54,18 +64,18 @@ class Core:
 
     def power_cycle(self) -> None:
         """Forget the session and read back what was committed."""
-        self.session = Session()
+        self.session = Session(began=self.monotonic())
         self.state = load(self.directory)
 
     def factory_reset(self) -> None:
         """Put the TSE into the state of its delivery, but for the counters: a key never signs the same number twice."""
-        puk, pins = initial_secrets(initial_credentials(self.state.seed, self.key.serial))
+        puks, pins = initial_secrets(initial_credentials(self.state.seed, self.key.serial, self.generation))
         fresh = replace(
             emptied(self.state),
-            puk=puk,
+            puks=puks,
             pins=pins,
             lifecycle=Lifecycle.UNINITIALIZED,
-            ctss_enabled=False,
+            ctss_enabled=self.generation is Generation.TWO,
             export_if_csp_fails=False,
             clients=(),
             open_transactions={},
@@ -73,7 +83,7 @@ class Core:
         )
         self.commit(fresh)
         self.store.cut(fresh.used_blocks)
-        self.session = Session()
+        self.session = Session(began=self.monotonic())
 
     # --- time ---
 
@@ -92,6 +102,22 @@ class Core:
     def self_test_passed(self) -> bool:
         """Whether the self test passed and is not due again."""
         return self.session.self_test_due(self.monotonic()) > 0
+
+    @property
+    def logged_in(self) -> set[User]:
+        """Who is logged in; in generation 2 nobody any more when no command came for a while."""
+        idle = self.monotonic() - self.session.last_command
+        if self.generation is Generation.TWO and idle >= assumed.AUTO_LOGOUT:
+            self.session.logged_in.clear()
+        return self.session.logged_in
+
+    def puk_pause(self, user: User) -> float:
+        """Return the seconds for which no PUK of `user` is looked at; 0 in generation 1."""
+        puk = self.state.puks.get(user)
+        if self.generation is Generation.ONE or puk is None or not puk.refused:
+            return 0.0
+        pause = min(1 << (puk.refused - 1), assumed.LONGEST_PUK_PAUSE)
+        return max(0.0, self.session.puk_refused_at.get(user, self.session.began) + pause - self.monotonic())
 
     @property
     def ctss_active(self) -> bool:
@@ -114,18 +140,26 @@ class Core:
 
     def logs(self, kind: type[Command]) -> bool:
         """Tell whether a command of this kind writes a system log now."""
-        if kind not in assumed.SYSTEM_LOGS or self.state.lifecycle != Lifecycle.INITIALIZED:
+        if kind not in assumed.SYSTEM_LOGS[self.generation] or self.state.lifecycle != Lifecycle.INITIALIZED:
             return False
         return kind not in assumed.NEEDS_VALID_TIME_TO_LOG or self.unix_time() is not None
 
-    def with_system_log(self, state: PersistentState, kind: type[Command], data: bytes) -> PersistentState:
-        """Write the system log of a command; return the state after it, which is not committed yet."""
-        operation = assumed.SYSTEM_LOGS[kind]
+    def with_system_log(
+        self, state: PersistentState, kind: type[Command], *, one: bytes, two: bytes = b""
+    ) -> PersistentState:
+        """Write the system log of a command; return the state after it, which is not committed yet.
+
+        The elements of its data are `one` in log version 2, of generation 1, and `two` in log version 3.
+        """
         time = self.log_time()
         counter = state.signature_counter + 1
-        message = UnsignedMessage.system(
-            operation=operation, data=data, serial=self.key.serial, counter=counter, log_time=integer_element(time)
-        )
+        named = assumed.SYSTEM_LOGS[self.generation][kind]
+        common: dict[str, Any] = {"serial": self.key.serial, "counter": counter, "log_time": integer_element(time)}
+        if self.generation is Generation.ONE:
+            message = UnsignedMessage.system(operation=named, data=one, **common)
+        else:
+            user = next((USER_NAMES[user] for user in self.logged_in), "")
+            message = UnsignedMessage.event(operation=named, origin=assumed.ORIGIN, user=user, data=two, **common)
         return self.with_log(state, message.sealed(self.key.sign(message.to_be_signed)), time)
 
     def with_log(self, state: PersistentState, message: bytes, time: int) -> PersistentState:
@@ -152,6 +186,20 @@ class Core:
 
     def info(self) -> TseInfo:
         """Return the info sector as of now."""
+        told = self._info_of_generation_1()
+        if self.generation is Generation.ONE:
+            return told
+        admin, time_admin, logger = (math.ceil(self.puk_pause(user)) for user in USER_NAMES)
+        return replace(
+            told,
+            logged_in_user=max(self.logged_in, default=User.NONE),
+            auto_logout_seconds=assumed.AUTO_LOGOUT,
+            admin_puk_blocked_seconds=admin,
+            time_admin_puk_blocked_seconds=time_admin,
+            logger_puk_blocked_seconds=logger,
+        )
+
+    def _info_of_generation_1(self) -> TseInfo:
         state, session, moment = self.state, self.session, self.monotonic()
         active = self.ctss_active
         export_bytes = (state.used_blocks + 2) * SECTOR
@@ -177,7 +225,7 @@ class Core:
             certificate_expires=max(0, self.certificate_expires),
             tar_export_bytes=export_bytes if active or self.export_allowed_after_failure else 0,
             hardware_version=assumed.HARDWARE_VERSION,
-            software_version=assumed.SOFTWARE_VERSION,
+            software_version=assumed.SOFTWARE_VERSIONS[self.generation],
             max_time_sync_delay_seconds=assumed.TIME_SYNC_DELAY,
             max_update_delay_seconds=assumed.UPDATE_DELAY,
             last_entry_block=state.last_entry_block,
@@ -189,5 +237,14 @@ class Core:
 
 
 def _credentials_changed(state: PersistentState) -> int:
-    admin, time_admin = state.pins[User.ADMIN], state.pins[User.TIME_ADMIN]
-    return state.puk.changed | admin.changed << 1 | time_admin.changed << 2
+    """Return the bits of the info sector, in their order from the lowest."""
+    puks, pins = state.puks, state.pins
+    order = (
+        puks.get(User.ADMIN),
+        pins.get(User.ADMIN),
+        pins.get(User.TIME_ADMIN),
+        pins.get(User.LOGGER),
+        puks.get(User.TIME_ADMIN),
+        puks.get(User.LOGGER),
+    )
+    return sum(1 << bit for bit, secret in enumerate(order) if secret is not None and secret.changed)

@@ -21,6 +21,7 @@ from gateway.simulator.store import StoreFiles
 from gateway.storage.atomic import replace_file, sync_directory
 from gateway.storage.file_lock import open_locked
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED, initial_credentials
+from gateway.tse.fields import Generation
 from gateway.tse.info import version_text
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import INFO_NAME, member
@@ -39,6 +40,7 @@ class Make:
     capacity_blocks: int = assumed.CAPACITY_BLOCKS
     max_signatures: int = assumed.MAX_SIGNATURES
     firmware_type: str = assumed.RELEASE
+    generation: Generation = Generation.ONE
     valid: timedelta = timedelta(days=365 * assumed.CERTIFICATE_YEARS + 1)
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ def create_files(directory: Path, make: Make, *, created: float, durable: bool) 
     chain = certificate_chain(key, created=datetime.fromtimestamp(created, UTC), valid=make.valid)
     replace_file(directory / KEY_FILE, key.pem(), durable=durable)
     replace_file(directory / CHAIN_FILE, chain, durable=durable, mode=0o644)
-    info = member(INFO_NAME, _info_csv(), mtime=int(created))
+    info = member(INFO_NAME, _info_csv(make.generation), mtime=int(created))
     certificate = member(f"{key.serial.hex().upper()}_X509.pem", chain, mtime=int(created))
     store = StoreFiles(directory, durable=durable)
     try:
@@ -110,7 +112,7 @@ def open_core(directory: Path, *, monotonic: Callable[[], float], durable: bool)
 
 
 def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, created: float) -> PersistentState:
-    puk, pins = initial_secrets(initial_credentials(make.seed, key.serial))
+    puks, pins = initial_secrets(initial_credentials(make.seed, key.serial, make.generation))
     leading = (len(info) + len(certificate)) // SECTOR
     return PersistentState(
         capacity_blocks=make.capacity_blocks,
@@ -120,7 +122,9 @@ def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, c
         certificate_expires=int(created + make.valid.total_seconds()),
         leading_blocks=leading,
         certificate_block=len(info) // SECTOR,
-        puk=puk,
+        generation=make.generation,
+        ctss_enabled=make.generation is Generation.TWO,  # which has no switch for it
+        puks=puks,
         pins=pins,
         used_blocks=leading,
         last_entry_block=len(info) // SECTOR,
@@ -128,7 +132,7 @@ def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, c
     )
 
 
-def _info_csv() -> bytes:
-    version = version_text(assumed.SOFTWARE_VERSION)
+def _info_csv(generation: Generation) -> bytes:
+    version = version_text(assumed.SOFTWARE_VERSIONS[generation])
     line = f'"description:","{assumed.DESCRIPTION}","manufacturer:","{assumed.MANUFACTURER}","version:","{version}"\n'
     return line.encode("ascii")

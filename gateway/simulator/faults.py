@@ -30,6 +30,7 @@ FAULTS = {
     "store_full": "transactions are refused: the store is full",
     "expired_certificate": "transactions are refused: the certificate has expired",
     "failed_self_test": "the self test fails: signature processor",
+    "empty_self_test": "the self test is answered with nothing, as generation 2 never should",
     "blocked_pin": "logins are refused: PIN blocked",
     "fetch": "responses must be fetched with command 83 before they are shown",
 }

@@ -42,7 +42,7 @@ def check(core: Core, needs: Needs) -> None:
             raise refusal(Result.NEEDS_ACTIVE_CTSS)
     if needs.initialized:
         check_initialized(core)
-    if needs.users and not needs.users & core.session.logged_in:
+    if needs.users and not needs.users & core.logged_in:
         raise refusal(Result.NOT_AUTHORIZED)
     if needs.time and core.unix_time() is None:
         raise refusal(Result.NO_TIME_SET)

@@ -52,7 +52,10 @@ class Import:
 class Session:
     """Everything between power-up and power-down. Moments are readings of the monotonic clock."""
 
+    began: float = 0.0
     logged_in: set[User] = field(default_factory=set)
+    last_command: float = 0.0
+    puk_refused_at: dict[User, float] = field(default_factory=dict)
     time_set: tuple[int, float] | None = None
     self_test: SelfTestOutcome = SelfTestOutcome.NOT_RUN
     self_test_passed_at: float = 0.0

@@ -17,7 +17,7 @@ from gateway.tse.commands import User
 from gateway.tse.credentials import Credentials
 
 STATE_FILE = "state.json"
-FORMAT = 1  # raise it when an older program could no longer understand the file
+FORMAT = 2  # raise it when an older program could no longer understand the file
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Secret:
     digits: bytes = field(repr=False)
     tries: int = MAX_TRIES
     changed: bool = False
+    refused: int = 0  # wrong ones since the last right one; what the pause of a PUK of generation 2 follows from
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class PersistentState:
     certificate_expires: int
     leading_blocks: int
     certificate_block: int
-    puk: Secret
+    puks: dict[int, Secret]
     pins: dict[int, Secret]
     used_blocks: int
     last_entry_block: int
@@ -57,16 +58,21 @@ class PersistentState:
     signature_counter: int = 0
     transaction_number: int = 0
     last_log_time: int = 0
+    generation: int = 1
 
     def with_pin(self, user: int, secret: Secret) -> "PersistentState":
         """Return this state with another PIN (or another number of tries) of `user`."""
         return replace(self, pins={**self.pins, user: secret})
 
+    def with_puk(self, user: int, secret: Secret) -> "PersistentState":
+        """Return this state with another PUK (or another number of tries) of `user`."""
+        return replace(self, puks={**self.puks, user: secret})
 
-def initial_secrets(initial: Credentials) -> tuple[Secret, dict[int, Secret]]:
-    """Return PUK and PINs as they leave the factory."""
-    pins = {int(User.ADMIN): Secret(initial.admin_pin), int(User.TIME_ADMIN): Secret(initial.time_admin_pin)}
-    return Secret(initial.admin_puk), pins
+
+def initial_secrets(initial: Credentials) -> tuple[dict[int, Secret], dict[int, Secret]]:
+    """Return PUKs and PINs as they leave the factory."""
+    puks, pins = ({int(user): Secret(it) for user, it in each.items()} for each in (initial.puks, initial.pins))
+    return puks, pins
 
 
 def save(directory: Path, state: PersistentState, *, durable: bool) -> None:
@@ -93,7 +99,7 @@ def load(directory: Path) -> PersistentState:
             f"the simulated TSE in {directory} has format {found}; this version knows up to {FORMAT}: use a newer one"
         )
     try:
-        return _from_json(content)
+        return _from_json(_from_format_1(content) if found == 1 else content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(f"{path} is damaged: {type(error).__name__} {error}") from None
 
@@ -103,7 +109,7 @@ def _to_json(state: PersistentState) -> dict[str, Any]:
     return plain | {
         "format": FORMAT,
         "seed": state.seed.hex(),
-        "puk": _secret_to_json(state.puk),
+        "puks": {str(user): _secret_to_json(puk) for user, puk in state.puks.items()},
         "pins": {str(user): _secret_to_json(pin) for user, pin in state.pins.items()},
         "clients": [client.decode("ascii") for client in state.clients],
         "open_transactions": {
@@ -122,7 +128,7 @@ def _from_json(content: dict[str, Any]) -> PersistentState:
         **plain
         | {
             "seed": bytes.fromhex(content["seed"]),
-            "puk": _secret_from_json(content["puk"]),
+            "puks": {int(user): _secret_from_json(puk) for user, puk in content["puks"].items()},
             "pins": {int(user): _secret_from_json(pin) for user, pin in content["pins"].items()},
             "clients": tuple(client.encode("ascii") for client in content["clients"]),
             "open_transactions": {
@@ -135,9 +141,16 @@ def _from_json(content: dict[str, Any]) -> PersistentState:
     )
 
 
+def _from_format_1(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content as of format 2; format 1 knew generation 1 only, with its one PUK."""
+    rest = {name: value for name, value in content.items() if name != "puk"}
+    return {**rest, "generation": 1, "puks": {str(int(User.ADMIN)): content["puk"]}}
+
+
 def _secret_to_json(secret: Secret) -> dict[str, Any]:
-    return {"digits": secret.digits.hex(), "tries": secret.tries, "changed": secret.changed}
+    return {"digits": secret.digits.hex(), "tries": secret.tries, "changed": secret.changed, "refused": secret.refused}
 
 
 def _secret_from_json(content: dict[str, Any]) -> Secret:
-    return Secret(bytes.fromhex(content["digits"]), int(content["tries"]), bool(content["changed"]))
+    digits, refused = bytes.fromhex(content["digits"]), int(content.get("refused", 0))
+    return Secret(digits, int(content["tries"]), bool(content["changed"]), refused)

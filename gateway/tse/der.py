@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.errors import ProtocolError
 
 SEQUENCE, INTEGER, OCTETS, OID = 0x30, 0x02, 0x04, 0x06
-BOOLEAN, ENUMERATED, PRINTABLE = 0x01, 0x0A, 0x13
+BOOLEAN, PRINTABLE = 0x01, 0x13
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 PROCESS_DATA_CONSTRUCTED = 0xA2
 MAX_INTEGER = 9  # a u64 and its sign

@@ -47,7 +47,7 @@ async def test_a_wrong_pin_is_tried_once(shop: Shop, administration: Administrat
 
 def tries(shop: Shop, whose: User) -> int:
     state = shop.tse._core.state
-    return state.puk.tries if whose is User.NONE else state.pins[whose].tries
+    return state.puks[User.ADMIN].tries if whose is User.NONE else state.pins[whose].tries
 
 
 async def test_the_last_try_is_kept_unless_somebody_takes_the_risk(shop: Shop, administration: Administration) -> None:

@@ -16,6 +16,15 @@ from tests.support import export, receipt
 SETUP = ("selftest POS-1", "setup SwissbitSwissbit 123456 12345 98765 POS-1")
 MORNING = ("selftest POS-1", "login 1 12345", "login 2 98765", "time 1700000000")
 
+LIFE_OF_GENERATION_2 = (
+    *("select0", "info", "selftest POS-1", "setup SwissbitSwissbit 123456 12345 54321 POS-1", "selftest POS-1"),
+    *("login 1 12345", "listclients 0", "reg POS-2", "listclients 0", "dereg POS-2"),
+    *("login 2 54321", "time 1795921300", "start POS-1 Kassenbeleg-V1 10", "listtx POS-1 0"),
+    *("finish POS-1 Kassenbeleg-V1 60", "last POS-1", "cert", "health", "export", "incr", "entries 1"),
+    *("login 2 99999", "unblock 2 123456 54322", "chpin 2 54322 11111"),
+    *("login 1 12345", "delete", "ctss 0", "decommission", "info"),
+)
+
 
 def url(gateway: Gateway) -> str:
     return f"https://127.0.0.1:{gateway.port}"
@@ -200,3 +209,11 @@ async def test_while_one_client_exports_another_one_sells(gateway: Gateway, arm:
         exported = await exporting
     assert (exported.code, exported.facts["bytes"]) == (0, stored)
     assert sold > 1
+
+
+async def test_a_whole_life_with_generation_2(settings: Settings, arm: Peer) -> None:
+    settings = settings.model_copy(update={"simulator_generation": 2})
+    async with running(settings) as served, arm.connected(url(served), TOKEN) as client:
+        calls = await client.run(LIFE_OF_GENERATION_2)
+    assert [call.code for call in calls] == [0x1100 if "99999" in call.call else 0 for call in calls]
+    assert (calls[-1].facts["state"], calls[-1].facts["st"]) == (2, 1)

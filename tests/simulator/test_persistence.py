@@ -143,7 +143,7 @@ def changed_state(directory: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "format 2.*use a newer one"),
+        ({"format": 3}, "format 3.*use a newer one"),
         ({"format": ...}, "damaged"),
         ({"clients": ...}, "damaged.*clients"),
         ({"surprise": 1}, "damaged.*surprise"),

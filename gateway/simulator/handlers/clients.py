@@ -2,24 +2,29 @@
 
 from dataclasses import replace
 
-from gateway.simulator.assumptions import CLIENT_ID_BYTES, MAX_CLIENT_ID, MAX_CLIENTS
+from gateway.simulator.assumptions import CLIENT_ID_BYTES, MAX_CLIENT_ID, MAX_CLIENTS, PART_BYTES
 from gateway.simulator.core import Core, refusal
 from gateway.simulator.needs import ADMIN, Handlers, Needs
 from gateway.simulator.session import SelfTestOutcome
 from gateway.tse.commands import (
     DeregisterClient,
     ListClients,
+    Part,
     RegisterClient,
     SelfTest,
 )
+from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle
-from gateway.tse.lists import CLIENTS_PER_LIST, ClientListReply
+from gateway.tse.lists import CLIENTS_PER_LIST, ClientListReply, encode_client_ids
 from gateway.tse.results import Result
+from gateway.tse.self_test import CSP, SelfTestReply
 
 
 def self_test(core: Core, command: SelfTest) -> bytes:
     """Run the self test; logins survive it, and a test for an unknown client does not undo one that has passed."""
     session = core.session
+    if core.generation is Generation.TWO:
+        return _self_test_of_generation_2(core)
     if command.client_id not in core.state.clients:
         if not core.self_test_passed:
             session.self_test = SelfTestOutcome.FAILED
@@ -61,6 +66,8 @@ def deregister(core: Core, command: DeregisterClient) -> bytes:
 
 def list_clients(core: Core, command: ListClients) -> bytes:
     """List clients in the order of their registration."""
+    if core.generation is Generation.TWO:
+        return Part(encode_client_ids(core.state.clients)[command.skip :][:PART_BYTES]).encode()
     return ClientListReply(core.state.clients[command.skip : command.skip + CLIENTS_PER_LIST]).encode()
 
 
@@ -70,3 +77,13 @@ HANDLERS: Handlers = {
     DeregisterClient: (Needs(users=ADMIN), deregister),
     ListClients: (Needs(users=ADMIN), list_clients),
 }
+
+
+def _self_test_of_generation_2(core: Core) -> bytes:
+    """Test without a client, and tell the outcome of each component; the reply is no error even if one failed."""
+    if core.faults.strike("empty_self_test"):
+        return b""
+    failed = frozenset({CSP}) if core.faults.strike("failed_self_test") else frozenset[str]()
+    core.session.self_test = SelfTestOutcome.FAILED if failed else SelfTestOutcome.PASSED
+    core.session.self_test_passed_at = core.monotonic()
+    return SelfTestReply(failed, core.log_time()).encode()

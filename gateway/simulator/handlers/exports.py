@@ -17,6 +17,7 @@ from gateway.tse.commands import (
     ReadCertificate,
     StartExport,
 )
+from gateway.tse.fields import Generation
 from gateway.tse.log_names import LogName
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
@@ -67,6 +68,8 @@ def acknowledge(core: Core, command: AcknowledgeExport) -> bytes:
     if command.length > state.used_blocks * SECTOR + len(END):
         raise refusal(Result.INVALID_PARAMETER)
     covered = min(command.length // SECTOR, state.used_blocks)
+    if core.generation is Generation.TWO:  # which takes no length: it means all
+        covered = state.used_blocks
     if covered > state.acknowledged_blocks:
         core.commit(replace(state, acknowledged_blocks=covered))
     return b""

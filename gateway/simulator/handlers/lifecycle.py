@@ -19,7 +19,7 @@ from gateway.tse.commands import (
     SetTime,
     TransferUpdate,
 )
-from gateway.tse.der import element
+from gateway.tse.der import element, integer_element
 from gateway.tse.info import Lifecycle
 from gateway.tse.results import Result
 
@@ -53,7 +53,7 @@ def initialize(core: Core, _command: Initialize) -> bytes:
     _check_admin(core)
     description = element(0x81, assumed.DESCRIPTION.encode("ascii"))
     started = replace(core.state, lifecycle=Lifecycle.INITIALIZED)
-    core.commit(core.with_system_log(started, Initialize, description))
+    core.commit(core.with_system_log(started, Initialize, one=description))
     return b""
 
 
@@ -62,7 +62,9 @@ def decommission(core: Core, _command: Decommission) -> bytes:
     if core.state.open_transactions:
         raise refusal(Result.TSE_HAS_OPEN_TRANSACTIONS)
     ended = replace(core.state, lifecycle=Lifecycle.DECOMMISSIONED)
-    core.commit(core.with_system_log(ended, Decommission, element(0x81, _raw_time(core.log_time()))))
+    time = core.log_time()
+    one, two = element(0x81, _raw_time(time)), integer_element(time)
+    core.commit(core.with_system_log(ended, Decommission, one=one, two=two))
     core.session.pending_import = None
     return b""
 
@@ -75,9 +77,10 @@ def set_time(core: Core, command: SetTime) -> bytes:
     time_set_before = session.time_set
     session.time_set = (command.unix_time, core.monotonic())
     if core.logs(SetTime):
-        data = element(0x81, _raw_time(before)) + element(0x82, _raw_time(command.unix_time))
+        one = element(0x81, _raw_time(before)) + element(0x82, _raw_time(command.unix_time))
+        two = integer_element(before) + integer_element(command.unix_time)
         try:
-            core.commit(core.with_system_log(core.state, SetTime, data))
+            core.commit(core.with_system_log(core.state, SetTime, one=one, two=two))
         except BaseException:
             session.time_set = time_set_before
             raise
@@ -128,7 +131,7 @@ HANDLERS: Handlers = {
 
 
 def _check_admin(core: Core) -> None:
-    if not ADMIN & core.session.logged_in:
+    if not ADMIN & core.logged_in:
         raise refusal(Result.NOT_AUTHORIZED)
 
 

@@ -14,11 +14,13 @@ from gateway.tse.commands import (
     LastTransaction,
     ListTransactions,
     OpenImport,
+    Part,
     TransactionReply,
     TransactionStep,
 )
 from gateway.tse.der import integer_element
-from gateway.tse.lists import TRANSACTIONS_PER_LIST, TransactionListReply
+from gateway.tse.fields import Generation
+from gateway.tse.lists import TRANSACTIONS_PER_LIST, TransactionListReply, encode_transactions
 from gateway.tse.logmessage import UnsignedMessage
 from gateway.tse.results import Result
 from gateway.tse.tar import blocks_of
@@ -76,6 +78,8 @@ def list_transactions(core: Core, command: ListTransactions) -> bytes:
     numbers = sorted(
         number for number, client in core.state.open_transactions.items() if wanted in (_ANY_CLIENT, client)
     )
+    if core.generation is Generation.TWO:
+        return Part(encode_transactions(numbers)[command.skip :][: assumed.PART_BYTES]).encode()
     return TransactionListReply(tuple(numbers[command.skip : command.skip + TRANSACTIONS_PER_LIST])).encode()
 
 
@@ -126,8 +130,11 @@ def _sign(core: Core, pending: Import) -> bytes:
     request, state, time = pending.request, core.state, core.log_time()
     counter = state.signature_counter + 1
     number = state.transaction_number + 1 if request.event == TransactionStep.START else request.transaction_number
+    operation = _OPERATIONS[TransactionStep(request.event)]
+    is_first = core.generation is Generation.ONE
     message = UnsignedMessage.transaction(
-        operation=_OPERATIONS[TransactionStep(request.event)],
+        version=2 if is_first else 3,
+        operation=operation if is_first else operation[0].lower() + operation[1:],
         client_id=request.client_id,
         process_data=pending.process_data(),
         process_type=request.process_type,

@@ -12,6 +12,7 @@ from gateway.simulator.state import PersistentState, Secret
 from gateway.tse.commands import ChangePin, ChangePuk, Login, Logout, UnblockPin, User
 from gateway.tse.credentials import PIN_LENGTH, PUK_LENGTH
 from gateway.tse.der import element
+from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle
 from gateway.tse.results import Result
 
@@ -21,25 +22,29 @@ _TRUE, _BY_USER = b"\xff", b"\x00"
 
 
 def login(core: Core, command: Login) -> bytes:
-    """Log a user in; several may be logged in at a time."""
+    """Log a user in; several may be logged in at a time in generation 1, one in generation 2."""
     _check_first_self_test(core)
-    if not core.state.puk.changed:
+    user = _user(core, command.user)
+    if not core.state.puks[_puk_user(core, user)].changed:
         raise refusal(Result.NEEDS_PUK_CHANGE)
-    user = _user(command.user)
     _check_pin(core, user, command.pin)
+    if core.generation is Generation.TWO:
+        core.session.logged_in.clear()
     if core.logs(Login):
-        data = _user_element(user) + element(0x82, _ROLE) + element(0x83, _TRUE)
-        core.commit(core.with_system_log(core.state, Login, data))
+        one = _user_element(user) + element(0x82, _ROLE) + element(0x83, _TRUE)
+        core.commit(core.with_system_log(core.state, Login, one=one))
     core.session.logged_in.add(user)
     return b""
 
 
 def logout(core: Core, command: Logout) -> bytes:
-    """Log this user out; others stay."""
-    user = _user(command.user)
+    """Log this user out, and others stay; in generation 2 whoever is logged in."""
+    of_two = max(core.logged_in, default=User.NONE)
+    user = of_two if core.generation is Generation.TWO else _user(core, command.user)
     _check_logged_in(core, user)
     if core.logs(Logout):
-        core.commit(core.with_system_log(core.state, Logout, _user_element(user) + element(0x82, _BY_USER)))
+        one = _user_element(user) + element(0x82, _BY_USER)
+        core.commit(core.with_system_log(core.state, Logout, one=one))
     core.session.logged_in.discard(user)
     return b""
 
@@ -47,28 +52,29 @@ def logout(core: Core, command: Logout) -> bytes:
 def unblock_pin(core: Core, command: UnblockPin) -> bytes:
     """Set a new PIN by the PUK, also after three wrong PINs."""
     _check_first_self_test(core)
-    user = _user(command.user)
+    user = _user(core, command.user)
     if not core.state.pins[user].changed:
         raise refusal(Result.NEEDS_PIN_CHANGE)
     _check_length(command.new_pin, PIN_LENGTH)
-    _check_puk(core, command.puk)
+    check_puk(core, _puk_user(core, user), command.puk)
     core.commit(core.state.with_pin(user, Secret(command.new_pin, MAX_TRIES, changed=True)))
     return b""
 
 
 def change_puk(core: Core, command: ChangePuk) -> bytes:
-    """Change the PUK, the first step of every setup."""
+    """Change a PUK, the first step of every setup."""
     _check_first_self_test(core)
+    user = _puk_user(core, _user(core, command.user))
     _check_length(command.new_puk, PUK_LENGTH)
-    _check_puk(core, command.old_puk)
-    core.commit(replace(core.state, puk=Secret(command.new_puk, MAX_TRIES, changed=True)))
+    check_puk(core, user, command.old_puk)
+    core.commit(core.state.with_puk(user, Secret(command.new_puk, MAX_TRIES, changed=True)))
     return b""
 
 
 def change_pin(core: Core, command: ChangePin) -> bytes:
     """Change the PIN of a user who is logged in."""
     _check_first_self_test(core)
-    user = _user(command.user)
+    user = _user(core, command.user)
     _check_logged_in(core, user)
     _check_length(command.new_pin, PIN_LENGTH)
     _check_pin(core, user, command.old_pin)
@@ -92,14 +98,19 @@ def _check_first_self_test(core: Core) -> None:
         raise refusal(Result.NEEDS_SELF_TEST)
 
 
-def _user(number: int) -> User:
-    if number not in (User.ADMIN, User.TIME_ADMIN):
+def _user(core: Core, number: int) -> User:
+    if number not in core.state.pins:
         raise refusal(Result.INVALID_PARAMETER)
     return User(number)
 
 
+def _puk_user(core: Core, user: User) -> User:
+    """Return whose PUK it is; generation 1 has one for both users."""
+    return user if core.generation is Generation.TWO else User.ADMIN
+
+
 def _check_logged_in(core: Core, user: User) -> None:
-    if user not in core.session.logged_in:
+    if user not in core.logged_in:
         raise refusal(Result.USER_NOT_LOGGED_IN)
 
 
@@ -114,8 +125,20 @@ def _check_pin(core: Core, user: User, given: bytes) -> None:
     _check_secret(core, core.state.pins[user], given, lambda pin: core.state.with_pin(user, pin))
 
 
-def _check_puk(core: Core, given: bytes) -> None:
-    _check_secret(core, core.state.puk, given, lambda puk: replace(core.state, puk=puk))
+def check_puk(core: Core, user: User, given: bytes) -> None:
+    """Compare a PUK: three wrong ones end it in generation 1, in generation 2 each makes the next one wait."""
+    puk = core.state.puks[user]
+    if core.generation is Generation.ONE:
+        _check_secret(core, puk, given, lambda changed: core.state.with_puk(user, changed))
+        return
+    if core.puk_pause(user):
+        raise refusal(Result.AUTHENTICATION_FAILED | MAX_TRIES)
+    if not hmac.compare_digest(puk.digits, given):
+        core.session.puk_refused_at[user] = core.monotonic()
+        core.commit(core.state.with_puk(user, replace(puk, refused=puk.refused + 1)))
+        raise refusal(Result.AUTHENTICATION_FAILED | MAX_TRIES)
+    if puk.refused:
+        core.commit(core.state.with_puk(user, replace(puk, refused=0)))
 
 
 def _check_secret(core: Core, secret: Secret, given: bytes, with_secret: Callable[[Secret], PersistentState]) -> None:
