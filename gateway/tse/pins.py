@@ -1,5 +1,6 @@
 """Whose PIN or PUK it is: the owners, their numbers in commands, and the commands that show one."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Self
 
@@ -42,12 +43,16 @@ class PinOwner(StrEnum):
         return next((owner for owner in cls if owner.number == number), None)
 
 
-_PUKS = {User.ADMIN: PinOwner.PUK, User.TIME_ADMIN: PinOwner.TIME_ADMIN_PUK, User.LOGGER: PinOwner.LOGGER_PUK}
+_PUKS: Mapping[int, PinOwner] = {
+    User.ADMIN: PinOwner.PUK,
+    User.TIME_ADMIN: PinOwner.TIME_ADMIN_PUK,
+    User.LOGGER: PinOwner.LOGGER_PUK,
+}
 
 
 def puk_of(user: int, generation: Generation) -> PinOwner | None:
     """Return whose tries a wrong PUK uses up when it is shown for `user`; `None` for a number that no user has."""
-    return PinOwner.PUK if generation is Generation.ONE else _PUKS.get(User(user))
+    return PinOwner.PUK if generation is Generation.ONE else _PUKS.get(user)
 
 
 def has_tries(owner: PinOwner, generation: Generation) -> bool:
