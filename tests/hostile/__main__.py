@@ -1,7 +1,14 @@
-"""`python -m tests.hostile [ATTACK ...]`: attack gateways, and print a table of what their tills felt of it."""
+"""`python -m tests.hostile [ATTACK ...]`: attack gateways, and print a table of what their tills felt of it.
+
+Each attack has a gateway process of its own, with the memory limit of compose/hardened.yaml where the machine has
+control groups for us. Ends with status 1 if one was killed, needed more memory than that, or wrote many lines.
+"""
 
 import asyncio
 import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,20 +16,58 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.hostile.attacker import ATTACKS
-from tests.hostile.shop import COLUMNS, shop
+from tests.hostile.memory import limit, limited
+from tests.hostile.shop import COLUMNS, Measured, Shop, shop
 
 _SECONDS = 10.0
+_LINES = 10
+_WRONG = 'tse_gateway_auth_failures_total{reason="wrong"}'
+_DIGITS = {"10 digits": "10", "6 digits": "6"}
 
 
 async def main(names: list[str]) -> None:
     console = Console(width=220)
     table = Table(*COLUMNS, title="Receipts in milliseconds, undisturbed and under attack")
+    harmed = []
     for name in names or list(ATTACKS):
-        with TemporaryDirectory() as directory:
-            async with shop(Path(directory)) as running:
-                measured = await running.suffer(name, _SECONDS, await running.undisturbed())
+        async with small_shop() as running:
+            measured = await running.suffer(name, _SECONDS, await running.undisturbed())
         console.print(*measured.line(), sep=" | ")
         table.add_row(*measured.line())
+        harmed += [name] if is_harmed(measured) else []
+    console.print(table)
+    if not names:
+        await rates(console)
+    sys.exit(f"harmed by: {', '.join(harmed)}" if harmed else 0)
+
+
+@asynccontextmanager
+async def small_shop(token_digits: str = "0") -> AsyncIterator[Shop]:
+    """A gateway with the memory of its container."""
+    with TemporaryDirectory() as directory:
+        async with shop(Path(directory), GATEWAY_TOKEN_DIGITS=token_digits) as running:
+            with limited(running.process.pid):
+                yield running
+                assert running.process.returncode is None, "the gateway was killed"
+
+
+def is_harmed(measured: Measured) -> bool:
+    return measured.peak > limit() or measured.log_lines > _LINES
+
+
+async def rates(console: Console) -> None:
+    """How many tokens are judged in a second; the longest second of waiting of a till with the right one."""
+    table = Table("token", "guessers", "judged a second", "a new till waits for, s", title="Guessing")
+    for token, digits in _DIGITS.items():
+        for attack in ("guesses", "guesses_of_many"):
+            async with small_shop(digits) as running:
+                before, began = await running.metric(_WRONG), time.monotonic()
+                attacked = asyncio.create_task(running.attacked(attack, 3 * _SECONDS))
+                await asyncio.sleep(1)
+                waited = await running.newcomer()
+                await attacked
+                judged = (await running.metric(_WRONG) - before) / (time.monotonic() - began)
+            table.add_row(token, attack, f"{judged:.1f}", f"{waited:.2f}")
     console.print(table)
 
 

@@ -186,19 +186,31 @@ async def handshakes(attack: Attack) -> None:
     await attack.many(50, one)
 
 
-async def guesses(attack: Attack) -> None:
-    """Row 5: 60 connections that guess tokens, hanging up as soon as no answer comes at once."""
+async def guess(attack: Attack, guessers: int, *, addresses: int = 1) -> None:
+    """Guess tokens, one a connection; whoever gets no answer at once hangs up and tries the next."""
 
     async def one(number: int) -> None:
-        async with attack.connection() as (reader, writer):
+        async with attack.connection(address=HOST if addresses == 1 else f"127.0.1.{number % addresses + 1}") as (
+            reader,
+            writer,
+        ):
             attack.sent["guesses"] += 1
-            guess = basic(f"{attack.sent['guesses']:010}")
-            head = f"GET {BASE}/tses HTTP/1.1\r\n{guess}"
+            token = basic(f"{attack.sent['guesses']:010}")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.2):
-                    await attack.ask(head, reader=reader, writer=writer)
+                    await attack.ask(f"GET {BASE}/tses HTTP/1.1\r\n{token}", reader=reader, writer=writer)
 
-    await attack.many(60, one)
+    await attack.many(guessers, one)
+
+
+async def guesses(attack: Attack) -> None:
+    """Row 5: 60 connections that guess tokens at the same time, from the address of the till."""
+    await guess(attack, 60)
+
+
+async def guesses_of_many(attack: Attack) -> None:
+    """Row 5: 200 of them from 100 addresses."""
+    await guess(attack, 200, addresses=100)
 
 
 async def flood(attack: Attack, head: str, *, connections: int = 50, body: bytes = b"") -> None:
@@ -313,27 +325,12 @@ async def forms(attack: Attack) -> None:
     await attack.many(50, one)
 
 
-ATTACKS = {
-    one.__name__: one
-    for one in (
-        *(
-            gzip,
-            silent,
-            raw,
-            heads,
-            few_heads,
-            drip,
-            handshakes,
-            guesses,
-            pages,
-            missing,
-            health,
-            logins,
-            garbage,
-        ),
-        *(pipelined, bodies, slow_bodies, forms),
-    )
-}
+_ALL: tuple[Callable[[Attack], Awaitable[None]], ...] = (
+    *(gzip, silent, raw, heads, few_heads, drip, handshakes),
+    *(guesses, guesses_of_many, pages, missing, health, logins, garbage),
+    *(pipelined, bodies, slow_bodies, forms),
+)
+ATTACKS = {attack.__name__: attack for attack in _ALL}
 
 
 async def main() -> None:

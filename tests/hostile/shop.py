@@ -103,6 +103,11 @@ class Shop:
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
     @property
+    def open_files(self) -> int:
+        """How many it has open now."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    @property
     def memory(self) -> int:
         """What it has now, in bytes."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -132,6 +137,12 @@ class Shop:
         while not done.done():
             receipts.append(await self.sell())
         return Times(tuple(receipts))
+
+    async def metric(self, series: str) -> float:
+        """The value of a series, 0 if there is none."""
+        _, text = await self.till._exchange("GET", "/metrics", b"")
+        found = [line.rsplit(" ", 1) for line in text.decode().splitlines() if line.startswith(series)]
+        return sum(float(value) for name, value in found if name == series)
 
     async def newcomer(self) -> float:
         """The seconds until a till with a new connection has its answer."""
@@ -175,17 +186,12 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(
-    state_dir: Path, *, till: bool = True, files: int | None = None, **environment: str
-) -> AsyncIterator[Shop]:
-    """A gateway that serves one simulated TSE, ready for sales by a till; with so many open files at most."""
+async def shop(state_dir: Path, *, till: bool = True, **environment: str) -> AsyncIterator[Shop]:
+    """A gateway that serves one simulated TSE, ready for sales if there is a till."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
-    command = [sys.executable, "-m", "gateway", "serve", "--simulator", "1"]
-    if files is not None:
-        command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
     with (state_dir / "log.txt").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *(sys.executable, "-m", "gateway", "serve", "--simulator", "1"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,

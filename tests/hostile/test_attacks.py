@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -66,19 +67,23 @@ async def test_whoever_guesses_delays_no_right_token_and_is_named(running: Shop,
     told = await guessing
     print(f"{told['guesses']} guesses; new tills waited for {min(waited):.2f} to {max(waited):.2f} s")
     assert max(waited) < max(2.0, 20 * before.p99)
-    scraped = await _metrics(running)
-    wrong = [line for line in scraped.splitlines() if line.startswith('tse_gateway_wrong_tokens{address="127.0.0.1"}')]
-    assert float(wrong[0].split()[1]) > 10
+    assert await running.metric('tse_gateway_wrong_tokens{address="127.0.0.1"}') > 10
     refused = [json.loads(line) for line in running.log.splitlines() if "wrong API token" in line]
     assert [(line["event"], line["peer"]) for line in refused] == [("login_refused", "127.0.0.1")]
 
 
-async def test_a_gateway_out_of_files_says_so_once_and_serves_its_till(tmp_path: Path) -> None:
-    async with shop(tmp_path, files=160) as poor:
-        before = await poor.undisturbed(20)
-        measured = await poor.suffer("raw", 2, before)
-        unharmed(measured)
-        assert await poor.newcomer() < max(2.0, 20 * before.p99)
+async def test_a_process_out_of_files_says_so_once_and_goes_on_when_it_has_some(running: Shop, before: Times) -> None:
+    pid, lines = running.process.pid, running.log.count("\n")
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (running.open_files + 2, limits[1]))
+    try:
+        told = await running.attacked("raw", 2)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    print(f"{told} while the process may open two files more")
+    assert [json.loads(line)["event"] for line in running.log.splitlines()[lines:]] == ["out_of_files"]
+    assert await running.newcomer() < max(3.0, 20 * before.p99)
+    assert await running.sell() < max(3.0, 20 * before.p99)
 
 
 async def test_right_after_a_restart_the_right_token_is_let_in_while_others_guess(tmp_path: Path) -> None:
@@ -96,8 +101,3 @@ async def test_right_after_a_restart_the_right_token_is_let_in_while_others_gues
         assert max(waited) < max(2.0, sum(waited) / 5)
     guessing.cancel()
     await asyncio.gather(guessing, return_exceptions=True)
-
-
-async def _metrics(running: Shop) -> str:
-    answer = await running.till._exchange("GET", "/metrics", b"")
-    return answer[1].decode()

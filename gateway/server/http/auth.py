@@ -13,12 +13,16 @@ import hmac
 import logging
 import secrets
 import string
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
+
+from aiohttp import web
 
 from gateway.config.secret import checked_token
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, Unauthorized
+from gateway.server.http import connection
 from gateway.server.http.admission import network_of
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
@@ -59,7 +63,24 @@ class Gatekeeper:
         self._telling: asyncio.TimerHandle | None = None
         self._slowed: set[str] = set()
 
-    async def admit(self, header: str | None, address: str, *, known: bool = False) -> None:
+    async def admit_request(self, request: web.BaseRequest, header: str | None) -> None:
+        """Return if the header holds the token; from then on the connection of the request may stay."""
+
+        def connected() -> bool:
+            return request.transport is not None and not request.transport.is_closing()
+
+        known = connection.is_authenticated(request)
+        await self.admit(header, request.remote or "", known=known, connected=connected)
+        connection.authenticate(request)
+
+    async def admit(
+        self,
+        header: str | None,
+        address: str,
+        *,
+        known: bool = False,
+        connected: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Return if the header holds the token; `known` are connections that have shown it before.
 
         Raises:
@@ -70,7 +91,7 @@ class Gatekeeper:
             raise _refusal()
         network = network_of(address)
         if self._is_short and not (known and self._right(header)):
-            await self._wait_for_turn(network)
+            await self._wait_for_turn(network, connected)
         if not self._right(header):
             self._note_error(network)
             await asyncio.sleep(self._delay)
@@ -81,20 +102,22 @@ class Gatekeeper:
         # Both are compared in any case: the time taken tells nothing about either.
         return hmac.compare_digest(user, USER) & hmac.compare_digest(token, self._token)
 
-    async def _wait_for_turn(self, network: str) -> None:
-        """Return at once for an address without many errors, else when those who came before were judged."""
+    async def _wait_for_turn(self, network: str, connected: Callable[[], bool]) -> None:
+        """Return at once for an address without many errors, else when those who came before were judged or left."""
         if self._metrics.wrong_tokens.of(network) < _ALLOWED_ERRORS:
             return
         turns = self._turns.setdefault(network, _Turns())
-        if turns.waiting * self._pause >= _MOST_WAITING:
+        if sum(waits() for waits in turns.waiting) * self._pause >= _MOST_WAITING:
             self._note_error(network, "throttled")
             raise _refusal()
-        turns.waiting += 1
+        turns.waiting.append(connected)
         try:
             async with turns.lock:
+                if not connected():
+                    raise _refusal()
                 await asyncio.sleep(self._pause)
         finally:
-            turns.waiting -= 1
+            turns.waiting.remove(connected)
             if not turns.waiting:
                 del self._turns[network]
 
@@ -127,9 +150,9 @@ class Gatekeeper:
 
 @dataclass(slots=True)
 class _Turns:
-    """Of an address whose tries are judged one after the other."""
+    """Of an address whose tries are judged one after the other; those that wait tell whether they still do."""
 
-    waiting: int = 0
+    waiting: list[Callable[[], bool]] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

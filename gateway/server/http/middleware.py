@@ -114,9 +114,7 @@ def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
         if unix_socket.is_local(request):
             unix_socket.admit(request)
         elif request.path not in OPEN_PATHS and not logged_in(request):
-            known = connection.is_authenticated(request)
-            await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "", known=known)
-            connection.authenticate(request)
+            await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION))
         _refuse_unfit(request)
         return await handler(request)
 

@@ -21,7 +21,7 @@ from gateway.errors import ConfigurationError, Unauthorized
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.server import lan_errors
-from gateway.server.http import connection, tls
+from gateway.server.http import tls
 from gateway.server.http.admission import Admission
 from gateway.server.http.auth import Gatekeeper, Token
 from gateway.server.http.listener import Listener, running
@@ -132,9 +132,7 @@ def _guarded(gatekeeper: Gatekeeper) -> Middleware:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in OPEN_PATHS:
-                known = connection.is_authenticated(request)
-                await gatekeeper.admit(request.headers.get(hdrs.AUTHORIZATION), request.remote or "", known=known)
-                connection.authenticate(request)
+                await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION))
         except Unauthorized as error:
             response = lan_errors.of_error(error)
             response.headers[hdrs.WWW_AUTHENTICATE] = _REALM

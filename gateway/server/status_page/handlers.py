@@ -120,7 +120,7 @@ class StatusPage:
         """Check the token as every other request's: with the same delay, and counted."""
         token = (await _form(request)).get("token", "")
         try:
-            await self._gatekeeper.admit(f"Bearer {token}", request.remote or "")
+            await self._gatekeeper.admit_request(request, f"Bearer {token}")
         except Unauthorized:
             answer = assets.redirect(f"{PATH}?login=refused#login")
             answer.force_close()  # one try a connection

@@ -119,6 +119,17 @@ async def test_a_connection_that_was_right_guesses_no_faster_than_others() -> No
     assert time.perf_counter() - began >= 3 / 20
 
 
+async def test_who_has_hung_up_takes_no_turn() -> None:
+    keeper = gatekeeper(SHORT, rate=5)
+    await guess(keeper, 10)
+    left = [asyncio.create_task(keeper.admit(RIGHT_SHORT, FOREIGN, connected=lambda: False)) for _ in range(30)]
+    await asyncio.sleep(0)
+    began = time.perf_counter()
+    await keeper.admit(RIGHT_SHORT, FOREIGN)
+    assert time.perf_counter() - began < 2
+    assert all(isinstance(error, Unauthorized) for error in await asyncio.gather(*left, return_exceptions=True))
+
+
 async def test_who_would_wait_longer_than_a_till_does_is_refused_without_a_look() -> None:
     keeper = gatekeeper(SHORT, rate=0.1)
     await guess(keeper, 10)
