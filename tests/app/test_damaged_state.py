@@ -31,7 +31,7 @@ _DAMAGES = (
     b'{"at": "9999-12-31T23:59:59-23:59", "event": "begin", "reason": "x", "serial": "\\ud800"}\n',
     b'{"key": [], "fingerprint": {}, "action": 1, "serial": null, "done": {"signature": "%%%"}}\n',
 )
-_LOGS = frozenset({"receipts.journal", "outages.jsonl"})  # where an empty file is nothing that was lost
+_LOGS = frozenset({"receipts.journal", "outages.jsonl", "lan.journal"})  # where an empty file is nothing that was lost
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The targets by name. Each module has a `run` that takes any bytes, and raises when something is wrong."""
 
+import atexit
 import importlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,11 @@ TARGETS = ("codec", "log_messages", "tar", "receipts", "disk_probe", "settings",
 
 
 def scratch() -> Path:
-    """Make a directory, in memory if there is one: millions of files are written and synced."""
+    """Make a directory for this process, in memory if possible: millions of files are written and synced."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
+    made = tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def load(name: str) -> Callable[[bytes], None]:
