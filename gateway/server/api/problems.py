@@ -31,6 +31,7 @@ from gateway.errors import (
     nearest,
 )
 from gateway.fleet.outages.log import OutagesUnreadable
+from gateway.fleet.pins.memory import NotRemembered
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinWithheld
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import NotConfirmed
@@ -65,6 +66,7 @@ class ProblemType(NamedTuple):
 PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
     GatewayError: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway made an error; its log tells more"),
     ConfigurationError: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway cannot work with its settings"),
+    NotRemembered: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "The disk of the gateway cannot be written"),
     BadRequest: ProblemType(HTTPStatus.BAD_REQUEST, "The request is wrong; nothing was done"),
     InvalidRequest: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "The body does not have the documented form"),
     ProcessDataForm: ProblemType(
