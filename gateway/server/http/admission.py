@@ -89,19 +89,27 @@ class Admission:
 
     def ended(self, connection: LimitedConnection) -> None:
         """Forget a connection that is closed; harmless when it was given up before."""
+        self._forget(connection)
+        self._fill()
+
+    def _forget(self, connection: LimitedConnection) -> None:
+        network = connection.network
         self._open.discard(connection)
         if connection in self._served:
             if self._clock() - self._served[connection] >= HOLD:
                 self._vacate(connection)
-        elif connection in self._silent.get(connection.network, ()):
+        elif connection in self._silent.get(network, ()):
             _take(self._silent, connection)
-            self._count(connection.network, -1)
-        elif connection in (queue := self._waiting.get(connection.network, deque())):
-            queue.remove(connection)
-            if not queue:
-                del self._waiting[connection.network]
-            self._count(connection.network, -1)
-        self._fill()
+            self._count(network, -1)
+        elif connection in self._waiting.get(network, ()):
+            self._waiting[network].remove(connection)
+            self._leave(network)
+
+    def _leave(self, network: str) -> None:
+        """Count one less that waits there."""
+        self._count(network, -1)
+        if not self._waiting[network]:
+            del self._waiting[network]
 
     def _make_room(self, network: str) -> bool:
         """Close a connection that has said nothing, of whoever has most of them, if there are too many."""
@@ -127,16 +135,14 @@ class Admission:
             del self._pending[network]
 
     def _give_up(self, connection: LimitedConnection) -> None:
-        self.ended(connection)
+        self._forget(connection)
         connection.close()
 
     def _fill(self) -> None:
         while self._waiting and self._begun < _AT_ONCE and (network := self._next()) is not None:
             candidate = self._waiting[network].popleft()
             self._waiting.move_to_end(network)
-            if not self._waiting[network]:
-                del self._waiting[network]
-            self._count(network, -1)
+            self._leave(network)
             self._served[candidate] = self._clock()
             self._served_of.setdefault(network, {})[candidate] = None
             self._begun += 1
@@ -151,32 +157,36 @@ class Admission:
         self._fill()
 
     def _next(self) -> str | None:
-        """Return the address whose turn it is, if there is a place for it now."""
-        since = self._clock() - HOLD
-        while self._served and (oldest := next(iter(self._served))) not in self._open and self._served[oldest] <= since:
-            self._vacate(oldest)
-        for network in self._waiting_networks():
+        """Return the address whose turn it is, after one has given way if need be; None if nobody can be served."""
+        while self._served and (first := next(iter(self._served))) not in self._open and self._is_over(first):
+            self._vacate(first)
+        full = len(self._served) >= PLACES
+        if full and not self._is_over(next(iter(self._served))):
+            return None
+        for network in list(self._waiting):
             own = self._served_of.get(network, {})
-            if len(own) >= PLACES_OF_ONE:
-                oldest = next(iter(own))
-            elif len(self._served) >= PLACES:
-                oldest = next(iter(self._served))
-            else:
-                return network
-            if self._served[oldest] <= since:
-                self._vacate(oldest)
-                if oldest in self._open:
-                    self._open.discard(oldest)
-                    oldest.close()
+            crowd = own if len(own) >= PLACES_OF_ONE else self._served if full else {}
+            oldest = next(iter(crowd), None)  # whoever has to give way
+            if (oldest is None or self._is_over(oldest)) and self._somebody_waits(network):
+                if oldest is not None:
+                    self._displace(oldest)
                 return network
         return None
 
-    def _waiting_networks(self) -> list[str]:
-        """Return the addresses at which somebody waits who is still there."""
-        for queue in list(self._waiting.values()):
-            while queue and queue[0].has_left:
-                self._give_up(queue[0])
-        return list(self._waiting)
+    def _displace(self, connection: LimitedConnection) -> None:
+        self._vacate(connection)
+        if connection in self._open:
+            self._give_up(connection)
+
+    def _is_over(self, connection: LimitedConnection) -> bool:
+        """Return whether it has had its place for long enough."""
+        return self._clock() - self._served[connection] >= HOLD
+
+    def _somebody_waits(self, network: str) -> bool:
+        """Return whether one that waits there is still connected; the others are let go."""
+        while (queue := self._waiting.get(network)) and queue[0].has_left:
+            self._give_up(queue[0])
+        return bool(queue)
 
     def _vacate(self, connection: LimitedConnection) -> None:
         del self._served[connection]
