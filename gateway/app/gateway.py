@@ -16,6 +16,7 @@ from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
+from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_notes import LAN_NOTES, LanNotes
 from gateway.server.api.routes import routes
 from gateway.server.http import application, auth, session_file, tls
@@ -78,7 +79,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             problems.refused(serial, error)
 
         notes = LanNotes(registry, settings.state_dir / LAN_NOTES)
-        lan = LanTse(registry, metrics, notes, lock_wait=settings.lock_wait)
+        commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
+        lan = LanTse(registry, metrics, notes, lock_wait=settings.lock_wait, commands=commands)
         web = application.build(
             *(settings, lan, registry, metrics, token),
             on_refusal=on_refusal,

@@ -34,6 +34,7 @@ from gateway.config.values import (
     JsonTables,
     Port,
     Seconds,
+    Texts,
     TimeAdminPins,
     TimeServers,
     Token,
@@ -143,6 +144,13 @@ class Settings(BaseSettings):
     lock_longest: Annotated[float, Field(ge=0)] = Field(
         0, description="when the lock of any till is taken back, however busy it is; 0 never"
     )
+    filter_exports: bool = Field(
+        True, description="make filtered exports of tills from the store of a TSE of generation 2, which refuses them"
+    )
+    old_tills: Texts = Field(
+        (),
+        description="TSEs of generation 2 for tills with software for generation 1: beginnings of serials, or all",
+    )
     command_timeout: Annotated[Seconds, Field(le=600)] = Field(45, description="longest time of an ordinary command")
     self_test_timeout: Annotated[Seconds, Field(le=3600)] = Field(
         180, description="longest time of a self test or firmware update"
@@ -235,6 +243,10 @@ class Settings(BaseSettings):
     def discovers(self) -> bool:
         """Tell whether TSEs are looked for at every disk and mount."""
         return not (self.devices or self.simulators) if self.discover is None else self.discover
+
+    def translates_old_tills(self, serial: str) -> bool:
+        """Tell whether commands of generation 1 are translated for the TSE with this serial."""
+        return any(name.lower() == "all" or serial.startswith(name.upper()) for name in self.old_tills)
 
     @property
     def local_address(self) -> str:

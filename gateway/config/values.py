@@ -89,6 +89,7 @@ TimeAdminPins = Annotated[SecretStr | None, _secret(_checked_pins)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_listed)]
 Addresses = Annotated[tuple[IPv4Address | IPv6Address, ...], BeforeValidator(_addresses)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 TimeServers = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_time_servers)]
 ConnectorUrl = Annotated[str, AfterValidator(_connector_url)]
 JsonTables = BeforeValidator(_from_json)

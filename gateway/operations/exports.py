@@ -137,13 +137,15 @@ async def full(device: Device, mark: Mark, start: int, end: int) -> AsyncIterato
         yield bytes(end - position)
 
 
-async def matching(device: Device, chosen: Filter) -> AsyncIterator[bytes]:
+async def matching(device: Device, chosen: Filter, source: BlockReader | None = None) -> AsyncIterator[bytes]:
     """Yield the export of what `chosen` takes; the first piece comes when something was found.
+
+    The store is read by `source`, or between sales.
 
     Raises:
         NothingToExport: nothing matches.
     """
-    source = PatientReader(device)
+    source = source or PatientReader(device)
     store = Store(source, (await open_store(device)).used)
     leading: list[StoreEntry] = []
     found = False

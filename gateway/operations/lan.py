@@ -25,6 +25,7 @@ from gateway.errors import BadRequest, CommandRejected, DeviceGone, ExportInterr
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Holder, Lease
 from gateway.fleet.registry import Registry
+from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_notes import LanNotes
 from gateway.operations.store import PatientReader
 from gateway.telemetry.metrics import Metrics
@@ -60,11 +61,13 @@ class LanTse:
         notes: LanNotes | None = None,
         *,
         lock_wait: float = 45.0,
+        commands: LanCommands | None = None,
     ) -> None:
         self._registry = registry
         self._notes = notes or LanNotes(registry)
         self._metrics = metrics
         self._lock_wait = lock_wait
+        self._commands = commands or LanCommands()
         self._last: WeakKeyDictionary[Lease, _Remembered] = WeakKeyDictionary()
         self._signed: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
 
@@ -138,7 +141,7 @@ class LanTse:
         repeats = command[0] == NextExportPart.opcode
 
         async def carry_out(lease: Lease) -> bytes:
-            reply = await device.command(command, lease)
+            reply = await self._commands.carry_out(device, command, lease)
             if command[0] == OpenImport.opcode:
                 await self._notes.note(device, lease)
             return reply
