@@ -12,6 +12,7 @@ A key whose last line is `begun` or `started` has an unclear end: `settlement` h
 import asyncio
 import base64
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from gateway import strict_json
 from gateway.errors import GatewayError
 from gateway.operations.receipt import Signed
 from gateway.storage.append_log import AppendLog
@@ -31,6 +33,9 @@ JOURNAL = "receipts.journal"  # its name in the state directory
 KEPT_SECONDS = 3 * 24 * 3600.0
 KEPT_KEYS = 50_000
 _GARBAGE_LINES = 20_000  # more than this many lines that tell nothing any more: write the file anew
+_KEY = re.compile(rb'"key": ("(?:[^"\\]|\\.)*")')
+_OUTCOME_UNKNOWN = "outcome_unknown"  # code of the error in `recovery`, which imports this module
+_DAMAGED = "?"  # fingerprint of a key of which only a damaged line tells
 
 
 class JournalFailed(GatewayError):
@@ -84,13 +89,15 @@ class Journal:
         self._lines = 0
         self._unreadable = ""
         self._told = False
+        self._most_garbage = _GARBAGE_LINES
         self._writing = asyncio.Lock()
         try:
             self._load()
             self._forget_old()
-            self._rewrite(list(self._records.values()))
         except JournalFailed as error:  # no reason to keep tills from selling that use no key
             log.warning("%s: nothing is signed under a key", error, extra=event(Event.DISK_TROUBLE))
+        else:
+            self._rewrite(list(self._records.values()))
 
     def find(self, key: str) -> JournalRecord | None:
         """Return the record of `key`; `None` if there is none."""
@@ -156,7 +163,7 @@ class Journal:
         async with self._writing:
             self._forget_old()
             garbage = self._lines - len(self._records)
-            anew = list(self._records.values()) if garbage > _GARBAGE_LINES else None
+            anew = list(self._records.values()) if garbage > self._most_garbage else None
             try:
                 await asyncio.to_thread(self._write, record, anew, durable=durable)
             except OSError as error:
@@ -170,7 +177,7 @@ class Journal:
 
     def _load(self) -> None:
         try:
-            for record in self._log.read(_record):
+            for record in self._log.read(_record, self._take_damaged):
                 self._lines += 1
                 self._drop(record.key)
                 if record.fingerprint:
@@ -179,12 +186,31 @@ class Journal:
             self._unreadable = f"the journal {self._path} cannot be read: {error.strerror}"
             raise JournalFailed(self._unreadable) from None
 
+    def _take_damaged(self, line: bytes) -> None:
+        """Let no damaged line be the reason that something is signed twice: the TSE is asked, or the key given up."""
+        self._lines += 1
+        found = _KEY.search(line)
+        try:
+            key = str(strict_json.parse(found[1])) if found is not None else ""
+        except ValueError:
+            key = ""
+        known = self._records.get(key)
+        if known is not None and known.done is None:
+            self._keep(replace(known, sure=False, given_up=""))
+        elif known is None and key:
+            lost = JournalRecord(key, _DAMAGED, "", "", "", 0, 0, self._now(), given_up=_OUTCOME_UNKNOWN)
+            self._keep(lost)
+
     def _rewrite(self, records: list[JournalRecord]) -> None:
+        """Write the file anew, if the disk has room for a second one; else it grows on."""
         try:
             self._log.rewrite(map(_plain, records))
         except OSError as error:
-            raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
-        self._lines = len(records)
+            self._most_garbage += _GARBAGE_LINES
+            text = "the journal %s cannot be written anew and grows on: %s"
+            log.warning(text, self._path, error.strerror, extra=event(Event.DISK_TROUBLE))
+        else:
+            self._most_garbage, self._lines = _GARBAGE_LINES, len(records)
 
     def _forget_old(self) -> None:
         """Drop what is too old, and the oldest of too many; never a key whose end nobody knows."""

@@ -83,6 +83,7 @@ class Transactions:
             _check_same(running.fingerprint, request)
             return replace(await asyncio.shield(running.task), replayed=True)
         record = self._journal.find(key)
+        _refuse_given_up(record)
         if record is not None:
             _check_same(record.fingerprint, request)
             if record.done is not None:
@@ -207,7 +208,7 @@ def _refuse_given_up(record: JournalRecord | None) -> None:
     if record is not None and record.given_up == EndedOtherwise.code:
         raise EndedOtherwise("the transaction was finished with other data, by somebody else")
     if record is not None and record.given_up:
-        raise OutcomeUnknown("the TSE could not tell whether it signed: look into an export made before")
+        raise OutcomeUnknown("whether the TSE signed under this key cannot be found out: look into an export")
 
 
 def _check_same(fingerprint: str, request: SigningRequest) -> None:

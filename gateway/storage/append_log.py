@@ -1,13 +1,18 @@
 """A file of JSON objects, one a line, that is only ever added to.
 
+{"number": 1, "text": "x", "crc32": "5b2c7f10"}      the checksum is that of {"number": 1, "text": "x"}
+
 A crash may leave a part of a line at the end: readers leave it out, and the next append cuts it off. All else that
-cannot be read is damage: it is left out and reported, and when the file is written anew, a copy with the damage stays.
+cannot be read, or does not fit its checksum, is damage: it is left out and reported, and when the file is written anew,
+a copy with the damage stays. Lines of format 1 of the state directory have no checksum.
 """
 
 import errno
 import json
 import logging
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +27,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _CHUNK = 4096  # bytes
+_CHECKSUM = re.compile(rb', "crc32": "([0-9a-f]{8})"}\s*\Z')
+
+
+def ignore_damage(_line: bytes) -> None:
+    """Do no more with a damaged line than to report it."""
 
 
 class AppendLog:
@@ -31,10 +41,13 @@ class AppendLog:
         self.path = path
         self._damaged = 0  # lines, as reported last
 
-    def read(self, decode: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    def read(
+        self, decode: Callable[[dict[str, Any]], T], on_damage: Callable[[bytes], None] = ignore_damage
+    ) -> Iterator[T]:
         """Yield what `decode` makes of each object, in their order; nothing if there is no file.
 
-        An object that `decode` refuses (ValueError, KeyError, TypeError) is damage as a line is that holds none.
+        An object that `decode` refuses (ValueError, KeyError, TypeError) is damage as a line is that holds none. Each
+        damaged line goes to `on_damage` in its turn.
         """
         damaged: list[int] = []
         with suppress(FileNotFoundError), self.path.open("rb") as file:
@@ -44,6 +57,7 @@ class AppendLog:
                 except (ValueError, KeyError, TypeError):
                     if line.endswith(b"\n") or not _is_torn(line):
                         damaged.append(number)
+                        on_damage(line)
         self._report(damaged)
 
     def append(self, *objects: Mapping[str, Any], durable: bool = True) -> None:
@@ -91,10 +105,16 @@ class AppendLog:
 
 
 def _encoded(plain: Mapping[str, Any]) -> bytes:
-    return json.dumps(plain).encode() + b"\n"
+    line = json.dumps(plain).encode()
+    return line[:-1] + b', "crc32": "%08x"}\n' % zlib.crc32(line)
 
 
 def _decoded(line: bytes) -> dict[str, Any]:
+    checksum = _CHECKSUM.search(line)
+    if checksum is not None:
+        line = line[: checksum.start()] + b"}"
+        if zlib.crc32(line) != int(checksum[1], 16):
+            raise ValueError("the checksum is that of another line")
     plain = strict_json.parse(line)
     if not isinstance(plain, dict):
         raise TypeError("no object")

@@ -16,12 +16,17 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
     draft = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
         draft.unlink()  # left by a crash
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-        file.write(data)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):  # it may have taken the last room on the disk
+            draft.unlink()
+        raise
     if durable:
         sync_directory(path.parent)
 

@@ -1,6 +1,6 @@
 """The state directory: one user at a time, and migrations to today's format.
 
-state.json   {"format": 1, "written_by": "0.1.0"}, the version that made this format
+state.json   {"format": 2, "written_by": "0.3.0"}, the version that made this format
 lock         flock of the one gateway that runs here; the kernel takes it back, however that gateway ends
 
 Format 1 is the directory as it is, also without state.json: the first gateways wrote none.
@@ -28,9 +28,18 @@ _FIRST_FORMAT = 1
 
 Migration = Callable[[Path], None]
 
+
+def leave_as_it_is(_: Path) -> None:
+    """Bring nothing forward: what is new is written with the next line, and what is old can be read.
+
+    Format 2: lines have checksums, and the journal tells of keys that were given up; gateways of format 1 would leave
+    such lines out, and sign anew.
+    """
+
+
 # From the format that is the key to the next one. A power cut may end a migration anywhere; it is run again then from
 # its beginning, and must arrive at the same. So: write new files whole (`write_private`), remove old ones last.
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {1: leave_as_it_is}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,10 @@ def _found(directory: Path) -> _Found | None:
     except (ValueError, KeyError, TypeError):
         number, written_by = None, ""
     if not isinstance(number, int) or number < _FIRST_FORMAT:
-        raise ConfigurationError(f"{path} is damaged: restore the state directory from its backup")
+        raise ConfigurationError(
+            f"{path} is damaged. If no newer version than tse-gateway {__version__} has used this directory, remove "
+            "the file: it is made anew, and nothing else is lost. Otherwise start that version"
+        )
     return _Found(number, written_by)
 
 

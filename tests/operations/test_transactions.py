@@ -1,6 +1,9 @@
 """Signing under a key: once and for all, whatever breaks in between."""
 
 import asyncio
+import errno
+import os
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import CommandRejected, DeviceError, DeviceGone
+from gateway.operations import journal
 from gateway.operations.journal import Journal, JournalFailed, JournalRecord
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.transactions import KeyReused, SigningResult
+from gateway.storage.append_log import AppendLog
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, SetTime, TransactionStep, User
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
@@ -263,10 +268,10 @@ async def test_a_gateway_whose_disk_is_full_at_its_start_serves_those_without_a_
     shop.journal_path.write_bytes(whole + b'{"half of a li')
 
     def full(*_: object) -> None:
-        raise JournalFailed("no space left on the disk")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "_rewrite", full)
+        patched.setattr(AppendLog, "rewrite", full)
         shop.restart()
     assert (await shop.transactions.sign(wish(shop), "a")).replayed
     await shop.transactions.sign(wish(shop), "b")  # the line must not be glued to the half one
@@ -318,3 +323,65 @@ async def test_of_too_many_keys_the_oldest_are_forgotten_and_no_unknown_end(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     kept = [record.key for record in Journal(tmp_path / "journal", now=lambda: float(NOW)).records()]
     assert kept == ["0", "3", "20", *map(str, range(23, 30))]
+
+
+async def test_a_journal_that_cannot_be_written_anew_goes_on_where_it_is(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(AppendLog, "rewrite", full)
+    monkeypatch.setattr(journal, "_GARBAGE_LINES", 5)
+    shop.restart()
+    for number in range(8):
+        await shop.transactions.sign(wish(shop), f"k{number}")
+    assert 1 < caplog.text.count("cannot be written anew") < 6  # at the start, and now and then
+    shop.restart()
+    assert (await shop.transactions.sign(wish(shop), "k0")).replayed
+
+
+async def test_a_flipped_byte_in_the_journal_is_never_replayed_as_a_signature(shop: Shop, tmp_path: Path) -> None:
+    signed = (await shop.transactions.sign(wish(shop), "the-key")).signed
+    shop.restart()  # one line is left: that of the signature
+    line = shop.journal_path.read_bytes()
+    assert line.count(b"\n") == 1
+    damaged = tmp_path / "damaged.journal"
+    for place in range(len(line) - 1):
+        for path in (damaged, tmp_path / "damaged.journal.damaged"):
+            path.unlink(missing_ok=True)
+        damaged.write_bytes(line[:place] + bytes([line[place] ^ 0x01]) + line[place + 1 :])
+        record = Journal(damaged, now=lambda: float(NOW)).find("the-key")
+        if record is None:
+            assert place <= line.index(b"the-key") + len(b"the-key")
+        else:
+            assert record.done == signed or record.given_up == OutcomeUnknown.code
+
+
+async def test_a_key_of_which_only_a_damaged_line_is_left_is_not_signed_again(shop: Shop) -> None:
+    await shop.transactions.sign(wish(shop), "k")
+    shop.restart()
+    shop.journal_path.write_bytes(shop.journal_path.read_bytes().replace(b'"number": 1', b'"number": 2'))
+    for _ in range(2):
+        shop.restart()
+        with pytest.raises(OutcomeUnknown, match="cannot be found out"):
+            await shop.transactions.sign(wish(shop), "k")
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_when_the_line_of_the_signature_is_damaged_the_tse_is_asked(shop: Shop) -> None:
+    signed = (await shop.transactions.sign(wish(shop), "k")).signed
+    lines = shop.journal_path.read_bytes().splitlines(keepends=True)
+    shop.journal_path.write_bytes(b"".join(lines[:-1]) + lines[-1].replace(b'"sure": true', b'"sure": trve'))
+    shop.restart()
+    assert (await shop.transactions.sign(wish(shop), "k")).signed == signed
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_lines_of_before_without_a_checksum_are_read(shop: Shop) -> None:
+    first = await shop.transactions.sign(wish(shop), "k")
+    line = re.sub(rb', "crc32": "[0-9a-f]{8}"', b"", shop.journal_path.read_bytes())
+    assert b"crc32" not in line
+    shop.journal_path.write_bytes(line)
+    shop.restart()
+    assert await shop.transactions.sign(wish(shop), "k") == replace(first, replayed=True)

@@ -92,7 +92,7 @@ def test_a_damaged_file_is_kept_when_it_is_written_anew(log: AppendLog) -> None:
     damaged = b'nonsense\n{"number": 1}\n'
     log.path.write_bytes(damaged)
     log.rewrite(list(log.read(dict)))
-    assert log.path.read_bytes() == b'{"number": 1}\n'
+    assert list(AppendLog(log.path).read(dict)) == [ONE]
     assert log.path.with_name("log.jsonl.damaged").read_bytes() == damaged
 
 
@@ -135,3 +135,19 @@ def test_rewriting_leaves_only_what_is_given(log: AppendLog) -> None:
     log.append(ONE)
     assert list(log.read(dict)) == [THREE, ONE]
     assert [path.name for path in log.path.parent.iterdir()] == [log.path.name]
+
+
+def test_a_flipped_bit_anywhere_is_damage_or_harmless(log: AppendLog, caplog: pytest.LogCaptureFixture) -> None:
+    log.append(TWO)
+    line = log.path.read_bytes()
+    for place in range(len(line) - 1):
+        for bit in range(8):
+            log.path.write_bytes(line[:place] + bytes([line[place] ^ 1 << bit]) + line[place + 1 :])
+            for found in AppendLog(log.path).read(dict):
+                assert {name: found[name] for name in TWO} == TWO
+
+
+def test_a_line_without_a_checksum_is_one_of_before(log: AppendLog) -> None:
+    log.path.write_bytes(b'{"number": 1}\n')
+    log.append(TWO)
+    assert list(log.read(dict)) == [ONE, TWO]

@@ -33,6 +33,7 @@ def test_the_old_content_stays_when_the_new_one_cannot_be_written(
         with pytest.raises(ConfigurationError, match=r"file cannot be written: No space left"):
             write_private(path, b"new")
     assert read_private(path) == b"old"
+    assert list(tmp_path.iterdir()) == [path]  # the draft would keep the last room on the disk
 
 
 def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_return(

@@ -32,7 +32,7 @@ def photograph(directory: Path) -> dict[str, bytes]:
 
 def test_a_first_start_writes_the_format(tmp_path: Path) -> None:
     with state_dir.opened(tmp_path / "new"):
-        assert json.loads((tmp_path / "new/state.json").read_text()) == {"format": 1, "written_by": __version__}
+        assert json.loads((tmp_path / "new/state.json").read_text()) == {"format": 2, "written_by": __version__}
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()} == {0o600}
 
@@ -40,7 +40,7 @@ def test_a_first_start_writes_the_format(tmp_path: Path) -> None:
 def test_a_directory_of_the_first_gateways_is_kept_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "api_token").write_text("466743")
     with state_dir.opened(tmp_path):
-        assert marked(tmp_path) == 1
+        assert marked(tmp_path) == 2
     assert (tmp_path / "api_token").read_text() == "466743"
 
 
@@ -121,7 +121,7 @@ def test_a_newer_directory_is_refused_and_not_touched(tmp_path: Path) -> None:
         pass
     assert photograph(tmp_path) == before
     assert not (tmp_path / "lock").exists()
-    for word in ("format 7", "9.1.0", __version__, "above 1", "restore the backup"):
+    for word in ("format 7", "9.1.0", __version__, "above 2", "restore the backup"):
         assert word in str(told.value)
 
 
@@ -130,7 +130,10 @@ def test_a_newer_directory_is_refused_and_not_touched(tmp_path: Path) -> None:
 )
 def test_a_damaged_mark_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state.json").write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"state\.json is damaged"), state_dir.opened(tmp_path):
+    with (
+        pytest.raises(ConfigurationError, match=r"state\.json is damaged.*remove the file"),
+        state_dir.opened(tmp_path),
+    ):
         pass
     assert (tmp_path / "state.json").read_bytes() == content
 
