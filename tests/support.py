@@ -24,11 +24,12 @@ from gateway.tse.commands import (
     User,
 )
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
+from gateway.tse.fields import Command, Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
 from tests.lan_client import LanError
 
-PUK, ADMIN_PIN, TIME_ADMIN_PIN = b"123456", b"12345", b"98765"
+PUK, ADMIN_PIN, TIME_ADMIN_PIN, LOGGER_PIN = b"123456", b"12345", b"98765", b"00000"
 CLIENT = b"POS-1"
 NOW = 1_790_000_000
 
@@ -63,6 +64,18 @@ async def set_up(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> 
         SetTime(now),
     ):
         await send(command.encode())
+
+
+async def set_up_generation_2(send: Send, serial: bytes, *clients: bytes, now: int = NOW) -> None:
+    """The same for a TSE of generation 2, in the order of the vendor's library."""
+    initial = initial_credentials(RETAIL_SEED, serial, Generation.TWO)
+    pins = {User.LOGGER: LOGGER_PIN, User.TIME_ADMIN: TIME_ADMIN_PIN, User.ADMIN: ADMIN_PIN}
+    commands: list[Command] = [SelfTest(), *(ChangePuk(user, puk, PUK) for user, puk in initial.puks.items())]
+    for user, pin in pins.items():
+        commands += [Login(user, initial.pins[user]), ChangePin(user, initial.pins[user], pin)]
+    commands += [Initialize(), SetTime(now), *(RegisterClient(client) for client in clients or (CLIENT,))]
+    for command in commands:
+        await send(command.encode(Generation.TWO))
 
 
 async def make_ready(send: Send, *, now: int = NOW) -> None:

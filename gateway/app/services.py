@@ -147,7 +147,10 @@ async def api(core: GatewayCore, clock: Clock) -> AsyncIterator[Services]:
     reports = OutageReports(core.outages, core.registry, core.settings.site)
     try:
         async with beside(unclear=transactions.settlement.run()):
-            yield Services(core.registry, transactions, administration, deletion, reports, core.archives, Forecasts())
+            yield Services(
+                *(core.registry, transactions, administration, deletion, reports, core.archives, Forecasts()),
+                translates_old_tills=core.settings.translates_old_tills,
+            )
     finally:
         await transactions.close()
 

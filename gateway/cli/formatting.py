@@ -66,6 +66,14 @@ _LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer], dict[str, Any]]], ...] = 
         lambda tse: {"count": tse["open_transactions"], "most": tse["max_open_transactions"]},
     ),
 )
+_PRODUCT = Text("product certified until", "Produkt zertifiziert bis")
+_UNKNOWN = Text("unknown", "unbekannt")
+_OLD_TILLS = Text("tills with older software", "Kassen mit älterer Software")
+_TRANSLATED = Text(
+    "their commands are translated; what that means for the certification, the maker of the POS must say",
+    "ihre Befehle werden übersetzt; was das für die Zertifizierung heißt, muss der Kassenhersteller sagen",
+)
+_PUK_PAUSE = Text("PUK refused for {seconds} s", "PUK gesperrt für {seconds} s")
 _SELF_TEST = Text("self test", "Selbsttest")
 _PASSED = Text("passed, next in {hours} h", "bestanden, nächster in {hours} h")
 _MISSING = Text("missing", "fehlt")
@@ -89,6 +97,11 @@ def lines(tse: _TseAnswer, language: Language) -> Iterator[tuple[str, str]]:
     yield _TIME.in_language(language), (_YES if tse["valid_time"] else _NO).in_language(language)
     for user, left in tse["pin_tries_left"].items():
         yield f"{_PINS.in_language(language)} ({user})", str(left)
+    for user, seconds in tse["puk_blocked_seconds"].items():
+        yield f"PUK ({user})", _PUK_PAUSE.in_language(language, seconds=seconds)
+    yield _PRODUCT.in_language(language), str(tse["product_certified_until"] or _UNKNOWN.in_language(language))
+    if tse["old_tills"]:
+        yield _OLD_TILLS.in_language(language), _TRANSLATED.in_language(language)
 
 
 def unix_time(text: str, *, end: bool) -> int:

@@ -20,6 +20,19 @@ _WEARING = Text(
     "{erases} % of the erase cycles of the flash memory are left", "noch {erases} % der Löschzyklen des Flash-Speichers"
 )
 _IN_SERVICE = Text("in service, firmware {firmware}, at {place}", "in Betrieb, Firmware {firmware}, an {place}")
+_TRANSLATED = Text(
+    "in service, firmware {firmware}, at {place}; commands of tills with older software are translated, and what that "
+    "means for the certification, the maker of the POS must say",
+    "in Betrieb, Firmware {firmware}, an {place}; Befehle von Kassen mit älterer Software werden übersetzt, und was "
+    "das für die Zertifizierung heißt, muss der Kassenhersteller sagen",
+)
+_PUK_PAUSED = (
+    Text("the TSE takes no PUK of {user} for {left} s", "die TSE nimmt {left} s lang keine PUK von {user}"),
+    Text(
+        "wait, then use the right PUK: each wrong one makes the pause longer",
+        "warten, dann die richtige PUK verwenden: jede falsche verlängert die Pause",
+    ),
+)
 _SELF_TEST_DUE = Text(
     "the next self test is due in {minutes} min", "der nächste Selbsttest ist in {minutes} min fällig"
 )
@@ -88,7 +101,8 @@ def _info(tse: _TseAnswer, serial: str) -> CheckResult:
     erases = health.get("remaining_erases_percent", 100)
     if limits.FLASH_ERASES_LEFT.warns(erases / 100):
         return warn(Layer.INFO, _WEARING, remedies.FLASH_WORN, serial, erases=erases)
-    return ok(Layer.INFO, _IN_SERVICE, serial, firmware=tse["software_version"], place=tse["place"])
+    text = _TRANSLATED if tse.get("old_tills") else _IN_SERVICE
+    return ok(Layer.INFO, text, serial, firmware=tse["software_version"], place=tse["place"])
 
 
 def _self_test(tse: _TseAnswer, serial: str) -> CheckResult:
@@ -114,6 +128,8 @@ def _pins(tse: _TseAnswer, serial: str) -> CheckResult:
     if user:
         status = graded(left, limits.PIN_TRIES_LEFT)
         return measured(Layer.PINS, status, _PIN_TRIES, remedies.PIN_TRIES_FEW, serial, user=user, left=left)
+    for paused, seconds in dict(tse.get("puk_blocked_seconds") or {}).items():
+        return warn(Layer.PINS, *_PUK_PAUSED, serial, user=paused, left=seconds)
     if tse.get("login_objection"):
         return warn(Layer.PINS, _NO_LOGIN, remedies.NO_LOGIN, serial, why=tse["login_objection"])
     if tse["lifecycle"] == "initialized" and not tse["credentials_changed"]:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +14,6 @@ from gateway.operations.receipt import ALGORITHM, TIME_FORMAT
 from gateway.operations.store import open_store
 from gateway.tse.certificates import by_serial, load
 
-_CERTIFICATION = re.compile(r"BSI-K-TR-\d{4}-\d{4}", re.ASCII)
 _CERTIFICATE_ENTRY = 1  # of the store, behind info.csv
 _PART = 1000  # characters of a certificate in one column of tse.csv
 _PARTS = ("I", "II", "III", "IV", "V", "VI", "VII")
@@ -54,12 +52,6 @@ async def chain_of(device: Device) -> Chain:
             return _chain(load(await store.content(entry)), device.info.serial)
         position += 1
     raise NoCertificate("the store holds no certificate")
-
-
-def certification_id(description: str) -> str | None:
-    """Return the number of the BSI certification (BSI-K-TR-...) that the description names, if any."""
-    found = _CERTIFICATION.search(description)
-    return found[0] if found else None
 
 
 def check_digits(serial: bytes) -> str:

@@ -227,3 +227,19 @@ async def test_without_the_setting_an_old_till_is_refused_and_a_newer_one_never_
         assert await till.result(c.SelfTest(CLIENT)) == Result.UNKNOWN_COMMAND
         await till.send(c.Login(c.User.ADMIN, ADMIN_PIN).encode(TWO))
         assert c.Part.decode(await till.send(c.ListClients(0).encode(TWO))).data
+
+
+async def test_what_is_known_of_it_shows_its_generation_who_is_logged_in_and_the_setting(tmp_path: Path) -> None:
+    async with shop(tmp_path, old_tills="all") as api:
+        assert (await api.get()).json["old_tills"]
+        async with old_till(api) as till:
+            await till.do(c.Login(c.User.TIME_ADMIN, TIME_ADMIN_PIN))
+            assert await till.result(c.UnblockPin(c.User.ADMIN, b"000000", ADMIN_PIN)) == 0x1103
+            await till.read_info()
+            told = (await api.get()).json
+        assert (told["generation"], told["logged_in_user"], told["puk_blocked_seconds"]) == (
+            2,
+            "time_admin",
+            {"admin": 1},
+        )
+        assert told["product_certified_until"] is None

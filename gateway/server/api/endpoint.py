@@ -48,6 +48,7 @@ class Services:
     outages: OutageReports
     archives: ArchiveService
     forecasts: Forecasts
+    translates_old_tills: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the JSON API gives. The names of the classes are the schema names of the OpenAPI document."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
@@ -196,6 +196,11 @@ class TseSummary(_Response):
     description: str = Field(description="How the TSE describes itself.", examples=["BSI-K-TR-0000-2026 SIMULATOR"])
     form_factor: str = Field(description="Form of the TSE.", examples=["USB"])
     software_version: str = Field(description="Version of its firmware.", examples=["1.1.0"])
+    generation: int = Field(description="1 for firmware 1.x, 2 for firmware 2.x.", examples=[1])
+    old_tills: bool = Field(
+        description="Generation 2: commands of tills with software for generation 1 are translated.",
+        examples=[False],
+    )
     valid_time: bool = Field(description="Its time is set.", examples=[True])
     self_test_passed: bool = Field(description="It passed its self test since it got power.", examples=[True])
     self_test_due_seconds: int = Field(description="Until the next self test is due.", examples=[89999])
@@ -244,6 +249,17 @@ class TseDetails(TseSummary):
     pin_tries_left: dict[str, int] = Field(
         description="Tries left for `admin`, `time_admin` and `puk`, known only after a wrong one; 0: blocked.",
         examples=[{"admin": 2}],
+    )
+    logged_in_user: str | None = Field(
+        description="Generation 2: who is logged in, `admin`, `time_admin` or `logger`; null: nobody.",
+        examples=[None],
+    )
+    puk_blocked_seconds: dict[str, int] = Field(
+        description="Generation 2: for how long it takes no PUK of a user, after wrong ones.", examples=[{}]
+    )
+    product_certified_until: date | None = Field(
+        description="End of the product's certificate of the BSI; null if this gateway does not know it.",
+        examples=["2034-04-20"],
     )
     login_objection: str = Field(
         description="Why the gateway tries no login by itself; empty if it may.", examples=[""]
@@ -296,6 +312,10 @@ class ElsterData(_Response):
     )
     certification_id: str | None = Field(
         description="BSI-K-TR-nnnn-yyyy; null if the TSE names none.", examples=["BSI-K-TR-0000-2026"]
+    )
+    product_certified_until: date | None = Field(
+        description="End of the product's certificate of the BSI; null if this gateway does not know it.",
+        examples=["2034-04-20"],
     )
     description: str = Field(description="How the TSE describes itself.", examples=["BSI-K-TR-0000-2026 SIMULATOR"])
     form_factor: str = Field(description="Form of the TSE.", examples=["USB"])

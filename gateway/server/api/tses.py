@@ -2,7 +2,8 @@
 
 import base64
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -15,7 +16,7 @@ from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
 from gateway.operations.masterdata import NoCertificate, TillColumns
 from gateway.server.api.downloads import media_for
-from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section
+from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section, Services
 from gateway.server.api.errors import READING, SENDING
 from gateway.server.api.parameters import DsfinvkParams, NoParams, TseParams
 from gateway.server.api.requests import NoBody
@@ -30,7 +31,10 @@ from gateway.server.api.responses import (
     TseList,
     TseSummary,
 )
-from gateway.tse.info import Lifecycle, version_text
+from gateway.tse import products
+from gateway.tse.fields import Generation
+from gateway.tse.info import Lifecycle, TseInfo, version_text
+from gateway.tse.pins import PinOwner
 
 _PEM, _CSV = "application/x-pem-file", "text/csv"
 _DAY = 86_400
@@ -39,14 +43,14 @@ _FAR_FUTURE = 2**34  # Unix seconds; a certificate field that holds nonsense mus
 
 async def list_tses(call: Call[NoParams, NoBody]) -> TseList:
     """Return all TSEs as last read; none is asked."""
-    return TseList([tse_summary(device) for device in call.services.registry.devices()])
+    return TseList([_summary(call.services, device) for device in call.services.registry.devices()])
 
 
 async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
     """Return the last reading; the TSE is asked only once, for the beginning of its store."""
     device = call.services.registry.find(call.params.serial)
     forecast = _forecast(await call.services.forecasts.of(device))
-    return TseDetails(**dict(tse_summary(device)), **_details(device), forecast=forecast)
+    return TseDetails(**dict(_summary(call.services, device)), **_details(device), forecast=forecast)
 
 
 async def release_lock(call: Call[TseParams, NoBody]) -> ReleasedLock:
@@ -96,7 +100,8 @@ async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
     return ElsterData(
         tse_serial=device.serial,
         serial_check_digits=masterdata.check_digits(info.serial),
-        certification_id=masterdata.certification_id(info.description),
+        certification_id=products.certification_id(info.description),
+        product_certified_until=_certified_until(info),
         description=info.description,
         form_factor=info.form_factor,
         software_version=info.software,
@@ -108,7 +113,12 @@ async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
     )
 
 
-def tse_summary(device: Device) -> TseSummary:
+def _summary(services: Services, device: Device) -> TseSummary:
+    is_second = device.info.generation is Generation.TWO
+    return tse_summary(device, old_tills=is_second and services.translates_old_tills(device.serial))
+
+
+def tse_summary(device: Device, *, old_tills: bool = False) -> TseSummary:
     """Return what is known of a TSE without asking it."""
     info, code, lock = device.info, lack(device), device.lock_status
     return TseSummary(
@@ -126,6 +136,8 @@ def tse_summary(device: Device) -> TseSummary:
         description=info.description,
         form_factor=info.form_factor,
         software_version=info.software,
+        generation=int(info.generation),
+        old_tills=old_tills,
         valid_time=info.valid_time,
         self_test_passed=info.self_test_passed,
         self_test_due_seconds=info.self_test_due_seconds,
@@ -180,11 +192,28 @@ def _details(device: Device) -> dict[str, Any]:
         "time_sync_due_seconds": info.time_sync_due_seconds,
         "credentials_changed": info.all_credentials_changed,
         "pin_tries_left": device.pin_record.tries,
+        "logged_in_user": _logged_in(info),
+        "puk_blocked_seconds": {name: left for name, left in _puk_pauses(info) if left},
+        "product_certified_until": _certified_until(info),
         "login_objection": device.pin_record.no_login,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),
         "signatures_left_percent": _percent(info.remaining_signatures, info.max_signatures),
         "store_used_percent": _percent(info.used_blocks, info.capacity_blocks),
     }
+
+
+def _certified_until(info: TseInfo) -> date | None:
+    product = products.product_of(info.description)
+    return None if product is None else product.valid_until
+
+
+def _logged_in(info: TseInfo) -> str | None:
+    return next((owner.value for owner in PinOwner if info.logged_in_user and owner.user == info.logged_in_user), None)
+
+
+def _puk_pauses(info: TseInfo) -> Iterator[tuple[str, int]]:
+    for owner in (PinOwner.ADMIN, PinOwner.TIME_ADMIN, PinOwner.LOGGER):
+        yield owner.value, info.puk_blocked_seconds(owner.user)
 
 
 def _percent(part: int, whole: int) -> float:

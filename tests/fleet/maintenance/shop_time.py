@@ -10,12 +10,14 @@ from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions, MaintenanceScheduler
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
+from gateway.simulator.factory import Make
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import LastTransaction, TransactionReply
+from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
-from tests.support import NOW, TIME_ADMIN_PIN, export, set_up
+from tests.support import NOW, TIME_ADMIN_PIN, export, set_up, set_up_generation_2
 
 HOUR = 3600.0
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -54,10 +56,16 @@ class Shop:
 
     @classmethod
     async def open(
-        cls, directory: Path, *, pin: str = TIME_ADMIN_PIN.decode(), fit: bool = True, **care: object
+        cls,
+        directory: Path,
+        *,
+        pin: str = TIME_ADMIN_PIN.decode(),
+        fit: bool = True,
+        generation: Generation = Generation.ONE,
+        **care: object,
     ) -> "Shop":
         clock = ShopTime()
-        tse = SimulatedTse.create(directory / "tse", monotonic=clock, durable=False)
+        tse = SimulatedTse.create(directory / "tse", Make(generation=generation), monotonic=clock, durable=False)
         kept = {
             "pins": Pins(pin),
             "clock": Clock(kernel=lambda: KernelClock(fit), wall=clock.wall, steady=clock),
@@ -67,7 +75,7 @@ class Shop:
         }
         shop = cls(tse, clock, Metrics(), MaintenanceOptions(**kept | care))  # type: ignore[arg-type]
         driver = BlockDriver(SimulatedTransport(tse))
-        await set_up(driver.send_command, tse.serial)
+        await (set_up if generation is Generation.ONE else set_up_generation_2)(driver.send_command, tse.serial)
         await driver.close()
         tse.power_cycle()
         await shop.restart_gateway()

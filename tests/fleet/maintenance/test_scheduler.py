@@ -22,11 +22,14 @@ from gateway.tse.commands import (
     SelfTest,
     SetTime,
     TransactionStep,
+    UnblockPin,
     User,
 )
+from gateway.tse.fields import Generation
+from gateway.tse.pins import PinOwner
 from tests.fleet.maintenance.shop_time import HOUR, NOON, Shop, Till
 from tests.fleet.test_device import until
-from tests.support import ADMIN_PIN, CLIENT, NOW, TIME_ADMIN_PIN, receipt, step
+from tests.support import ADMIN_PIN, CLIENT, NOW, PUK, TIME_ADMIN_PIN, receipt, step
 
 Open = Callable[..., Awaitable[Shop]]
 
@@ -327,3 +330,44 @@ def test_the_nights_of_several_tses_are_spread_and_24_hours_apart() -> None:
     assert timedelta(minutes=29, seconds=59) < first - last <= timedelta(minutes=30)
     assert night.began("0" * 64, NOON + timedelta(days=1)) == first
     assert night.began("0" * 64, NOON - timedelta(hours=9)) == timedelta(hours=23, minutes=55)
+
+
+async def test_generation_2_is_made_ready_without_a_client_and_kept_so_over_the_night(shop_of: Open) -> None:
+    shop = await shop_of(generation=Generation.TWO)
+    await shop.scheduler.check()
+    assert (shop.info.self_test_passed, shop.info.valid_time, shop.info.logged_in_user) == (True, True, User.NONE)
+    await shop.pass_time(26 * HOUR, step=30)
+    assert (shop.info.self_test_passed, shop.info.valid_time, lack(shop.device)) == (True, True, "")
+    assert shop.runs("self_test") == 2
+    await receipt(shop.device.command, shop.device)
+
+
+async def test_a_self_test_of_generation_2_that_fails_is_told_and_tried_again_later(shop_of: Open) -> None:
+    shop = await shop_of(generation=Generation.TWO)
+    shop.tse.faults.set("failed_self_test")
+    await shop.pass_time(50)
+    assert shop.runs("self_test", "command_rejected") == 1
+    shop.tse.faults.clear()
+    await shop.pass_time(60)
+    assert shop.info.self_test_passed
+
+
+async def test_the_login_of_a_till_with_generation_2_serves_and_stays(shop_of: Open) -> None:
+    shop = await shop_of(generation=Generation.TWO)
+    await shop.device.carry_out(SelfTest())
+    await shop.device.carry_out(Login(User.ADMIN, ADMIN_PIN))
+    await shop.pass_time(10)
+    assert (shop.info.valid_time, shop.info.logged_in_user) == (True, User.ADMIN)
+    assert shop.device.is_logged_in(User.ADMIN)
+    await shop.pass_time(400)  # the TSE has logged it out meanwhile
+    assert not shop.device.is_logged_in(User.ADMIN)
+
+
+async def test_a_wrong_pin_of_the_settings_costs_generation_2_one_try(shop_of: Open) -> None:
+    shop = await shop_of(pin="11111", generation=Generation.TWO)
+    await shop.pass_time(26 * HOUR, step=60)
+    assert shop.device.pin_record.tries == {PinOwner.TIME_ADMIN: 2}
+    assert not shop.info.valid_time
+    await shop.device.carry_out(UnblockPin(User.TIME_ADMIN, PUK, b"11111"))
+    await shop.pass_time(2 * HOUR, step=60)
+    assert (shop.device.pin_record.tries, shop.info.valid_time) == ({}, True)
