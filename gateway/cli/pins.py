@@ -17,10 +17,19 @@ class PinUser(StrEnum):
 
     ADMIN = "admin"
     TIME_ADMIN = "time_admin"
+    LOGGER = "logger"
 
 
-_OLD = {PinUser.ADMIN: secrets.ADMIN_PIN, PinUser.TIME_ADMIN: secrets.TIME_ADMIN_PIN}
-_NEW = {PinUser.ADMIN: secrets.NEW_ADMIN_PIN, PinUser.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN}
+_OLD = {
+    PinUser.ADMIN: secrets.ADMIN_PIN,
+    PinUser.TIME_ADMIN: secrets.TIME_ADMIN_PIN,
+    PinUser.LOGGER: secrets.LOGGER_PIN,
+}
+_NEW = {
+    PinUser.ADMIN: secrets.NEW_ADMIN_PIN,
+    PinUser.TIME_ADMIN: secrets.NEW_TIME_ADMIN_PIN,
+    PinUser.LOGGER: secrets.NEW_LOGGER_PIN,
+}
 _CHANGED = Text(
     "the PIN is changed: write it down. If it is the TimeAdmin PIN, give the gateway the new one too "
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
@@ -28,7 +37,8 @@ _CHANGED = Text(
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
 )
 _PUK_CHANGED = Text("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
-UserName = Annotated[PinUser, typer.Option("--user", help="User whose PIN it is.")]
+UserName = Annotated[PinUser, typer.Option("--user", help="User whose PIN it is; generation 1 has no logger.")]
+PukUser = Annotated[PinUser | None, typer.Option("--user", help="Generation 2: whose PUK; of all users without it.")]
 OldPinFile = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
 NewPinFile = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
 NewPukFile = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE")]
@@ -69,6 +79,7 @@ def change_puk(
     cli: Cli,
     tse: TseName = "",
     *,
+    user: PukUser = None,
     old_puk_file: PukFile = None,
     new_puk_file: NewPukFile = None,
     risk: RiskLockout = False,
@@ -81,6 +92,7 @@ def change_puk(
     body: dict[str, object] = {
         "old_puk": asked.known(secrets.ADMIN_PUK, old_puk_file, PUK_LENGTH),
         "new_puk": asked.new(secrets.NEW_PUK, new_puk_file, PUK_LENGTH),
+        "user": None if user is None else user.value,
         "risk_lockout": risk,
     }
     _do(cli, tse, "puk", body, _PUK_CHANGED)

@@ -248,8 +248,10 @@ PIN_TRIES_FEW = Text(
     "Versuche wieder her",
 )
 PIN_BLOCKED = Text(
-    "set a new PIN with the PUK: `tse-gateway pin unblock`. If the PUK is blocked too, the TSE must be replaced",
-    "mit der PUK eine neue PIN setzen: `tse-gateway pin unblock`. Ist auch die PUK gesperrt, die TSE ersetzen",
+    "set a new PIN with the PUK: `tse-gateway pin unblock`. If the PUK is blocked too, which can happen "
+    "with firmware 1.x only, the TSE must be replaced",
+    "mit der PUK eine neue PIN setzen: `tse-gateway pin unblock`. Ist auch die PUK gesperrt, was nur mit Firmware 1.x "
+    "vorkommt, die TSE ersetzen",
 )
 NO_LOGIN = Text(
     "correct GATEWAY_TIME_ADMIN_PIN_FILE, then remove the note in tses/ of the state directory; the log has the reason",

@@ -23,7 +23,7 @@ class Irreversible(StrEnum):
 _CONSEQUENCES = {
     Irreversible.SETUP: (
         "TSE {serial} gets the PINs and the PUK of your request and is put into service for good; "
-        "wrong tries with another credential seed can block it for ever"
+        "wrong tries with another credential seed can block it for ever (generation 1)"
     ),
     Irreversible.DECOMMISSION: "TSE {serial} is taken out of service for good and never signs again",
     Irreversible.DELETE_STORED_DATA: (
