@@ -1,14 +1,17 @@
-"""`python -m tests.hostile [ATTACK ...]`: attack gateways, and print a table of what their tills felt of it.
+"""`python -m tests.hostile [--image IMAGE] [ATTACK ...]`: attack gateways, and tell what their tills felt of it.
 
-Each attack has a gateway process of its own, with the memory limit of compose/hardened.yaml where the machine has
-control groups for us. Ends with status 1 if one was killed, needed more memory than that, or wrote many lines.
+Each attack has a gateway of its own, with the memory limit of compose/hardened.yaml: a process in a control group,
+where the machine has any for us, or a container of the image that tests/deploy/run-image makes, with the environment
+that it sets for podman. Ends with status 1 if one was killed, needed more memory than that, or wrote many lines.
 """
 
+import argparse
 import asyncio
+import functools
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,51 +19,53 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.hostile.attacker import ATTACKS
+from tests.hostile.container import contained
 from tests.hostile.memory import limit, limited
 from tests.hostile.shop import COLUMNS, Measured, Shop, shop
 
 _SECONDS = 10.0
 _LINES = 10
+Small = Callable[[str], AbstractAsyncContextManager[Shop]]  # a gateway whose token has so many digits
 _WRONG = 'tse_gateway_auth_failures_total{reason="wrong"}'
 _DIGITS = {"10 digits": "10", "6 digits": "6"}
 
 
-async def main(names: list[str]) -> None:
+async def main(names: list[str], image: str | None) -> None:
+    small = small_shop if image is None else functools.partial(contained, image)
     console = Console(width=220)
     table = Table(*COLUMNS, title="Receipts in milliseconds, undisturbed and under attack")
     harmed = []
     for name in names or list(ATTACKS):
-        async with small_shop() as running:
+        async with small("0") as running:
             measured = await running.suffer(name, _SECONDS, await running.undisturbed())
         console.print(*measured.line(), sep=" | ")
         table.add_row(*measured.line())
         harmed += [name] if is_harmed(measured) else []
     console.print(table)
     if not names:
-        await rates(console)
+        await rates(console, small)
     sys.exit(f"harmed by: {', '.join(harmed)}" if harmed else 0)
 
 
 @asynccontextmanager
-async def small_shop(token_digits: str = "0") -> AsyncIterator[Shop]:
+async def small_shop(token_digits: str) -> AsyncIterator[Shop]:
     """A gateway with the memory of its container."""
     with TemporaryDirectory() as directory:
         async with shop(Path(directory), GATEWAY_TOKEN_DIGITS=token_digits) as running:
-            with limited(running.process.pid):
-                yield running
-                assert running.process.returncode is None, "the gateway was killed"
+            with limited(running.pid):
+                yield running  # who was killed sells nothing any more
 
 
 def is_harmed(measured: Measured) -> bool:
     return measured.peak > limit() or measured.log_lines > _LINES
 
 
-async def rates(console: Console) -> None:
+async def rates(console: Console, small: Small) -> None:
     """How many tokens are judged in a second; the longest second of waiting of a till with the right one."""
     table = Table("token", "guessers", "judged a second", "a new till waits for, s", title="Guessing")
     for token, digits in _DIGITS.items():
         for attack in ("guesses", "guesses_of_many"):
-            async with small_shop(digits) as running:
+            async with small(digits) as running:
                 before, began = await running.metric(_WRONG), time.monotonic()
                 attacked = asyncio.create_task(running.attacked(attack, 3 * _SECONDS))
                 await asyncio.sleep(1)
@@ -72,4 +77,8 @@ async def rates(console: Console) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    asked = argparse.ArgumentParser(prog="python -m tests.hostile")
+    asked.add_argument("--image", help="attack a container of this image")
+    asked.add_argument("attacks", nargs="*", choices=[[], *ATTACKS], metavar="ATTACK", help=", ".join(ATTACKS))
+    given = asked.parse_args()
+    asyncio.run(main(given.attacks, given.image))

@@ -84,36 +84,36 @@ def _shown(times: Times) -> tuple[float, float, float]:
 class Shop:
     """A gateway as a process of its own, set up, and a till with a kept connection."""
 
-    def __init__(self, state_dir: Path, process: asyncio.subprocess.Process, port: int) -> None:
-        self.state_dir, self.process, self.port = state_dir, process, port
+    def __init__(self, state_dir: Path, log_file: Path, pid: int, port: int) -> None:
+        self._state_dir, self._log_file, self.pid, self.port = state_dir, log_file, pid, port
         self.till = LanClient(port, self.token)
 
     @property
     def token(self) -> str:
-        return (self.state_dir / "api_token").read_text().strip()
+        return (self._state_dir / "api_token").read_text().strip()
 
     @property
     def log(self) -> str:
-        return (self.state_dir / "log.txt").read_text()
+        return self._log_file.read_text()
 
     @property
     def peak(self) -> int:
         """The most memory that the process had since `forget_peak`, in bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
     @property
     def open_files(self) -> int:
         """How many it has open now."""
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     @property
     def memory(self) -> int:
         """What it has now, in bytes."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     def forget_peak(self) -> None:
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     async def open(self) -> None:
         """Make the TSE ready for sales if it is not yet."""
@@ -206,7 +206,8 @@ async def shop(state_dir: Path, *, till: bool = True, **environment: str) -> Asy
             },
         )
     try:
-        running = Shop(state_dir, process, await _port(state_dir / "log.txt", process))
+        log_file = state_dir / "log.txt"
+        running = Shop(state_dir, log_file, process.pid, await until_it_serves(log_file, process.pid))
         if till:
             await running.open()
         yield running
@@ -217,12 +218,17 @@ async def shop(state_dir: Path, *, till: bool = True, **environment: str) -> Asy
         await process.wait()
 
 
-async def _port(log: Path, process: asyncio.subprocess.Process) -> int:
+async def until_it_serves(log: Path, pid: int) -> int:
+    """The port, as soon as the log tells it."""
     async with asyncio.timeout(_START):
         while (port := _announced(log)) is None:
-            assert process.returncode is None, f"the gateway ended: {log.open().read()}"
+            assert _is_alive(pid), f"the gateway ended: {log.open().read()}"
             await asyncio.sleep(0.02)
     return port
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _announced(log: Path) -> int | None:

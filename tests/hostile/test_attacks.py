@@ -73,7 +73,7 @@ async def test_whoever_guesses_delays_no_right_token_and_is_named(running: Shop,
 
 
 async def test_a_process_out_of_files_says_so_once_and_goes_on_when_it_has_some(running: Shop, before: Times) -> None:
-    pid, lines = running.process.pid, running.log.count("\n")
+    pid, lines = running.pid, running.log.count("\n")
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (running.open_files + 2, limits[1]))
     try:
