@@ -318,7 +318,7 @@ async def forms(attack: Attack) -> None:
         async with attack.connection() as (_reader, writer):
             writer.write(head)
             attack.sent["requests"] += 1
-            while attack.goes_on:
+            while attack.goes_on and not writer.is_closing():
                 writer.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
                 await writer.drain()
 

@@ -35,6 +35,7 @@ COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=
 _LANGUAGE_COOKIE = "tse-gateway-language"
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_FORM = 2048  # bytes
+_SHARED = 0.1  # seconds
 _MOST_FIELDS = 16
 _LANGUAGE_KEPT = int(365 * DAY)  # seconds
 
@@ -49,6 +50,7 @@ class StatusPage:
         self._updates = LiveUpdates(news)
         self._assets = assets.assets()
         self._rendered: dict[tuple[Language, bool], tuple[float, RenderedPage]] = {}
+        self._documents: dict[tuple[Language, PageRequest], tuple[float, str]] = {}
         self._version = secrets.token_hex(6)  # differs after each start, so that open pages are loaded again
 
     def install(self, app: web.Application) -> None:
@@ -78,10 +80,8 @@ class StatusPage:
     async def page(self, request: web.Request) -> web.Response:
         """Answer with the whole page, which is complete without scripts, too."""
         locale, full = _locale(request), self._is_admin(request)
-        snapshot = self._snapshot(_port(request))
         page_request = PageRequest(full, self._version_for(full=full), refused=request.query.get("login") == "refused")
-        document = view.document(view.render(snapshot, locale, full=full), snapshot, locale, page_request)
-        return assets.send_document(document, locale.language)
+        return assets.send_document(self._document(request, locale, page_request), locale.language)
 
     async def help(self, request: web.Request) -> web.Response:
         """Answer with the page that explains each state of a TSE."""
@@ -145,6 +145,18 @@ class StatusPage:
 
     def _version_for(self, *, full: bool) -> str:
         return f"{self._version}{'+' if full else ''}"
+
+    def _document(self, request: web.Request, locale: Locale, page_request: PageRequest) -> str:
+        """Return the whole page; those who are not logged in share one for a moment, however often they ask."""
+        key = locale.language, page_request
+        made, document = self._documents.get(key, (float("-inf"), ""))
+        if page_request.full or time.monotonic() - made > _SHARED:
+            snapshot = self._snapshot(_port(request))
+            rendered = view.render(snapshot, locale, full=page_request.full)
+            document = view.document(rendered, snapshot, locale, page_request)
+            if not page_request.full:
+                self._documents[key] = time.monotonic(), document
+        return document
 
     def _render(self, request: web.Request, locale: Locale, oldest: float, *, full: bool) -> RenderedPage:
         """Return the page as it was at `oldest` (time.monotonic) or later; all browsers share it."""
