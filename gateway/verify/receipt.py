@@ -2,7 +2,8 @@
 
     V0;client;process type;process data;transaction;counter;start;log time;algorithm;time format;signature;key
 
-The start time is not signed. The curve is not named: each curve of BSI TR-03116-5 on which the key lies is tried.
+The start time is not signed. Log version and curve are not named: each version, and each curve of BSI TR-03116-5 on
+which the key lies, is tried.
 """
 
 import base64
@@ -68,7 +69,9 @@ class ReceiptCode:
         at = _time(fields[7], form)
         serial = serial_of(keys[0])
         messages = tuple(
-            LogMessage.decode(_message(fields, serial, time, signature)) for time in _log_times(at, fields[9])
+            LogMessage.decode(_message(fields, serial, time, signature, version))
+            for time in _log_times(at, fields[9])
+            for version in _OPERATIONS
         )
         return cls(messages, keys, int(at.timestamp()), serial, tuple(dict.fromkeys(form)))
 
@@ -77,12 +80,16 @@ class ReceiptCode:
         return any(verify(message, key) for message in self.messages for key in self.keys)
 
 
-def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes) -> bytes:
+_OPERATIONS = {2: "FinishTransaction", 3: "finishTransaction"}  # by log version, which the receipt does not tell
+
+
+def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes, version: int) -> bytes:
     algorithm = ALGORITHMS.get(fields[8])
     if algorithm is None:
         raise ProtocolError(f"signature algorithm {fields[8][:_SHOWN]!r} is not supported")
     message = UnsignedMessage.transaction(
-        operation="FinishTransaction",
+        version=version,
+        operation=_OPERATIONS[version],
         client_id=fields[1].encode(),
         process_data=fields[3].encode(),
         process_type=fields[2].encode(),

@@ -5,12 +5,16 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from gateway.app.gateway import running
 from gateway.config.settings import load
 from gateway.tse.certificates import by_serial, key_of
 from gateway.tse.certificates import load as load_certificates
 from gateway.tse.commands import ListTransactions, TransactionReply, TransactionStep
+from gateway.tse.fields import Generation
 from gateway.tse.lists import TransactionListReply
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.tar import members
@@ -19,7 +23,7 @@ from tests.history.checker import demand_explained
 from tests.history.events import Action, History, Signature, Step
 from tests.history.recorder import RecordedLan
 from tests.lan_client import LanError
-from tests.support import export, set_up
+from tests.support import export, set_up, set_up_generation_2
 
 TILLS = 8
 RECEIPTS = int(os.environ.get("CHAOS_RECEIPTS", "400"))
@@ -84,17 +88,23 @@ class Till:
                 return
 
 
-async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path) -> None:
-    settings = load({}, state_dir=tmp_path, simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
+@pytest.mark.parametrize("generation", Generation, ids=["first", "second, by old tills"])
+async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path, generation: Generation) -> None:
+    is_first = generation is Generation.ONE
+    receipts = RECEIPTS if is_first else RECEIPTS // 2
+    local: dict[str, Any] = {"port": 0, "bind": "127.0.0.1", "address": "127.0.0.1"}
+    settings = load(
+        {}, state_dir=tmp_path, simulators=1, simulator_generation=int(generation), old_tills=("all",), **local
+    )
     async with running(settings) as gateway:
         device = gateway.registry.devices()[0]
         names = [f"POS-{number}".encode() for number in range(TILLS)]
-        await set_up(device.command, gateway.simulators[0].serial, *names)
+        await (set_up if is_first else set_up_generation_2)(device.command, gateway.simulators[0].serial, *names)
         cutter = Cutter(gateway.port, CHANCE, seed=1)
         async with cutter.listening() as port:
             history = History()
             tills = [Till(number, port, gateway.token.value, history) for number in range(TILLS)]
-            share = RECEIPTS // TILLS
+            share = receipts // TILLS
             async with asyncio.timeout(600):
                 await asyncio.gather(*(till.sell(range(i * share, (i + 1) * share)) for i, till in enumerate(tills)))
             for till in tills:
@@ -104,7 +114,7 @@ async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path) -> No
     exported = list(members(tar))
     key = key_of(by_serial(load_certificates(exported[1].data))[gateway.simulators[0].serial])
     messages = [LogMessage.decode(member.data) for member in exported[2:]]
-    finished = Counter(message.process_data for message in messages if message.operation == "FinishTransaction")
+    finished = Counter(message.process_data for message in messages if message.operation.lower() == "finishtransaction")
     seen = {data: reply for till in tills for data, reply in till.signed.items()}
     resent = sum(till.lan.resent for till in tills)
     errors = sum((till.errors for till in tills), Counter())
@@ -114,5 +124,5 @@ async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path) -> No
     assert len(seen) == share * TILLS
     assert messages[0].signature_counter == 1
     assert all(verify(message, key) for message in messages)
-    assert cutter.cuts["answer lost"] > RECEIPTS // 100
-    assert resent > RECEIPTS // 100
+    assert cutter.cuts["answer lost"] > receipts // 100
+    assert resent > receipts // 100

@@ -9,7 +9,7 @@ upstream gateway  another gateway that has it, through TLS and that gateway's lo
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, nullcontext
 from pathlib import Path
 
@@ -21,9 +21,12 @@ from gateway.driver.protocols import TseDriver
 from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.driver.usb.transport import open_transport
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout, ResponseMissing
+from gateway.fleet.device import Device
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
+from gateway.simulator.factory import Make
 from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
+from gateway.telemetry.metrics import Metrics
 from gateway.tse.certificates import by_serial, key_of, load
 from gateway.tse.commands import (
     FILTER_OPEN_END,
@@ -43,12 +46,14 @@ from gateway.tse.commands import (
     TransactionStep,
     User,
 )
+from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
+from gateway.tse.self_test import SelfTestReply
 from gateway.tse.tar import members
 from tests.driver.lan.upstreams import gateway_over
 from tests.needs import FUSE
-from tests.support import CLIENT, export, receipt, set_up, step
+from tests.support import CLIENT, export, receipt, set_up, set_up_generation_2, step
 
 Open = Callable[[], Awaitable[TseDriver]]
 
@@ -134,6 +139,50 @@ async def test_process_data_of_any_size(ready: TseDriver, size: int) -> None:
     entry = await ready.read_store(info.last_entry_block, info.used_blocks - info.last_entry_block + 2)
     message = LogMessage.decode(next(members(entry)).data)
     assert (message.process_data, message.signature_counter) == (data, signed.signature_counter)
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> Iterator[SimulatedTse]:
+    """One of generation 2."""
+    made = SimulatedTse.create(tmp_path / "second", Make(generation=Generation.TWO), durable=False)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("way", ["in process", pytest.param("mounted volume", marks=FUSE), "upstream gateway"])
+async def test_a_whole_life_of_generation_2(way: str, second: SimulatedTse, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        if way == "upstream gateway":
+            served = await stack.enter_async_context(gateway_over(second, tmp_path / "upstream"))
+            driver = await behind(served.upstream(), second.serial.hex(), Deadlines(command=5, slow=5))
+        else:
+            path = stack.enter_context(mounted(second, tmp_path / "volume")) if way == "mounted volume" else None
+            driver = await BlockDriver.open(
+                lambda: open_transport(path) if path else SimulatedTransport(second), name="tse"
+            )
+        await set_up_generation_2(driver.send_command, second.serial)
+        tested = SelfTestReply.decode(await driver.send_command(SelfTest().encode(Generation.TWO)))
+        assert tested.failed == frozenset()
+        await receipt(driver.send_command, driver)
+        with pytest.raises(CommandRejected, match="0xf000"):
+            await driver.send_command(Login(User.ADMIN, b"12345").encode())
+        messages = [LogMessage.decode(item.data) for item in list(members(await export(driver)))[2:]]
+        assert [message.version for message in messages] == [3, 3, 3, 3]
+        await driver.close()
+
+
+@pytest.mark.parametrize("fault", ["empty_self_test"])
+async def test_no_reply_that_would_end_a_till_comes_from_an_upstream(
+    fault: str, second: SimulatedTse, tmp_path: Path, metrics: Metrics
+) -> None:
+    async with gateway_over(second, tmp_path / "upstream") as served:
+        driver = await behind(served.upstream(), second.serial.hex(), Deadlines(command=5, slow=5))
+        info = TseInfo.decode(await driver.read_info())
+        device = Device(info.serial_hex, "upstream", driver, info, metrics=metrics)
+        second.faults.set(fault, 1)
+        with pytest.raises(CommandRejected, match="0x1001"):
+            await device.command(SelfTest().encode(Generation.TWO))
+        await device.close()
 
 
 async def test_an_export_in_parts_is_the_store(ready: TseDriver) -> None:

@@ -14,9 +14,9 @@ from gateway.tse.tar import members
 from tests.history.events import Action, Answered, Asked, History, Refused, Signature, Step
 
 _OPERATIONS = {
-    "StartTransaction": Action.START,
-    "UpdateTransaction": Action.UPDATE,
-    "FinishTransaction": Action.FINISH,
+    "starttransaction": Action.START,
+    "updatetransaction": Action.UPDATE,
+    "finishtransaction": Action.FINISH,
 }
 _Content = tuple[Action, str, int, str, bytes]
 
@@ -99,7 +99,7 @@ class _Check:
         opened: dict[int, str] = {}
         last: int | None = None
         for message in self._messages:
-            action, number = _OPERATIONS[message.operation], message.transaction_number or 0
+            action, number = _OPERATIONS[message.operation.lower()], message.transaction_number or 0
             if action is Action.START:
                 if last is not None and number != last + 1:
                     yield f"{_named(message)} follows the start of transaction {last}"
@@ -176,7 +176,7 @@ class _Check:
         owner = self._owners.setdefault(message.signature_counter, wanted)
         if owner is not wanted:
             self._violate(wanted, f"has {_named(message)}, which belongs to {owner.step.name!r}")
-        wanted.signed[_OPERATIONS[message.operation]] = message.signature_counter
+        wanted.signed[_OPERATIONS[message.operation.lower()]] = message.signature_counter
 
     def _own_start(self, wanted: _Wanted, finish: LogMessage) -> None:
         """A `SIGN` has its finish, and therefore the start of the same transaction, too."""
@@ -195,12 +195,12 @@ class _Check:
                 if wanted.may_have_signed(content[0]):
                     able[content].append(wanted)
         rest = [message for message in self._messages if message.signature_counter not in self._owners]
-        for message in sorted(rest, key=lambda message: message.operation == "StartTransaction"):
+        for message in sorted(rest, key=lambda message: message.operation.lower() == "starttransaction"):
             if message.signature_counter not in self._owners:  # which a finish may have taken meanwhile
                 self._explain(message, able)
 
     def _explain(self, message: LogMessage, able: dict[_Content, deque[_Wanted]]) -> None:
-        action = _OPERATIONS[message.operation]
+        action = _OPERATIONS[message.operation.lower()]
         for content in _contents(message):
             queue = able[content]
             while queue and action in queue[0].signed:
@@ -240,7 +240,7 @@ def _gaps(messages: list[LogMessage]) -> Iterator[str]:
 
 def _contents(message: LogMessage) -> tuple[_Content, ...]:
     """How somebody may have asked for it: with its number or, for starts and `SIGN`, without."""
-    action, number = _OPERATIONS[message.operation], message.transaction_number or 0
+    action, number = _OPERATIONS[message.operation.lower()], message.transaction_number or 0
     numbers = (0,) if action is Action.START else (number, 0)
     rest = message.process_type, message.process_data
     return tuple((action, message.client_id, number, *rest) for number in numbers)
@@ -254,7 +254,7 @@ def _same(message: LogMessage, told: Signature) -> bool:
 def _named(message: LogMessage) -> str:
     if message.log_type is not LogType.TRANSACTION:
         return f"signature {message.signature_counter} ({message.operation})"
-    action, number, client = _OPERATIONS[message.operation], message.transaction_number, message.client_id
+    action, number, client = _OPERATIONS[message.operation.lower()], message.transaction_number, message.client_id
     return f"signature {message.signature_counter} ({action} of transaction {number} by {client})"
 
 

@@ -14,7 +14,8 @@ from gateway.tse import lists
 from gateway.tse.fields import Command, Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.results import Result
-from tests.server.api.client import SETUP, Api, api_of
+from gateway.verify.receipt import ReceiptCode
+from tests.server.api.client import RECEIPT, SETUP, Api, api_of
 from tests.server.shop import Served, Till, serve, settings_for, till_of
 from tests.support import ADMIN_PIN, CLIENT, PUK, TIME_ADMIN_PIN, export, receipt
 
@@ -243,3 +244,8 @@ async def test_what_is_known_of_it_shows_its_generation_who_is_logged_in_and_the
             {"admin": 1},
         )
         assert told["product_certified_until"] is None
+
+
+async def test_the_qr_code_of_its_receipts_verifies(api: Api) -> None:
+    signed = (await api.post("/sign", RECEIPT)).json
+    assert ReceiptCode.decode(signed["qr_text"]).verify()
