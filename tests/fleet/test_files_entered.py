@@ -1,5 +1,6 @@
 """The way of one LAN command through the fleet enters few files, so that it can be read in one sitting."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,11 +31,12 @@ START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 @contextmanager
 def entered() -> Iterator[set[Path]]:
-    """The files whose functions are called meanwhile in this thread, which is that of the gateway's event loop."""
+    """The files whose functions are called meanwhile in the event loop, but for its tasks in the background."""
     files: set[Path] = set()
 
     def on_call(frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
+        task = asyncio.current_task()
+        if event == "call" and (task is None or task.get_name().startswith("Task-")):  # the others have names
             files.add(Path(frame.f_code.co_filename))
 
     sys.setprofile(on_call)
