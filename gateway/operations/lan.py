@@ -81,8 +81,10 @@ class LanTse:
         Raises:
             UnknownDevice: no such TSE.
             DeviceGone: it failed and is not back yet.
-            InvalidSession: `session` does not hold the lock, and no answer is kept for it.
+            InvalidSession: `session` does not hold the lock, and no answer is kept for it, nor can the TSE tell it.
         """
+        if self._notes.knows(serial.upper(), session):
+            return
         device = self._registry.find(serial)
         if not (device.has_ended(session) and (device.serial, session) in self._signed):
             device.check_session(session)

@@ -50,6 +50,7 @@ class Process:
         """What the till gets that sends its request again, to this process."""
         till.lan = self.lan
         till.reconnect()
+        self.lan.check_session(till.serial, till.session)  # as the server does before it reads the command
         return await till.send(command)
 
 
