@@ -96,6 +96,9 @@ class Settlement:
             await resolve(self._journal, record, device)
         except (OutcomeUnknown, EndedOtherwise) as error:
             await self._give_up(record, error)
+        except CommandRejected:  # it answers, and will tell after its self test
+            self._failing_since.pop(record.key, None)
+            raise
         except (DeviceError, ProtocolError) as error:
             since = self._failing_since.setdefault(record.key, self._clock())
             if self._clock() - since < _PATIENCE:

@@ -167,6 +167,27 @@ async def test_a_key_that_the_tse_cannot_tell_of_holds_up_tills_for_a_minute_at_
         shop.restart()
 
 
+async def test_failures_with_an_answer_in_between_do_not_make_a_key_unknown(shop: Shop) -> None:
+    await begun(shop, wish(shop), "k")
+    now = 0.0
+    Settlement(shop.registry, shop.journal, lock_wait=5, clock=lambda: now)
+    for moment in (0.0, 3600.0):
+        now = moment
+        till = await till_of(shop)
+        shop.tse.faults.set("io_error", 2)
+        with pytest.raises(DeviceError):
+            await till.send(START)
+        await shop.until_usable()
+        shop.tse.power_cycle()
+        till = await till_of(shop)
+        with pytest.raises(CommandRejected, match="0x1054"):
+            await till.send(START)
+        await till.lan.unlock(till.serial, till.session)
+    record = shop.journal.find("k")
+    assert record is not None
+    assert record.unclear
+
+
 async def test_keys_at_the_same_time_do_not_wait_for_each_other_for_ever(shop: Shop) -> None:
     async with asyncio.timeout(10):
         outcomes = await asyncio.gather(*(shop.transactions.sign(wish(shop), f"k{number}") for number in range(5)))
