@@ -37,6 +37,10 @@ def _of_info(info: TseInfo, age: float, locale: Locale, now: float) -> Iterator[
     left = info.certificate_expires - now
     if left > 0 and limits.CERTIFICATE_LEFT.warns(left):
         yield _notice(locale, texts.CERTIFICATE_ENDS, remedies.CERTIFICATE_ENDS, duration=locale.duration(left))
+    for owner in (PinOwner.ADMIN, PinOwner.TIME_ADMIN, PinOwner.LOGGER):
+        if (pause := info.puk_blocked_seconds(owner.user) - age) > 0:
+            name = locale.text(texts.USER_NAMES[owner])
+            yield locale.text(texts.PUK_PAUSED, name=name, duration=locale.countdown(pause))
     due = info.self_test_due_seconds - age
     if info.self_test_passed and limits.SELF_TEST_DUE.warns(due):
         yield _notice(locale, texts.SELF_TEST_DUE, remedies.SELF_TEST_DUE, duration=locale.countdown(max(due, 0)))

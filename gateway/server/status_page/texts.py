@@ -118,6 +118,15 @@ PIN_NAMES = {
     PinOwner.TIME_ADMIN_PUK: Text("PUK of the TimeAdmin", "PUK des TimeAdmin"),
     PinOwner.LOGGER_PUK: Text("PUK of the Logger", "PUK des Loggers"),
 }
+USER_NAMES = {
+    PinOwner.ADMIN: Text("Admin", "Admin"),
+    PinOwner.TIME_ADMIN: Text("TimeAdmin", "TimeAdmin"),
+    PinOwner.LOGGER: Text("Logger", "Logger"),
+}
+PUK_PAUSED = Text(
+    "After a wrong PUK the TSE takes none of the {name} for {duration}: wait, then use the right one.",
+    "Nach einer falschen PUK nimmt die TSE {duration} lang keine von {name}: warten, dann die richtige verwenden.",
+)
 ARCHIVE_DAMAGED = Text(
     "An error was found in the archive: leave it as it is and call whoever looks after it.",
     "Im Archiv wurde ein Fehler gefunden: das Archiv nicht ändern, den Betreuer rufen.",

@@ -224,3 +224,11 @@ def test_a_tse_out_of_service_shows_what_is_kept_of_it_and_nothing_that_runs_out
 def test_a_tse_that_was_pulled_shows_no_due_dates() -> None:
     assert "Self test" in text_of(shown(GOOD))
     assert "Self test" not in text_of(shown(replace(GOOD, reason="unplugged", since=NOW - 5)))
+
+
+def test_a_puk_that_has_to_wait_is_a_notice_of_generation_2() -> None:
+    assert GOOD.info is not None
+    paused = replace(GOOD, info=replace(GOOD.info, logger_puk_blocked_seconds=90), age=0.0)
+    (told,) = notices(paused, EN, NOW)
+    assert told.startswith("After a wrong PUK the TSE takes none of the Logger for ")
+    assert notices(replace(paused, age=91.0), EN, NOW) == []
