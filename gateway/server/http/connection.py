@@ -71,8 +71,8 @@ class HttpConnection(RequestHandler):
             read_bufsize=_CHUNK,
             auto_decompress=False,  # a megabyte may become a gigabyte
         )
-        # One request ahead of the one that is being answered, not 32.
-        self._max_msg_queue_size, self._msg_queue_resume_size = 1, 0
+        # Two requests ahead of the one that is being answered, not 32. With one, reading would pause at each request.
+        self._max_msg_queue_size, self._msg_queue_resume_size = 2, 0
         self.is_authenticated = False
         self._authenticated, self._ended = authenticated, ended
         self._body: StreamReader | None = None

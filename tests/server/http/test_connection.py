@@ -64,11 +64,11 @@ def test_the_attributes_of_asyncio_and_aiohttp_that_are_used_are_there() -> None
     assert Tls.max_size < sslproto.SSLProtocol.max_size
 
 
-async def test_a_connection_waits_with_one_request_ahead(served: Served) -> None:
+async def test_a_connection_waits_with_two_requests_ahead(served: Served) -> None:
     async with connected(served) as (_, writer):
         await until(lambda: len(open_connections()) == 1)
         (it,) = open_connections()
-        assert (it._max_msg_queue_size, it._msg_queue_resume_size, it._lingering_time) == (1, 0, 0)
+        assert (it._max_msg_queue_size, it._msg_queue_resume_size, it._lingering_time) == (2, 0, 0)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
         await writer.drain()
 
