@@ -135,6 +135,17 @@ async def test_100_continue_comes_before_the_body_is_sent(served: Served, till: 
         assert (await wire.plain_record()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/nothing", f"{BASE}/tses", "/page/login", "/api/v1/tses"])
+async def test_what_no_server_does_is_expected_in_vain(
+    served: Served, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for expected in (b"\xff", b"200-ok", b"100-continue, more"):
+        async with wired(served) as wire:
+            await wire.send(b"POST %s HTTP/1.1\r\nHost: gateway\r\nExpect: %s\r\n\r\n" % (path.encode(), expected))
+            assert (await wire.plain_record()).startswith(b"HTTP/1.1 417 ")
+    assert [line.getMessage() for line in caplog.records if line.exc_info] == []
+
+
 async def test_garbage_instead_of_http_gets_a_400_and_harms_nobody(served: Served, till: Till) -> None:
     async with wired(served) as wire:
         await wire.send("\x00\x01 garbage\r\n\r\n")

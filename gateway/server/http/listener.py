@@ -3,19 +3,22 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from ipaddress import IPv4Address, IPv6Address
 from typing import cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from gateway.errors import ConfigurationError
+from gateway.server.http import bodies
 from gateway.server.http.acceptor import Acceptor, ServedSocket, most_connections
 from gateway.server.http.admission import Admission
 from gateway.tasks import beside
 
 _BACKLOG = 1024
+
+RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Listener:
@@ -75,11 +78,23 @@ async def running(
     await runner.setup()
     try:
         server = cast("web.Server", runner.server)  # it is there after `setup`
+        server.request_handler = _without_expectations(server.request_handler)
         with closing(Listener(server, admission or new_admission())) as listener:
             async with beside(sweep=listener.sweep()):
                 yield listener
     finally:
         await runner.cleanup()
+
+
+def _without_expectations(handler: RequestHandler) -> RequestHandler:
+    """Refuse whoever expects what no server gives: aiohttp would repeat it, and fail if it is not UTF-8."""
+
+    async def checked(request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get(hdrs.EXPECT, "").lower() not in {"", bodies.CONTINUE}:
+            raise web.HTTPExpectationFailed
+        return await handler(request)
+
+    return checked
 
 
 def _bound(address: IPv4Address | IPv6Address, port: int) -> socket.socket:
