@@ -47,6 +47,7 @@ CLIENTS_REGISTERED = AtMost(0.90, 1.0)  # share of the clients that it takes
 FLASH_ERASES_LEFT = AtLeast(0.10, 0.02)  # share of the erase cycles; 2 % is the vendor's limit for a replacement
 SELF_TEST_DUE = AtLeast(2 * HOUR, 10 * 60)  # seconds
 TIME_SYNC_DUE = AtLeast(120, 30)  # seconds
+FOUND_AHEAD_AGO = AtLeast(7 * DAY, 0)  # seconds; as long as keys may be repeated, and people look
 PIN_TRIES_LEFT = AtLeast(3, 2)  # of three
 
 # ---- the gateway ------------------------------------------------------------

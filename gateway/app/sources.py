@@ -83,7 +83,10 @@ async def _follow(found: Attachments, upstream: Upstream, deadlines: Deadlines) 
 
     async with aclosing(upstream.discover()) as changes:
         async for serials in changes:
-            tses = [Attachment(upstream.place, partial(opened, serial), plug=serial) for serial in sorted(serials)]
+            tses = [
+                Attachment(upstream.place, partial(opened, serial), plug=serial, shared=True)
+                for serial in sorted(serials)
+            ]
             found.update(upstream.place, tses)
 
 

@@ -18,6 +18,7 @@ from gateway.driver.protocols import TseDriver
 from gateway.driver.usb.block import SLOW_OPCODES
 from gateway.errors import CommandRejected, DeviceError, GatewayError, ProtocolError
 from gateway.fleet.commands.connection import T, TseConnection
+from gateway.fleet.commands.known_transactions import KnownTransactions
 from gateway.fleet.commands.lost_signatures import AnnouncedStep, SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
 from gateway.fleet.commands.pipeline import CommandPipeline
@@ -72,6 +73,7 @@ class Device:
         late_after: float = 5.0,
         memory: PinMemory | None = None,
         pin: bytes | None = None,
+        known: KnownTransactions | None = None,
         before_signing: BeforeSigning = nothing_unclear,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,7 +90,8 @@ class Device:
         self._retry_guard = RetryGuard(self._memory, generation)
         guards = (self._login_guard, self._retry_guard)
         self._observer = CommandObserver(serial, self._memory, *guards, metrics, generation=generation)
-        self._signatures = SignatureTracker(serial, metrics)
+        self._known_transactions = known or KnownTransactions(serial, metrics)
+        self._signatures = SignatureTracker(serial, metrics, self._known_transactions)
         self._pipeline = CommandPipeline(
             serial, self._memory, self._observer, self._signatures, metrics, settle_wait=settle_wait, clock=clock
         )
@@ -314,6 +317,11 @@ class Device:
         return self._observer.flash_health
 
     @property
+    def found_ahead(self) -> int:
+        """When the TSE last held transactions that this gateway does not know, in Unix seconds; 0: never."""
+        return self._known_transactions.found_ahead
+
+    @property
     def announced(self) -> AnnouncedStep | None:
         """The step that would be signed now; `None` if there is none, or the signature counter is not known."""
         return self._signatures.announced
@@ -373,6 +381,7 @@ class Device:
         self._signatures.give_up()
         await connection.driver.close()
         await self._lock.cleaned_up()
+        await self._known_transactions.close()
 
     # ---- below: how ---------------------------------------------------------
 

@@ -27,12 +27,13 @@ _SHORT_LIVED = 10.0  # seconds; a TSE that fails sooner after its opening is ope
 class Attachment:
     """A place where a TSE is or may come; `place` is its name for people, `open` opens the TSE.
 
-    `plug` tells one plugging-in from the next at the same place.
+    `plug` tells one plugging-in from the next at the same place. A `shared` TSE also signs past this gateway.
     """
 
     place: str
     open: Callable[[], Awaitable[TseDriver]] = field(compare=False)
     plug: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,7 @@ class Registry:
                 late_after=self._times.late_after,
                 memory=self._options.memory_of(info.serial_hex),
                 pin=self._options.pins.of(info.serial_hex),
+                known=None if attachment.shared else self._options.known_transactions(info.serial_hex, self._metrics),
                 before_signing=self._settle,
                 clock=self._options.monotonic,
             )

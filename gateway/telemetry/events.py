@@ -86,6 +86,11 @@ class Event(StrEnum):
         "WARNING",
         "The answer to a signature did not come; the TSE will be asked for it.",
     )
+    FOUND_AHEAD = (
+        "found_ahead",
+        "WARNING",
+        "A TSE holds transactions that this gateway does not know: used elsewhere, or the state is an older backup.",
+    )
     SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
     LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent, gone or too long at it, so its lock was taken back."
     LOCK_BROKEN = "lock_broken", "WARNING", "An operator took the lock from its holder; `peer` and `client` tell whom."

@@ -1,5 +1,6 @@
 """What the API tells of a TSE, and what the doctor makes of it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ WELL: dict[str, Any] = {
     "valid_time": True,
     "pin_tries_left": {},
     "login_objection": "",
+    "found_ahead": "2020-01-01T00:00:00Z",
     "credentials_changed": True,
     "registered_clients": 3,
     "max_registered_clients": 100,
@@ -42,6 +44,7 @@ def test_a_tse_that_is_well() -> None:
         ({"lifecycle": "decommissioned"}, Layer.INFO, FAIL),
         ({"health": {"needs_replacement": True}}, Layer.INFO, FAIL),
         ({"health": {"needs_replacement": False, "remaining_erases_percent": 9}}, Layer.INFO, WARN),
+        ({"found_ahead": datetime.now(UTC).isoformat()}, Layer.INFO, WARN),
         ({"self_test_due_seconds": 3000}, Layer.SELF_TEST, WARN),
         ({"pin_tries_left": {"admin": 2, "time_admin": 1}}, Layer.PINS, FAIL),
         ({"pin_tries_left": {"puk": 0}}, Layer.PINS, FAIL),

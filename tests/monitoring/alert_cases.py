@@ -160,6 +160,12 @@ CASES = (
         tse("tse_upkeep_runs_total", "0+1x100", 'duty="set_time", result="ok"'),
     ),
     Case(
+        "TseFoundAhead",
+        tse("tse_found_ahead_timestamp_seconds", steady(0)),
+        tse("tse_found_ahead_timestamp_seconds", steady(-700_000)),
+        "1m",
+    ),
+    Case(
         "GatewayStateNotWritable",
         gateway("tse_gateway_state_writable", steady(0)),
         gateway("tse_gateway_state_writable", steady(1)),

@@ -30,6 +30,7 @@ EXPECTED: dict[str, tuple[tuple[float, ...], str]] = {
     "TseFlashWear": ((limits.FLASH_ERASES_LEFT.warning,), "warning"),
     "TseSelfTestDueSoon": ((limits.SELF_TEST_DUE.warning,), "warning"),
     "TseTimeSyncOverdue": ((limits.TIME_SYNC_DUE.warning,), "warning"),
+    "TseFoundAhead": ((limits.FOUND_AHEAD_AGO.warning,), "warning"),
     "TsePinTriesLow": ((0, limits.PIN_TRIES_LEFT.warning), "critical"),
     "GatewayTlsExpiry": (limits.TLS_CERTIFICATE_LEFT, "warning"),
     "GatewayTlsExpiresSoon": ((limits.TLS_CERTIFICATE_LEFT.critical,), "critical"),

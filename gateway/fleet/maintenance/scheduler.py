@@ -17,6 +17,7 @@ from pathlib import Path
 from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
 from gateway.errors import GatewayError
+from gateway.fleet.commands.known_transactions import KnownTransactions
 from gateway.fleet.device import Device
 from gateway.fleet.maintenance import tasks
 from gateway.fleet.maintenance.schedule import Need, Night, self_test_need, time_need
@@ -59,6 +60,11 @@ class MaintenanceOptions:
     def memory_of(self, serial: str) -> PinMemory:
         """Return the PIN memory of the TSE with this serial."""
         return PinMemory(self.directory / f"{serial}.json" if self.directory is not None else None)
+
+    def known_transactions(self, serial: str, metrics: Metrics) -> KnownTransactions:
+        """Return what is known of the transactions of a TSE."""
+        path = None if self.directory is None else self.directory / f"{serial}.last.json"
+        return KnownTransactions(serial, metrics, path)
 
 
 async def maintain(device: Device, options: MaintenanceOptions, metrics: Metrics, *, refresh: float) -> None:

@@ -264,6 +264,11 @@ class TseDetails(TseSummary):
     login_objection: str = Field(
         description="Why the gateway tries no login by itself; empty if it may.", examples=[""]
     )
+    found_ahead: datetime | None = Field(
+        description="When it last held transactions that the gateway does not know: it was used elsewhere, or the "
+        "state of the gateway is an older backup. Null: never.",
+        examples=[None],
+    )
     certificate_days_left: int = Field(description="Days until its certificate ends.", examples=[1825])
     signatures_left_percent: float = Field(description="Signatures left of all.", examples=[99.999])
     store_used_percent: float = Field(description="Used part of the store.", examples=[0.001])

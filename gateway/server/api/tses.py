@@ -196,6 +196,7 @@ def _details(device: Device) -> dict[str, Any]:
         "puk_blocked_seconds": {name: left for name, left in _puk_pauses(info) if left},
         "product_certified_until": _certified_until(info),
         "login_objection": device.pin_record.no_login,
+        "found_ahead": datetime.fromtimestamp(device.found_ahead, UTC) if device.found_ahead else None,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),
         "signatures_left_percent": _percent(info.remaining_signatures, info.max_signatures),
         "store_used_percent": _percent(info.used_blocks, info.capacity_blocks),

@@ -39,6 +39,11 @@ class SignatureMetrics:
         self._settled = make.counter(
             "tse_lost_signatures", "Signatures whose answer was lost, as the TSE told afterwards", "serial", "outcome"
         )
+        self._found_ahead = make.gauge(
+            "tse_found_ahead_timestamp_seconds",
+            "When the TSE last held transactions that this gateway does not know",
+            "serial",
+        )
         self._clock_offset = make.gauge(
             "tse_clock_offset_seconds", "By how much the time in the last signature was ahead of our clock", "serial"
         )
@@ -69,6 +74,10 @@ class SignatureMetrics:
     def dated(self, serial: str, moment: int) -> None:
         """Note the time in a signature made just now, in Unix seconds."""
         self._clock_offset.labels(serial).set(moment - time.time())
+
+    def found_ahead(self, serial: str, moment: int) -> None:
+        """Note when the TSE was found to hold transactions that this gateway does not know, in Unix seconds."""
+        self._found_ahead.labels(serial).set(moment)
 
     def settled(self, serial: str, outcome: Outcome) -> None:
         """Count a signature whose answer was lost, by what the TSE told of it afterwards."""
