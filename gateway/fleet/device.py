@@ -91,7 +91,7 @@ class Device:
         guards = (self._login_guard, self._retry_guard)
         self._observer = CommandObserver(serial, self._memory, *guards, metrics, generation=generation)
         self._known_transactions = known or KnownTransactions(serial, metrics)
-        self._signatures = SignatureTracker(serial, metrics, self._known_transactions)
+        self._signatures = SignatureTracker(serial, metrics)
         self._pipeline = CommandPipeline(
             serial, self._memory, self._observer, self._signatures, metrics, settle_wait=settle_wait, clock=clock
         )
@@ -213,8 +213,9 @@ class Device:
         await self._lock.wait_for_sale(mine)
 
     def sweep(self) -> None:
-        """End a lease whose holder is silent or gone."""
+        """End a lease whose holder is silent or gone, and keep the last transaction."""
         self._lock.sweep()
+        self._keep_transactions()
 
     async def drain(self) -> None:
         """Grant the lock to nobody who asks from now on; return when all who had asked before are done with it."""
@@ -358,6 +359,7 @@ class Device:
         self._metrics.tses.opened(self.serial, self.failure)
         self._connection, self.place, self.attached = TseConnection(driver, self._clock), place, True
         self._opened = self._clock()
+        self._keep_transactions()
         self._pipeline.reopened()
         self._take(info)
         if self._signatures.lost is not None:
@@ -381,9 +383,19 @@ class Device:
         self._signatures.give_up()
         await connection.driver.close()
         await self._lock.cleaned_up()
+        self._keep_transactions()
         await self._known_transactions.close()
 
     # ---- below: how ---------------------------------------------------------
+
+    def _keep_transactions(self) -> None:
+        """Keep the last transaction; what the TSE told after its opening is compared before."""
+        signatures, known = self._signatures, self._known_transactions
+        if signatures.told is not None:
+            known.compare(signatures.told)
+        if signatures.seen is not None:
+            known.saw(signatures.seen)
+        signatures.told = signatures.seen = None
 
     def _abort_import(self, info: TseInfo) -> None:
         """Abort an import that was begun before the opening: whoever closed it would sign what others announced."""

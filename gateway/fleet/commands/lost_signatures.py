@@ -14,7 +14,6 @@ from time import monotonic
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import CommandRejected, ProtocolError
-from gateway.fleet.commands.known_transactions import KnownTransactions
 from gateway.telemetry import events
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.signatures import Outcome
@@ -102,17 +101,21 @@ class OpenTransactionAges:
 
 
 class SignatureTracker:
-    """Follows the signatures of one TSE; `lost` is the one to be asked for, if any."""
+    """Follows the signatures of one TSE; `lost` is the one to be asked for, if any.
 
-    def __init__(self, serial: str, metrics: Metrics, known: KnownTransactions | None = None) -> None:
+    `told` is the last transaction that the TSE told after its opening, `seen` the last signature that passed through.
+    """
+
+    def __init__(self, serial: str, metrics: Metrics) -> None:
         self._serial = serial
         self._metrics = metrics
-        self._known = known or KnownTransactions(serial, metrics)
         self._counter: int | None = None
         self._number = 0
         self._announced: OpenImport | None = None
         self.open = OpenTransactionAges()
         self.lost: LostSignature | None = None
+        self.told: TransactionReply | None = None
+        self.seen: TransactionReply | None = None
 
     @property
     def announced(self) -> AnnouncedStep | None:
@@ -127,8 +130,7 @@ class SignatureTracker:
             last = await _last_reply(driver)
             self._counter = None if last is None else last.signature_counter
             self._number = 0 if last is None else max(self._number, last.transaction_number)
-            if last is not None:
-                self._known.compare(last)
+            self.told = last
         announced = self.announced if command[0] == CloseImport.opcode else None
         return None if announced is None else LostSignature(announced)
 
@@ -213,8 +215,7 @@ class SignatureTracker:
             self._metrics.clients.signed(self._serial, step.client_id, finished=step.event == TransactionStep.FINISH)
             if signed is not None:
                 self.open.signed(step.event, signed.transaction_number)
-        if signed is not None:
-            self._known.saw(signed)
+        self.seen = signed or self.seen
         return signed
 
 

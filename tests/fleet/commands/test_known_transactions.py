@@ -122,9 +122,11 @@ async def test_a_restored_backup_is_noticed_with_the_first_signature(
     backup = {path: path.read_bytes() for path in state.glob("*.json")}
     async with gateway_with(tse, state, shared=shared) as device:
         await sell(device, tse, 3)
+        device.sweep()
         assert device.found_ahead == 0
     for path, content in backup.items():
         path.write_bytes(content.replace(b'"log_time": 17', b'"log_time": 16'))  # it was made long before
     async with gateway_with(tse, state, shared=shared) as device:
         await sell(device, tse, 1)
+        device.sweep()
         assert (device.found_ahead > 0) is not shared
