@@ -25,7 +25,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sho
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def before(running: Shop) -> Times:
-    return await running.undisturbed(40)
+    return await running.undisturbed(30)
 
 
 def unharmed(measured: Measured, *, log_lines: int = 2, peak: int = 160 * _MIB) -> None:
@@ -43,17 +43,17 @@ async def test_bodies_that_become_a_gigabyte_stay_packed(running: Shop, before: 
 
 
 async def test_heads_without_end_are_ended(running: Shop, before: Times) -> None:
-    unharmed(await running.suffer("few_heads", 2, before))
+    unharmed(await running.suffer("few_heads", 1.5, before))
 
 
 async def test_bodies_that_nobody_wants_are_not_read(running: Shop, before: Times) -> None:
-    measured = await running.suffer("bodies", 2, before)
+    measured = await running.suffer("bodies", 1.5, before)
     assert measured.told["requests"] >= 10
     unharmed(measured)
 
 
 async def test_requests_of_anybody_leave_room_for_tills(running: Shop, before: Times) -> None:
-    unharmed(await running.suffer("pages", 2, before))
+    unharmed(await running.suffer("pages", 1.5, before))
 
 
 async def test_what_is_no_http_and_no_tls_fills_no_log(running: Shop, before: Times) -> None:
@@ -61,7 +61,7 @@ async def test_what_is_no_http_and_no_tls_fills_no_log(running: Shop, before: Ti
 
 
 async def test_whoever_guesses_delays_no_right_token_and_is_named(running: Shop, before: Times) -> None:
-    guessing = asyncio.create_task(running.attacked("guesses", 4))
+    guessing = asyncio.create_task(running.attacked("guesses", 3))
     await asyncio.sleep(1)
     waited = [await running.newcomer() for _ in range(5)]
     told = await guessing
@@ -77,7 +77,7 @@ async def test_a_process_out_of_files_says_so_once_and_goes_on_when_it_has_some(
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (running.open_files + 2, limits[1]))
     try:
-        told = await running.attacked("raw", 2)
+        told = await running.attacked("raw", 1.5)
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
     print(f"{told} while the process may open two files more")
