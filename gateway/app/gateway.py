@@ -17,7 +17,7 @@ from gateway.errors import GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import LanCommands
-from gateway.operations.lan_notes import LAN_NOTES, LanNotes
+from gateway.operations.lan_journal import LAN_JOURNAL, LanJournal
 from gateway.server.api.routes import routes
 from gateway.server.http import application, auth, session_file, tls
 from gateway.server.http.listener import new_admission
@@ -78,9 +78,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             monitor.refused(serial, error, till)
             problems.refused(serial, error)
 
-        notes = LanNotes(registry, settings.state_dir / LAN_NOTES)
+        lan_journal = LanJournal(registry, settings.state_dir / LAN_JOURNAL)
         commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
-        lan = LanTse(registry, metrics, notes, lock_wait=settings.lock_wait, commands=commands)
+        lan = LanTse(registry, metrics, lan_journal, lock_wait=settings.lock_wait, commands=commands)
         web = application.build(
             *(settings, lan, registry, metrics, token),
             on_refusal=on_refusal,

@@ -10,7 +10,7 @@ the client starts its export again.
 
 A signature whose answer the TSE owes ends the session, since the TSE is opened afresh; the same
 request on another connection still gets what the TSE tells of it then. That holds over the end
-of this process, too (`lan_notes`).
+of this process, too (`lan_journal`).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Holder, Lease
 from gateway.fleet.registry import Registry
 from gateway.operations.lan_commands import LanCommands
-from gateway.operations.lan_notes import LanNotes
+from gateway.operations.lan_journal import LanJournal
 from gateway.operations.store import PatientReader
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart, OpenImport
@@ -58,13 +58,13 @@ class LanTse:
         self,
         registry: Registry,
         metrics: Metrics,
-        notes: LanNotes | None = None,
+        journal: LanJournal | None = None,
         *,
         lock_wait: float = 45.0,
         commands: LanCommands | None = None,
     ) -> None:
         self._registry = registry
-        self._notes = notes or LanNotes(registry)
+        self._journal = journal or LanJournal(registry)
         self._metrics = metrics
         self._lock_wait = lock_wait
         self._commands = commands or LanCommands()
@@ -83,7 +83,7 @@ class LanTse:
             DeviceGone: it failed and is not back yet.
             InvalidSession: `session` does not hold the lock, and no answer is kept for it, nor can the TSE tell it.
         """
-        if self._notes.knows(serial.upper(), session):
+        if self._journal.knows(serial.upper(), session):
             return
         device = self._registry.find(serial)
         if not (device.has_ended(session) and (device.serial, session) in self._signed):
@@ -131,8 +131,8 @@ class LanTse:
 
     async def send_command(self, serial: str, session: int, command: bytes, connection: Holder) -> bytes:
         """Carry out `command` once, however often it is sent, and return the data of its response."""
-        if _COMMAND + command == _SIGN and self._notes.knows(serial.upper(), session):
-            reply = await self._notes.answer(serial.upper(), session, self._lock_wait)
+        if _COMMAND + command == _SIGN and self._journal.knows(serial.upper(), session):
+            reply = await self._journal.answer(serial.upper(), session, self._lock_wait)
             self._metrics.requests.replayed(serial.upper(), "resent")
             return reply
         device = self._registry.find(serial)
@@ -145,7 +145,7 @@ class LanTse:
         async def carry_out(lease: Lease) -> bytes:
             reply = await self._commands.carry_out(device, command, lease)
             if command[0] == OpenImport.opcode:
-                await self._notes.note(device, lease)
+                await self._journal.note(device, lease)
             return reply
 
         return await self._once(device, session, connection, _COMMAND + command, carry_out, repeats=repeats)

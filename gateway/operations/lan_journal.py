@@ -31,7 +31,7 @@ from gateway.tse.results import Result
 
 log = logging.getLogger(__name__)
 
-LAN_NOTES = "lan.journal"  # its name in the state directory
+LAN_JOURNAL = "lan.journal"  # its name in the state directory
 _KEPT_SECONDS = 600.0  # a client gives up after 60 (LAN-TSE protocol)
 _MOST_LINES = 20_000
 _MOST_QUESTIONS = 5  # for a TSE that fails whenever it is asked: then tills go on
@@ -41,7 +41,7 @@ _LATER = {Result.NEEDS_SELF_TEST, Result.NEEDS_PASSED_SELF_TEST, Result.NEEDS_AC
 
 
 @dataclass(frozen=True, slots=True)
-class LanNote:
+class LanStep:
     """A step that was announced under `session`; `at` in Unix seconds."""
 
     serial: str
@@ -50,21 +50,21 @@ class LanNote:
     at: float
 
 
-class LanNotes:
-    """The notes of all TSEs, in the file `path`; without a path nothing is noted. Made before anybody signs."""
+class LanJournal:
+    """The last announced step of each TSE, in the file `path`; none without one. Made before anybody signs."""
 
     def __init__(self, registry: Registry, path: Path | None = None, *, now: Callable[[], float] = time.time) -> None:
         self._registry = registry
         self._log = None if path is None else AppendLog(path)
         self._now = now
-        self._last: dict[str, LanNote] = {}
+        self._last: dict[str, LanStep] = {}
         self._lines = 0
         self._trouble = ""
         self._writing = asyncio.Lock()
         self._load()
         self._unsettled = dict(self._last)  # by serial; the lock had one holder, so only its last step may be unknown
         self._earlier: dict[tuple[str, int], bytes | None] = {
-            (note.serial, note.session): None for note in self._last.values()
+            (step.serial, step.session): None for step in self._last.values()
         }
         self._settled = {serial: asyncio.Event() for serial in self._unsettled}
         self._questions: defaultdict[str, int] = defaultdict(int)
@@ -80,9 +80,9 @@ class LanNotes:
         """
         if self._log is None or device.announced is None:
             return
-        note = LanNote(device.serial, lease.session, device.announced, self._now())
-        self._last[device.serial] = note
-        await asyncio.shield(self._write(self._log, note))
+        step = LanStep(device.serial, lease.session, device.announced, self._now())
+        self._last[device.serial] = step
+        await asyncio.shield(self._write(self._log, step))
 
     # ---- of the process before ----------------------------------------------
 
@@ -115,12 +115,12 @@ class LanNotes:
         if device.serial not in self._unsettled:
             return
         async with self._asking:
-            note = self._unsettled.get(device.serial)
-            if note is not None:
-                reply = await self._ask(device, note)
-                self._earlier[note.serial, note.session] = reply
-                del self._unsettled[note.serial]
-                self._settled[note.serial].set()
+            step = self._unsettled.get(device.serial)
+            if step is not None:
+                reply = await self._ask(device, step)
+                self._earlier[step.serial, step.session] = reply
+                del self._unsettled[step.serial]
+                self._settled[step.serial].set()
 
     # ---- below: how ---------------------------------------------------------
 
@@ -133,45 +133,45 @@ class LanNotes:
                 log.debug("TSE %s cannot tell yet whether it signed: %s", serial, error)
                 await asyncio.sleep(_LOOK_AGAIN)
 
-    async def _ask(self, device: Device, note: LanNote) -> bytes | None:
+    async def _ask(self, device: Device, step: LanStep) -> bytes | None:
         try:
-            reply = await device.command(LastTransaction(note.announced.step.client_id).encode())
-            signed = note.announced.is_answered_by(TransactionReply.decode(reply))
+            reply = await device.command(LastTransaction(step.announced.step.client_id).encode())
+            signed = step.announced.is_answered_by(TransactionReply.decode(reply))
         except CommandRejected as refused:
             if refused.result in _LATER:
                 raise
             return None  # it has signed nothing for this client
         except (DeviceError, ProtocolError) as error:
-            self._questions[note.serial] += 1
-            if self._questions[note.serial] < _MOST_QUESTIONS:
+            self._questions[step.serial] += 1
+            if self._questions[step.serial] < _MOST_QUESTIONS:
                 raise
-            log.warning("TSE %s does not tell whether it signed before the restart: %s", note.serial, error)
+            log.warning("TSE %s does not tell whether it signed before the restart: %s", step.serial, error)
             return None
         return reply if signed else None
 
-    async def _write(self, notes: AppendLog, note: LanNote) -> None:
+    async def _write(self, journal: AppendLog, step: LanStep) -> None:
         async with self._writing:
             try:
-                await asyncio.to_thread(self._append, notes, _plain(note))
+                await asyncio.to_thread(self._append, journal, _plain(step))
             except OSError as error:
                 self._tell(f"{error.filename or 'the disk'}: {error.strerror}")
             else:
                 self._trouble = ""
 
-    def _append(self, notes: AppendLog, plain: dict[str, Any]) -> None:
+    def _append(self, journal: AppendLog, plain: dict[str, Any]) -> None:
         self._lines += 1
         if self._lines > _MOST_LINES:
-            notes.rewrite(map(_plain, list(self._last.values())))
+            journal.rewrite(map(_plain, list(self._last.values())))
             self._lines = len(self._last)
         else:
-            notes.append(plain, durable=False)
+            journal.append(plain, durable=False)
 
     def _load(self) -> None:
         if self._log is None:
             return
         since = self._now() - _KEPT_SECONDS
         try:
-            self._last = {note.serial: note for note in self._log.read(_note) if note.at >= since}
+            self._last = {step.serial: step for step in self._log.read(_step) if step.at >= since}
             self._log.rewrite(map(_plain, self._last.values()))
         except OSError as error:
             self._tell(f"{self._log.path}: {error.strerror}")
@@ -183,21 +183,22 @@ class LanNotes:
         self._trouble = trouble
 
 
-def _plain(note: LanNote) -> dict[str, Any]:
-    step = note.announced.step
+def _plain(step: LanStep) -> dict[str, Any]:
+    announced = step.announced.step
     return {
-        "serial": note.serial,
-        "session": note.session,
-        "client": step.client_id.decode("latin-1"),
-        "event": step.event,
-        "number": step.transaction_number,
-        "counter_before": note.announced.counter_before,
-        "number_before": note.announced.number_before,
-        "at": note.at,
+        "serial": step.serial,
+        "session": step.session,
+        "client": announced.client_id.decode("latin-1"),
+        "event": announced.event,
+        "number": announced.transaction_number,
+        "counter_before": step.announced.counter_before,
+        "number_before": step.announced.number_before,
+        "at": step.at,
     }
 
 
-def _note(plain: dict[str, Any]) -> LanNote:
-    step = OpenImport(int(plain["event"]), str(plain["client"]).encode("latin-1"), int(plain["number"]), 0, b"")
-    announced = AnnouncedStep(step, int(plain["counter_before"]), int(plain["number_before"]))
-    return LanNote(str(plain["serial"]), int(plain["session"]), announced, float(plain["at"]))
+def _step(plain: dict[str, Any]) -> LanStep:
+    client = str(plain["client"]).encode("latin-1")
+    announced = OpenImport(int(plain["event"]), client, int(plain["number"]), 0, b"")
+    before = int(plain["counter_before"]), int(plain["number_before"])
+    return LanStep(str(plain["serial"]), int(plain["session"]), AnnouncedStep(announced, *before), float(plain["at"]))

@@ -9,9 +9,9 @@ import pytest
 from gateway.driver.usb.block import BlockDriver
 from gateway.errors import CommandRejected, DeviceGone, InvalidSession
 from gateway.fleet.registry import Attachment, Registry
-from gateway.operations import lan_notes
+from gateway.operations import lan_journal
 from gateway.operations.lan import LanTse
-from gateway.operations.lan_notes import LAN_NOTES, LanNotes
+from gateway.operations.lan_journal import LAN_JOURNAL, LanJournal
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, OpenImport, SelfTest, TransactionReply, TransactionStep
@@ -29,8 +29,8 @@ class Process:
         self.tse, self.state = tse, state
         self.metrics = Metrics()
         self.registry = Registry(self.metrics)
-        self.notes = LanNotes(self.registry, state / LAN_NOTES, now=now)
-        self.lan = LanTse(self.registry, self.metrics, self.notes, lock_wait=2)
+        self.journal = LanJournal(self.registry, state / LAN_JOURNAL, now=now)
+        self.lan = LanTse(self.registry, self.metrics, self.journal, lock_wait=2)
 
     @property
     def serial(self) -> str:
@@ -170,7 +170,7 @@ async def test_a_tse_that_stays_away_is_no_word_on_the_signature(processes: Proc
     await till.send(START)
     await till.send(SIGN)
     next_one = processes.next()
-    next_one.lan = LanTse(next_one.registry, next_one.metrics, next_one.notes, lock_wait=0.05)
+    next_one.lan = LanTse(next_one.registry, next_one.metrics, next_one.journal, lock_wait=0.05)
     with pytest.raises(DeviceGone, match="ask again"):
         await next_one.again(till)
 
@@ -191,27 +191,27 @@ async def test_notes_are_dropped_when_no_till_waits_any_more(
     till = await processes.first.till()
     await till.send(START)
     await till.send(SIGN)
-    assert Process(tse, tmp_path).notes.knows(till.serial, till.session)
-    assert not Process(tse, tmp_path, now=lambda: NOW + 601.0).notes.knows(till.serial, till.session)
+    assert Process(tse, tmp_path).journal.knows(till.serial, till.session)
+    assert not Process(tse, tmp_path, now=lambda: NOW + 601.0).journal.knows(till.serial, till.session)
 
 
 async def test_only_the_last_note_of_each_tse_is_kept(
     processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lan_notes, "_MOST_LINES", 2)
+    monkeypatch.setattr(lan_journal, "_MOST_LINES", 2)
     till = await processes.first.till()
     for _ in range(3):
         await till.send(START)
         await till.send(SIGN)
-    assert len((tmp_path / LAN_NOTES).read_text().splitlines()) == 1
+    assert len((tmp_path / LAN_JOURNAL).read_text().splitlines()) == 1
 
 
 async def test_a_disk_that_takes_no_notes_keeps_no_till_from_signing(
     processes: Processes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = processes.first
-    (tmp_path / LAN_NOTES).unlink()
-    (tmp_path / LAN_NOTES).symlink_to("/dev/full")
+    (tmp_path / LAN_JOURNAL).unlink()
+    (tmp_path / LAN_JOURNAL).symlink_to("/dev/full")
     till = await first.till()
     for _ in range(2):
         await till.send(START)
