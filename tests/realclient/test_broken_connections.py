@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
-from gateway.app.gateway import Gateway
+from gateway.app.gateway import Gateway, running
+from gateway.config.settings import Settings
+from gateway.tse.commands import SelfTest
 from tests.realclient.conftest import TOKEN
 from tests.realclient.worm import Peer
 
@@ -31,7 +33,7 @@ class Wire:
     """
 
     def __init__(self, port: int) -> None:
-        self._to = port
+        self.to = port
         self._answers_left = 0
         self._action: Action | None = None
         self.cuts = 0
@@ -43,7 +45,7 @@ class Wire:
         self._answers_left, self._action = number, action
 
     async def carry(self, near: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        far, far_out = await asyncio.open_connection("127.0.0.1", self._to)
+        far, far_out = await asyncio.open_connection("127.0.0.1", self.to)
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._requests(near, far_out))
@@ -99,6 +101,34 @@ async def test_a_tse_pulled_after_it_signed_does_not_make_the_signature_an_error
         wire.before_answer(5, lambda: gateway.registry.reconcile([]))
         finished = await client.call("finish POS-1 Kassenbeleg-V1 700")
         assert (finished.code, finished.facts) == (0, {"sig": 5})
+
+
+@pytest.mark.parametrize("number", [5, 6], ids=["sign", "unlock"])
+async def test_a_gateway_that_is_started_anew_answers_what_the_one_before_has_signed(
+    settings: Settings, arm: Peer, number: int
+) -> None:
+    reached, started = asyncio.Event(), asyncio.Event()
+
+    async def no_answer() -> None:
+        reached.set()
+        await started.wait()
+        raise ConnectionResetError
+
+    async with AsyncExitStack() as lives:
+        first = await lives.enter_async_context(running(settings))
+        async with wire_to(first) as (wire, url), arm.connected(url, TOKEN) as client:
+            assert (await client.run(READY))[-1].facts == {"sig": 4}
+            wire.before_answer(number, no_answer)
+            calling = asyncio.create_task(client.call("finish POS-1 Kassenbeleg-V1 700"))
+            await reached.wait()
+            await lives.aclose()
+            second = await lives.enter_async_context(running(settings))
+            wire.to = second.port
+            started.set()
+            await second.registry.devices()[0].command(SelfTest(b"POS-1").encode())  # its start is a power-up
+            finished = await calling
+            assert (finished.code, finished.facts) == (0, {"sig": 5})
+            assert (await client.call("entries")).facts["n"] == 5
 
 
 @pytest.mark.parametrize("number", [2, 5, 8])
