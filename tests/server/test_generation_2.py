@@ -224,7 +224,7 @@ async def test_an_old_till_deletes_what_it_has_exported_completely(till: OldTill
 
 
 async def test_without_the_setting_an_old_till_is_refused_and_a_newer_one_never_disturbed(tmp_path: Path) -> None:
-    async with shop(tmp_path, old_tills="00") as api, old_till(api) as till:
+    async with shop(tmp_path, old_tills="0000000000") as api, old_till(api) as till:
         assert await till.result(c.SelfTest(CLIENT)) == Result.UNKNOWN_COMMAND
         await till.send(c.Login(c.User.ADMIN, ADMIN_PIN).encode(TWO))
         assert c.Part.decode(await till.send(c.ListClients(0).encode(TWO))).data
