@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 from yarl import URL
 
 from gateway import strict_json
@@ -190,7 +191,8 @@ async def over_socket(path: Path) -> AsyncIterator[Api]:
 
 @asynccontextmanager
 async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(ssl=trust)
+    # What the gateway closes is aborted with the session, not left behind in the middle of the end of TLS.
+    connector = aiohttp.TCPConnector(ssl=trust, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED)
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(base, connector=connector, timeout=_STREAM, headers=headers) as session:
         yield session

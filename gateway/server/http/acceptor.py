@@ -74,6 +74,13 @@ class Acceptor:
         if self._reserve is not None:
             os.close(self._reserve)
 
+    async def abort(self) -> None:
+        """Close what is still open, at once, and return when it is closed."""
+        while self._connections:
+            for connection in list(self._connections):
+                connection.close()
+            await asyncio.sleep(0)
+
     def sweep(self) -> None:
         """Close connections whose clients are silent or slow for too long."""
         now = self._loop.time()

@@ -62,6 +62,11 @@ class Listener:
         for acceptor in self._acceptors:
             acceptor.close()
 
+    async def abort(self) -> None:
+        """Close the connections that are left, such as those whose clients do not answer the end of TLS."""
+        for acceptor in self._acceptors:
+            await acceptor.abort()
+
 
 def new_admission() -> Admission:
     """Return the places of a process, on the clock of its loop."""
@@ -76,14 +81,16 @@ async def running(
     """Yield the listener of `app`; at the end its requests get `shutdown_timeout` seconds to finish."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout)
     await runner.setup()
+    server = cast("web.Server", runner.server)  # it is there after `setup`
+    server.request_handler = _without_expectations(server.request_handler)
+    listener = Listener(server, admission or new_admission())
     try:
-        server = cast("web.Server", runner.server)  # it is there after `setup`
-        server.request_handler = _without_expectations(server.request_handler)
-        with closing(Listener(server, admission or new_admission())) as listener:
+        with closing(listener):
             async with beside(sweep=listener.sweep()):
                 yield listener
     finally:
         await runner.cleanup()
+        await listener.abort()
 
 
 def _without_expectations(handler: RequestHandler) -> RequestHandler:

@@ -5,12 +5,15 @@ import ctypes
 import gc
 import inspect
 import logging
+import socket
+import ssl
 import subprocess
 import sys
 import tracemalloc
 from asyncio import sslproto
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from aiohttp import web_protocol
@@ -18,7 +21,7 @@ from aiohttp import web_protocol
 from gateway.server.http import acceptor, connection
 from gateway.server.http.connection import HttpConnection, Tls
 from tests.lan_client import trusting
-from tests.server.shop import BASE, Served, Till, until
+from tests.server.shop import BASE, Served, Till, serve, settings_for, until
 
 
 @asynccontextmanager
@@ -134,6 +137,22 @@ async def test_one_wrong_token_ends_a_connection(served: Served) -> None:
         answer = await ended(reader)
         assert answer.count(b"HTTP/1.1 401") == 1
         assert b"connection: close" in answer.lower()
+
+
+async def test_a_stop_waits_for_no_client_that_does_not_end_its_tls(tmp_path: Path) -> None:
+    def asked(port: int) -> ssl.SSLSocket:
+        client = trusting().wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=10))
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+        return client
+
+    async with serve(settings_for(tmp_path)) as running:
+        client = await asyncio.to_thread(asked, running.port)
+    assert open_connections() == []
+    with socket.socket(fileno=client.detach()) as plain, suppress(ConnectionResetError):
+        plain.settimeout(5)
+        while plain.recv(1000):
+            pass
 
 
 async def test_a_silent_connection_costs_little(served: Served) -> None:
