@@ -1,7 +1,7 @@
 """One TSE of the fleet: the facade through which everything above reaches it.
 
 attached   somebody could open it once         (the registry knows)
-held       a client holds the lock             (`lease`)
+held       a client holds the lock             (`lock`)
 failed     given up, with the reason           (`failed`, `reason`); the registry opens it afresh
 """
 
@@ -10,7 +10,6 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 
@@ -22,8 +21,8 @@ from gateway.fleet.commands.known_transactions import KnownTransactions
 from gateway.fleet.commands.lost_signatures import AnnouncedStep, SignatureTracker
 from gateway.fleet.commands.observer import CommandObserver, FlashHealthReading
 from gateway.fleet.commands.pipeline import CommandPipeline
-from gateway.fleet.lock.lock import LockStatus, TseLock, new_session
-from gateway.fleet.lock.queue import Holder, Lease, LockQueue
+from gateway.fleet.lock.lock import TseLock, new_session
+from gateway.fleet.lock.queue import Lease, LockQueue
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import PinMemory, PinRecord
 from gateway.fleet.pins.retry_guard import RetryGuard
@@ -96,7 +95,7 @@ class Device:
             serial, self._memory, self._observer, self._signatures, metrics, settle_wait=settle_wait, clock=clock
         )
         queue = LockQueue(idle=lock_idle, orphaned=lock_orphaned, longest=lock_longest, new_session=new_session)
-        self._lock = TseLock(serial, queue, metrics, send=self.command, clock=clock)
+        self.lock = TseLock(serial, queue, metrics, send=self.command, clock=clock)
         metrics.adopt(serial)
         metrics.tses.opened(serial)
         self._take(info)
@@ -133,7 +132,7 @@ class Device:
     async def write_store(self, block: int, data: bytes, lease: Lease | None = None) -> None:
         """Write whole blocks of process data to the store, from `block` on; `lease` as of `command`."""
         if lease is not None:
-            self._lock.check(lease)
+            self.lock.check(lease)
         await self.run(lambda driver: driver.write_store(block, data))
 
     async def command(self, command: bytes, lease: Lease | None = None) -> bytes:
@@ -148,13 +147,13 @@ class Device:
             DeviceGone: `lease` does not hold the lock any more; nothing was sent.
         """
         if lease is not None:
-            self._lock.check(lease)
+            self.lock.check(lease)
             lease.sends(command)
             if command[0] in _SETTLED_BEFORE:
                 await self._before_signing(self, lease)
-                self._lock.check(lease)
+                self.lock.check(lease)
         if command[0] in _EMPTY_THE_STORE:
-            self._lock.end_aside()
+            self.lock.end_aside()
         return await self._pipeline.run(partial(self.run, slow=command[0] in SLOW_OPCODES), command, lease)
 
     async def carry_out(self, command: Command, lease: Lease | None = None) -> bytes:
@@ -180,69 +179,10 @@ class Device:
 
     # ---- the lock -----------------------------------------------------------
 
-    async def acquire(self, holder: Holder, wait: float) -> Lease:
-        """Return the lease of `holder`; see `TseLock.acquire`, as for the verbs that follow."""
-        return await self._lock.acquire(holder, wait)
-
-    async def regain(self, session: int, holder: Holder, wait: float) -> None:
-        """Get the lock back if the lease of `session` stepped aside."""
-        await self._lock.regain(session, holder, wait)
-
-    def use(self, session: int, holder: Holder, *, reading: bool = False) -> AbstractContextManager[Lease]:
-        """Keep the lease of `session` from lapsing while a request is carried out."""
-        return self._lock.use(session, holder, reading=reading)
-
-    def check_session(self, session: int) -> None:
-        """Raise what `use` would, and change nothing."""
-        self._lock.check_session(session)
-
-    def hold(self, holder: Holder, wait: float) -> AbstractAsyncContextManager[Lease]:
-        """Acquire the lock, keep it from lapsing, and release it at the end."""
-        return self._lock.hold(holder, wait)
-
-    def release(self, session: int) -> None:
-        """Give the lock back."""
-        self._lock.release(session)
-
-    def has_ended(self, session: int) -> bool:
-        """Return whether `session` held the lock once, and does no longer."""
-        return self._lock.has_ended(session)
-
-    async def wait_for_sale(self, mine: Lease | None = None) -> None:
-        """Wait until the holder, unless it is `mine`, has finished a sale; for at most a second."""
-        await self._lock.wait_for_sale(mine)
-
     def sweep(self) -> None:
         """End a lease whose holder is silent or gone, and keep the last transaction."""
-        self._lock.sweep()
+        self.lock.sweep()
         self._keep_transactions()
-
-    async def drain(self) -> None:
-        """Grant the lock to nobody who asks from now on; return when all who had asked before are done with it."""
-        await self._lock.drain()
-
-    def refuse_waiting(self) -> None:
-        """Refuse the lock to everybody who waits for it, now or later."""
-        self._lock.refuse_waiting()
-
-    @property
-    def lease(self) -> Lease | None:
-        """The lease that holds the lock now; `None` when it is free."""
-        return self._lock.lease
-
-    @property
-    def lock_status(self) -> LockStatus | None:
-        """Who holds the lock; `None` when it is free."""
-        return self._lock.status
-
-    def break_lock(self) -> LockStatus | None:
-        """Take the lock from its holder; see `TseLock.break_lease`."""
-        return self._lock.break_lease()
-
-    @property
-    def waiting_clients(self) -> int:
-        """Number of those who wait for the lock."""
-        return self._lock.waiting_clients
 
     # ---- PINs and logins ----------------------------------------------------
 
@@ -290,7 +230,7 @@ class Device:
     @property
     def idle(self) -> bool:
         """True while nobody holds it or waits for it, and nothing runs."""
-        return self._lock.free and not self._connection.busy
+        return self.lock.free and not self._connection.busy
 
     @property
     def quiet_for(self) -> float:
@@ -363,9 +303,9 @@ class Device:
         self._pipeline.reopened()
         self._take(info)
         if self._signatures.lost is not None:
-            self._lock.clean_up(self._settle_signature())
+            self.lock.clean_up(self._settle_signature())
         self._abort_import(info)
-        self._lock.reopened()
+        self.lock.reopened()
 
     async def let_go(self, reason: str) -> None:
         """Give the driver back: the TSE has failed before, or fails now for `reason`."""
@@ -382,7 +322,7 @@ class Device:
             self._end("the gateway stops", "stopped")
         self._signatures.give_up()
         await connection.driver.close()
-        await self._lock.cleaned_up()
+        await self.lock.cleaned_up()
         self._keep_transactions()
         await self._known_transactions.close()
 
@@ -400,7 +340,7 @@ class Device:
     def _abort_import(self, info: TseInfo) -> None:
         """Abort an import that was begun before the opening: whoever closed it would sign what others announced."""
         if info.import_in_progress:
-            self._lock.abort(Unfinished.IMPORT)
+            self.lock.abort(Unfinished.IMPORT)
 
     async def _watched(self, connection: TseConnection, work: Awaitable[T]) -> T:
         try:
@@ -418,7 +358,7 @@ class Device:
     def _end(self, reason: str, code: str) -> None:
         self._connection.end(reason, code)
         self._metrics.tses.lost(self.serial, code)
-        self._lock.revoke(reason)
+        self.lock.revoke(reason)
 
     def _learn(self, sector: bytes) -> None:
         try:

@@ -108,13 +108,13 @@ class Registry:
     async def drain(self) -> None:
         """Grant no lock to anybody new; return when all who had asked before are done."""
         self.draining = True
-        await asyncio.gather(*(device.drain() for device in self._devices.values()))
+        await asyncio.gather(*(device.lock.drain() for device in self._devices.values()))
 
     def refuse_waiting(self) -> None:
         """Refuse all who wait for a TSE: the gateway stops."""
         self.draining = True
         for device in self._devices.values():
-            device.refuse_waiting()
+            device.lock.refuse_waiting()
 
     async def close(self) -> None:
         """Close every TSE; a running command is waited for."""
@@ -217,7 +217,7 @@ class Registry:
             )
             self._devices[device.serial] = device
             if self.draining:
-                device.refuse_waiting()
+                device.lock.refuse_waiting()
         elif known.failed.is_set():
             device = known
             await device.renew(driver, info, attachment.place)

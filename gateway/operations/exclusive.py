@@ -79,5 +79,5 @@ async def exclusive(device: Device, wait: float) -> AsyncIterator[Exclusive]:
         LockRefused: others held it all the time.
         DeviceGone: the TSE failed.
     """
-    async with device.hold(_GatewayHolder(), wait) as lease:
+    async with device.lock.hold(_GatewayHolder(), wait) as lease:
         yield Exclusive(device, lease)

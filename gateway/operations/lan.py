@@ -86,8 +86,8 @@ class LanTse:
         if self._journal.knows(serial.upper(), session):
             return
         device = self._registry.find(serial)
-        if not (device.has_ended(session) and (device.serial, session) in self._signed):
-            device.check_session(session)
+        if not (device.lock.has_ended(session) and (device.serial, session) in self._signed):
+            device.lock.check_session(session)
 
     async def lock(self, serial: str, connection: Holder) -> int:
         """Acquire the lock and return the session under which `connection` may use the TSE.
@@ -96,9 +96,9 @@ class LanTse:
             LockRefused: others held the lock for as long as a request may wait.
         """
         device = self._registry.find(serial)
-        lease = await device.acquire(connection, self._lock_wait)
+        lease = await device.lock.acquire(connection, self._lock_wait)
         if not connection.alive:
-            device.release(lease.session)
+            device.lock.release(lease.session)
             raise LockRefused("the client hung up while it waited")
         return lease.session
 
@@ -109,12 +109,12 @@ class LanTse:
         of the command before, which may have signed.
         """
         with suppress(InvalidSession, DeviceGone):
-            self._registry.find(serial).release(session)
+            self._registry.find(serial).lock.release(session)
 
     async def read_info(self, serial: str, session: int, connection: Holder) -> bytes:
         """Return the 512 bytes of the info sector."""
         device = self._registry.find(serial)
-        with device.use(session, connection, reading=True) as lease:
+        with device.lock.use(session, connection, reading=True) as lease:
             sector = await device.read_info()
             lease.told_length(TseInfo.decode(sector).used_blocks)
             return sector
@@ -123,7 +123,7 @@ class LanTse:
         """Return `count` blocks of 512 bytes of the store, from `block` on."""
         device = self._registry.find(serial)
         _check_range(device, block, count)
-        with device.use(session, connection, reading=True) as lease:
+        with device.lock.use(session, connection, reading=True) as lease:
             source = PatientReader(device, lease) if lease.stepped_aside else device
             data = await source.read_store(block, count)
             lease.reads += 1
@@ -174,13 +174,13 @@ class LanTse:
         *,
         repeats: bool = False,
     ) -> bytes:
-        ended = self._signed.get((device.serial, session)) if device.has_ended(session) else None
+        ended = self._signed.get((device.serial, session)) if device.lock.has_ended(session) else None
         if ended is not None and ended.request == request and ended.connection is not connection:
             self._metrics.requests.replayed(device.serial, "resent")
             ended.connection = connection
             return await asyncio.shield(ended.answer)
-        await device.regain(session, connection, self._lock_wait)
-        with device.use(session, connection) as lease:
+        await device.lock.regain(session, connection, self._lock_wait)
+        with device.lock.use(session, connection) as lease:
             last = self._last.get(lease)
             if last is not None and last.request == request and last.connection is not connection:
                 self._metrics.requests.replayed(device.serial, "resent")

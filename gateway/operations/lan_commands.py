@@ -152,9 +152,9 @@ class _ReaderOfLease:
     async def read_store(self, block: int, count: int) -> bytes:
         """Return blocks of the store; errors as of `Device.read_store`."""
         lease = self._lease()
-        if lease is None or self._device.has_ended(lease.session):
+        if lease is None or self._device.lock.has_ended(lease.session):
             raise ExportInterrupted("nobody waits for the export any more")
-        await self._device.wait_for_sale(lease)
+        await self._device.lock.wait_for_sale(lease)
         return await self._device.read_store(block, count)
 
 

@@ -59,7 +59,7 @@ class PatientReader:
 
     async def read_store(self, block: int, count: int) -> bytes:
         """Return `count` blocks of 512 bytes of the store, from `block` on."""
-        await self._device.wait_for_sale(self._mine)
+        await self._device.lock.wait_for_sale(self._mine)
         return await self._device.read_store(block, count)
 
 

@@ -339,9 +339,9 @@ async def test_while_a_till_holds_the_lock_a_run_is_slower_and_goes_on(shop: Sho
         alive = True
         peer = ""
 
-    lease = await shop.device.acquire(Till(), 1)
+    lease = await shop.device.lock.acquire(Till(), 1)
     assert (await shop.run()).verdict is ArchiveVerdict.OK
-    shop.device.release(lease.session)
+    shop.device.lock.release(lease.session)
     assert await shop.restored() == await shop.export()
 
 

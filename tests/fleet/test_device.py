@@ -107,29 +107,29 @@ async def test_a_caller_that_gives_up_in_the_queue_leaves_it(ready: Device) -> N
 
 
 async def test_a_waiting_client_gets_the_lock_when_it_is_free(ready: Device) -> None:
-    first = await ready.acquire(Till(), 1)
-    waiting = asyncio.create_task(ready.acquire(Till(), 5))
+    first = await ready.lock.acquire(Till(), 1)
+    waiting = asyncio.create_task(ready.lock.acquire(Till(), 5))
     await until(lambda: tse_summary(ready).waiting_clients == 1)
-    ready.release(first.session)
+    ready.lock.release(first.session)
     second = await waiting
     assert second.session != first.session
-    assert ready.lease is second
+    assert ready.lock.lease is second
 
 
 async def test_the_lock_is_refused_after_the_waiting_time(ready: Device, metrics: Metrics) -> None:
-    await ready.acquire(Till(), 1)
+    await ready.lock.acquire(Till(), 1)
     with pytest.raises(LockRefused, match="try again"):
-        await ready.acquire(Till(), 0.05)
+        await ready.lock.acquire(Till(), 0.05)
     assert tse_summary(ready).waiting_clients == 0
     assert sample(metrics, "tse_gateway_lock_refused_total", serial=ready.serial) == 1
 
 
 async def test_a_broken_connection_frees_the_lock_for_the_next(ready: Device) -> None:
     gone = Till()
-    await ready.acquire(gone, 1)
+    await ready.lock.acquire(gone, 1)
     gone.alive = False
     async with asyncio.timeout(3):
-        await ready.acquire(Till(), 2)
+        await ready.lock.acquire(Till(), 2)
 
 
 async def test_a_silent_holder_loses_its_lock_and_its_import(
@@ -139,26 +139,26 @@ async def test_a_silent_holder_loses_its_lock_and_its_import(
     driver = BlockDriver(SimulatedTransport(tse))
     device = Device(ready.serial, "x", driver, ready.info, metrics=metrics, lock_idle=90, clock=clock)
     till = Till()
-    lease = await device.acquire(till, 1)
-    with device.use(lease.session, till) as entered:
+    lease = await device.lock.acquire(till, 1)
+    with device.lock.use(lease.session, till) as entered:
         await device.command(START, entered)
     assert TseInfo.decode(await device.read_info()).import_in_progress
     clock.now = 89.9
     device.sweep()
-    assert device.lease is lease
+    assert device.lock.lease is lease
     clock.now = 90
     device.sweep()
-    assert device.lease is None
-    await device.acquire(Till(), 1)
+    assert device.lock.lease is None
+    await device.lock.acquire(Till(), 1)
     assert not TseInfo.decode(await device.read_info()).import_in_progress
-    with pytest.raises(InvalidSession), device.use(lease.session, till):
+    with pytest.raises(InvalidSession), device.lock.use(lease.session, till):
         pass
     await device.close()
 
 
 async def test_a_command_under_a_lease_that_has_ended_is_not_sent(ready: Device) -> None:
-    lease = await ready.acquire(Till(), 1)
-    ready.release(lease.session)
+    lease = await ready.lock.acquire(Till(), 1)
+    ready.lock.release(lease.session)
     with pytest.raises(DeviceGone):
         await ready.command(START, lease)
     with pytest.raises(DeviceGone):
@@ -168,18 +168,18 @@ async def test_a_command_under_a_lease_that_has_ended_is_not_sent(ready: Device)
 
 async def test_an_unfinished_export_is_aborted_with_the_lock(ready: Device) -> None:
     till = Till()
-    lease = await ready.acquire(till, 1)
-    with ready.use(lease.session, till):
+    lease = await ready.lock.acquire(till, 1)
+    with ready.lock.use(lease.session, till):
         await ready.command(EXPORT_ALL, lease)
         await ready.command(NextExportPart().encode(), lease)
-    ready.release(lease.session)
-    await ready.acquire(Till(), 1)
+    ready.lock.release(lease.session)
+    await ready.lock.acquire(Till(), 1)
     await receipt(ready.command, ready)  # would be refused with "export in progress"
 
 
 async def test_a_finished_export_leaves_nothing_to_abort(ready: Device) -> None:
     till = Till()
-    lease = await ready.acquire(till, 1)
+    lease = await ready.lock.acquire(till, 1)
     await ready.command(EXPORT_ALL, lease)
     while await ready.command(NextExportPart().encode(), lease) != Part(b"").encode():
         assert lease.unfinished == {"export"}
@@ -187,8 +187,8 @@ async def test_a_finished_export_leaves_nothing_to_abort(ready: Device) -> None:
 
 
 async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, ready: Device, metrics: Metrics) -> None:
-    lease = await ready.acquire(Till(), 1)
-    waiting = asyncio.create_task(ready.acquire(Till(), 30))
+    lease = await ready.lock.acquire(Till(), 1)
+    waiting = asyncio.create_task(ready.lock.acquire(Till(), 30))
     await until(lambda: tse_summary(ready).waiting_clients == 1)
     tse.faults.set("unplugged")
     with pytest.raises(DeviceGone):
@@ -196,12 +196,12 @@ async def test_a_failed_tse_refuses_at_once_with_the_reason(tse: SimulatedTse, r
     assert ready.failed.is_set()
     with pytest.raises(DeviceGone, match="gone"):
         await waiting
-    with pytest.raises(DeviceGone), ready.use(lease.session, Till()):
+    with pytest.raises(DeviceGone), ready.lock.use(lease.session, Till()):
         pass
     with pytest.raises(DeviceGone):
         await ready.command(FlashHealth().encode())
     with pytest.raises(DeviceGone):
-        await ready.acquire(Till(), 30)
+        await ready.lock.acquire(Till(), 30)
     known = tse_summary(ready)
     assert (known.state, known.held_seconds) == ("failed", None)
     assert "gone" in str(known.reason)
@@ -225,7 +225,7 @@ async def test_whatever_the_driver_cannot_answer_for_is_a_failure(
 
 async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, ready: Device) -> None:
     till = Till()
-    lease = await ready.acquire(till, 1)
+    lease = await ready.lock.acquire(till, 1)
     await ready.command(START, lease)
     tse.faults.set("io_error")
     with pytest.raises(DeviceError):
@@ -234,9 +234,9 @@ async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, r
     tse.faults.clear()
     driver = BlockDriver(SimulatedTransport(tse))
     await ready.renew(driver, TseInfo.decode(await driver.read_info()), "elsewhere")
-    await ready.acquire(Till(), 1)
+    await ready.lock.acquire(Till(), 1)
     assert (ready.place, tse_summary(ready).state) == ("elsewhere", "ready")
-    with pytest.raises(InvalidSession), ready.use(lease.session, till):
+    with pytest.raises(InvalidSession), ready.lock.use(lease.session, till):
         pass
     await ready.read_info()
     assert not ready.info.import_in_progress  # the import of the lost session was aborted

@@ -71,21 +71,21 @@ async def sell(device: Device) -> None:
 
 async def hold(device: Device) -> None:
     """Be busy all the time and never give the lock back."""
-    lease = await device.acquire(till := Till(), 5)
+    lease = await device.lock.acquire(till := Till(), 5)
     try:
         while True:
-            with device.use(lease.session, till):
+            with device.lock.use(lease.session, till):
                 await device.read_info()
             await asyncio.sleep(0.5)
     finally:
-        device.release(lease.session)
+        device.lock.release(lease.session)
 
 
 async def wait(device: Device) -> None:
     """Want the lock, again and again."""
     while True:
         with contextlib.suppress(GatewayError):
-            device.release((await device.acquire(Till(), 20)).session)
+            device.lock.release((await device.lock.acquire(Till(), 20)).session)
         await asyncio.sleep(0.5)
 
 

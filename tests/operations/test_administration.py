@@ -34,7 +34,7 @@ async def test_who_was_logged_in_is_logged_out_again_also_after_a_refusal(
     with pytest.raises(CommandRejected, match="not registered"):
         await administration.deregister_client(shop.serial, PinOrPuk(ADMIN_PIN), b"POS-9")
     device = shop.registry.devices()[0]
-    assert device.lease is None
+    assert device.lock.lease is None
     assert device.info.created_signatures == before + 2  # login and logout
 
 

@@ -152,7 +152,7 @@ async def test_a_key_that_the_tse_cannot_tell_of_holds_up_tills_for_a_minute_at_
     await shop.journal.begin(replace(record, position=middle))
     now = 0.0
     Settlement(shop.registry, shop.journal, lock_wait=5, clock=lambda: now)
-    device.release(device.lease.session if device.lease else 0)
+    device.lock.release(device.lock.lease.session if device.lock.lease else 0)
     till = await till_of(shop)
     for moment in (0.0, 59.0):
         now = moment

@@ -200,7 +200,7 @@ async def test_while_one_client_exports_another_one_sells(gateway: Gateway, arm:
             await receipt(device.command, device, data=bytes(4_000_000))
         stored = len(await export(device))
         exporting = asyncio.create_task(one.call("export"))
-        await until(lambda: device.lease is not None)
+        await until(lambda: device.lock.lease is not None)
         sold = 0
         while not exporting.done():
             calls = await other.run(("start POS-1 - 0", "finish POS-1 - 100"))

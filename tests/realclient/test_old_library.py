@@ -82,7 +82,7 @@ async def client_of(tmp_path: Path, x64: Peer, *, translates: bool) -> AsyncIter
     info = TseInfo.decode(await driver.read_info())
     device = Device(info.serial_hex, "here", driver, info, metrics=Metrics())
     commands = LanCommands(translates=lambda _: translates, filters=translates)
-    async with device.hold(Till(), 1.0) as lease:
+    async with device.lock.hold(Till(), 1.0) as lease:
         volume = mounted(TranslatedTse(tse, device, commands, lease), tmp_path / "volume")
         path = await asyncio.to_thread(volume.__enter__)
         try:

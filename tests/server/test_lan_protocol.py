@@ -260,14 +260,14 @@ async def test_head_does_not_lock(served: Served, till: Till) -> None:
     session = till._session
     async with session.head(f"{served.url}{BASE}/tse/{served.serial}/lock") as answer:
         assert answer.status == 400
-    assert served.registry.devices()[0].lease is None
+    assert served.registry.devices()[0].lock.lease is None
 
 
 async def test_a_contended_lock_is_held_open_until_it_is_free(served: Served, till: Till) -> None:
     session = await till.lock()
     async with till_of(served) as other:
         waiting = asyncio.create_task(other.lock())
-        await until(lambda: served.registry.devices()[0].waiting_clients == 1)
+        await until(lambda: served.registry.devices()[0].lock.waiting_clients == 1)
         assert not waiting.done()
         await till.ask(served.path(session, "unlock"))
         assert await waiting != session
@@ -282,7 +282,7 @@ async def test_a_lock_that_never_gets_free_is_refused_with_a_number(tmp_path: Pa
 
 async def test_one_tcp_connection_is_one_connection_for_the_lock(served: Served, till: Till) -> None:
     await till.lock()
-    lease = served.registry.devices()[0].lease
+    lease = served.registry.devices()[0].lock.lease
     assert lease is not None
     holder: Any = lease.holder
     await till.ask(served.path(lease.session, "readInfo"))
@@ -312,7 +312,7 @@ async def test_a_stop_refuses_those_who_wait_for_a_lock_at_once(tmp_path: Path) 
         async with till_of(served) as till, till_of(served) as other:
             await till.lock()
             waiting = asyncio.create_task(other.ask(f"{BASE}/tse/{served.serial}/lock"))
-            await until(lambda: served.registry.devices()[0].waiting_clients == 1)
+            await until(lambda: served.registry.devices()[0].lock.waiting_clients == 1)
             await gateway.aclose()
             answer = await waiting
     assert (answer.status, answer.json["error"]) == (503, 4)

@@ -250,7 +250,7 @@ async def test_a_port_that_is_taken_is_told_with_address_and_number(served: Serv
 
 
 def in_use(served: Served) -> bool:
-    lease = served.registry.devices()[0].lease
+    lease = served.registry.devices()[0].lock.lease
     return lease is not None and lease.running > 0
 
 

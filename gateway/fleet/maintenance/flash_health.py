@@ -45,5 +45,5 @@ class FlashHealthMonitor:
             log.debug("TSE %s does not tell how worn it is: %s", device.serial, error)
 
     async def _ask(self, device: Device) -> None:
-        async with device.hold(self, 0.0) as lease:
+        async with device.lock.hold(self, 0.0) as lease:
             await device.command(FlashHealth().encode(), lease)

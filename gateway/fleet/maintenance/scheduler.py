@@ -182,7 +182,7 @@ class MaintenanceScheduler:
         """Take the lock within `wait` seconds, look once more what is needed, and do it."""
         device = self._device
         self._wanted_since = None
-        async with device.hold(self, wait):
+        async with device.lock.hold(self, wait):
             await device.read_info()
             await device.check_pin_memory(again=True)  # a self test costs the time, which a login must set again
             if self._needs_self_test():

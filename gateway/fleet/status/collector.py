@@ -104,7 +104,7 @@ class FleetCollector(Collector):
         yield _gauge(
             "tse_gateway_lock_held",
             "1 while a client holds the TSE, which is an open session",
-            ((device.serial, device.lease is not None) for device in devices),
+            ((device.serial, device.lock.lease is not None) for device in devices),
         )
         yield _lock_holders(devices)
         active = [device for device in devices if device.info.ctss_active]
@@ -174,7 +174,7 @@ def _lock_holders(devices: list[Device]) -> Metric:
         labels=["serial", "address"],
     )
     for device in devices:
-        status = device.lock_status
+        status = device.lock.status
         if status is not None:
             family.add_metric([device.serial, status.peer.rpartition(":")[0] or "gateway"], 1)
     return family

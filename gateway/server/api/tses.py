@@ -55,7 +55,7 @@ async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
 
 async def release_lock(call: Call[TseParams, NoBody]) -> ReleasedLock:
     """Take the lock from its holder."""
-    return ReleasedLock(released=_held_lock(call.services.registry.find(call.params.serial).break_lock()))
+    return ReleasedLock(released=_held_lock(call.services.registry.find(call.params.serial).lock.break_lease()))
 
 
 async def get_flash_health(call: Call[TseParams, NoBody]) -> FlashMemoryHealth:
@@ -120,7 +120,7 @@ def _summary(services: Services, device: Device) -> TseSummary:
 
 def tse_summary(device: Device, *, old_tills: bool = False) -> TseSummary:
     """Return what is known of a TSE without asking it."""
-    info, code, lock = device.info, lack(device), device.lock_status
+    info, code, lock = device.info, lack(device), device.lock.status
     return TseSummary(
         serial=device.serial,
         place=device.place,
@@ -130,7 +130,7 @@ def tse_summary(device: Device, *, old_tills: bool = False) -> TseSummary:
         reason=lack_text(device),
         held_seconds=None if lock is None else lock.seconds,
         lock=_held_lock(lock),
-        waiting_clients=device.waiting_clients,
+        waiting_clients=device.lock.waiting_clients,
         read_at=device.info_read_at.replace(microsecond=0),
         lifecycle=_lifecycle(info.lifecycle),
         description=info.description,

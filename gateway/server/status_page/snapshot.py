@@ -170,15 +170,15 @@ class SnapshotSource:
             place=device.place,
             info=device.info,
             age=device.info_age,
-            lock=device.lock_status,
-            waiting=device.waiting_clients,
+            lock=device.lock.status,
+            waiting=device.lock.waiting_clients,
             health=None if device.flash_health is None else device.flash_health.health,
             pin_tries=device.pin_record.tries,
             rate=self._rate.of(device.serial),
             archive=archive,
             archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
             # While the gateway logs in there is a note, too, in case it is interrupted.
-            no_login=device.has_pin and bool(device.pin_record.no_login) and device.lease is None,
+            no_login=device.has_pin and bool(device.pin_record.no_login) and device.lock.lease is None,
         )
 
 

@@ -84,7 +84,7 @@ async def relayed(served: Served) -> AsyncIterator[tuple[Relay, Upstream]]:
 
 
 def lease(served: Served) -> Lease | None:
-    return served.registry.devices()[0].lease
+    return served.registry.devices()[0].lock.lease
 
 
 async def counter(driver: LanDriver) -> int:
@@ -258,7 +258,7 @@ async def test_a_lock_taken_back_in_an_import_is_a_failure(ready: LanDriver, ser
 def _take_back(served: Served) -> None:
     held = lease(served)
     assert held is not None
-    served.registry.devices()[0].release(held.session)
+    served.registry.devices()[0].lock.release(held.session)
 
 
 async def test_close_gives_the_lock_back_and_aborts(ready: LanDriver, served: Served, other: LanClient) -> None:

@@ -48,11 +48,11 @@ class Keeper:
 async def bracketed(shop: Shop, till: Till, keeper: Keeper, call: Callable[[], Awaitable[object]]) -> None:
     """One call of the library: lock, commands, unlock."""
     keeper.ring()  # it looks while the till gets the lock
-    lease = await shop.device.acquire(till, 45)
-    with shop.device.use(lease.session, till):
+    lease = await shop.device.lock.acquire(till, 45)
+    with shop.device.lock.use(lease.session, till):
         keeper.ring()  # and while the till has it
         await call()
-    shop.device.release(lease.session)
+    shop.device.lock.release(lease.session)
     keeper.ring()
 
 

@@ -51,7 +51,7 @@ async def test_a_tse_that_comes_is_ready_before_the_first_till(shop_of: Open) ->
     shop = await shop_of(client_id="POS-1")
     assert not shop.info.self_test_passed
     await shop.scheduler.check()
-    assert (shop.info.self_test_passed, shop.info.valid_time, shop.device.lease) == (True, True, None)
+    assert (shop.info.self_test_passed, shop.info.valid_time, shop.device.lock.lease) == (True, True, None)
     assert (await shop.operations())[-2:] == ["UpdateTime", "LogOut"]
     await receipt(shop.device.command, shop.device)
     with pytest.raises(CommandRejected, match="0x100f"):
@@ -145,11 +145,11 @@ async def test_the_self_test_runs_at_night_and_only_once(shop_of: Open) -> None:
 async def test_while_a_till_holds_the_lock_nothing_is_done(shop_of: Open) -> None:
     shop = await shop_of(client_id="POS-1")
     till = Till()
-    lease = await shop.device.acquire(till, 1)
+    lease = await shop.device.lock.acquire(till, 1)
     waiting = asyncio.create_task(shop.scheduler.check())
-    await until(lambda: shop.device.waiting_clients == 1)
+    await until(lambda: shop.device.lock.waiting_clients == 1)
     assert not shop.info.self_test_passed
-    shop.device.release(lease.session)
+    shop.device.lock.release(lease.session)
     await waiting
     assert shop.info.self_test_passed
 
@@ -176,15 +176,15 @@ async def test_between_tills_that_never_pause_what_was_lost_is_done_at_once(shop
     shop = await shop_of(client_id="POS-1")
     await shop.scheduler.check()
     first, second = Till(), Till()
-    lease = await shop.device.acquire(first, 1)
+    lease = await shop.device.lock.acquire(first, 1)
     shop.tse.power_cycle()
     with pytest.raises(CommandRejected, match="0x1054"):
         await step(shop.device.command, shop.device, TransactionStep.START)
     looking = asyncio.create_task(shop.scheduler.check())
-    await until(lambda: shop.device.waiting_clients == 1)  # it reads first what the refusal has told
-    waiting = asyncio.create_task(shop.device.acquire(second, 5))
-    shop.device.release(lease.session)
-    shop.device.release((await waiting).session)
+    await until(lambda: shop.device.lock.waiting_clients == 1)  # it reads first what the refusal has told
+    waiting = asyncio.create_task(shop.device.lock.acquire(second, 5))
+    shop.device.lock.release(lease.session)
+    shop.device.lock.release((await waiting).session)
     await looking
     assert (shop.clock.now, lack(shop.device)) == (0, "")
 
@@ -219,10 +219,10 @@ async def test_the_time_that_a_till_sets_shows_with_the_next_look(shop_of: Open)
     for command in (SelfTest(CLIENT), Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(NOW)):
         await device.command(command.encode())
     assert lack(device) == "no_self_test"
-    lease = await device.acquire(Till(), 1)  # the next till is there already
+    lease = await device.lock.acquire(Till(), 1)  # the next till is there already
     await shop.pass_time(1)
     assert lack(device) == ""
-    device.release(lease.session)
+    device.lock.release(lease.session)
 
 
 async def test_a_till_that_is_logged_in_stays_logged_in(shop_of: Open) -> None:
@@ -252,11 +252,11 @@ async def test_a_busy_shop_gets_its_time_all_the_same(shop_of: Open) -> None:
     await shop.scheduler.check()
     till = Till()
     for _ in range(2 * 180):
-        lease = await shop.device.acquire(till, 1)
+        lease = await shop.device.lock.acquire(till, 1)
         shop.clock.now += 20
         await shop.scheduler.check()
         await shop.device.command(FlashHealth().encode())
-        shop.device.release(lease.session)
+        shop.device.lock.release(lease.session)
         await shop.scheduler.check()  # idle, but never quiet
         assert shop.info.valid_time
     assert shop.runs("set_time") == 5
@@ -267,16 +267,16 @@ async def test_what_is_urgent_queues_up_behind_tills_that_take_turns(shop_of: Op
     await shop.scheduler.check()
     shop.clock.now = 1800 - 30  # of the 1800 seconds for which the time is trusted, less than 5 % are left
     first, second = Till(), Till()
-    lease = await shop.device.acquire(first, 1)
-    waiting = asyncio.create_task(shop.device.acquire(second, 5))
+    lease = await shop.device.lock.acquire(first, 1)
+    waiting = asyncio.create_task(shop.device.lock.acquire(second, 5))
     await asyncio.sleep(0)
     await shop.scheduler.check()
     shop.clock.now += 15
     looking = asyncio.create_task(shop.scheduler.check())
     await asyncio.sleep(0)
-    assert shop.device.waiting_clients == 2
-    shop.device.release(lease.session)
-    shop.device.release((await waiting).session)
+    assert shop.device.lock.waiting_clients == 2
+    shop.device.lock.release(lease.session)
+    shop.device.lock.release((await waiting).session)
     await looking
     assert shop.runs("set_time") == 2
 

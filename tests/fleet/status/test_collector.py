@@ -187,9 +187,9 @@ async def test_the_upkeep_of_tills_is_seen_too(ready: Device, scrape: Scrape) ->
 
 async def test_a_client_that_holds_the_lock_shows(ready: Device, scrape: Scrape) -> None:
     assert scrape("tse_gateway_lock_held") == 0
-    lease = await ready.acquire(FlashHealthMonitor(Registry(Metrics())), 1)
+    lease = await ready.lock.acquire(FlashHealthMonitor(Registry(Metrics())), 1)
     assert scrape("tse_gateway_lock_held") == 1
-    ready.release(lease.session)
+    ready.lock.release(lease.session)
     assert scrape("tse_gateway_lock_held") == 0
 
 

@@ -36,7 +36,7 @@ async def test_a_client_of_the_api_waits_for_the_lock_of_a_till(api: Api, lan: L
     device = api.served.registry.devices()[0]
     async with lan.locked():
         waiting = asyncio.create_task(api.post("/sign", RECEIPT))
-        await until(lambda: device.waiting_clients == 1)
+        await until(lambda: device.lock.waiting_clients == 1)
         first = await lan.sign(TransactionStep.START, CLIENT, 0, b"", b"")
     answer = (await waiting).json
     assert answer["signature_counter"] == first.signature_counter + 2
@@ -150,7 +150,7 @@ async def test_who_reads_what_is_deleted_is_told(api: Api, lan: LanClient) -> No
             await lan.read_store(2, 1)
         assert over.value.number == 22
     await other.close()
-    assert device.lease is None
+    assert device.lock.lease is None
 
 
 async def _used(lan: LanClient) -> int:
@@ -160,12 +160,12 @@ async def _used(lan: LanClient) -> int:
 async def test_a_chunk_of_an_export_waits_for_the_sale_under_way(api: Api) -> None:
     device = api.served.registry.devices()[0]
     source, till = PatientReader(device), FlashHealthMonitor(api.served.registry)
-    lease = await device.acquire(till, 1)
-    with device.use(lease.session, till):
+    lease = await device.lock.acquire(till, 1)
+    with device.lock.use(lease.session, till):
         chunk = asyncio.create_task(source.read_store(0, 1))
         await device.read_info()  # has its turn; the chunk asked first
         assert not chunk.done()
-    device.release(lease.session)
+    device.lock.release(lease.session)
     assert len(await chunk) == 512
 
 
@@ -174,16 +174,16 @@ async def test_it_does_not_wait_for_who_only_holds_the_lock_or_for_itself(
 ) -> None:
     device = api.served.registry.devices()[0]
     till = FlashHealthMonitor(api.served.registry)
-    lease = await device.acquire(till, 1)
+    lease = await device.lock.acquire(till, 1)
     lease.touched -= 60
     async with asyncio.timeout(0.5):
         await PatientReader(device).read_store(0, 1)
-        with device.use(lease.session, till):
+        with device.lock.use(lease.session, till):
             await PatientReader(device, lease).read_store(0, 1)
     monkeypatch.setattr("gateway.fleet.lock.lock._COURTESY", 0.01)
-    with device.use(lease.session, till):  # something that takes long: the export goes on all the same
+    with device.lock.use(lease.session, till):  # something that takes long: the export goes on all the same
         assert len(await PatientReader(device).read_store(0, 1)) == 512
-    device.release(lease.session)
+    device.lock.release(lease.session)
 
 
 async def test_while_the_tse_is_away_everybody_is_told_at_once_and_nothing_is_signed_later(

@@ -136,10 +136,10 @@ async def test_how_long_it_will_last_is_told_at_the_growth_since_the_first_messa
 
 async def test_a_tse_that_is_busy_or_closed_is_not_kept_from_its_work_by_a_forecast(api: Api) -> None:
     device = api.served.registry.devices()[0]
-    lease = await device.acquire(FlashHealthMonitor(api.served.registry), 1)
+    lease = await device.lock.acquire(FlashHealthMonitor(api.served.registry), 1)
     assert (await api.get()).json["forecast"] is None
     assert await Forecasts(now=lambda: NOW + 864_000.0).of(device) is None
-    device.release(lease.session)
+    device.lock.release(lease.session)
     device.info = replace(device.info, used_blocks=0)
     assert (await api.get()).json["forecast"] is None
 

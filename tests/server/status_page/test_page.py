@@ -250,7 +250,7 @@ async def test_the_holder_of_the_lock_and_those_who_wait_are_shown(served: Serve
     async with till_of(served) as till, till_of(served) as other, browser_of(served) as browser:
         session = await till.lock()
         waiting = asyncio.create_task(other.lock())
-        await until(lambda: served.registry.devices()[0].waiting_clients == 1)
+        await until(lambda: served.registry.devices()[0].lock.waiting_clients == 1)
         assert "1 till waits" in (await browser.page()).text
         await browser.log_in()
         text = (await browser.page()).text
