@@ -22,9 +22,11 @@ from tests.hostile.attacker import ATTACKS
 from tests.hostile.container import contained
 from tests.hostile.memory import limit, limited
 from tests.hostile.shop import COLUMNS, Measured, Shop, shop
+from tests.lan_client import LanError
 
 _SECONDS = 10.0
 _LINES = 10
+_RATES = "rates"
 Small = Callable[[str], AbstractAsyncContextManager[Shop]]  # a gateway whose token has so many digits
 _WRONG = 'tse_gateway_auth_failures_total{reason="wrong"}'
 _DIGITS = {"10 digits": "10", "6 digits": "6"}
@@ -35,14 +37,14 @@ async def main(names: list[str], image: str | None) -> None:
     console = Console(width=220)
     table = Table(*COLUMNS, title="Receipts in milliseconds, undisturbed and under attack")
     harmed = []
-    for name in names or list(ATTACKS):
+    for name in ATTACKS if not names else [name for name in names if name != _RATES]:
         async with small("0") as running:
             measured = await running.suffer(name, _SECONDS, await running.undisturbed())
         console.print(*measured.line(), sep=" | ")
         table.add_row(*measured.line())
         harmed += [name] if is_harmed(measured) else []
     console.print(table)
-    if not names:
+    if not names or _RATES in names:
         await rates(console, small)
     sys.exit(f"harmed by: {', '.join(harmed)}" if harmed else 0)
 
@@ -61,24 +63,36 @@ def is_harmed(measured: Measured) -> bool:
 
 
 async def rates(console: Console, small: Small) -> None:
-    """How many tokens are judged in a second; the longest second of waiting of a till with the right one."""
-    table = Table("token", "guessers", "judged a second", "a new till waits for, s", title="Guessing")
+    """How many tokens are judged in a second; how long a new till with the right one waits, refusals included."""
+    table = Table("token", "guessers", "judged a second", "a new till waits for, s", "refused", title="Guessing")
     for token, digits in _DIGITS.items():
         for attack in ("guesses", "guesses_of_many"):
             async with small(digits) as running:
                 before, began = await running.metric(_WRONG), time.monotonic()
                 attacked = asyncio.create_task(running.attacked(attack, 3 * _SECONDS))
                 await asyncio.sleep(1)
-                waited = await running.newcomer()
+                waited, refused = await admitted(running)
                 await attacked
                 judged = (await running.metric(_WRONG) - before) / (time.monotonic() - began)
-            table.add_row(token, attack, f"{judged:.1f}", f"{waited:.2f}")
+            table.add_row(token, attack, f"{judged:.1f}", f"{waited:.2f}", str(refused))
     console.print(table)
+
+
+async def admitted(running: Shop) -> tuple[float, int]:
+    """The seconds until a new till was let in, and how often it was refused before: a short token has no place free."""
+    began, refused = time.monotonic(), 0
+    while True:
+        try:
+            await running.newcomer()
+        except LanError:
+            refused += 1
+        else:
+            return time.monotonic() - began, refused
 
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(prog="python -m tests.hostile")
     asked.add_argument("--image", help="attack a container of this image")
-    asked.add_argument("attacks", nargs="*", choices=[[], *ATTACKS], metavar="ATTACK", help=", ".join(ATTACKS))
+    asked.add_argument("attacks", nargs="*", choices=[[], *ATTACKS, _RATES], metavar="ATTACK", help=", ".join([*ATTACKS, _RATES]))
     given = asked.parse_args()
     asyncio.run(main(given.attacks, given.image))
