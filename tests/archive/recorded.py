@@ -29,6 +29,10 @@ class Recorded:
         """For the type checker."""
         return cast("Device", self)
 
+    @property
+    def lock(self) -> "Recorded":
+        return self
+
     async def wait_for_sale(self, mine: None) -> None:
         """At once: nobody holds the lock."""
 

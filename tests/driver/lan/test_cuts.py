@@ -17,7 +17,7 @@ from tests.lan_client import LanError
 from tests.support import export, set_up
 
 CLIENTS = (b"POS-1", b"POS-2")
-CUTS, CHANCE, SEED = 10, 0.06, 1  # the pauses before the next opening grow with each
+CUTS, CHANCE, SEED = 5, 0.06, 1  # the pauses before the next opening grow with each
 
 
 class Till:
