@@ -93,6 +93,8 @@ async def admitted(running: Shop) -> tuple[float, int]:
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(prog="python -m tests.hostile")
     asked.add_argument("--image", help="attack a container of this image")
-    asked.add_argument("attacks", nargs="*", choices=[[], *ATTACKS, _RATES], metavar="ATTACK", help=", ".join([*ATTACKS, _RATES]))
+    asked.add_argument(
+        "attacks", nargs="*", choices=[[], *ATTACKS, _RATES], metavar="ATTACK", help=", ".join([*ATTACKS, _RATES])
+    )
     given = asked.parse_args()
     asyncio.run(main(given.attacks, given.image))

@@ -70,7 +70,7 @@ class Acceptor:
         self._loop.remove_reader(self._served_socket.socket)
         self._served_socket.socket.close()
         for connection in [it for it in self._connections if not it.is_served]:
-            connection.close()
+            connection.end()
         if self._reserve is not None:
             os.close(self._reserve)
 
@@ -78,14 +78,14 @@ class Acceptor:
         """Close what is still open, at once, and return when it is closed."""
         while self._connections:
             for connection in list(self._connections):
-                connection.close()
+                connection.end()
             await asyncio.sleep(0)
 
     def sweep(self) -> None:
         """Close connections whose clients are silent or slow for too long."""
         now = self._loop.time()
         for connection in [it for it in self._connections if it.overdue(now)]:
-            connection.close()
+            connection.end()
 
     def _accept_again(self) -> None:
         if not self._closed:
@@ -168,18 +168,24 @@ class Connection:
         self._serving = self._loop.create_task(self._connect(self._http))
 
     def close(self) -> None:
-        """Close it at once, whatever it does."""
+        """Close it at once, whatever it does; admission, which calls this, is not told of one that was never served."""
         if self._http is None:
             self._loop.remove_reader(self._socket)
             self._socket.close()
-            self._ended()
+            self._connections.discard(self)
         elif self._transport is not None:
             self._transport.abort()
+
+    def end(self) -> None:
+        """Close it at once, and tell admission."""
+        self.close()
+        if self._http is None:
+            self._ended()
 
     def _has_spoken(self, admission: Admission) -> None:
         self._loop.remove_reader(self._socket)
         if self.has_left:
-            self.close()
+            self.end()
         else:
             admission.speak(self)
 

@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from aiohttp import web_protocol
+from aiohttp import web, web_protocol
 
 from gateway.server.http import acceptor, connection
+from gateway.server.http.acceptor import ServedSocket
+from gateway.server.http.admission import Admission, LimitedConnection
 from gateway.server.http.connection import HttpConnection, Tls
 from tests.lan_client import trusting
 from tests.server.shop import BASE, Served, Till, serve, settings_for, until
@@ -153,6 +155,30 @@ async def test_a_stop_waits_for_no_client_that_does_not_end_its_tls(tmp_path: Pa
         plain.settimeout(5)
         while plain.recv(1000):
             pass
+
+
+async def test_whoever_admission_gives_up_is_not_reported_back_to_it() -> None:
+    told: list[LimitedConnection] = []
+
+    class Told(Admission):
+        def ended(self, connection: LimitedConnection) -> None:
+            told.append(connection)
+
+    loop = asyncio.get_running_loop()
+    places = Told(100, clock=loop.time, later=loop.call_later)
+    for closed in (acceptor.Connection.close, acceptor.Connection.end):
+        client, accepted = socket.socketpair()
+        accepted.setblocking(False)
+        one = acceptor.Connection(accepted, "", ServedSocket(accepted, web.Server(echo), None, places), set())
+        one.open()
+        closed(one)
+        assert client.recv(1) == b""
+        client.close()
+    assert told == [one]  # by `end` only: many that left while they waited would each look for the next one
+
+
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response()
 
 
 async def test_a_silent_connection_costs_little(served: Served) -> None:
