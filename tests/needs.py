@@ -39,5 +39,6 @@ LOOP = pytest.mark.skipif(
 )
 FUSE = pytest.mark.skipif(not _fuse_is_there(), reason="a mounted TSE needs /dev/fuse and the package fuse3")
 TERMINAL = pytest.mark.skipif(not _terminals_are_there(), reason="needs pseudo terminals (/dev/pts)")
+CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="needs the package curl")
 OPENSSL = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the package openssl")
 NAMESPACES = pytest.mark.skipif(not _namespaces_are_there(), reason="needs unshare (util-linux) and user namespaces")

@@ -75,6 +75,7 @@ async def gateway(state_dir: Path, *arguments: str, **environment: str) -> Async
             "GATEWAY_PORT": "0",
             "GATEWAY_BIND": "127.0.0.1",
             "GATEWAY_ADDRESS": "127.0.0.1",
+            "GATEWAY_SIMULATOR_FRESH": "true",
             **environment,
         },
     )

@@ -2,18 +2,34 @@
 
 import asyncio
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_RECEIPT = (
+    '{"client_id": "POS-1", "process_type": "Kassenbeleg-V1", '
+    '"process_data": "Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"}'
+)
 
-def show_connection_data(address: str, port: int, token: str, session_file: Path) -> None:
+
+def show_connection_data(address: str, port: int, token: str, session_file: Path, first_receipt: str = "") -> None:
     """Print the three values for the POS, the token among them; to a terminal only."""
     if not sys.stdout.isatty():
         return
     print(f"\n  Address   {address}\n  Port      {port}\n  apiToken  {token}\n")
     print(f"  These three values go into the POS; they also stand in {session_file}")
+    if first_receipt:
+        print(f"  This signs a receipt, by a simulated TSE that is not certified:\n\n{first_receipt}\n")
     print("  Type quit to stop.\n")
+
+
+def receipt_line(host: str, port: int, token: str, serial: str, trust: Path) -> str:
+    """Return the line for a shell that has the TSE with this serial sign a receipt of POS-1."""
+    return (
+        f"curl --cacert {shlex.quote(str(trust))} -u {shlex.quote(f'lantse:{token}')} "
+        f"-H 'Content-Type: application/json' -d '{_RECEIPT}' https://{host}:{port}/api/v1/tses/{serial}/sign"
+    )
 
 
 @contextlib.contextmanager

@@ -114,11 +114,22 @@ async def run(settings: Settings) -> None:
             started = event(Event.STARTED, version=__version__, port=gateway.port, tses=tses)
             log.info("TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, tses, extra=started)
             path = settings.state_dir / session_file.NAME
-            console.show_connection_data(settings.address, gateway.port, gateway.token.value, path)
+            line = _first_receipt(gateway)
+            console.show_connection_data(settings.address, gateway.port, gateway.token.value, path, line)
             with console.quit_command(asyncio.get_running_loop(), shutdown.request):
                 await shutdown.requested.wait()
                 await shutdown.drain(gateway.registry)
         log.info("the gateway has stopped", extra=event(Event.STOPPED))
+
+
+def _first_receipt(gateway: Gateway) -> str:
+    """Return the line for a shell that signs a receipt; empty if that is not sure to work."""
+    settings = gateway.settings
+    if not gateway.simulators or settings.simulator_fresh or settings.tls_certificate:
+        return ""
+    trust = tls.trusted_certificate(settings)
+    serial = gateway.simulators[0].serial.hex().upper()
+    return console.receipt_line(settings.local_address, gateway.port, gateway.token.value, serial, trust)
 
 
 def _forbid_new_privileges() -> None:

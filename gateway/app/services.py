@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
-from gateway.app import sources
+from gateway.app import simulators, sources
 from gateway.archive.deletion import Deletion
 from gateway.archive.run import ArchiveOptions
 from gateway.archive.schedule import ArchiveSchedule
@@ -37,13 +37,10 @@ from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.server.status_page.snapshot import Snapshot, SnapshotSource
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.factory import Make
-from gateway.simulator.profiles import profile_named
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.fields import Generation
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +62,7 @@ async def fleet(
 ) -> AsyncIterator[tuple[Registry, tuple[SimulatedTse, ...]]]:
     """Open the TSEs of all sources and the simulated ones; begins when each that is there was tried once."""
     async with AsyncExitStack() as stack:
-        simulators = []
-        for number in range(1, settings.simulators + 1):
-            simulators.append(_open_simulator(settings, number))
-            stack.callback(simulators[-1].close)
+        simulated = await stack.enter_async_context(simulators.opened(settings))
         times = DeviceTimes(
             lock_idle=settings.lock_idle,
             lock_orphaned=settings.lock_orphaned,
@@ -81,8 +75,10 @@ async def fleet(
         stack.push_async_callback(registry.close)
         if maintenance.pins:  # else no TSE is given the time, and no time server is asked
             await stack.enter_async_context(beside(clock=maintenance.clock.run(metrics)))
-        await stack.enter_async_context(sources.attached(settings, registry, simulators, roots))
-        yield registry, tuple(simulators)
+        options = [simulators.maintenance_of(tse, maintenance) for tse in simulated]
+        own = list(zip(simulated, options, strict=True))
+        await stack.enter_async_context(sources.attached(settings, registry, own, roots))
+        yield registry, simulated
 
 
 def maintenance_options(settings: Settings) -> MaintenanceOptions:
@@ -187,9 +183,3 @@ async def keep_session_file(settings: Settings, registry: Registry, token: Token
         except ConfigurationError as error:  # a full disk must not cost the next change
             log.warning("session.txt is out of date: %s", error, extra=event(Event.DISK_TROUBLE))
         await registry.changed.wait()
-
-
-def _open_simulator(settings: Settings, number: int) -> SimulatedTse:
-    directory = settings.state_dir / f"simulator-{number}"
-    make = Make(generation=Generation(settings.simulator_generation))
-    return SimulatedTse.open_or_create(directory, make, profile=profile_named(settings.simulator_profile))

@@ -18,11 +18,14 @@ from gateway.driver.usb.block_devices import Roots
 from gateway.driver.usb.discovery import Discovery
 from gateway.driver.usb.transport import open_transport
 from gateway.fleet import hotplug
+from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.registry import Attachment, Registry
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.tasks import beside
 
 log = logging.getLogger(__name__)
+
+Simulated = tuple[SimulatedTse, MaintenanceOptions | None]
 
 _FIRST_SCAN = 5.0  # seconds after which the gateway serves even if a disk has not been probed yet
 
@@ -42,7 +45,7 @@ class Attachments:
 
 @asynccontextmanager
 async def attached(
-    settings: Settings, registry: Registry, simulators: Sequence[SimulatedTse], roots: Roots
+    settings: Settings, registry: Registry, simulators: Sequence[Simulated], roots: Roots
 ) -> AsyncIterator[None]:
     """Let the TSEs of all sources come and go in `registry`; begins when each that is there was tried once.
 
@@ -50,7 +53,7 @@ async def attached(
     """
     deadlines = Deadlines(command=settings.command_timeout, slow=settings.self_test_timeout)
     found = Attachments(registry)
-    found.update("simulator", [_simulated(number, tse, deadlines) for number, tse in enumerate(simulators, start=1)])
+    found.update("simulator", [_simulated(number, *own, deadlines) for number, own in enumerate(simulators, start=1)])
     async with Discovery(roots, settings.devices, everywhere=settings.discovers) as discovery:
         scanned = asyncio.Event()
         discovering = _discover(found, discovery, settings, deadlines, scanned)
@@ -90,9 +93,9 @@ async def _follow(found: Attachments, upstream: Upstream, deadlines: Deadlines) 
             found.update(upstream.place, tses)
 
 
-def _simulated(number: int, tse: SimulatedTse, deadlines: Deadlines) -> Attachment:
+def _simulated(number: int, tse: SimulatedTse, options: MaintenanceOptions | None, deadlines: Deadlines) -> Attachment:
     place = f"simulator-{number}"
-    return Attachment(place, _opener(partial(SimulatedTransport, tse), place, deadlines))
+    return Attachment(place, _opener(partial(SimulatedTransport, tse), place, deadlines), options=options)
 
 
 def _opener(

@@ -33,6 +33,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Instead of GATEWAY_PORT.")] = None,
     bind: Annotated[str | None, typer.Option(help="Instead of GATEWAY_BIND.")] = None,
     *,
+    fresh: Annotated[
+        bool | None, typer.Option("--simulator-fresh", help="Leave simulated TSEs as from the factory, not set up.")
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Instead of GATEWAY_STATE_DIR.")] = None,
 ) -> None:
     """Run the gateway. It ends by SIGTERM, Ctrl-C, or `quit` on the terminal.
@@ -43,7 +46,12 @@ def serve(
     from gateway.telemetry import log
 
     settings = Cli(config).settings(
-        simulators=simulators, simulator_generation=generation, port=port, bind=bind, state_dir=state_dir
+        simulators=simulators,
+        simulator_fresh=fresh,
+        simulator_generation=generation,
+        port=port,
+        bind=bind,
+        state_dir=state_dir,
     )
     log.configure(settings.log_format, settings.log_level)
     asyncio.run(gateway_app.run(settings))

@@ -132,6 +132,9 @@ class Settings(BaseSettings):
         (), description="other LAN-TSE connectors whose TSEs are served here too: tables of url, token, ca_file, ..."
     )
     simulators: int = Field(0, ge=0, le=16, description="how many simulated TSEs to serve; never a certified one")
+    simulator_fresh: bool = Field(
+        False, description="leave simulated TSEs as from the factory; else they are set up and kept ready"
+    )
     simulator_generation: int = Field(1, ge=1, le=2, description="generation of the simulated TSEs that are made")
     simulator_profile: Literal["instant", "hardware"] = Field(
         "instant", description="instant, or hardware with the times of a real TSE"

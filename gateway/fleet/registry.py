@@ -28,12 +28,14 @@ class Attachment:
     """A place where a TSE is or may come; `place` is its name for people, `open` opens the TSE.
 
     `plug` tells one plugging-in from the next at the same place. A `shared` TSE also signs past this gateway.
+    `options`, if given, say how it is maintained, unlike the others.
     """
 
     place: str
     open: Callable[[], Awaitable[TseDriver]] = field(compare=False)
     plug: str = ""
     shared: bool = False
+    options: MaintenanceOptions | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ class Registry:
             while not self._closing:
                 device = await self._opened(attachment, tried)
                 try:
-                    await scheduler.maintain(device, self._options, self._metrics, refresh=self._times.refresh)
+                    options = attachment.options or self._options
+                    await scheduler.maintain(device, options, self._metrics, refresh=self._times.refresh)
                 finally:
                     await device.let_go("the TSE was unplugged")
                     self.changed.set()
@@ -196,7 +199,7 @@ class Registry:
             raise
 
     async def _adopt(self, attachment: Attachment, driver: TseDriver, info: TseInfo) -> Device:
-        known = self._devices.get(info.serial_hex)
+        known, options = self._devices.get(info.serial_hex), attachment.options or self._options
         if known is None:
             device = Device(
                 info.serial_hex,
@@ -209,11 +212,11 @@ class Registry:
                 lock_longest=self._times.lock_longest,
                 settle_wait=self._times.settle_wait,
                 late_after=self._times.late_after,
-                memory=self._options.memory_of(info.serial_hex),
-                pin=self._options.pins.of(info.serial_hex),
-                known=None if attachment.shared else self._options.known_transactions(info.serial_hex, self._metrics),
+                memory=options.memory_of(info.serial_hex),
+                pin=options.pins.of(info.serial_hex),
+                known=None if attachment.shared else options.known_transactions(info.serial_hex, self._metrics),
                 before_signing=self._settle,
-                clock=self._options.monotonic,
+                clock=options.monotonic,
             )
             self._devices[device.serial] = device
             if self.draining:

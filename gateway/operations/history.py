@@ -5,6 +5,7 @@ from gateway.fleet.device import Device
 from gateway.operations.receipt import Receipt, Signed
 from gateway.operations.store import open_store
 from gateway.tse.logmessage import LogMessage
+from gateway.tse.products import is_simulated
 
 
 class TransactionNotFound(GatewayError):
@@ -56,6 +57,7 @@ def receipt_of(message: LogMessage, device: Device, started: int | None) -> Rece
         process_data=message.process_data,
         signed=signed,
         start_time=started,
+        certified=not is_simulated(device.info.description),
     )
 
 

@@ -8,13 +8,15 @@ A finding never changes what is signed: the till alone decides that.
 """
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
+
+from gateway.i18n.text import Text
 
 RECEIPT, ORDERS, OTHER = "Kassenbeleg-V1", "Bestellung-V1", "SonstigerVorgang"
 MAX_PROCESS_TYPE = 100  # bytes, TR-03151
 
-_KINDS = frozenset(
+KINDS = frozenset(
     {
         "Beleg",
         "AVTransfer",
@@ -33,27 +35,57 @@ _LINE = re.compile(r'-?\d+(?:\.\d+)?;"(?:[^"]|"")*";-?\d+\.\d\d', re.ASCII)
 _RATES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessDataFinding:
-    """One deviation from the form; `code` is for programs, `message` for people."""
+class Finding(Enum):
+    """One deviation from the form; its value is its text for people."""
 
-    code: str
-    message: str
+    START_NOT_EMPTY = Text(
+        "a transaction is started with empty process type and data",
+        "eine Transaktion beginnt mit leerem processType und leeren processData",
+    )
+    NOT_UTF8 = Text("process type and data should be UTF-8 text", "processType und processData sollten UTF-8-Text sein")
+    PROCESS_TYPE_UNKNOWN = Text(
+        f"process type is none of {RECEIPT}, {ORDERS}, {OTHER}",
+        f"der processType ist keiner von {RECEIPT}, {ORDERS}, {OTHER}",
+    )
+    RECEIPT_FORM = Text(
+        "a receipt has three parts separated by ^: kind, totals, payments",
+        "ein Beleg hat drei durch ^ getrennte Teile: Vorgangstyp, Umsätze, Zahlungen",
+    )
+    RECEIPT_KIND = Text(
+        f"kind of receipt is none of {', '.join(sorted(KINDS))}",
+        f"der Vorgangstyp ist keiner von {', '.join(sorted(KINDS))}",
+    )
+    RECEIPT_TOTALS = Text(
+        "totals are five amounts with two decimals, separated by _",
+        "die Umsätze sind fünf durch _ getrennte Beträge mit zwei Nachkommastellen",
+    )
+    RECEIPT_PAYMENTS = Text(
+        "a payment is amount:Bar or amount:Unbar, perhaps :currency",
+        "eine Zahlung ist Betrag:Bar oder Betrag:Unbar, vielleicht mit :Währung",
+    )
+    RECEIPT_SUM = Text("the payments do not add up to the totals", "die Summe der Zahlungen ist nicht die der Umsätze")
+    ORDER_FORM = Text(
+        'a line is quantity;"text";price, and lines are separated by CR',
+        'eine Zeile ist Menge;"Text";Preis, und Zeilen sind durch CR getrennt',
+    )
+
+    @property
+    def code(self) -> str:
+        """Its stable name for programs."""
+        return self.name.lower()
 
 
-def findings_at_start(process_type: bytes, process_data: bytes) -> list[ProcessDataFinding]:
+def findings_at_start(process_type: bytes, process_data: bytes) -> list[Finding]:
     """Return the findings for a start, which has neither type nor data (DSFinV-K, annex I)."""
-    if process_type or process_data:
-        return [ProcessDataFinding("start_not_empty", "a transaction is started with empty process type and data")]
-    return []
+    return [Finding.START_NOT_EMPTY] if process_type or process_data else []
 
 
-def findings(process_type: bytes, process_data: bytes) -> list[ProcessDataFinding]:
+def findings(process_type: bytes, process_data: bytes) -> list[Finding]:
     """Return the deviations from the form; none if it fits."""
     try:
         kind, text = process_type.decode(), process_data.decode()
     except UnicodeDecodeError:
-        return [ProcessDataFinding("not_utf8", "process type and data should be UTF-8 text")]
+        return [Finding.NOT_UTF8]
     match kind:
         case "Kassenbeleg-V1":
             return _receipt(text)
@@ -62,37 +94,27 @@ def findings(process_type: bytes, process_data: bytes) -> list[ProcessDataFindin
         case "SonstigerVorgang":
             return []
         case _:
-            return [ProcessDataFinding("process_type_unknown", f"process type is none of {RECEIPT}, {ORDERS}, {OTHER}")]
+            return [Finding.PROCESS_TYPE_UNKNOWN]
 
 
-def _receipt(text: str) -> list[ProcessDataFinding]:
+def _receipt(text: str) -> list[Finding]:
     parts = text.split("^")
     if len(parts) != 3:
-        return [ProcessDataFinding("receipt_form", "a receipt has three parts separated by ^: kind, totals, payments")]
+        return [Finding.RECEIPT_FORM]
     kind, totals, payments = parts
-    found: list[ProcessDataFinding] = []
-    if kind not in _KINDS:
-        found.append(ProcessDataFinding("receipt_kind", f"kind of receipt is none of {', '.join(sorted(_KINDS))}"))
+    found = [] if kind in KINDS else [Finding.RECEIPT_KIND]
     amounts = totals.split("_")
     if len(amounts) != _RATES or not all(_AMOUNT.fullmatch(amount) for amount in amounts):
-        return [
-            *found,
-            ProcessDataFinding("receipt_totals", "totals are five amounts with two decimals, separated by _"),
-        ]
+        return [*found, Finding.RECEIPT_TOTALS]
     paid = [_PAYMENT.fullmatch(payment) for payment in payments.split("_")] if payments else []
     if None in paid:
-        return [
-            *found,
-            ProcessDataFinding("receipt_payments", "a payment is amount:Bar or amount:Unbar, perhaps :currency"),
-        ]
+        return [*found, Finding.RECEIPT_PAYMENTS]
     known = [payment for payment in paid if payment is not None]
     in_euro = all(payment[3] in (None, "EUR") for payment in known)
     if known and in_euro and sum(Decimal(payment[1]) for payment in known) != sum(map(Decimal, amounts)):
-        found.append(ProcessDataFinding("receipt_sum", "the payments do not add up to the totals"))
+        found.append(Finding.RECEIPT_SUM)
     return found
 
 
-def _orders(text: str) -> list[ProcessDataFinding]:
-    if all(_LINE.fullmatch(line) for line in text.removesuffix("\r").split("\r")):
-        return []
-    return [ProcessDataFinding("order_form", 'a line is quantity;"text";price, and lines are separated by CR')]
+def _orders(text: str) -> list[Finding]:
+    return [] if all(_LINE.fullmatch(line) for line in text.removesuffix("\r").split("\r")) else [Finding.ORDER_FORM]

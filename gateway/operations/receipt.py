@@ -70,7 +70,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A signed step with everything around it; `start_time` in Unix seconds, `None` when nobody knows it."""
+    """A signed step with everything around it; `start_time` in Unix seconds, `None` when nobody knows it.
+
+    `certified` is false if a simulated TSE signed it.
+    """
 
     operation: str
     serial: str
@@ -80,6 +83,7 @@ class Receipt:
     process_data: bytes
     signed: Signed
     start_time: int | None
+    certified: bool
 
     @property
     def qr_text(self) -> str | None:

@@ -24,10 +24,11 @@ values below it is assumed:
 
 from gateway.tse.commands import Decommission, Initialize, Login, Logout, SetTime
 from gateway.tse.fields import Command, Generation
+from gateway.tse.products import SIMULATED
 from gateway.tse.results import Result
 
 # --- identity ---
-MARK = "SIMULATOR"  # appears in certificate, info.csv and description: nobody may take this for a certified TSE
+MARK = SIMULATED  # appears in certificate, info.csv and description: nobody may take this for a certified TSE
 DESCRIPTION = f"BSI-K-TR-0000-2026 {MARK}"  # real ones carry the number of their certification
 MANUFACTURER = f"{MARK} of tse-gateway, not certified"
 FORM_FACTOR = "USB"

@@ -24,7 +24,7 @@ from gateway.simulator.factory import Make, create_files, holds_tse, open_core, 
 from gateway.simulator.faults import Faults
 from gateway.simulator.handlers import execute
 from gateway.simulator.profiles import INSTANT, Profile
-from gateway.tse.commands import COMMANDS, FetchResponse
+from gateway.tse.commands import COMMANDS, FetchResponse, User
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR, Response, WindowState, decode_command
 
@@ -118,6 +118,15 @@ class SimulatedTse:
     def serial(self) -> bytes:
         """SHA-256 of the public key, 32 bytes."""
         return self._core.key.serial
+
+    @property
+    def lifecycle(self) -> int:
+        """Its lifecycle, a value of `Lifecycle`."""
+        return self._core.state.lifecycle
+
+    def has_pin(self, user: User, digits: bytes) -> bool:
+        """Tell whether this is the PIN of `user`; costs no try."""
+        return self._core.state.pins[user].digits == digits
 
     @property
     def capacity_blocks(self) -> int:

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+SIMULATED = "SIMULATOR"  # in the description of each simulated TSE, and in its certificate
 _ID = re.compile(r"BSI-K-TR-\d{4}-\d{4}", re.ASCII)
 
 
@@ -44,6 +45,11 @@ def certification_id(description: str) -> str | None:
     """Return the number of the BSI certification (BSI-K-TR-...) that a TSE's description names, if any."""
     found = _ID.search(description)
     return found[0] if found else None
+
+
+def is_simulated(description: str) -> bool:
+    """Tell whether a TSE describes itself as a simulated one, which is never certified."""
+    return SIMULATED in description
 
 
 def product_of(description: str) -> ProductCertificate | None:

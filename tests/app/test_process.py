@@ -2,19 +2,22 @@
 
 import asyncio
 import base64
+import json
 import os
 import pty
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.tse.commands import TransactionStep
 from gateway.tse.credentials import RETAIL_SEED, initial_credentials
 from tests.lan_client import LanClient, LanError
-from tests.needs import TERMINAL
+from tests.needs import CURL, TERMINAL
 from tests.process import gateway
 from tests.support import ADMIN_PIN, CLIENT, PUK, TIME_ADMIN_PIN, set_up
 
@@ -160,6 +163,15 @@ async def test_no_secret_ever_reaches_the_log(tmp_path: Path) -> None:
     assert "sendCommand" in log or "request" in log
 
 
+def _run_until_ready(line: str) -> dict[str, Any]:
+    """The receipt that the line of the banner signs, as soon as the maintenance has made the TSE ready."""
+    retry = line.replace("curl", "curl -sS --fail-with-body --retry 20 --retry-all-errors --retry-delay 1", 1)
+    answer = subprocess.run(retry, shell=True, capture_output=True, check=True)
+    receipt: dict[str, Any] = json.loads(answer.stdout)
+    return receipt
+
+
+@CURL
 @TERMINAL
 async def test_quit_on_the_terminal_stops_it(tmp_path: Path) -> None:
     terminal, inside = pty.openpty()
@@ -178,6 +190,10 @@ async def test_quit_on_the_terminal_stops_it(tmp_path: Path) -> None:
             seen += await asyncio.to_thread(os.read, terminal, 4096)
         token = (tmp_path / "api_token").read_text().strip()
         assert token.encode() in seen  # on a terminal the administrator sees the three values
+        line = re.search(r"curl .*/sign", seen.decode())
+        assert line is not None
+        receipt = await asyncio.to_thread(_run_until_ready, line[0])
+        assert (receipt["client_id"], receipt["certified"]) == ("POS-1", False)
         os.write(terminal, b"help\nquit\n")
         assert await process.wait() == 0
     os.close(terminal)

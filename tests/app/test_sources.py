@@ -27,7 +27,7 @@ async def until_ready(registry: Registry, serial: str) -> None:
 
 
 async def test_a_tse_behind_another_gateway_signs(tmp_path: Path) -> None:
-    behind = load({}, state_dir=tmp_path / "behind", simulators=1, **HERE)
+    behind = load({}, state_dir=tmp_path / "behind", simulators=1, simulator_fresh=True, **HERE)
     async with running(behind) as far:
         token_file = tmp_path / "token"
         token_file.write_text(far.token.value)

@@ -92,10 +92,14 @@ class Till:
 async def test_no_receipt_is_lost_and_none_is_signed_twice(tmp_path: Path, generation: Generation) -> None:
     is_first = generation is Generation.ONE
     receipts = RECEIPTS if is_first else RECEIPTS // 2
-    local: dict[str, Any] = {"port": 0, "bind": "127.0.0.1", "address": "127.0.0.1"}
-    settings = load(
-        {}, state_dir=tmp_path, simulators=1, simulator_generation=int(generation), old_tills=("all",), **local
-    )
+    local: dict[str, Any] = {
+        "simulators": 1,
+        "simulator_fresh": True,
+        "port": 0,
+        "bind": "127.0.0.1",
+        "address": "127.0.0.1",
+    }
+    settings = load({}, state_dir=tmp_path, simulator_generation=int(generation), old_tills=("all",), **local)
     async with running(settings) as gateway:
         device = gateway.registry.devices()[0]
         names = [f"POS-{number}".encode() for number in range(TILLS)]

@@ -81,6 +81,7 @@ def settings_of(state_dir: Path, **given: Any) -> Settings:
         "bind": "127.0.0.1",
         "address": "127.0.0.1",
         "simulators": 1,
+        "simulator_fresh": True,
         "ntp_servers": "none",
     }
     return load({}, None, **{**values, **given, "state_dir": state_dir})
@@ -133,6 +134,7 @@ def environment_of(settings: Settings, port: int) -> dict[str, str]:
         "GATEWAY_BIND": "127.0.0.1",
         "GATEWAY_ADDRESS": "127.0.0.1",
         "GATEWAY_SIMULATORS": str(settings.simulators),
+        "GATEWAY_SIMULATOR_FRESH": str(settings.simulator_fresh),
         "GATEWAY_NTP_SERVERS": "none",
     }
 

@@ -154,7 +154,9 @@ async def _signed(gateway: object) -> int:
 def test_without_a_gateway_the_tse_is_asked_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_secrets(tmp_path)
-    environment = {"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_SIMULATORS": "1", "GATEWAY_PORT": "1"}
+    environment = {"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_SIMULATORS": "1", "GATEWAY_PORT": "1"} | {
+        "GATEWAY_SIMULATOR_FRESH": "true"
+    }
     said = call("info --json", environment)
     assert (said.status, json.loads(said.out)["lifecycle"]) == (0, "uninitialized")
     assert "asked directly" in said.err

@@ -48,7 +48,9 @@ def test_config_hides_secrets_and_names_the_source(tmp_path: Path) -> None:
 
 
 async def test_devices_of_the_running_gateway(tmp_path: Path) -> None:
-    settings = load({}, state_dir=tmp_path, simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
+    settings = load(
+        {}, state_dir=tmp_path, simulators=1, simulator_fresh=True, port=0, bind="127.0.0.1", address="127.0.0.1"
+    )
     async with running(settings) as gateway:
         client = LanClient(gateway.port, gateway.token.value)
         await client.select()

@@ -112,6 +112,7 @@ def container(image: str, port: int) -> Iterator[None]:
     binds = [bind for bind in mounts(site) if ":/run/secrets:" not in bind]
     environment = {
         "GATEWAY_SIMULATORS": "1",
+        "GATEWAY_SIMULATOR_FRESH": "true",
         "GATEWAY_PORT": str(port),
         "GATEWAY_BIND": "127.0.0.1",
         "GATEWAY_ADDRESS": "127.0.0.1",

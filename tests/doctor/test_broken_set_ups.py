@@ -410,6 +410,7 @@ async def process(arguments: list[str], settings: Settings) -> "subprocess.Compl
         "GATEWAY_PORT": str(settings.port),
         "GATEWAY_BIND": "127.0.0.1",
         "GATEWAY_SIMULATORS": str(settings.simulators),
+        "GATEWAY_SIMULATOR_FRESH": "true",
         "GATEWAY_NTP_SERVERS": "none",
     }
     return await asyncio.to_thread(

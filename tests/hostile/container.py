@@ -18,6 +18,7 @@ async def contained(image: str, token_digits: str) -> AsyncIterator[Shop]:
     """A container that serves one simulated TSE, ready for sales; it must still run at the end."""
     environment = {
         "GATEWAY_SIMULATORS": "1",
+        "GATEWAY_SIMULATOR_FRESH": "true",
         "GATEWAY_PORT": str(free_port()),
         "GATEWAY_BIND": "127.0.0.1",
         "GATEWAY_ADDRESS": "127.0.0.1",

@@ -202,6 +202,7 @@ async def shop(state_dir: Path, *, till: bool = True, **environment: str) -> Asy
                 "GATEWAY_BIND": "127.0.0.1",
                 "GATEWAY_ADDRESS": "127.0.0.1",
                 "GATEWAY_NTP_SERVERS": "none",
+                "GATEWAY_SIMULATOR_FRESH": "true",
                 **environment,
             },
         )

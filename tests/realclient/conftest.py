@@ -35,6 +35,7 @@ def settings(tmp_path: Path) -> Settings:
         state_dir=tmp_path,
         api_token=SecretStr(TOKEN),
         simulators=1,
+        simulator_fresh=True,
     )
 
 

@@ -87,6 +87,7 @@ def settings_for(tmp_path: Path, **given: Any) -> Settings:
         "stop_timeout": 5,
         "ntp_servers": "none",
         "simulators": 1,
+        "simulator_fresh": True,
     }
     return Settings.model_validate(values | given)
 

@@ -8,6 +8,7 @@ import tarfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,8 @@ pytestmark = OPENSSL
 
 
 async def exported(tmp_path: Path) -> bytes:
-    settings = load({}, state_dir=tmp_path / "state", simulators=1, port=0, bind="127.0.0.1", address="127.0.0.1")
+    here: dict[str, Any] = {"port": 0, "bind": "127.0.0.1", "address": "127.0.0.1"}
+    settings = load({}, state_dir=tmp_path / "state", simulators=1, simulator_fresh=True, **here)
     async with running(settings) as gateway:
         client = LanClient(gateway.port, gateway.token.value)
         await client.select()

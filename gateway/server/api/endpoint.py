@@ -15,13 +15,15 @@ from gateway.archive.deletion import Deletion
 from gateway.archive.service import ArchiveService
 from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.registry import Registry
+from gateway.i18n.negotiation import from_accept_language
+from gateway.i18n.text import Language
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody, RequestBody
-from gateway.server.api.responses import InvalidField
+from gateway.server.api.validation import problems_of, sentence
 from gateway.server.http import bodies
 from gateway.server.http.responses import JSON
 
@@ -60,6 +62,16 @@ class Call(Generic[P, B]):
     params: P
     body: B
     key: str | None
+
+    @property
+    def language(self) -> Language:
+        """The language that the client wants its texts in; English unless it says so."""
+        return language_of(self.request)
+
+
+def language_of(request: web.Request) -> Language:
+    """Return the language of texts for the client of `request`; English unless it wants German."""
+    return from_accept_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), "en")
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[BaseModel | web.StreamResponse]]
@@ -168,7 +180,7 @@ def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:
     try:
         return endpoint.params.model_validate({**request.query, **request.match_info})
     except ValidationError as error:
-        raise BadRequest("; ".join(f"{field.at}: {field.message}" for field in _invalid_fields(error))) from None
+        raise BadRequest(sentence(problems_of(error, endpoint.params), language_of(request))) from None
 
 
 @asynccontextmanager
@@ -177,7 +189,7 @@ async def _body(endpoint: Endpoint, request: web.Request) -> AsyncIterator[Reque
         yield endpoint.body()
         return
     if request.content_type != JSON:
-        raise web.HTTPUnsupportedMediaType(text=f"send the body as Content-Type: {JSON}")
+        raise web.HTTPUnsupportedMediaType
     async with bodies.received(request, endpoint.body.longest) as text:
         yield await asyncio.to_thread(_validated, endpoint, text) if len(text) > _BIG else _validated(endpoint, text)
 
@@ -189,7 +201,7 @@ def _validated(endpoint: Endpoint, text: bytes) -> RequestBody:
     except ValidationError as error:
         if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":
             raise BadRequest("the body is not JSON") from None
-        raise InvalidRequest("the body does not have the documented form", _invalid_fields(error)) from None
+        raise InvalidRequest(problems_of(error, endpoint.body)) from None
 
 
 def _key_of(endpoint: Endpoint, request: web.Request) -> str | None:
@@ -199,11 +211,3 @@ def _key_of(endpoint: Endpoint, request: web.Request) -> str | None:
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise BadRequest(f"{KEY_HEADER} has 1 to 128 visible ASCII characters")
     return keys[0]
-
-
-def _invalid_fields(error: ValidationError) -> list[InvalidField]:
-    """Return what is wrong where, without the given values: these may be PINs."""
-    return [
-        InvalidField(at="/".join(map(str, item["loc"])), message=item["msg"].removeprefix("Value error, "))
-        for item in error.errors(include_input=False, include_context=False, include_url=False)
-    ]

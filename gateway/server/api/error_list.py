@@ -4,10 +4,11 @@
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.errors import CommandRejected, GatewayError, nearest
 from gateway.server.api.openapi import errors_of
-from gateway.server.api.problems import HTTP_TITLES, PROBLEM_TYPES
+from gateway.server.api.problems import HTTP_TITLES, PROBLEM_TYPES, remedy_of
 from gateway.server.api.routes import ENDPOINTS
 from gateway.tse.results import Result
 
@@ -15,8 +16,9 @@ PAGE = Path(__file__).with_name("ERRORS.md")
 _HEAD = """\
 # Errors of the JSON API
 
-Each refusal is a problem (RFC 9457, `application/problem+json`). `code` is stable: programs decide by it. `detail` is
-for people and may change; `request_id` finds the lines in the gateway's log. This page is written from the code.
+Each refusal is a problem (RFC 9457, `application/problem+json`). `code` is stable: programs decide by it. `detail` and
+`remedy` are for people and may change; `request_id` finds the lines in the gateway's log. `type` leads to the row of
+the code in the copy of this page that the gateway serves at `/docs/errors`. This page is written from the code.
 
 What to do by status: 4xx, change the request (409: or the state of the TSE); 503, ask again later, with the same
 Idempotency-Key if there was one; 507, make room on the gateway's disk.
@@ -27,30 +29,52 @@ Idempotency-Key if there was one; 507, make room on the gateway's disk.
 _REFUSED = """
 ## What the TSE itself refuses
 
-Status 409, or 403 for a wrong or blocked PIN or PUK; `device_result` has the number. A result without a name here is
-`command_rejected`.
+Status 409, or 403 for a wrong or blocked PIN or PUK; `device_result` has the number.
 
 | code | number | meaning |
 |---|---|---|
 """
 
 
-def page() -> str:
-    """Return the whole page."""
+class ErrorRow(NamedTuple):
+    """A code, its HTTP status or the number that the TSE gives, and what it means."""
+
+    code: str
+    number: str
+    meaning: str
+
+
+def of_the_api() -> list[ErrorRow]:
+    """Return the errors of the gateway, by code."""
     kinds = {kind for endpoint in ENDPOINTS for kind in errors_of(endpoint)}
     rows = {_row(kind) for kind in kinds if not issubclass(kind, CommandRejected)}
-    rows |= {(status.name.lower(), str(int(status)), title) for status, title in HTTP_TITLES.items()}
-    refused = [(r.name.lower(), f"0x{r.value:04X}", r.explanation) for r in Result if r]
-    return _HEAD + _table(sorted(rows)) + _REFUSED + _table(refused)
+    rows |= {ErrorRow(status.name.lower(), str(int(status)), title) for status, title in HTTP_TITLES.items()}
+    return sorted(rows)
 
 
-def _row(kind: type[GatewayError]) -> tuple[str, str, str]:
+def of_tses() -> list[ErrorRow]:
+    """Return what a TSE itself refuses, by number."""
+    named = [ErrorRow(r.name.lower(), f"0x{r.value:04X}", r.explanation) for r in Result if r]
+    return [*named, ErrorRow(CommandRejected.code, "", "another result of the TSE")]
+
+
+def page() -> str:
+    """Return the whole page."""
+    return _HEAD + _table(of_the_api()) + _REFUSED + _table(of_tses())
+
+
+def _row(kind: type[GatewayError]) -> ErrorRow:
     status, title = nearest(PROBLEM_TYPES, kind)
-    return kind.code, str(int(status)), title
+    return ErrorRow(kind.code, str(int(status)), title)
 
 
-def _table(rows: list[tuple[str, str, str]]) -> str:
-    return "".join(f"| `{code}` | {number} | {meaning} |\n" for code, number, meaning in rows)
+def _table(rows: list[ErrorRow]) -> str:
+    return "".join(f"| `{row.code}` | {row.number} | {row.meaning}{_remedy(row.code)} |\n" for row in rows)
+
+
+def _remedy(code: str) -> str:
+    remedy = remedy_of(code, "en")
+    return "" if remedy is None else f". {remedy}"
 
 
 if __name__ == "__main__":

@@ -18,19 +18,19 @@ from gateway.errors import (
     UnknownDevice,
 )
 from gateway.operations.store import StoreClosed
-from gateway.server.api.responses import InvalidField
+from gateway.server.api.validation import FieldProblem, sentence
 
 Errors = tuple[type[GatewayError], ...]
 
 
 class InvalidRequest(BadRequest):
-    """The body does not have the documented form; nothing was done. `fields` are the wrong ones, without values."""
+    """The body does not have the documented form, so nothing was done; `problems` tell which fields, and why."""
 
     code = "invalid_request"
 
-    def __init__(self, message: str, fields: Sequence[InvalidField] = ()) -> None:
-        super().__init__(message)
-        self.fields = list(fields)
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        super().__init__(sentence(problems, "en"))
+        self.problems = tuple(problems)
 
 
 class ProcessDataForm(InvalidRequest):

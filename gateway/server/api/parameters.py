@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.archive.manifest import FILE_PATTERN
-from gateway.i18n.text import Language
+from gateway.i18n.text import Language, Text
+from gateway.server.api.validation import UnfitValue
 
+_NO_MOMENT = Text("is no moment that there is", "ist kein Zeitpunkt, den es gibt")
 _MOST_NUMBER = 2**53 - 1  # what every JSON library reads exactly
 _SERIAL_PATTERN = r"^[0-9A-Fa-f]{64}$"
 SERIAL_EXAMPLE = "E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF"
@@ -148,7 +150,7 @@ def _unix(text: str | None, *, last: bool) -> float | None:
             moment += timedelta(days=last)
         return moment.timestamp()
     except (ValueError, OverflowError):
-        raise ValueError("there is no such moment") from None
+        raise UnfitValue(_NO_MOMENT) from None
 
 
 def _existing(text: str | None) -> str | None:

@@ -33,6 +33,7 @@ from gateway.errors import (
 from gateway.fleet.outages.log import OutagesUnreadable
 from gateway.fleet.pins.memory import NotRemembered
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinWithheld
+from gateway.i18n.text import Language, Text
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import NotConfirmed
 from gateway.operations.exports import CursorInvalid, NothingToExport
@@ -46,14 +47,16 @@ from gateway.operations.setup import NotFresh
 from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
 from gateway.server.api.errors import ExportChanged, InvalidRequest, ProcessDataForm, RangeInvalid
-from gateway.server.api.responses import Problem
+from gateway.server.api.remedies import REMEDIES
+from gateway.server.api.responses import InvalidField, Problem
+from gateway.server.api.validation import sentence
 from gateway.telemetry import log as logs
 from gateway.tse.results import name_of, tries_left
 
 PREFIX = "/api/"
 MEDIA = "application/problem+json"
 DOCUMENT = "/api/v1/openapi.json"
-_TYPE = "urn:tse-gateway:problem:"
+ERROR_PAGE = "/docs/errors"
 
 
 class ProblemType(NamedTuple):
@@ -132,24 +135,32 @@ HTTP_TITLES: Mapping[HTTPStatus, str] = {
 }
 
 
-def of_error(error: GatewayError) -> web.Response:
-    """Return the response to a request that ended with `error`."""
+def of_error(error: GatewayError, language: Language, serial: str = "") -> web.Response:
+    """Return the response to a request that ended with `error`, about the TSE with this serial if there is one."""
     kind, code = nearest(PROBLEM_TYPES, type(error)), error.code
-    status, members = kind.status, _members(error)
+    status, members = kind.status, _members(error, language)
     if isinstance(error, CommandRejected):  # each result of the TSE is a problem of its own
         name = name_of(error.result)
         code = code if name.startswith("0X") else name.lower()
         status = status if members["tries_left"] is None else HTTPStatus.FORBIDDEN
-    return _response(status, code, kind.title, str(error), **members)
+    detail = sentence(error.problems, language) if isinstance(error, InvalidRequest) else str(error)
+    return _response(status, code, kind.title, detail, remedy=remedy_of(code, language, serial), **members)
 
 
-def of_http_error(error: web.HTTPException) -> web.Response:
+def remedy_of(code: str, language: Language, serial: str = "") -> str | None:
+    """Return the request or command that mends a problem; `None` if there is none to name."""
+    remedy = REMEDIES.get(code)
+    return None if remedy is None else remedy.in_language(language, tse=f"/api/v1/tses/{serial or '{serial}'}")
+
+
+def of_http_error(error: web.HTTPException, language: Language) -> web.Response:
     """Return the response to a request that aiohttp refused."""
     status = HTTPStatus(error.status)
-    return _response(status, status.name.lower(), HTTP_TITLES.get(status, error.reason), _what_helps(error))
+    title = HTTP_TITLES.get(status, error.reason)
+    return _response(status, status.name.lower(), title, _what_helps(error).in_language(language))
 
 
-def _members(error: GatewayError) -> dict[str, Any]:
+def _members(error: GatewayError, language: Language) -> dict[str, Any]:
     """Members of the problem beside those that all have (RFC 9457, 3.2)."""
     match error:
         case CommandRejected():
@@ -159,24 +170,32 @@ def _members(error: GatewayError) -> dict[str, Any]:
         case ClockNotTrusted():
             return {"clock_offset_seconds": error.offset}
         case InvalidRequest():
-            return {"errors": error.fields or None}
+            found = [InvalidField(at=problem.at, message=problem.message(language)) for problem in error.problems]
+            return {"errors": found or None}
         case _:
             return {}
 
 
-def _what_helps(error: web.HTTPException) -> str:
+def _what_helps(error: web.HTTPException) -> Text:
     match error:
         case web.HTTPMethodNotAllowed():
-            return f"this path takes {', '.join(sorted(error.allowed_methods))}"
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return Text(f"this path takes {allowed}", f"dieser Pfad nimmt {allowed}")
         case web.HTTPNotFound():
-            return f"{DOCUMENT} lists all paths"
+            return Text(f"{DOCUMENT} lists all paths", f"{DOCUMENT} nennt alle Pfade")
+        case web.HTTPUnsupportedMediaType():
+            return Text(
+                "send the body as Content-Type: application/json, and without Content-Encoding",
+                "den Body als Content-Type: application/json senden, und ohne Content-Encoding",
+            )
         case _:
-            return error.text or error.reason
+            text = (error.text or error.reason).replace("{", "{{").replace("}", "}}")
+            return Text(text, text)
 
 
 def _response(status: HTTPStatus, code: str, title: str, detail: str, **members: Any) -> web.Response:
     problem = Problem(
-        type=_TYPE + code,
+        type=f"{ERROR_PAGE}#{code}",
         title=title,
         status=status,
         code=code,

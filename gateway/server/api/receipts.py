@@ -5,19 +5,27 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from gateway.operations.processdata import ProcessDataFinding
+from gateway.i18n.text import Language
+from gateway.operations.processdata import Finding
 from gateway.operations.receipt import ALGORITHM, TIME_FORMAT, NoQrCode, Receipt, qr_image
 from gateway.server.api.parameters import Qr
 from gateway.server.api.responses import ProcessDataWarning, SignedReceipt
 
 
 def receipt_response(
-    receipt: Receipt, findings: Sequence[ProcessDataFinding] = (), qr: Qr = "none", *, replayed: bool = False
+    receipt: Receipt,
+    findings: Sequence[Finding] = (),
+    qr: Qr = "none",
+    *,
+    language: Language = "en",
+    replayed: bool = False,
 ) -> SignedReceipt:
     """Return the response for a signed step, with its QR code if that is wanted and can be drawn."""
     signed, text = receipt.signed, receipt.qr_text
     svg = png = None
-    warnings = [ProcessDataWarning(code=finding.code, message=finding.message) for finding in findings]
+    warnings = [
+        ProcessDataWarning(code=finding.code, message=finding.value.in_language(language)) for finding in findings
+    ]
     if qr != "none" and text is not None:
         try:
             image = qr_image(text, qr)
@@ -27,6 +35,7 @@ def receipt_response(
             warnings.append(ProcessDataWarning(code=error.code, message=str(error)))
     return SignedReceipt(
         operation=_operation(receipt),
+        certified=receipt.certified,
         tse_serial=receipt.serial,
         client_id=receipt.client_id.decode(errors="replace"),
         transaction_number=signed.number,

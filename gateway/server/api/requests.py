@@ -10,8 +10,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
+from gateway.i18n.text import Text
 from gateway.server.api.parameters import Cursor
 from gateway.server.api.schema import about
+from gateway.server.api.validation import UnfitValue
 from gateway.server.http.bodies import SMALL
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
 
@@ -19,6 +21,10 @@ _MOST_DATA = 4 * 2**20
 _MOST_BASE64 = 4 * _MOST_DATA // 3 + 4
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
+_EXCLUDE = Text(
+    "process_data and process_data_base64 exclude each other",
+    "process_data und process_data_base64 schließen einander aus",
+)
 # A client id becomes part of a file name in the store: printable ASCII without slashes.
 _ClientId = Annotated[
     str,
@@ -83,7 +89,7 @@ class SignRequest(RequestBody):
     @check_model(mode="after")
     def _one_of_two(self) -> Self:
         if self.process_data and self.process_data_base64:
-            raise ValueError("process_data and process_data_base64 exclude each other")
+            raise UnfitValue(_EXCLUDE)
         return self
 
     @property

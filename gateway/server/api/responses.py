@@ -53,7 +53,9 @@ class InvalidField(_Response):
     model_config = about("Where a request is wrong, and how.")
 
     at: str = Field(description="Path of the field in the body.", examples=["client_id"])
-    message: str = Field(description="What is wrong with it.", examples=["Field required"])
+    message: str = Field(
+        description="What is wrong with it, in the language of `Accept-Language`.", examples=["is missing"]
+    )
 
 
 class Problem(_Response):
@@ -63,15 +65,21 @@ class Problem(_Response):
     )
 
     type: str = Field(
-        description="URN of the problem; ends with its code.", examples=["urn:tse-gateway:problem:lock_refused"]
+        description="Page of the gateway that explains the problem; ends with its code.",
+        examples=["/docs/errors#lock_refused"],
     )
     title: str = Field(description="The problem in a few words.", examples=["Another client holds the TSE"])
     status: int = Field(description="HTTP status.", examples=[503])
     code: str = Field(description="Stable name of the problem, for programs.", examples=["lock_refused"])
     detail: str | None = Field(
         None,
-        description="What happened and what helps, for people.",
+        description="What happened; of a wrong request in the language of `Accept-Language`.",
         examples=["another client holds the TSE: try again"],
+    )
+    remedy: str | None = Field(
+        None,
+        description="The request or command that mends it, in the language of `Accept-Language`.",
+        examples=["Try again; who holds it: GET /api/v1/tses/E15E2EAD..."],
     )
     request_id: str = Field(description="Id of the request in the log of the gateway.", examples=["9f86d081884c7d65"])
     device_result: int | None = Field(None, description="Result code of the TSE, if it refused a command.")
@@ -100,6 +108,9 @@ class SignedReceipt(_Response):
 
     operation: Literal["start", "update", "finish"] = Field(
         description="The step; only a finish makes a receipt.", examples=["finish"]
+    )
+    certified: bool = Field(
+        description="False: a simulated TSE signed this, so it is no receipt before the law.", examples=[False]
     )
     tse_serial: _Serial
     client_id: str = Field(description="The name of the till at the TSE.", examples=["POS-1"])
@@ -194,6 +205,7 @@ class TseSummary(_Response):
         description="uninitialized, initialized, decommissioned, or unknown.", examples=["initialized"]
     )
     description: str = Field(description="How the TSE describes itself.", examples=["BSI-K-TR-0000-2026 SIMULATOR"])
+    certified: bool = Field(description="False for a simulated TSE, which never is.", examples=[False])
     form_factor: str = Field(description="Form of the TSE.", examples=["USB"])
     software_version: str = Field(description="Version of its firmware.", examples=["1.1.0"])
     generation: int = Field(description="1 for firmware 1.x, 2 for firmware 2.x.", examples=[1])

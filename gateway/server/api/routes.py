@@ -2,13 +2,14 @@
 
 import asyncio
 import functools
+import json
 from typing import Any
 
 from aiohttp import web
 
 from gateway.server.api import administration, archives, exports, outages, transactions, tses
 from gateway.server.api.endpoint import BASE, Services, route
-from gateway.server.http.responses import ok_json
+from gateway.server.http.responses import JSON
 
 DOCUMENT = f"{BASE}/openapi.json"
 SECTIONS = (
@@ -38,4 +39,9 @@ def document() -> dict[str, Any]:
 
 
 async def _send_document(_: web.Request) -> web.Response:
-    return ok_json(await asyncio.to_thread(document))
+    return web.Response(body=await asyncio.to_thread(_document_text), content_type=JSON)
+
+
+@functools.cache
+def _document_text() -> bytes:
+    return json.dumps(document()).encode()

@@ -1,15 +1,17 @@
 """Signatures, receipts, open transactions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from aiohttp import web
 
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.operations import history, processdata
 from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
-from gateway.operations.processdata import ProcessDataFinding
+from gateway.operations.processdata import Finding
 from gateway.operations.receipt import Action, NoQrCode, Receipt, SigningRequest, qr_image
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.store import StoreClosed
@@ -28,7 +30,9 @@ from gateway.server.api.parameters import (
 )
 from gateway.server.api.receipts import moment, receipt_response
 from gateway.server.api.requests import CancelRequest, NoBody, SignRequest
-from gateway.server.api.responses import InvalidField, OpenTransaction, OpenTransactionList, SignedReceipt
+from gateway.server.api.responses import OpenTransaction, OpenTransactionList, SignedReceipt
+from gateway.server.api.validation import FieldProblem
+from gateway.tse.products import is_simulated
 
 _ABORTED = b"AVBelegabbruch^0.00_0.00_0.00_0.00_0.00^"
 _QR_MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
@@ -61,7 +65,7 @@ async def cancel_transaction(call: Call[TransactionParams, CancelRequest]) -> Si
     serial, client = call.params.serial.upper(), call.body.client_id.encode()
     request = SigningRequest(Action.FINISH, serial, client, call.params.number, processdata.RECEIPT.encode(), _ABORTED)
     result = await call.services.transactions.sign(request, call.key)
-    return await _receipt(call.services.registry.find(serial), request, result, [], "none")
+    return await _receipt(call, request, result)
 
 
 async def list_open_transactions(call: Call[ClientParams, NoBody]) -> OpenTransactionList:
@@ -120,25 +124,32 @@ async def _sign(
         action, options.serial.upper(), body.client_id.encode(), number, body.process_type.encode(), body.data
     )
     findings = _checked(request, options.check)
-    device = call.services.registry.find(request.serial)
     result = await call.services.transactions.sign(request, call.key)
-    return await _receipt(device, request, result, findings, options.qr)
+    return await _receipt(call, request, result, findings, options.qr)
 
 
-def _checked(request: SigningRequest, check: Check) -> list[ProcessDataFinding]:
+def _checked(request: SigningRequest, check: Check) -> list[Finding]:
     if check == "off":
         return []
     judge = processdata.findings_at_start if request.action is Action.START else processdata.findings
     found = judge(request.process_type, request.process_data)
     if found and check == "error":
-        fields = [InvalidField(at="process_data", message=finding.message) for finding in found]
-        raise ProcessDataForm("the process data do not have the form of their type; nothing was signed", fields)
+        raise ProcessDataForm([FieldProblem("process_data", _unfit(finding.value)) for finding in found])
     return found
 
 
+def _unfit(why: Text) -> Text:
+    return Text(f"does not have the form of its type: {why.en}", f"hat nicht die Form ihres Typs: {why.de}")
+
+
 async def _receipt(
-    device: Device, request: SigningRequest, result: SigningResult, findings: Sequence[ProcessDataFinding], qr: Qr
+    call: Call[Any, Any],
+    request: SigningRequest,
+    result: SigningResult,
+    findings: Sequence[Finding] = (),
+    qr: Qr = "none",
 ) -> SignedReceipt:
+    device = call.services.registry.find(request.serial)
     started = result.start_time
     if started is None:
         started = await _start_in_store(device, result.signed.number)
@@ -151,8 +162,9 @@ async def _receipt(
         process_data=request.process_data,
         signed=result.signed,
         start_time=started,
+        certified=not is_simulated(device.info.description),
     )
-    return receipt_response(receipt, findings, qr, replayed=result.replayed)
+    return receipt_response(receipt, findings, qr, language=call.language, replayed=result.replayed)
 
 
 async def _start_in_store(device: Device, number: int) -> int | None:

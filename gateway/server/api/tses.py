@@ -134,6 +134,7 @@ def tse_summary(device: Device, *, old_tills: bool = False) -> TseSummary:
         read_at=device.info_read_at.replace(microsecond=0),
         lifecycle=_lifecycle(info.lifecycle),
         description=info.description,
+        certified=not products.is_simulated(info.description),
         form_factor=info.form_factor,
         software_version=info.software,
         generation=int(info.generation),

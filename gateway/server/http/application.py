@@ -13,6 +13,7 @@ from gateway.config.settings import STOP_REQUESTS, Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
+from gateway.server.docs_page import handlers as docs_page
 from gateway.server.http import middleware, unix_socket
 from gateway.server.http.admission import Admission
 from gateway.server.http.auth import Gatekeeper, Token
@@ -62,7 +63,7 @@ def build(
     )
     app.on_response_prepare.append(middleware.name_request)
     app[BUDGET] = Budget()
-    app.add_routes([*protocol.routes(), *health.routes(with_metrics=settings.metrics), *api])
+    app.add_routes([*protocol.routes(), *health.routes(with_metrics=settings.metrics), *api, *docs_page.routes()])
     if pages is not None:
         pages.install(app)
     return app

@@ -14,6 +14,8 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.server import lan_errors
 from gateway.server.api import problems
+from gateway.server.api.endpoint import language_of
+from gateway.server.docs_page import handlers as docs_page
 from gateway.server.http import bodies, connection, unix_socket
 from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry import log as logs
@@ -26,7 +28,7 @@ REQUEST_ID = "X-Request-ID"
 _ID = web.RequestKey("request_id", str)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERIAL = re.compile(r"[0-9A-F]{64}")
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", problems.DOCUMENT})
 # Only these show that the serial in the path is that of a TSE here; a label must not hold whatever clients write.
 _OF_A_TSE = (DeviceError, CommandRejected, LockRefused)
 _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
@@ -113,7 +115,7 @@ def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
                 await asyncio.sleep(0)
         if unix_socket.is_local(request):
             unix_socket.admit(request)
-        elif request.path not in OPEN_PATHS and not logged_in(request):
+        elif not (request.path in OPEN_PATHS or docs_page.is_open(request.path) or logged_in(request)):
             await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION))
         _refuse_unfit(request)
         return await handler(request)
@@ -131,7 +133,7 @@ def _refuse_unfit(request: web.Request) -> None:
     if sum(len(name) + len(value) for name, value in request.raw_headers) + len(request.raw_path) > connection.HEAD:
         raise web.HTTPRequestHeaderFieldsTooLarge
     if {encoding.strip().lower() for encoding in request.headers.getall(hdrs.CONTENT_ENCODING, [])} - {"identity"}:
-        raise web.HTTPUnsupportedMediaType(text="send the body as it is, without Content-Encoding")
+        raise web.HTTPUnsupportedMediaType
 
 
 def _is_of_the_client(request: web.Request, error: Exception) -> bool:
@@ -144,7 +146,10 @@ def _is_api(request: web.Request) -> bool:
 
 
 def _error_response(request: web.Request, error: GatewayError) -> web.Response:
-    response = problems.of_error(error) if _is_api(request) else lan_errors.of_error(error)
+    if _is_api(request):
+        response = problems.of_error(error, language_of(request), _serial(request))
+    else:
+        response = lan_errors.of_error(error)
     if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers[hdrs.RETRY_AFTER] = "1"
     if isinstance(error, Unauthorized):
@@ -155,7 +160,10 @@ def _error_response(request: web.Request, error: GatewayError) -> web.Response:
 
 
 def _http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
-    response = problems.of_http_error(error) if _is_api(request) else lan_errors.of_http_error(error, request.path)
+    if _is_api(request):
+        response = problems.of_http_error(error, language_of(request))
+    else:
+        response = lan_errors.of_http_error(error, request.path)
     if hdrs.ALLOW in error.headers:
         response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
     return response

@@ -34,7 +34,7 @@ def server_context(settings: Settings) -> ssl.SSLContext:
 
 def client_context(settings: Settings) -> ssl.SSLContext:
     """Return the context to reach this gateway with; it trusts exactly the certificate that the settings name."""
-    trusted = settings.tls_certificate or certificate_authority.ca_path(_directory(settings))
+    trusted = trusted_certificate(settings)
     context = ssl.create_default_context()
     # The host name in a customer's certificate is seldom 127.0.0.1.
     context.check_hostname = False
@@ -45,6 +45,11 @@ def client_context(settings: Settings) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigurationError(f"{trusted} cannot be used: {_reason(error)}") from None
     return context
+
+
+def trusted_certificate(settings: Settings) -> Path:
+    """Return the path of the certificate that clients of this gateway trust."""
+    return settings.tls_certificate or certificate_authority.ca_path(_directory(settings))
 
 
 def fingerprint(settings: Settings) -> str:

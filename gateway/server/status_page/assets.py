@@ -38,10 +38,14 @@ class Asset:
 
 def assets() -> dict[str, Asset]:
     """Return all files beside the document, by name."""
-    folder = resources.files("gateway.server.status_page") / "static"
-    found = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
     icons = {f"{level}.svg": svg.icon(level).encode() for level in StatusLevel}
-    return {name: _asset(name, content) for name, content in (found | icons).items()}
+    return files("gateway.server.status_page") | {name: _asset(name, content) for name, content in icons.items()}
+
+
+def files(package: str) -> dict[str, Asset]:
+    """Return the files in the folder `static` of `package`, by name."""
+    folder = resources.files(package) / "static"
+    return {item.name: _asset(item.name, item.read_bytes()) for item in folder.iterdir() if item.is_file()}
 
 
 def send_asset(asset: Asset, request: web.Request) -> web.Response:
