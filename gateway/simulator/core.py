@@ -11,7 +11,7 @@ from gateway.simulator import assumptions as assumed
 from gateway.simulator.faults import Faults
 from gateway.simulator.session import SelfTestOutcome, Session
 from gateway.simulator.signing import SigningKey
-from gateway.simulator.state import PersistentState, initial_secrets, load, save
+from gateway.simulator.state import PersistentState, StateLog, initial_secrets
 from gateway.simulator.store import StoreFiles
 from gateway.tse.commands import USER_NAMES, User
 from gateway.tse.credentials import initial_credentials
@@ -42,12 +42,14 @@ class Core:
     directory: Path
     key: SigningKey
     certificates: bytes
+    log: StateLog
     store: StoreFiles
     faults: Faults
     monotonic: Callable[[], float]
     durable: bool
     state: PersistentState
     session: Session = field(init=False)
+    written: dict[int, bytes] = field(default_factory=dict)  # to the store, and not committed yet
 
     def __post_init__(self) -> None:
         self.session = Session(began=self.monotonic())
@@ -59,13 +61,23 @@ class Core:
 
     def commit(self, state: PersistentState) -> None:
         """Make `state` the state of the TSE, for good."""
-        save(self.directory, state, durable=self.durable)
+        self.log.commit(state, self.written)
+        self.written.clear()
         self.state = state
+        if self.log.is_long:
+            self.compact()
+
+    def compact(self) -> None:
+        """Write the log anew, the store before."""
+        if self.durable:
+            self.store.sync()
+        self.log.rewrite(self.state)
 
     def power_cycle(self) -> None:
         """Forget the session and read back what was committed."""
         self.session = Session(began=self.monotonic())
-        self.state = load(self.directory)
+        self.state = self.log.load()
+        self.written.clear()
 
     def factory_reset(self) -> None:
         """Put the TSE into the state of its delivery, but for the counters: a key never signs the same number twice."""
@@ -169,6 +181,8 @@ class Core:
         if used + len(END) // SECTOR > state.capacity_blocks:
             raise refusal(Result.STORE_FULL)
         self.store.write(state.used_blocks, entry)
+        if self.durable:
+            self.written[state.used_blocks] = entry
         return replace(
             state,
             used_blocks=used,

@@ -1,12 +1,13 @@
 """The directory of a simulated TSE: made once, opened by one process at a time.
 
-state.json   what it remembers; written last, so a directory without it holds no TSE
+state.json   what it remembers; made last, so a directory without it holds no TSE
 key.pem      private key          chain.pem   certificates, leaf first
 TSE_TAR.00n  the store            lock        held while a process has the TSE open
 faults.json  faults on demand, see `faults`
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from gateway.simulator import assumptions as assumed
 from gateway.simulator.core import Core
 from gateway.simulator.faults import Faults
 from gateway.simulator.signing import SigningKey, certificate_chain
-from gateway.simulator.state import STATE_FILE, PersistentState, initial_secrets, load, save
+from gateway.simulator.state import STATE_FILE, PersistentState, StateLog, initial_secrets
 from gateway.simulator.store import StoreFiles
 from gateway.storage.atomic import replace_file, sync_directory
 from gateway.storage.file_lock import open_locked
@@ -86,29 +87,39 @@ def create_files(directory: Path, make: Make, *, created: float, durable: bool) 
     replace_file(directory / CHAIN_FILE, chain, durable=durable, mode=0o644)
     info = member(INFO_NAME, _info_csv(make.generation), mtime=int(created))
     certificate = member(f"{key.serial.hex().upper()}_X509.pem", chain, mtime=int(created))
-    store = StoreFiles(directory, durable=durable)
+    store = StoreFiles(directory)
     try:
         store.write(0, info + certificate)
         store.cut((len(info) + len(certificate)) // SECTOR)
+        if durable:
+            store.sync()
     finally:
         store.close()
     if durable:
         sync_directory(directory.parent)
-    save(directory, _fresh_state(key, make, info, certificate, created), durable=durable)
+    StateLog(directory, durable=durable).rewrite(_fresh_state(key, make, info, certificate, created))
 
 
 def open_core(directory: Path, *, monotonic: Callable[[], float], durable: bool) -> Core:
     """Open the TSE in an owned directory, as after power-up; `ConfigurationError` when it is missing or damaged."""
-    state = load(directory)
+    log, store = StateLog(directory, durable=durable), StoreFiles(directory)
+    with ExitStack() as stack:
+        stack.callback(store.close)
+        state = log.load(store.write)
+        key, chain = _identity(directory)
+        if store.size() < state.used_blocks * SECTOR:
+            raise ConfigurationError(f"the simulated TSE in {directory} is damaged: its store is shorter than it was")
+        core = Core(directory, key, chain, log, store, Faults(directory), monotonic, durable, state)
+        core.compact()
+        stack.pop_all()
+    return core
+
+
+def _identity(directory: Path) -> tuple[SigningKey, bytes]:
     try:
-        key = SigningKey.load((directory / KEY_FILE).read_bytes())
-        chain = (directory / CHAIN_FILE).read_bytes()
+        return SigningKey.load((directory / KEY_FILE).read_bytes()), (directory / CHAIN_FILE).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"the simulated TSE in {directory} is damaged: {error}") from None
-    store = StoreFiles(directory, durable=durable)
-    if store.size() < state.used_blocks * SECTOR:
-        raise ConfigurationError(f"the simulated TSE in {directory} is damaged: its store is shorter than it was")
-    return Core(directory, key, chain, store, Faults(directory), monotonic, durable, state)
 
 
 def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, created: float) -> PersistentState:

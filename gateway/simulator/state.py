@@ -1,23 +1,29 @@
-"""What a simulated TSE remembers without power: one JSON file, replaced in one step.
+"""What a simulated TSE remembers without power: a log whose first line is a state, and whose others are changes of it.
 
-That replacement is the commit point of every command. A state is a value: a command
-makes a new one, and only when it is on the disk does it become the state of the TSE.
+{"format": 3, "used_blocks": 14, ...}
+{"used_blocks": 18, "signature_counter": 7, ..., "store": [[14, "<base64>"]]}
+
+A line is the commit point of a command. A state is a value: a command makes a new one, and only when it is on the disk
+does it become the state of the TSE. The line also holds what the command has written to the store, which is synced
+only when the log is written anew: so a signature costs one sync, and after a power cut the store is written once more.
 """
 
-import json
+import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError
 from gateway.simulator.assumptions import MAX_TRIES
-from gateway.storage.atomic import replace_file
+from gateway.storage.append_log import AppendLog
 from gateway.tse.commands import User
 from gateway.tse.credentials import Credentials
 
 STATE_FILE = "state.json"
-FORMAT = 2  # raise it when an older program could no longer understand the file
+FORMAT = 3  # raise it when an older program could no longer understand the file
+_LONGEST = 1 << 20  # bytes of changes, about, until the log is written anew
+_LINE = 512  # bytes of a change without what was written to the store, about
 
 
 @dataclass(frozen=True)
@@ -75,33 +81,74 @@ def initial_secrets(initial: Credentials) -> tuple[dict[int, Secret], dict[int, 
     return puks, pins
 
 
-def save(directory: Path, state: PersistentState, *, durable: bool) -> None:
-    """Write `state` in one step, which commits it."""
-    replace_file(directory / STATE_FILE, json.dumps(_to_json(state)).encode(), durable=durable)
+Redo = Callable[[int, bytes], None]  # block and data
 
 
-def load(directory: Path) -> PersistentState:
-    """Read the committed state.
+class StateLog:
+    """The log in the directory of a TSE. Unless it is `durable` nothing is synced, and the store is not kept in it."""
 
-    Raises:
-        ConfigurationError: none there, damaged, or written by a newer version.
-    """
-    path = directory / STATE_FILE
-    try:
-        content = strict_json.parse(path.read_bytes())
-    except FileNotFoundError:
-        raise ConfigurationError(f"there is no simulated TSE in {directory}") from None
-    except ValueError as error:
-        raise ConfigurationError(f"{path} is damaged: {error}") from None
-    found = content.get("format") if isinstance(content, dict) else None
+    def __init__(self, directory: Path, *, durable: bool) -> None:
+        self._log = AppendLog(directory / STATE_FILE)
+        self._durable = durable
+        self._plain: dict[str, Any] = {}
+        self._changes = 0  # bytes, about
+
+    @property
+    def is_long(self) -> bool:
+        """True when it is time to write it anew."""
+        return self._changes >= _LONGEST
+
+    def load(self, redo: Redo = lambda _block, _data: None) -> PersistentState:
+        """Return the committed state; `redo` gets what was written to the store, in its order.
+
+        Raises:
+            ConfigurationError: none there, damaged, or written by a newer version.
+        """
+        path = self._log.path
+        if not path.exists():
+            raise ConfigurationError(f"there is no simulated TSE in {path.parent}")
+        content: dict[str, Any] = {}
+        try:
+            for change in self._log.read(dict, _refuse):
+                for block, data in change.pop("store", ()):
+                    redo(block, base64.b64decode(data))
+                content |= _of_today(change, path.parent) if not content else change
+            state = _from_json(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigurationError(f"{path} is damaged: {type(error).__name__} {error}") from None
+        self._plain = _to_json(state)
+        return state
+
+    def commit(self, state: PersistentState, written: Mapping[int, bytes]) -> None:
+        """Add `state`, whose command has `written` these blocks to the store."""
+        plain = _to_json(state)
+        change = {name: value for name, value in plain.items() if value != self._plain[name]}
+        if self._durable:
+            change["store"] = [[block, base64.b64encode(data).decode()] for block, data in written.items()]
+        self._log.append(change, durable=self._durable)
+        self._plain = plain
+        self._changes += _LINE + sum(map(len, written.values()))
+
+    def rewrite(self, state: PersistentState) -> None:
+        """Put `state` in place of all that is there; the store must be synced."""
+        self._plain = _to_json(state)
+        self._log.rewrite([self._plain], durable=self._durable)
+        self._changes = 0
+
+
+def _refuse(line: bytes) -> None:
+    if line.endswith(b"\n"):  # else its command was never answered
+        raise ValueError(f"a line of {len(line)} bytes cannot be read")
+
+
+def _of_today(first: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Return the first line as of `FORMAT`."""
+    found = first["format"]
     if isinstance(found, int) and found > FORMAT:
         raise ConfigurationError(
             f"the simulated TSE in {directory} has format {found}; this version knows up to {FORMAT}: use a newer one"
         )
-    try:
-        return _from_json(_from_format_1(content) if found == 1 else content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigurationError(f"{path} is damaged: {type(error).__name__} {error}") from None
+    return {**(_from_format_1(first) if found == 1 else first), "format": FORMAT}
 
 
 def _to_json(state: PersistentState) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The store of a simulated TSE: one linear array of blocks over files of 1 GiB.
 
 It knows no archive and no end: what counts is `used_blocks` in the state, which is
-committed after the blocks. Whatever stands behind it is left from an interrupted write.
+committed after the blocks, and with them until they are synced. Whatever stands behind it is left from an interrupted
+write.
 """
 
 import os
@@ -14,9 +15,8 @@ from gateway.tse.sectors import SECTOR
 class StoreFiles:
     """Blocks of `directory`'s TSE_TAR files; a block that was never written reads as zeros."""
 
-    def __init__(self, directory: Path, *, durable: bool = True, file_blocks: int = STORE_FILE_BLOCKS) -> None:
+    def __init__(self, directory: Path, *, file_blocks: int = STORE_FILE_BLOCKS) -> None:
         self._directory = directory
-        self._durable = durable
         self._file_blocks = file_blocks
         self._handles: dict[int, int] = {}
 
@@ -25,14 +25,17 @@ class StoreFiles:
         return b"".join(self._read_file(number, at, size) for number, at, size in self._pieces(block, count))
 
     def write(self, block: int, data: bytes) -> None:
-        """Write whole blocks from `block`; they are on the disk when this returns, if the store is durable."""
+        """Write whole blocks from `block`; a kill cannot undo it, a power cut can before `sync`."""
         position = 0
         for number, at, size in self._pieces(block, len(data) // SECTOR):
             handle = self._open(number)
             _write_all(handle, data[position : position + size], at)
             position += size
-            if self._durable:
-                os.fsync(handle)
+
+    def sync(self) -> None:
+        """Make all that was written outlast a power cut."""
+        for handle in self._handles.values():
+            os.fsync(handle)
 
     def cut(self, blocks: int) -> None:
         """Give back the room behind the first `blocks` blocks."""

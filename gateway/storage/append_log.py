@@ -78,11 +78,11 @@ class AppendLog:
         if not end:
             sync_directory(self.path.parent)
 
-    def rewrite(self, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Put `objects` in place of all that is there, in one step; they outlast a power cut from the return on."""
+    def rewrite(self, objects: Iterable[Mapping[str, Any]], *, durable: bool = True) -> None:
+        """Put `objects` in place of all that is there, in one step; `durable` as of `append`."""
         if self._damaged:
             self._keep_damaged()
-        replace_file(self.path, b"".join(map(_encoded, objects)))
+        replace_file(self.path, b"".join(map(_encoded, objects)), durable=durable)
         self._damaged = 0
 
     def _keep_damaged(self) -> None:

@@ -5,7 +5,11 @@ import multiprocessing
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gateway.errors import ConfigurationError
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.simulator.signing import SigningKey
-from gateway.simulator.state import STATE_FILE, load
+from gateway.simulator.state import STATE_FILE, StateLog
 from gateway.simulator.store import StoreFiles
 from gateway.tse.commands import (
     AcknowledgeExport,
@@ -33,13 +37,14 @@ from gateway.tse.logmessage import LogMessage
 from gateway.tse.results import Result
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import members
+from tests.simulation.disk import Disk
 from tests.simulator.host import CLIENT, TIME, Host
 
 START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"")
 
 
 def counters(host: Host) -> list[int]:
-    archive = host.tse.read_store(0, host.info.used_blocks + 2)
+    archive = host.tse.read_store(0, host.tse._core.state.used_blocks + 2)
     return [LogMessage.decode(entry.data).signature_counter for entry in list(members(archive))[2:]]
 
 
@@ -101,7 +106,7 @@ def test_opening_nothing_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no simulated TSE"):
         SimulatedTse.open(tmp_path / "nothing")
     with pytest.raises(ConfigurationError, match="no simulated TSE"):
-        load(tmp_path)
+        StateLog(tmp_path, durable=False).load()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,13 +142,14 @@ def test_key_and_state_are_for_the_owner_only(tse: SimulatedTse, tmp_path: Path)
 def changed_state(directory: Path, **changes: object) -> None:
     path = directory / STATE_FILE
     content = json.loads(path.read_text())
+    del content["crc32"]
     path.write_text(json.dumps({key: value for key, value in (content | changes).items() if value is not ...}))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 3}, "format 3.*use a newer one"),
+        ({"format": 4}, "format 4.*use a newer one"),
         ({"format": ...}, "damaged"),
         ({"clients": ...}, "damaged.*clients"),
         ({"surprise": 1}, "damaged.*surprise"),
@@ -191,9 +197,10 @@ def test_what_was_written_but_not_committed_never_happened(host: Host, tmp_path:
     copy = tmp_path / "copy"
     shutil.copytree(tmp_path / "tse", copy)
     host.receipt(b"lost" * 300)
-    # A power cut between the log and the state: the newer store with the older state, and half a new state.
+    # A power cut between the store and the state: the newer store with the older state, and half a line of the next.
     shutil.copy(tmp_path / "tse" / "TSE_TAR.001", copy / "TSE_TAR.001")
-    (copy / f".{STATE_FILE}.new").write_text('{"format": 1, "used')
+    with (copy / STATE_FILE).open("a") as file:
+        file.write('{"used_blocks": 40, "signa')
     again = Host(SimulatedTse.open(copy, durable=False))
     again.start_day()
     used = again.info.used_blocks
@@ -205,13 +212,15 @@ def test_what_was_written_but_not_committed_never_happened(host: Host, tmp_path:
 
 def test_a_disk_that_fails_closes_the_tse_until_the_power_cycle(host: Host, tmp_path: Path) -> None:
     host.do(START)
-    obstacle = tmp_path / "tse" / f".{STATE_FILE}.new"
-    obstacle.mkdir()
+    state = tmp_path / "tse" / STATE_FILE
+    aside = state.rename(tmp_path / "aside")
+    state.mkdir()
     with pytest.raises(OSError, match="Is a directory"):
         host.do(CloseImport())
     with pytest.raises(OSError, match="Input/output"):
         host.tse.read_window()
-    obstacle.rmdir()
+    state.rmdir()
+    aside.rename(state)
     with pytest.raises(OSError, match="Input/output"):
         host.tse.read_window()
     SimulatedTransport(host.tse)  # as a driver opens it anew
@@ -220,14 +229,60 @@ def test_a_disk_that_fails_closes_the_tse_until_the_power_cycle(host: Host, tmp_
     assert counters(host) == [1, 2, 3, 4, 5]
 
 
-def test_durable_writes_work_too(tmp_path: Path) -> None:
-    tse = SimulatedTse.create(tmp_path / "durable")
-    host = Host(tse)
-    host.set_up()
-    host.start_day()
-    host.receipt(b"x" * 5000)
-    assert counters(host) == [1, 2, 3, 4]
-    tse.close()
+class Scene:
+    """A durable TSE on a disk that loses what is not synced, and the calls that reached the disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self.calls: list[str] = []
+        self.disk = Disk(directory / "disk", lambda call, name: self.calls.append(f"{call} {name}"))
+        self._cuts = (directory / f"cut-{number}" for number in count())
+
+    @contextmanager
+    def host(self) -> Iterator[Host]:
+        with self.disk.mounted():
+            host = Host(SimulatedTse.create(self.disk.root / "tse"))
+            host.set_up()
+            host.start_day()
+            self.calls.clear()
+            yield host
+            host.tse.close()
+
+    def counters_after_power_cut(self) -> list[int]:
+        target = next(self._cuts)
+        self.disk.power_cut(target)
+        host = Host(SimulatedTse.open(target / "tse"))
+        found = counters(host)
+        host.tse.close()
+        return found
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_a_signature_costs_one_sync(scene: Scene) -> None:
+    with scene.host() as host:
+        host.receipt(b"x" * 5000)
+    assert scene.calls == 2 * [f"write {STATE_FILE}", f"fdatasync {STATE_FILE}"]
+
+
+def test_a_power_cut_loses_no_answered_signature(scene: Scene) -> None:
+    with scene.host() as host:
+        for number in range(1, 9):
+            host.receipt(b"x" * 250_000)
+            assert scene.counters_after_power_cut()[-1] == 2 + 2 * number
+    assert f"rename {STATE_FILE}" in scene.calls, "the log should have been written anew meanwhile"
+
+
+@pytest.mark.parametrize(("call", "receipts"), [("fdatasync", 1), ("fsync", 8)])
+def test_a_tse_that_does_not_sync_is_found_out(scene: Scene, call: str, receipts: int) -> None:
+    with scene.host() as host:
+        with mock.patch.object(os, call, return_value=None):
+            for _ in range(receipts):
+                host.receipt(b"x" * 250_000)
+        with suppress(ConfigurationError):
+            assert scene.counters_after_power_cut()[-1] < 2 + 2 * receipts
 
 
 def test_the_store_runs_over_several_files(tmp_path: Path) -> None:
