@@ -84,6 +84,8 @@ RIGHT = {
     ("card", "gateway.server.status_page.cards"): "a card of the page, one for each TSE",
     ("request", "openapi.json"): "of HTTP",
     ("admin", "AdminRequest"): "the PIN of the role",
+    ("order", "OrderLine"): "of a guest: Bestellung-V1 of DSFinV-K",
+    ("order", "TypedOrder"): "of a guest: Bestellung-V1 of DSFinV-K",
     ("record", "JournalRecord"): "a line of the journal",
     ("record", "PinRecord"): "what is written down of PINs",
     ("record", "gateway.tse.fields"): "fields in a row, of a command or a reply",

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _RECEIPT = (
-    '{"client_id": "POS-1", "process_type": "Kassenbeleg-V1", '
-    '"process_data": "Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"}'
+    '{"client_id": "POS-1", "receipt": {"amounts": {"normal": "1.19"}, '
+    '"payments": [{"type": "Bar", "amount": "1.19"}]}}'
 )
 
 

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.i18n.text import Text
+from gateway.operations import processdata
 from gateway.server.api.parameters import Cursor
 from gateway.server.api.schema import about
+from gateway.server.api.typed_receipts import RECEIPT_EXAMPLE, TypedOrder, TypedReceipt
 from gateway.server.api.validation import UnfitValue
 from gateway.server.http.bodies import SMALL
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
@@ -21,9 +23,10 @@ _MOST_DATA = 4 * 2**20
 _MOST_BASE64 = 4 * _MOST_DATA // 3 + 4
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
-_EXCLUDE = Text(
-    "process_data and process_data_base64 exclude each other",
-    "process_data und process_data_base64 schließen einander aus",
+_TYPED = {"receipt": processdata.RECEIPT, "order": processdata.ORDERS, "other": processdata.OTHER}
+_EXCLUDE = Text("{first} and {second} exclude each other", "{first} und {second} schließen einander aus")
+_OTHER_TYPE = Text(
+    "process_type of {field} is {type}, or left out", "der process_type von {field} ist {type} oder fehlt"
 )
 # A client id becomes part of a file name in the store: printable ASCII without slashes.
 _ClientId = Annotated[
@@ -61,8 +64,8 @@ class NoBody(RequestBody):
 class SignRequest(RequestBody):
     longest = 2 * _MOST_DATA
     model_config = about(
-        "What is signed, byte for byte. Process data stand either in `process_data` or in `process_data_base64`; "
-        "the other one is left out, null, or empty."
+        "What is signed: one of `receipt`, `order`, `other`, of which the gateway makes the process data, or process "
+        "data as they are, in `process_data` or `process_data_base64`. The others are left out, null, or empty."
     )
 
     client_id: _ClientId
@@ -71,15 +74,21 @@ class SignRequest(RequestBody):
         Field(
             max_length=100,
             description="Type of the process data (DSFinV-K): Kassenbeleg-V1, Bestellung-V1, SonstigerVorgang.",
-            examples=["Kassenbeleg-V1"],
         ),
     ] = ""
+    receipt: TypedReceipt | None = Field(
+        None, description="A receipt, signed as Kassenbeleg-V1.", examples=[RECEIPT_EXAMPLE]
+    )
+    order: TypedOrder | None = Field(None, description="An order, signed as Bestellung-V1.")
+    other: str | None = Field(
+        None, max_length=_MOST_DATA, description="Text of anything else, signed as SonstigerVorgang."
+    )
     process_data: Annotated[
         str | None,
         Field(
             max_length=_MOST_DATA,
-            description="Process data as text; signed as UTF-8.",
-            examples=["Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"],
+            description="Process data as text; signed as UTF-8. Those of Kassenbeleg-V1 have five gross totals: "
+            "general rate (19 %), reduced rate (7 %), average rates of § 24 (1) no. 3 and no. 1 UStG, 0 %.",
         ),
     ] = None
     process_data_base64: Annotated[
@@ -87,15 +96,27 @@ class SignRequest(RequestBody):
     ] = None
 
     @check_model(mode="after")
-    def _one_of_two(self) -> Self:
-        if self.process_data and self.process_data_base64:
-            raise UnfitValue(_EXCLUDE)
+    def _one_of_them(self) -> Self:
+        given = [name for name in (*_TYPED, "process_data", "process_data_base64") if getattr(self, name)]
+        if len(given) > 1:
+            raise UnfitValue(_EXCLUDE, first=given[0], second=given[1])
+        if given and given[0] in _TYPED and self.process_type not in {"", _TYPED[given[0]]}:
+            raise UnfitValue(_OTHER_TYPE, field=given[0], type=_TYPED[given[0]])
         return self
 
     @property
-    def data(self) -> bytes:
+    def signed_type(self) -> bytes:
+        """The process type as bytes."""
+        typed = next((kind for name, kind in _TYPED.items() if getattr(self, name)), self.process_type)
+        return typed.encode()
+
+    @property
+    def signed_data(self) -> bytes:
         """The process data as bytes."""
-        return base64.b64decode(self.process_data_base64 or "") or (self.process_data or "").encode()
+        made = self.receipt or self.order
+        if made is not None:
+            return made.process_data().encode()
+        return base64.b64decode(self.process_data_base64 or "") or (self.process_data or self.other or "").encode()
 
 
 class CancelRequest(RequestBody):

@@ -121,7 +121,7 @@ async def _sign(
 ) -> SignedReceipt:
     body, options = call.body, call.params
     request = SigningRequest(
-        action, options.serial.upper(), body.client_id.encode(), number, body.process_type.encode(), body.data
+        action, options.serial.upper(), body.client_id.encode(), number, body.signed_type, body.signed_data
     )
     findings = _checked(request, options.check)
     result = await call.services.transactions.sign(request, call.key)
