@@ -20,6 +20,7 @@ _LIVES = {
     "initialized": Text("in service", "in Betrieb"),
     "decommissioned": Text("out of service for good", "endgültig außer Betrieb"),
 }
+_CERTIFICATE = Text("certificate", "Zertifikat")
 _LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer], dict[str, Any]]], ...] = (
     (
         Text("serial", "Seriennummer"),
@@ -37,7 +38,7 @@ _LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer], dict[str, Any]]], ...] = 
         lambda tse: {"place": tse["place"], "state": tse["reason"] or tse["state"]},
     ),
     (
-        Text("certificate", "Zertifikat"),
+        _CERTIFICATE,
         Text("until {until}, {days} days left", "bis {until}, noch {days} Tage"),
         lambda tse: {"until": str(tse["certificate_expires"])[:10], "days": tse["certificate_days_left"]},
     ),
@@ -68,11 +69,15 @@ _LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer], dict[str, Any]]], ...] = 
 )
 _PRODUCT = Text("product certified until", "Produkt zertifiziert bis")
 _UNKNOWN = Text("unknown", "unbekannt")
+_FIRMWARE_UNKNOWN = Text(
+    "{until} (whether with this firmware is unknown)", "{until} (ob mit dieser Firmware, ist unbekannt)"
+)
 _OLD_TILLS = Text("tills with older software", "Kassen mit älterer Software")
 _TRANSLATED = Text(
     "their commands are translated; what that means for the certification, the maker of the POS must say",
     "ihre Befehle werden übersetzt; was das für die Zertifizierung heißt, muss der Kassenhersteller sagen",
 )
+_LOGGED_IN = Text("logged in", "angemeldet")
 _PUK_PAUSE = Text("PUK refused for {seconds} s", "PUK gesperrt für {seconds} s")
 _SELF_TEST = Text("self test", "Selbsttest")
 _PASSED = Text("passed, next in {hours} h", "bestanden, nächster in {hours} h")
@@ -92,6 +97,8 @@ def lines(tse: _TseAnswer, language: Language) -> Iterator[tuple[str, str]]:
     yield _LIFE.in_language(language), life.in_language(language) if life else str(tse["lifecycle"])
     for name, text, values in others:
         yield name.in_language(language), text.in_language(language, **values(tse))
+        if name is _CERTIFICATE:
+            yield _PRODUCT.in_language(language), _product(tse, language)
     passed = _PASSED.in_language(language, hours=tse["self_test_due_seconds"] // 3600)
     yield _SELF_TEST.in_language(language), passed if tse["self_test_passed"] else _MISSING.in_language(language)
     yield _TIME.in_language(language), (_YES if tse["valid_time"] else _NO).in_language(language)
@@ -99,9 +106,17 @@ def lines(tse: _TseAnswer, language: Language) -> Iterator[tuple[str, str]]:
         yield f"{_PINS.in_language(language)} ({user})", str(left)
     for user, seconds in tse["puk_blocked_seconds"].items():
         yield f"PUK ({user})", _PUK_PAUSE.in_language(language, seconds=seconds)
-    yield _PRODUCT.in_language(language), str(tse["product_certified_until"] or _UNKNOWN.in_language(language))
+    if tse["logged_in_user"]:
+        yield _LOGGED_IN.in_language(language), str(tse["logged_in_user"])
     if tse["old_tills"]:
         yield _OLD_TILLS.in_language(language), _TRANSLATED.in_language(language)
+
+
+def _product(tse: _TseAnswer, language: Language) -> str:
+    until = tse["product_certified_until"]
+    if until is None:
+        return _UNKNOWN.in_language(language)
+    return str(until) if tse["firmware_known"] else _FIRMWARE_UNKNOWN.in_language(language, until=until)
 
 
 def unix_time(text: str, *, end: bool) -> int:

@@ -1,7 +1,7 @@
 """The layers of one TSE, by what the REST API tells of it: info, self test, time, PINs, clients, certificate, store."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway import limits
@@ -58,6 +58,9 @@ _INITIAL_PIN = (
     Text("change it: `tse-gateway pin`", "ändern: `tse-gateway pin`"),
 )
 _PINS_OK = Text("no wrong PIN is known of", "von keiner falschen PIN ist bekannt")
+_PINS_OK_LOGGED_IN = Text(
+    "no wrong PIN is known of; {user} is logged in", "von keiner falschen PIN ist bekannt; {user} ist angemeldet"
+)
 _NO_CLIENT = (
     Text("no client is registered", "keine Kasse ist angemeldet"),
     Text(
@@ -67,6 +70,10 @@ _NO_CLIENT = (
 )
 _CLIENTS = Text("{count} of {most} clients are registered", "{count} von {most} Kassen sind angemeldet")
 _CERTIFICATE = Text("valid until {until} ({days} days)", "gültig bis {until} ({days} Tage)")
+_CERTIFICATE_AND_PRODUCT = Text(
+    "valid until {until} ({days} days); the product is certified until {product}",
+    "gültig bis {until} ({days} Tage); das Produkt ist zertifiziert bis {product}",
+)
 _STORE = Text(
     "{used} % of the store used, {left} % of the signatures left",
     "{used} % des Speichers belegt, {left} % der Signaturen übrig",
@@ -153,7 +160,8 @@ def _pins(tse: _TseAnswer, serial: str) -> CheckResult:
         return warn(Layer.PINS, _NO_LOGIN, remedies.NO_LOGIN, serial, why=tse["login_objection"])
     if tse["lifecycle"] == "initialized" and not tse["credentials_changed"]:
         return warn(Layer.PINS, *_INITIAL_PIN, serial)
-    return ok(Layer.PINS, _PINS_OK, serial)
+    text = _PINS_OK_LOGGED_IN if tse.get("logged_in_user") else _PINS_OK
+    return ok(Layer.PINS, text, serial, user=tse.get("logged_in_user"))
 
 
 def _clients(tse: _TseAnswer, serial: str) -> CheckResult:
@@ -169,8 +177,14 @@ def _certificate(tse: _TseAnswer, serial: str) -> CheckResult:
         return failed(Layer.CERTIFICATE, remedies.NOT_SIGNING["certificate_expired"], serial)
     until, days = str(tse["certificate_expires"])[:10], int(tse["certificate_days_left"])
     status = graded(days * limits.DAY, limits.CERTIFICATE_LEFT)
-    remedy = remedies.CERTIFICATE_ENDS
-    return measured(Layer.CERTIFICATE, status, _CERTIFICATE, remedy, serial, until=until, days=days)
+    product = tse.get("product_certified_until")
+    if status is not CheckStatus.OK or not product:
+        remedy = remedies.CERTIFICATE_ENDS
+        return measured(Layer.CERTIFICATE, status, _CERTIFICATE, remedy, serial, until=until, days=days)
+    left = (date.fromisoformat(str(product)) - datetime.now(UTC).date()).days
+    status, values = graded(left * limits.DAY, limits.CERTIFICATE_LEFT), {"until": until, "days": days}
+    remedy = remedies.CERTIFICATION_ENDS
+    return measured(Layer.CERTIFICATE, status, _CERTIFICATE_AND_PRODUCT, remedy, serial, **values, product=product)
 
 
 def _store(tse: _TseAnswer, serial: str) -> CheckResult:

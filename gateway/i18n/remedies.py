@@ -219,6 +219,11 @@ CERTIFICATE_ENDS = Text(
     "order a new TSE now: it must be installed and reported to the tax office (`tse-gateway swap`)",
     "jetzt eine neue TSE bestellen: sie ist einzubauen und dem Finanzamt zu melden (`tse-gateway swap`)",
 )
+CERTIFICATION_ENDS = Text(
+    "ask the maker of the POS whether this product may be used any longer, and plan a new TSE (`tse-gateway swap`)",
+    "den Kassenhersteller fragen, ob dieses Produkt weiter benutzt werden darf, und eine neue TSE einplanen "
+    "(`tse-gateway swap`)",
+)
 SELF_TEST_DUE = Text(
     "run it when no till waits (`tse-gateway selftest`), or a till waits for it for up to a minute; with the TimeAdmin "
     "PIN the gateway runs it at night",

@@ -43,6 +43,7 @@ class PinOwner(StrEnum):
         return next((owner for owner in cls if owner.number == number), None)
 
 
+USERS = (PinOwner.ADMIN, PinOwner.TIME_ADMIN, PinOwner.LOGGER)
 _PUKS: Mapping[int, PinOwner] = {
     User.ADMIN: PinOwner.PUK,
     User.TIME_ADMIN: PinOwner.TIME_ADMIN_PUK,

@@ -1,6 +1,6 @@
 """What the API tells of a TSE, and what the doctor makes of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -33,6 +33,10 @@ WELL: dict[str, Any] = {
 WARN, FAIL = CheckStatus.WARN, CheckStatus.FAIL
 
 
+def days_ahead(days: int) -> str:
+    return (datetime.now(UTC).date() + timedelta(days)).isoformat()
+
+
 def test_a_tse_that_is_well() -> None:
     assert {result.status for result in examine(WELL)} == {CheckStatus.OK}
 
@@ -48,12 +52,15 @@ def test_a_tse_that_is_well() -> None:
         ({"self_test_due_seconds": 3000}, Layer.SELF_TEST, WARN),
         ({"pin_tries_left": {"admin": 2, "time_admin": 1}}, Layer.PINS, FAIL),
         ({"pin_tries_left": {"puk": 0}}, Layer.PINS, FAIL),
+        ({"puk_blocked_seconds": {"logger": 4}}, Layer.PINS, WARN),
         ({"login_objection": "the PIN is another one"}, Layer.PINS, WARN),
         ({"credentials_changed": False}, Layer.PINS, WARN),
         ({"registered_clients": 92}, Layer.CLIENTS, WARN),
         ({"certificate_days_left": 120}, Layer.CERTIFICATE, WARN),
         ({"certificate_days_left": 29}, Layer.CERTIFICATE, FAIL),
         ({"certificate_expires": "2020-01-01T00:00:00Z"}, Layer.CERTIFICATE, FAIL),
+        ({"product_certified_until": days_ahead(120)}, Layer.CERTIFICATE, WARN),
+        ({"product_certified_until": days_ahead(-1)}, Layer.CERTIFICATE, FAIL),
         ({"store_used_percent": 85.0}, Layer.STORE, WARN),
         ({"store_used_percent": 99.0}, Layer.STORE, FAIL),
         ({"signatures_left_percent": 5.0}, Layer.STORE, WARN),
@@ -67,3 +74,12 @@ def test_one_layer_and_no_other_is_not_well(changed: dict[str, Any], layer: Laye
     for language in ("en", "de"):
         assert unwell[0].text_in(language)
         assert unwell[0].remedy_in(language)
+
+
+def test_it_tells_who_is_logged_in_until_when_the_product_is_certified_and_of_translated_tills() -> None:
+    until = days_ahead(1000)
+    given = {"logged_in_user": "time_admin", "product_certified_until": until, "old_tills": True}
+    found = {result.layer: result.text_in("en") for result in examine(WELL | given) if result.status is CheckStatus.OK}
+    assert "time_admin is logged in" in found[Layer.PINS]
+    assert f"the product is certified until {until}" in found[Layer.CERTIFICATE]
+    assert "are translated" in found[Layer.INFO]

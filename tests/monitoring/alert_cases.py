@@ -42,6 +42,10 @@ def certificate(days: float) -> Series:
     return tse("tse_certificate_expiry_timestamp_seconds", steady(days * DAY))
 
 
+def product(days: float) -> Series:
+    return tse("tse_product_certificate_expiry_timestamp_seconds", steady(days * DAY))
+
+
 def archived(hours: float) -> Series:
     return tse("tse_gateway_archive_age_seconds", steady(hours * 3600))
 
@@ -196,6 +200,10 @@ CASES = (
     Case("TseCertificateExpires30", certificate(29), certificate(31)),
     Case("TseCertificateExpires7", certificate(6), certificate(8)),
     Case("TseCertificateExpired", certificate(0), certificate(1)),
+    Case("TseProductCertificateEnds", product(179), product(181)),
+    Case("TseProductCertificateEnds", product(31), product(29)),
+    Case("TseProductCertificateEnds30", product(29), product(31)),
+    Case("TseProductCertificateEnds30", product(-1), {}),
     Case(
         "TseSignaturesLow",
         share("tse_signatures_used", "tse_signatures_max", 0.92),
@@ -302,6 +310,22 @@ CASES = (
         tse("tse_pin_blocked", steady(1), 'user="admin"'),
         tse("tse_pin_blocked", steady(0), 'user="admin"'),
         "1m",
+    ),
+    Case(
+        "TsePukPaused",
+        tse("tse_puk_blocked_seconds", steady(4), 'user="admin"'),
+        tse("tse_puk_blocked_seconds", steady(0), 'user="admin"'),
+        "1m",
+    ),
+    Case(
+        "TseAdminLoggedIn",
+        _UP | tse("tse_logged_in", steady(1), 'user="admin"'),
+        _UP | tse("tse_logged_in", steady(1), 'user="time_admin"'),
+    ),
+    Case(  # who logs out, and one whose login nobody can see any more
+        "TseAdminLoggedIn",
+        _UP | tse("tse_logged_in", steady(1), 'user="admin"'),
+        _DOWN | tse("tse_logged_in", steady(1), 'user="admin"'),
     ),
     Case("GatewayTlsExpiry", tls(20), tls(22)),
     Case("GatewayTlsExpiresSoon", tls(6), tls(8)),

@@ -22,6 +22,8 @@ _COMPARISON = re.compile(r"(<=?|>=?) ([\d.]+(?: \* \d+)?)(?= |\n|$)")
 EXPECTED: dict[str, tuple[tuple[float, ...], str]] = {
     "TseCertificateExpires180": ((limits.CERTIFICATE_LEFT.warning,), "warning"),
     "TseCertificateExpires30": ((limits.CERTIFICATE_LEFT.critical,), "critical"),
+    "TseProductCertificateEnds": ((limits.CERTIFICATE_LEFT.warning,), "warning"),
+    "TseProductCertificateEnds30": ((limits.CERTIFICATE_LEFT.critical,), "critical"),
     "TseSignaturesLow": (limits.SIGNATURES_LEFT, "warning"),
     "TseSignaturesNearlyUsedUp": ((limits.SIGNATURES_LEFT.critical,), "critical"),
     "TseStoreFilling": (limits.STORE_USED, "warning"),

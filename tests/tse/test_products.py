@@ -1,8 +1,15 @@
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
-from gateway.tse.products import PRODUCTS, certification_id, product_of
+from gateway.tse.products import (
+    PRODUCTS,
+    certification_ends,
+    certification_id,
+    certified_until,
+    names_firmware,
+    product_of,
+)
 
 
 def test_every_row_has_its_source_and_an_end_after_its_begin() -> None:
@@ -22,11 +29,23 @@ def test_every_row_has_its_source_and_an_end_after_its_begin() -> None:
     ],
 )
 def test_the_product_is_found_by_the_description_of_the_tse(description: str, until: date | None) -> None:
-    product = product_of(description)
-    assert product is not None
-    assert product.valid_until == until
+    assert product_of(description) is not None
+    assert certified_until(description) == until
 
 
 @pytest.mark.parametrize("description", ["", "BSI-K-TR-0000-2026 SIMULATOR", "BSI-K-TR-08-2026"])
 def test_what_is_not_in_the_table_is_unknown_and_not_guessed(description: str) -> None:
     assert product_of(description) is None
+    assert certified_until(description) is None
+    assert certification_ends(description) is None
+
+
+def test_the_certification_ends_with_its_last_day() -> None:
+    ends = certification_ends("BSI-K-TR-0800-2026")
+    assert ends is not None
+    assert datetime.fromtimestamp(ends, UTC) == datetime(2034, 4, 21, tzinfo=UTC)
+
+
+def test_a_firmware_that_no_row_names_is_unknown() -> None:
+    assert not names_firmware("BSI-K-TR-0800-2026", "2.0.0")
+    assert not names_firmware("BSI-K-TR-0000-2026", "2.0.0")

@@ -16,6 +16,8 @@ from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, FAILURES, OUTAGES, REASONS, lack
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo, version_text
+from gateway.tse.pins import USERS
+from gateway.tse.products import certification_ends
 from gateway.tse.sectors import SECTOR
 
 _SERIAL = ["serial"]
@@ -107,6 +109,12 @@ class FleetCollector(Collector):
             ((device.serial, device.lock.lease is not None) for device in devices),
         )
         yield _lock_holders(devices)
+        yield from _users(devices)
+        yield _gauge(
+            "tse_product_certificate_expiry_timestamp_seconds",
+            "When the certificate of the product ends; only there if the gateway knows it",
+            ((device.serial, ends) for device in devices if (ends := certification_ends(device.info.description))),
+        )
         active = [device for device in devices if device.info.ctss_active]
         for name, text, of_info in _WHILE_ACTIVE:
             yield _gauge(name, text, ((device.serial, of_info(device.info)) for device in active))
@@ -178,6 +186,23 @@ def _lock_holders(devices: list[Device]) -> Metric:
         if status is not None:
             family.add_metric([device.serial, status.peer.rpartition(":")[0] or "gateway"], 1)
     return family
+
+
+def _users(devices: list[Device]) -> Iterator[Metric]:
+    labels = ["serial", "user"]
+    logged_in = GaugeMetricFamily(
+        "tse_logged_in", "1 while the user is logged in, as far as the gateway knows", labels=labels
+    )
+    paused = GaugeMetricFamily(
+        "tse_puk_blocked_seconds",
+        "Time for which a TSE of generation 2 takes no PUK of the user, after wrong ones, when last read",
+        labels=labels,
+    )
+    for device in devices:
+        for owner in USERS:
+            logged_in.add_metric([device.serial, owner], device.is_logged_in(owner.user))
+            paused.add_metric([device.serial, owner], device.info.puk_blocked_seconds(owner.user))
+    yield from (logged_in, paused)
 
 
 def _flash(devices: list[Device]) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from gateway.server.api.requests import IrreversibleAction
 from gateway.server.api.schema import about
 
 # The examples are what a simulated TSE gave.
-_KEY_EXAMPLE = (
+KEY_EXAMPLE = (
     "BEfp4NKGap4cQIQ33nXs8uSwtVORrbTQnr4CIt+olS9xr+OLibCzUzM6PoNE0GtACQfOpJtrQWCsU6UsfFFwFv9cIdamP6HfX2QoRKeBt1eE"
     "JviaGzcN3Lo0czR2aaT5Xg=="
 )
@@ -20,27 +20,37 @@ _SIGNATURE_EXAMPLE = (
 )
 _QR_EXAMPLE = (
     "V0;POS-1;Kassenbeleg-V1;Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar;3;8;2026-09-21T14:13:20.000Z;"
-    f"2026-09-21T14:13:20.000Z;ecdsa-plain-SHA384;unixTime;{_SIGNATURE_EXAMPLE};{_KEY_EXAMPLE}"
-)
-_CERTIFICATE_EXAMPLE = (
-    "MIICfjCCAgSgAwIBAgIUUKYA3Z4HI7YNZR8WfS0/NQwon9EwCgYIKoZIzj0EAwMwSjELMAkGA1UEBhMCREUxHjAcBgNVBAoMFXRzZS1nYXRl"
-    "d2F5IFNJTVVMQVRPUjEbMBkGA1UEAwwSVFNFIFNJTVVMQVRPUiBDQSAxMB4XDTI2MTEyOTA3MTg1OVoXDTMxMTEyOTA4MTg1OVowgZAxCzAJ"
-    "BgNVBAYTAkRFMR4wHAYDVQQKDBV0c2UtZ2F0ZXdheSBTSU1VTEFUT1IxSTBHBgNVBAMMQGUxNWUyZWFkODlmYzllODQ1Nzg1YjJhMDNiNTMx"
-    "YjQ1ZTMzN2EwNjRkZjZhMzE3NTU0ZThiNjE4YmY5MDZiY2YxFjAUBgNVBC4TDS0tU0lNVUxBVE9SLS0wejAUBgcqhkjOPQIBBgkrJAMDAggB"
-    "AQsDYgAER+ng0oZqnhxAhDfedezy5LC1U5GttNCevgIi36iVL3Gv44uJsLNTMzo+g0TQa0AJB86km2tBYKxTpSx8UXAW/1wh1qY/od9fZChE"
-    "poG3V4Qm+JobNw3cujRzNHZppPleo2AwXjAdBgNVHQ4EFgQUzQOlIxWfdNTdq6DeaplIo/WGvM8wHwYDVR0jBBgwFoAUZijhLkRxhQHzNT+o"
-    "zh8Q/PsnMFswDAYDVR0TAQH/BAIwADAOBgNVHQ8BAf8EBAMCB4AwCgYIKoZIzj0EAwMDaAAwZQIxAIh4WKNYSyikD6rBznI3gztzXdpU0+Bf"
-    "oZW/wzAKoNLP+aNyAAmCXUzgIwU/WKyz7QIwKEjJA9UrEIQlkSZq/bO6N/4Sg4Rtphuq5tUwnNvbWzpCy0byYU36LBk92CzCNCsL"
+    f"2026-09-21T14:13:20.000Z;ecdsa-plain-SHA384;unixTime;{_SIGNATURE_EXAMPLE};{KEY_EXAMPLE}"
 )
 
-_Serial = Annotated[str, Field(description="Serial of the TSE: 64 hex digits.", examples=[SERIAL_EXAMPLE])]
+Serial = Annotated[str, Field(description="Serial of the TSE: 64 hex digits.", examples=[SERIAL_EXAMPLE])]
+CheckDigits = Annotated[
+    str,
+    Field(
+        description="Two hex digits to compare when the serial was typed (BSI TR-03153-1, appendix B).", examples=["e3"]
+    ),
+]
+CertifiedUntil = Annotated[
+    date | None,
+    Field(
+        description="Last day of the product's certificate of the BSI; null if this gateway does not know it.",
+        examples=["2034-04-20"],
+    ),
+]
+FirmwareKnown = Annotated[
+    bool,
+    Field(
+        description="This gateway knows that the product's certificate names this firmware; false: nobody here knows.",
+        examples=[False],
+    ),
+]
 
 
-class _Response(BaseModel):
+class ApiResponse(BaseModel):
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
-class Done(_Response):
+class Done(ApiResponse):
     model_config = about("The operation is done.")
 
     done: Literal[True] = True
@@ -49,7 +59,7 @@ class Done(_Response):
 # ---- problems ------------------------------------------------------------------
 
 
-class InvalidField(_Response):
+class InvalidField(ApiResponse):
     model_config = about("Where a request is wrong, and how.")
 
     at: str = Field(description="Path of the field in the body.", examples=["client_id"])
@@ -58,7 +68,7 @@ class InvalidField(_Response):
     )
 
 
-class Problem(_Response):
+class Problem(ApiResponse):
     model_config = ConfigDict(
         json_schema_serialization_defaults_required=False,
         json_schema_extra={"description": "Problem details (RFC 9457). Members without a value are left out."},
@@ -83,7 +93,9 @@ class Problem(_Response):
     )
     request_id: str = Field(description="Id of the request in the log of the gateway.", examples=["9f86d081884c7d65"])
     device_result: int | None = Field(None, description="Result code of the TSE, if it refused a command.")
-    tries_left: int | None = Field(None, description="Tries left before the PIN or PUK is blocked; 0: it is blocked.")
+    tries_left: int | None = Field(
+        None, description="Tries left before the PIN or PUK is blocked; 0: it is blocked. Generation 2 blocks no PUK."
+    )
     clock_offset_seconds: float | None = Field(
         None, description="By how much the clock of the gateway seemed to be slow; negative: fast."
     )
@@ -93,7 +105,7 @@ class Problem(_Response):
 # ---- signing -------------------------------------------------------------------
 
 
-class ProcessDataWarning(_Response):
+class ProcessDataWarning(ApiResponse):
     model_config = about("How process data differ from the form of their type. They are signed unchanged.")
 
     code: str = Field(description="Stable name of the difference, for programs.", examples=["start_not_empty"])
@@ -103,7 +115,7 @@ class ProcessDataWarning(_Response):
     )
 
 
-class SignedReceipt(_Response):
+class SignedReceipt(ApiResponse):
     model_config = about("All that a receipt must show of a signed step of a transaction.")
 
     operation: Literal["start", "update", "finish"] = Field(
@@ -112,7 +124,7 @@ class SignedReceipt(_Response):
     certified: bool = Field(
         description="False: a simulated TSE signed this, so it is no receipt before the law.", examples=[False]
     )
-    tse_serial: _Serial
+    tse_serial: Serial
     client_id: str = Field(description="The name of the till at the TSE.", examples=["POS-1"])
     transaction_number: int = Field(description="Number of the transaction.", examples=[3])
     signature_counter: int = Field(description="Counts the signatures of the TSE.", examples=[8])
@@ -135,7 +147,7 @@ class SignedReceipt(_Response):
     signature: str = Field(description="The signature: r and s, base64.", examples=[_SIGNATURE_EXAMPLE])
     signature_algorithm: str = Field(description="For the QR code and DSFinV-K.", examples=["ecdsa-plain-SHA384"])
     log_time_format: str = Field(description="For the QR code and DSFinV-K.", examples=["unixTime"])
-    public_key: str = Field(description="Key of the TSE: the uncompressed point, base64.", examples=[_KEY_EXAMPLE])
+    public_key: str = Field(description="Key of the TSE: the uncompressed point, base64.", examples=[KEY_EXAMPLE])
     qr_text: str | None = Field(
         description="Text of the QR code (DSFinV-K, V0); null unless this is a finish.", examples=[_QR_EXAMPLE]
     )
@@ -147,7 +159,7 @@ class SignedReceipt(_Response):
     replayed: bool = Field(default=False, description="This Idempotency-Key was used before; nothing was signed again.")
 
 
-class OpenTransaction(_Response):
+class OpenTransaction(ApiResponse):
     model_config = about("A transaction that was started and not finished.")
 
     transaction_number: int = Field(description="Number of the transaction.", examples=[3])
@@ -156,7 +168,7 @@ class OpenTransaction(_Response):
     )
 
 
-class OpenTransactionList(_Response):
+class OpenTransactionList(ApiResponse):
     model_config = about("Open transactions, by number.")
 
     transactions: list[OpenTransaction]
@@ -165,7 +177,7 @@ class OpenTransactionList(_Response):
 # ---- TSEs ----------------------------------------------------------------------
 
 
-class HeldLock(_Response):
+class HeldLock(ApiResponse):
     model_config = about("Who holds the lock of a TSE.")
 
     peer: str = Field(
@@ -178,16 +190,16 @@ class HeldLock(_Response):
     last_request_seconds: float = Field(description="Time since its last request.", examples=[0.2])
 
 
-class ReleasedLock(_Response):
+class ReleasedLock(ApiResponse):
     model_config = about("From whom the lock was taken.")
 
     released: HeldLock | None = Field(description="Who held it; null: nobody did.")
 
 
-class TseSummary(_Response):
+class TseSummary(ApiResponse):
     model_config = about("A TSE as last read. Durations are seconds, sizes of the store are blocks of 512 bytes.")
 
-    serial: _Serial
+    serial: Serial
     place: str = Field(description="Where the TSE is attached.", examples=["simulator-1"])
     attached: bool = Field(description="It is plugged in, whether it works or not.", examples=[True])
     state: Literal["ready", "not_ready", "failed"] = Field(
@@ -233,7 +245,7 @@ class TseList(RootModel[list[TseSummary]]):
     model_config = about("All TSEs that were seen since the gateway started.")
 
 
-class GrowthForecast(_Response):
+class GrowthForecast(ApiResponse):
     model_config = about("How long a TSE lasts at its growth since the first stored message.")
 
     since: datetime = Field(description="Time of the first stored message.", examples=["2026-09-21T14:13:20Z"])
@@ -250,10 +262,8 @@ class GrowthForecast(_Response):
 class TseDetails(TseSummary):
     model_config = about("All that is known of a TSE, and how long it will last.")
 
-    serial_check_digits: str = Field(
-        description="Two hex digits to compare when the serial was typed (BSI TR-03153-1, appendix B).", examples=["e3"]
-    )
-    public_key: str = Field(description="Its key: the uncompressed point, base64.", examples=[_KEY_EXAMPLE])
+    serial_check_digits: CheckDigits
+    public_key: str = Field(description="Its key: the uncompressed point, base64.", examples=[KEY_EXAMPLE])
     hardware_version: str = Field(description="Version of its hardware.", examples=["1.0.0"])
     max_open_transactions: int = Field(description="Transactions that can be open at a time.", examples=[512])
     time_sync_due_seconds: int = Field(description="Until its time must be set again.", examples=[1799])
@@ -269,10 +279,8 @@ class TseDetails(TseSummary):
     puk_blocked_seconds: dict[str, int] = Field(
         description="Generation 2: for how long it takes no PUK of a user, after wrong ones.", examples=[{}]
     )
-    product_certified_until: date | None = Field(
-        description="End of the product's certificate of the BSI; null if this gateway does not know it.",
-        examples=["2034-04-20"],
-    )
+    product_certified_until: CertifiedUntil
+    firmware_known: FirmwareKnown
     login_objection: str = Field(
         description="Why the gateway tries no login by itself; empty if it may.", examples=[""]
     )
@@ -289,7 +297,7 @@ class TseDetails(TseSummary):
     )
 
 
-class FlashMemoryHealth(_Response):
+class FlashMemoryHealth(ApiResponse):
     model_config = about("State of the flash memory, as the TSE reports it.")
 
     spare_blocks_percent: int = Field(description="Spare blocks left.", examples=[100])
@@ -301,60 +309,10 @@ class FlashMemoryHealth(_Response):
     needs_replacement: bool = Field(description="The TSE should be replaced.", examples=[False])
 
 
-class DsfinvkTse(_Response):
-    model_config = about("The columns of a row of tse.csv (DSFinV-K, Stamm_TSE) that the TSE decides.")
-
-    TSE_SERIAL: _Serial
-    TSE_SIG_ALGO: str = Field(description="Algorithm of the signatures.", examples=["ecdsa-plain-SHA384"])
-    TSE_ZEITFORMAT: str = Field(description="Format of the log times.", examples=["unixTime"])
-    TSE_PD_ENCODING: str = Field(description="Encoding of the process data.", examples=["UTF-8"])
-    TSE_PUBLIC_KEY: str = Field(description="Key of the TSE: the uncompressed point, base64.", examples=[_KEY_EXAMPLE])
-    TSE_ZERTIFIKAT_I: str = Field(
-        description="Certificate of the TSE, base64: its first 1,000 characters.", examples=[_CERTIFICATE_EXAMPLE]
-    )
-    TSE_ZERTIFIKAT_II: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
-    TSE_ZERTIFIKAT_III: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
-    TSE_ZERTIFIKAT_IV: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
-    TSE_ZERTIFIKAT_V: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
-    TSE_ZERTIFIKAT_VI: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
-    TSE_ZERTIFIKAT_VII: str = Field(description="The next 1,000 characters; empty if there are none.", examples=[""])
-
-
-class ElsterData(_Response):
-    model_config = about("What the notification of the tax office by ELSTER asks about a TSE (§ 146a (4) AO).")
-
-    tse_serial: _Serial
-    serial_check_digits: str = Field(
-        description="Two hex digits to compare when the serial was typed (BSI TR-03153-1, appendix B).", examples=["e3"]
-    )
-    certification_id: str | None = Field(
-        description="BSI-K-TR-nnnn-yyyy; null if the TSE names none.", examples=["BSI-K-TR-0000-2026"]
-    )
-    product_certified_until: date | None = Field(
-        description="End of the product's certificate of the BSI; null if this gateway does not know it.",
-        examples=["2034-04-20"],
-    )
-    description: str = Field(description="How the TSE describes itself.", examples=["BSI-K-TR-0000-2026 SIMULATOR"])
-    form_factor: str = Field(description="Form of the TSE.", examples=["USB"])
-    software_version: str = Field(description="Version of its firmware.", examples=["1.1.0"])
-    lifecycle: str = Field(
-        description="uninitialized, initialized, decommissioned, or unknown.", examples=["initialized"]
-    )
-    certificate_valid_from: datetime = Field(description="Begin of its certificate.", examples=["2026-11-29T07:18:59Z"])
-    certificate_valid_until: datetime = Field(description="End of its certificate.", examples=["2031-11-29T08:18:59Z"])
-    certificate_serial_number: str = Field(
-        description="Number of its certificate, hex.", examples=["50A600DD9E0723B60D651F167D2D3F350C289FD1"]
-    )
-    in_service_since: datetime | None = Field(
-        description="When it signed for the first time; null once stored data were deleted, or while it is busy.",
-        examples=["2026-09-21T14:13:20Z"],
-    )
-
-
 # ---- outages -------------------------------------------------------------------
 
 
-class LoggedOutage(_Response):
+class LoggedOutage(ApiResponse):
     model_config = about("A time in which a TSE could not be used.")
 
     tse_serial: str | None = Field(
@@ -373,7 +331,7 @@ class LoggedOutage(_Response):
     refused_tills: int = Field(description="From how many addresses these came.", examples=[1])
 
 
-class OutageList(_Response):
+class OutageList(ApiResponse):
     model_config = about("Outages, the oldest first.")
 
     site: str = Field(description="Name of the site, from the settings of the gateway.", examples=["Filiale Köln"])
@@ -383,23 +341,23 @@ class OutageList(_Response):
 # ---- administration ------------------------------------------------------------
 
 
-class ClientList(_Response):
+class ClientList(ApiResponse):
     model_config = about("The registered clients, in the order of their registration.")
 
     client_ids: list[str] = Field(description="Names of the tills at the TSE.", examples=[["POS-1", "POS-2"]])
 
 
-class TseTime(_Response):
+class TseTime(ApiResponse):
     model_config = about("The time that the TSE got.")
 
     time: datetime = Field(description="The time of the gateway when it was set.", examples=["2026-09-21T14:13:20Z"])
 
 
-class ConfirmationToken(_Response):
+class ConfirmationToken(ApiResponse):
     model_config = about("Permission for one irreversible action, good for one use within its time.")
 
     token: str = Field(description="Send it with the action.", examples=["pXk3cVb0vN5yQd1mS8rTzA"])
-    serial: _Serial
+    serial: Serial
     action: IrreversibleAction = Field(description="The action that it permits.", examples=["decommission"])
     consequence: str = Field(
         description="What the action does, to be shown to whoever confirms it.",
@@ -408,7 +366,7 @@ class ConfirmationToken(_Response):
     valid_seconds: float = Field(description="How long it is valid.", examples=[60.0])
 
 
-class DeletionResult(_Response):
+class DeletionResult(ApiResponse):
     model_config = about("Where the archive keeps the log messages that were deleted in the TSE.")
 
     archive_series: int = Field(description="Series of the archive that holds them.", examples=[1])

@@ -3,7 +3,7 @@
 import base64
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -18,11 +18,10 @@ from gateway.operations.masterdata import NoCertificate, TillColumns
 from gateway.server.api.downloads import media_for
 from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section, Services
 from gateway.server.api.errors import READING, SENDING
+from gateway.server.api.masterdata import DsfinvkTse, ElsterData
 from gateway.server.api.parameters import DsfinvkParams, NoParams, TseParams
 from gateway.server.api.requests import NoBody
 from gateway.server.api.responses import (
-    DsfinvkTse,
-    ElsterData,
     FlashMemoryHealth,
     GrowthForecast,
     HeldLock,
@@ -34,7 +33,7 @@ from gateway.server.api.responses import (
 from gateway.tse import products
 from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle, TseInfo, version_text
-from gateway.tse.pins import PinOwner
+from gateway.tse.pins import USERS, PinOwner
 
 _PEM, _CSV = "application/x-pem-file", "text/csv"
 _DAY = 86_400
@@ -101,10 +100,11 @@ async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
         tse_serial=device.serial,
         serial_check_digits=masterdata.check_digits(info.serial),
         certification_id=products.certification_id(info.description),
-        product_certified_until=_certified_until(info),
+        product_certified_until=products.certified_until(info.description),
         description=info.description,
         form_factor=info.form_factor,
         software_version=info.software,
+        firmware_known=products.names_firmware(info.description, info.software),
         lifecycle=_lifecycle(info.lifecycle),
         certificate_valid_from=since,
         certificate_valid_until=until,
@@ -195,7 +195,8 @@ def _details(device: Device) -> dict[str, Any]:
         "pin_tries_left": device.pin_record.tries,
         "logged_in_user": _logged_in(info),
         "puk_blocked_seconds": {name: left for name, left in _puk_pauses(info) if left},
-        "product_certified_until": _certified_until(info),
+        "product_certified_until": products.certified_until(info.description),
+        "firmware_known": products.names_firmware(info.description, info.software),
         "login_objection": device.pin_record.no_login,
         "found_ahead": datetime.fromtimestamp(device.found_ahead, UTC) if device.found_ahead else None,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),
@@ -204,17 +205,12 @@ def _details(device: Device) -> dict[str, Any]:
     }
 
 
-def _certified_until(info: TseInfo) -> date | None:
-    product = products.product_of(info.description)
-    return None if product is None else product.valid_until
-
-
 def _logged_in(info: TseInfo) -> str | None:
     return next((owner.value for owner in PinOwner if info.logged_in_user and owner.user == info.logged_in_user), None)
 
 
 def _puk_pauses(info: TseInfo) -> Iterator[tuple[str, int]]:
-    for owner in (PinOwner.ADMIN, PinOwner.TIME_ADMIN, PinOwner.LOGGER):
+    for owner in USERS:
         yield owner.value, info.puk_blocked_seconds(owner.user)
 
 

@@ -11,6 +11,8 @@ from gateway.server.status_page.html import HtmlElement, el
 from gateway.server.status_page.notices import notices
 from gateway.server.status_page.snapshot import StatusLevel, TseSnapshot
 from gateway.server.status_page.widgets import copyable, date, date_and_time, filled, marked, sentence, short
+from gateway.tse import products
+from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.sectors import SECTOR
 
@@ -180,9 +182,15 @@ def _details(tse: TseSnapshot, info: TseInfo, locale: Locale, now: float) -> Htm
         (texts.SERIAL, el("span", copyable(tse.serial, texts.SERIAL, locale), class_="serial")),
         (texts.DESCRIPTION, info.description or "-"),
         (texts.FIRMWARE, f"{info.software} ({info.form_factor})"),
+        (texts.CERTIFICATE, date(locale, info.certificate_expires)),
+        (texts.CERTIFIED_UNTIL, _certified(info, locale)),
         (texts.PLACE, tse.place),
         (texts.READ_AT, date_and_time(locale, int(now - tse.age))),
+        (texts.LOGGED_IN, _logged_in(tse, locale)),
     ]
+    if info.generation is Generation.TWO:
+        translated = texts.OLD_TILLS_TRANSLATED if tse.old_tills else texts.OLD_TILLS_REFUSED
+        rows.append((texts.OLD_TILLS, locale.text(translated)))
     if tse.health is not None:
         spare = locale.percent(tse.health.spare_blocks_percent / 100)
         erases = locale.percent(tse.health.remaining_erases_percent / 100)
@@ -190,6 +198,19 @@ def _details(tse: TseSnapshot, info: TseInfo, locale: Locale, now: float) -> Htm
     listed = (el("div", el("dt", locale.text(name)), el("dd", value)) for name, value in rows)
     transactions = el("p", locale.text(texts.OPEN_TRANSACTIONS, count=info.open_transactions))
     return el("details", el("summary", locale.text(texts.DETAILS)), el("dl", *listed, class_="rows"), transactions)
+
+
+def _certified(info: TseInfo, locale: Locale) -> HtmlElement | str:
+    ends = products.certification_ends(info.description)
+    if ends is None:
+        return locale.text(texts.UNKNOWN)
+    known = products.names_firmware(info.description, info.software)
+    noon = ends - limits.DAY / 2  # the same day in the time zone of each reader
+    return el("span", date(locale, noon), None if known else locale.text(texts.FIRMWARE_UNKNOWN))
+
+
+def _logged_in(tse: TseSnapshot, locale: Locale) -> str:
+    return ", ".join(locale.text(texts.USER_NAMES[user]) for user in tse.logged_in) or locale.text(texts.NOBODY)
 
 
 def _links(tse: TseSnapshot, locale: Locale) -> HtmlElement | None:

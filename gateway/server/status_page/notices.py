@@ -11,7 +11,8 @@ from gateway.server.status_page.snapshot import TseSnapshot
 from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
-from gateway.tse.pins import PinOwner
+from gateway.tse.pins import USERS, PinOwner
+from gateway.tse.products import certification_ends
 
 
 def notices(tse: TseSnapshot, locale: Locale, now: float) -> list[str]:
@@ -37,7 +38,11 @@ def _of_info(info: TseInfo, age: float, locale: Locale, now: float) -> Iterator[
     left = info.certificate_expires - now
     if left > 0 and limits.CERTIFICATE_LEFT.warns(left):
         yield _notice(locale, texts.CERTIFICATE_ENDS, remedies.CERTIFICATE_ENDS, duration=locale.duration(left))
-    for owner in (PinOwner.ADMIN, PinOwner.TIME_ADMIN, PinOwner.LOGGER):
+    ends = certification_ends(info.description)
+    if ends is not None and limits.CERTIFICATE_LEFT.warns(left := ends - now):
+        text = texts.CERTIFICATION_ENDS if left > 0 else texts.CERTIFICATION_ENDED
+        yield _notice(locale, text, remedies.CERTIFICATION_ENDS, duration=locale.duration(max(left, 0)))
+    for owner in USERS:
         if (pause := info.puk_blocked_seconds(owner.user) - age) > 0:
             name = locale.text(texts.USER_NAMES[owner])
             yield locale.text(texts.PUK_PAUSED, name=name, duration=locale.countdown(pause))

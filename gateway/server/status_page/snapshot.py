@@ -20,7 +20,7 @@ from gateway.server.status_page.recent_problems import RecentProblem, RecentProb
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
-from gateway.tse.pins import PinOwner
+from gateway.tse.pins import USERS, PinOwner
 
 _DONE_BY_TILLS = frozenset({"no_self_test", "no_time", "not_set_up"})
 _OUTAGES_SHOWN = 8
@@ -44,7 +44,8 @@ class TseSnapshot:
 
     `info` is None if the TSE was not seen since the start; it was read `age` seconds ago. `rate`: signatures in each of
     the last 60 minutes. `archive_age`: seconds since the archive held everything, if it is written each night.
-    `no_login`: the gateway has a PIN for the TSE and does not use it, for it was refused.
+    `no_login`: the gateway has a PIN for the TSE and does not use it, for it was refused. `logged_in`: as far as
+    is known. `old_tills`: commands of generation 1 are translated.
     """
 
     serial: str
@@ -61,6 +62,8 @@ class TseSnapshot:
     archive: ArchiveSummary | None = None
     archive_age: float | None = None
     no_login: bool = False
+    logged_in: tuple[PinOwner, ...] = ()
+    old_tills: bool = False
 
     @property
     def level(self) -> StatusLevel:
@@ -179,6 +182,8 @@ class SnapshotSource:
             archive_age=_age(archive, self._now()) if self._settings.archive and device.info.ctss_active else None,
             # While the gateway logs in there is a note, too, in case it is interrupted.
             no_login=device.has_pin and bool(device.pin_record.no_login) and device.lock.lease is None,
+            logged_in=tuple(owner for owner in USERS if device.is_logged_in(owner.user)),
+            old_tills=self._settings.translates_old_tills(device.serial),
         )
 
 

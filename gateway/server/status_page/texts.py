@@ -81,6 +81,18 @@ SERIAL = Text("Serial number", "Seriennummer")
 PLACE = Text("Place", "Ort")
 DESCRIPTION = Text("Description", "Bezeichnung")
 FIRMWARE = Text("Firmware", "Firmware")
+CERTIFIED_UNTIL = Text("Product certified until", "Produkt zertifiziert bis")
+FIRMWARE_UNKNOWN = Text(" (whether with this firmware is unknown)", " (ob mit dieser Firmware, ist unbekannt)")
+LOGGED_IN = Text("Logged in", "Angemeldet")
+NOBODY = Text("nobody", "niemand")
+OLD_TILLS = Text("Tills with older software", "Kassen mit älterer Software")
+OLD_TILLS_TRANSLATED = Text(
+    "Their commands are translated. What that means for the certification, the maker of the POS must say.",
+    "Ihre Befehle werden übersetzt. Was das für die Zertifizierung heißt, muss der Kassenhersteller sagen.",
+)
+OLD_TILLS_REFUSED = Text(
+    "Cannot use this TSE (GATEWAY_OLD_TILLS)", "Können diese TSE nicht benutzen (GATEWAY_OLD_TILLS)"
+)
 READ_AT = Text("Last read", "Zuletzt gelesen")
 FLASH = Text("Flash memory", "Flash-Speicher")
 FLASH_LEFT = Text("spare blocks {spare}, erase cycles {erases}", "Reserve {spare}, Löschzyklen {erases}")
@@ -97,6 +109,12 @@ ARCHIVE_STATE = Text("State of the archive", "Stand des Archivs")
 # ---- what needs attention while a TSE signs; a remedy follows as a sentence of its own
 
 CERTIFICATE_ENDS = Text("The certificate ends in {duration}", "Das Zertifikat endet in {duration}")
+CERTIFICATION_ENDS = Text(
+    "The certification of the product ends in {duration}", "Die Zertifizierung des Produkts endet in {duration}"
+)
+CERTIFICATION_ENDED = Text(
+    "The certification of the product has ended", "Die Zertifizierung des Produkts ist abgelaufen"
+)
 SELF_TEST_DUE = Text("The self test is due in {duration}", "Der Selbsttest ist in {duration} fällig")
 SIGNATURES_END = Text("Only {count} signatures are left", "Nur noch {count} Signaturen übrig")
 STORE_FILLS = Text("{percent} of the store is used", "Der Speicher ist zu {percent} belegt")

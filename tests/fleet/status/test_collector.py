@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from gateway.fleet.status.collector import FleetCollector
 from gateway.fleet.status.readiness import REASONS, lack
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import FlashHealth, SelfTest, SetTime
+from gateway.tse.commands import FlashHealth, Login, SelfTest, SetTime, User
 from gateway.tse.fields import Command
 from gateway.tse.info import Lifecycle, TseInfo
+from gateway.tse.pins import USERS, PinOwner
 from tests.fleet.test_device import until
-from tests.support import CLIENT, NOW, receipt
+from tests.support import CLIENT, NOW, TIME_ADMIN_PIN, receipt
 
 OTHER = "CD" * 32
 Scrape = Callable[..., float | None]
@@ -70,6 +72,20 @@ async def test_a_tse_that_signs_is_shown_as_it_is(ready: Device, scrape: Scrape)
     assert scrape("tse_registered_clients") == 1
     assert scrape("tse_credentials_changed") == 1
     assert scrape("tse_outages_total", reason="unplugged") == 0
+
+
+async def test_logins_puk_pauses_and_the_end_of_the_products_certificate_are_shown(
+    ready: Device, scrape: Scrape
+) -> None:
+    await ready.command(Login(User.TIME_ADMIN, TIME_ADMIN_PIN).encode())
+    assert [scrape("tse_logged_in", user=user) for user in USERS] == [1, 1, 0]  # the set-up logged the Admin in
+    assert [scrape("tse_puk_blocked_seconds", user=user) for user in USERS] == [0, 0, 0]
+    assert scrape("tse_product_certificate_expiry_timestamp_seconds") is None  # of a simulated one nobody knows it
+    ready.info = replace(ready.info, description="BSI-K-TR-0412-2020", logger_puk_blocked_seconds=8)
+    ends = scrape("tse_product_certificate_expiry_timestamp_seconds")
+    assert ends is not None
+    assert datetime.fromtimestamp(ends, UTC).isoformat() == "2028-11-27T00:00:00+00:00"
+    assert scrape("tse_puk_blocked_seconds", user=PinOwner.LOGGER) == 8
 
 
 async def test_a_scrape_is_answered_while_the_tse_hangs(

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from gateway import limits
 from gateway.archive.status import ArchiveProgress, ArchiveSummary
 from gateway.fleet.outages.log import Outage
 from gateway.fleet.status.readiness import ABSENT, REASONS
@@ -25,6 +26,7 @@ from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo
 from gateway.tse.pins import PinOwner
+from gateway.tse.products import certification_ends
 from tests.server.status_page.browser import Document
 
 NOW = 1_790_000_000.0
@@ -232,3 +234,37 @@ def test_a_puk_that_has_to_wait_is_a_notice_of_generation_2() -> None:
     (told,) = notices(paused, EN, NOW)
     assert told.startswith("After a wrong PUK the TSE takes none of the Logger for ")
     assert notices(replace(paused, age=91.0), EN, NOW) == []
+
+
+SECOND = replace(INFO, software_version=2 << 16, description="BSI-K-TR-0800-2026")
+
+
+def test_details_tell_both_ends_who_is_logged_in_and_whether_older_tills_are_served() -> None:
+    told = text_of(shown(replace(GOOD, info=SECOND, logged_in=(PinOwner.TIME_ADMIN,), old_tills=True)))
+    assert f"Certificate until{EN.date(INFO.certificate_expires)}" in told
+    assert "Product certified until2034-04-20 (whether with this firmware is unknown)" in told
+    assert "Logged inTimeAdmin" in told
+    assert "Their commands are translated." in told
+    german = text_of(shown(replace(GOOD, info=SECOND)), DE)
+    assert "Produkt zertifiziert bis20.04.2034 (ob mit dieser Firmware, ist unbekannt)" in german
+    assert "Angemeldetniemand" in german
+    assert "Können diese TSE nicht benutzen" in german
+    first = text_of(shown(replace(GOOD, old_tills=True)))
+    assert "Product certified untilunknown" in first
+    assert "older software" not in first
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (181, ""),
+        (179, "The certification of the product ends in 5"),
+        (-1, "The certification of the product has ended"),
+    ],
+)
+def test_the_end_of_the_products_certification_is_told_before_and_after_it(days: int, said: str) -> None:
+    ends = certification_ends(SECOND.description)
+    assert ends is not None
+    now = ends - days * limits.DAY
+    info = replace(SECOND, certificate_expires=int(now) + 3 * 31_557_600)
+    assert [text[: len(said)] for text in notices(replace(GOOD, info=info), EN, now)] == [said] * bool(said)
