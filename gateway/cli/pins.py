@@ -1,4 +1,4 @@
-"""`pin`: change PINs and PUK, or set a new PIN by the PUK. Nothing is tried twice: three wrong tries block it."""
+"""`pin`: change PINs and PUK, or set a new PIN by the PUK. Nothing is tried twice: three wrong tries block a PIN."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -46,7 +46,9 @@ NewPukFile = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="PINs and PUK: three wrong tries block them.", no_args_is_help=True)
+    group = typer.Typer(
+        help="PINs and PUK: three wrong tries block a PIN, with firmware 1.x the PUK too.", no_args_is_help=True
+    )
     for name, function in (("change", change), ("puk", change_puk), ("unblock", unblock)):
         command(group, name)(function)
     app.add_typer(group, name="pin")
@@ -90,7 +92,7 @@ def change_puk(
     """
     asked = Secrets(cli.text)
     body: dict[str, object] = {
-        "old_puk": asked.known(secrets.ADMIN_PUK, old_puk_file, PUK_LENGTH),
+        "old_puk": asked.known(secrets.PUK, old_puk_file, PUK_LENGTH),
         "new_puk": asked.new(secrets.NEW_PUK, new_puk_file, PUK_LENGTH),
         "user": None if user is None else user.value,
         "risk_lockout": risk,
@@ -114,7 +116,7 @@ def unblock(
     asked = Secrets(cli.text)
     body: dict[str, object] = {
         "user": user.value,
-        "puk": asked.known(secrets.ADMIN_PUK, puk_file, PUK_LENGTH),
+        "puk": asked.known(secrets.PUK, puk_file, PUK_LENGTH),
         "new_pin": asked.new(_NEW[user], new_pin_file, PIN_LENGTH),
         "risk_lockout": risk,
     }

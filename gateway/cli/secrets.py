@@ -20,7 +20,7 @@ def secret_file(what: str, variable: str) -> Any:
 
 AdminPinFile = Annotated[Path | None, secret_file("the Admin PIN", "TSE_ADMIN_PIN_FILE")]
 TimeAdminPinFile = Annotated[Path | None, secret_file("the TimeAdmin PIN", "TSE_TIME_ADMIN_PIN_FILE")]
-PukFile = Annotated[Path | None, secret_file("the Admin PUK", "TSE_ADMIN_PUK_FILE")]
+PukFile = Annotated[Path | None, secret_file("the PUK", "TSE_ADMIN_PUK_FILE")]
 
 RiskLockout = Annotated[
     bool,
@@ -31,12 +31,12 @@ RiskLockout = Annotated[
 
 ADMIN_PIN = Text("Admin PIN", "Admin-PIN")
 TIME_ADMIN_PIN = Text("TimeAdmin PIN", "TimeAdmin-PIN")
-ADMIN_PUK = Text("Admin PUK", "Admin-PUK")
+PUK = Text("PUK", "PUK")
 NEW_ADMIN_PIN = Text("new Admin PIN (5 characters)", "neue Admin-PIN (5 Zeichen)")
 LOGGER_PIN = Text("Logger PIN", "Logger-PIN")
 NEW_LOGGER_PIN = Text("new Logger PIN (5 characters)", "neue Logger-PIN (5 Zeichen)")
 NEW_TIME_ADMIN_PIN = Text("new TimeAdmin PIN (5 characters)", "neue TimeAdmin-PIN (5 Zeichen)")
-NEW_PUK = Text("new Admin PUK (6 characters)", "neue Admin-PUK (6 Zeichen)")
+NEW_PUK = Text("new PUK (6 characters)", "neue PUK (6 Zeichen)")
 _AGAIN = Text("once more, please", "bitte noch einmal")
 _NO_TERMINAL = Text(
     "there is no terminal to ask for the {name}: name its file by an option or by the environment (see --help)",

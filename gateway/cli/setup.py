@@ -31,10 +31,20 @@ Hiermit wird die TSE endgültig in Betrieb genommen. Sie bekommt PUK, Admin-PIN 
 Niemand kann sie zurücksetzen: aufschreiben und bei den Unterlagen des Betriebs aufbewahren.
 """,
 )
-_SEED = Text(
-    "credential seed of the reseller (Enter: the one of retail TSEs; a wrong one costs one of three tries)",
-    "Credential-Seed des Händlers (Enter: der von TSEs aus dem Handel; ein falscher kostet einen von drei Versuchen)",
+_USERS = Text(
+    "Its three users get the same PUK; the PIN of the logger becomes 00000, as from the vendor's library.",
+    "Ihre drei Benutzer bekommen dieselbe PUK; die PIN des Loggers wird 00000, wie von der Bibliothek des Herstellers.",
 )
+_SEEDS = {
+    1: Text(
+        "credential seed of the reseller (Enter: the one of retail TSEs; a wrong one costs one of three tries)",
+        "Credential-Seed des Händlers (Enter: der von TSEs aus dem Handel; ein falscher kostet 1 von 3 Versuchen)",
+    ),
+    2: Text(
+        "credential seed of the reseller (Enter: the one of retail TSEs; after a wrong one the TSE waits a while)",
+        "Credential-Seed des Händlers (Enter: der von TSEs aus dem Handel; nach einem falschen wartet die TSE etwas)",
+    ),
+}
 _CLIENT = Text(
     "name of the first till (client id), as the POS sends it", "Name der ersten Kasse (Client-ID), wie sie ihn sendet"
 )
@@ -42,7 +52,7 @@ _NOT_FRESH = Text(
     "this TSE is {life}: only a fresh one can be set up",
     "diese TSE ist {life}: nur eine frische kann eingerichtet werden",
 )
-_WORKING = Text("setting up: two self tests, PINs, clients, time", "Einrichtung: zwei Selbsttests, PINs, Kassen, Zeit")
+_WORKING = Text("setting up: self test, PINs, clients, time", "Einrichtung: Selbsttest, PINs, Kassen, Zeit")
 _DONE = Text(
     """TSE {serial} is in service. The POS asks for these three values:
 
@@ -93,7 +103,7 @@ def setup(
         _check(cli, known)
         asked = Secrets(cli.text)
         body = {
-            "credential_seed": asked.line(_SEED, seed_file, _retail_seed()),
+            "credential_seed": asked.line(_SEEDS[known["generation"]], seed_file, _retail_seed()),
             "admin_puk": asked.new(secrets.NEW_PUK, puk_file, PUK_LENGTH),
             "admin_pin": asked.new(secrets.NEW_ADMIN_PIN, admin_pin_file, PIN_LENGTH),
             "time_admin_pin": asked.new(secrets.NEW_TIME_ADMIN_PIN, time_admin_pin_file, PIN_LENGTH),
@@ -116,6 +126,8 @@ def _check(cli: Cli, known: dict[str, Any]) -> None:
     told = {"serial": known["serial"], "digits": known["serial_check_digits"], "place": known["place"]}
     until = str(known["certificate_expires"])[:10]
     cli.note(_WELCOME, **told, firmware=known["software_version"], until=until)
+    if known["generation"] != 1:
+        cli.note(_USERS)
 
 
 def _retail_seed() -> str:

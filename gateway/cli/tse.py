@@ -97,17 +97,21 @@ def self_test(
     cli: Cli,
     tse: TseName = "",
     *,
-    client: Annotated[str, typer.Option(help="A registered client id.", envvar="GATEWAY_SELF_TEST_CLIENT")] = "",
+    client: Annotated[
+        str, typer.Option(help="A registered client id, for firmware 1.x.", envvar="GATEWAY_SELF_TEST_CLIENT")
+    ] = "",
 ) -> None:
-    """Run the self test. The TSE must know the client in whose name it is run.
+    """Run the self test, with firmware 1.x in the name of a registered client.
 
     Example: tse-gateway selftest --client POS-1
     """
     from gateway.cli.progress import waiting
 
-    name = client or typer.prompt(cli.text(_CLIENT), err=True)
-
     async def work(api: "Api", base: str) -> Any:
+        name: str | None = client
+        if not client:
+            is_first = (await api.get(base))["generation"] == 1
+            name = typer.prompt(cli.text(_CLIENT), err=True) if is_first else None
         async with waiting(cli.text(_TESTING), _SELF_TEST_SECONDS):
             await api.post(f"{base}/self-test", {"client_id": name})
         return await api.get(base)

@@ -164,10 +164,13 @@ class Administration:
             NotConfirmed: `token` does not allow it.
             NotFresh: it is in service, or was.
             ClockNotTrusted: nobody vouches for this clock.
+            PukPaused: wrong PUKs, as of a wrong seed, came before; nothing was sent.
         """
         await self._check_clock(trust=given.trust_system_clock)
         async with self._exclusive(serial) as tse:
             info = await setup.check_fresh(tse)
+            if paused := max(info.puk_blocked_seconds(user) for user in USER_NAMES):
+                raise PukPaused(paused)
             self.confirmations.use(tse.device.serial, Irreversible.SETUP, token)
             await setup.put_into_service(tse, info, given, self._now)
 

@@ -72,7 +72,7 @@ class Event(StrEnum):
         "WARNING",
         "The gateway does nothing by itself until the reason is gone.",
     )
-    PIN_REFUSED = "pin_refused", "WARNING", "A wrong PIN or PUK reached a TSE; `tries_left` until it is blocked."
+    PIN_REFUSED = "pin_refused", "WARNING", "A wrong PIN or PUK reached a TSE; `tries_left` until a block, if any."
     PIN_CHANGED = "pin_changed", "INFO", "A PIN or PUK was changed or unblocked; `user` tells whose."
 
     CLIENT_REGISTERED = "client_registered", "INFO", "A till may sign from now on; `client` is its id."

@@ -105,6 +105,7 @@ class ApiError(_Code):
 
 _FIRST_DEVICE_RESULT = 0x1000
 _AUTHENTICATION_FAILED = range(0x1100, 0x1200)
+_PUK_REFUSED = 0x1103  # by generation 2, where a PUK never ends; no PIN has three tries left after a wrong one
 
 
 def name_of(code: int) -> str:
@@ -117,11 +118,18 @@ def tries_left(code: int) -> int | None:
     """Return the tries of a PIN or PUK that are left; `None` unless the result tells them."""
     if code == Result.PIN_BLOCKED:
         return 0
-    return code & 0xFF if code in _AUTHENTICATION_FAILED else None
+    return code & 0xFF if code in _AUTHENTICATION_FAILED and code != _PUK_REFUSED else None
+
+
+def refuses_secret(code: int) -> bool:
+    """Return whether the TSE refused a PIN or PUK as wrong or blocked."""
+    return code == Result.PIN_BLOCKED or code in _AUTHENTICATION_FAILED
 
 
 def explain(code: int) -> str:
     """Return one sentence for people about a code."""
+    if code == _PUK_REFUSED:
+        return "wrong PUK, or one that came during the pause after a wrong one"
     if code in _AUTHENTICATION_FAILED:
         return f"wrong PIN or PUK, {tries_left(code)} tries left"
     known = _lookup(code)

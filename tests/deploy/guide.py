@@ -49,7 +49,7 @@ printf 'GATEWAY_BIND=127.0.0.1\\nGATEWAY_NTP_SERVERS=127.0.0.1:%d\\n' >>"$1"
 # Question and what a person types. The space behind the colon comes when the terminal listens.
 _ANSWERS = {
     r"credential seed .*: $": "",
-    r"new Admin PUK[^:]*: $": "123456",
+    r"new PUK[^:]*: $": "123456",
     r"new Admin PIN[^:]*: $": "12345",
     r"new TimeAdmin PIN[^:]*: $": "98765",
 }

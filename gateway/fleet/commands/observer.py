@@ -36,7 +36,7 @@ from gateway.tse.commands import (
 from gateway.tse.fields import Command, Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.pins import PinOwner, has_tries, pin_shown_by
-from gateway.tse.results import Result, name_of, tries_left
+from gateway.tse.results import Result, explain, name_of, refuses_secret, tries_left
 
 log = logging.getLogger(__name__)
 
@@ -171,14 +171,13 @@ class CommandObserver:
 
 def log_command(serial: str, command: Command, result: int, owner: PinOwner | None) -> None:
     """Write an event of a command that ended with `result`; `owner` is whose PIN or PUK it showed."""
-    left = tries_left(result)
     if result == Result.OK:
         if type(command) in _DONE:
             which, level, text = _DONE[type(command)]
             log.log(level, text, serial, extra=event(which, serial, **_fields(command, owner)))
-    elif left is not None:
-        refused = event(Event.PIN_REFUSED, serial, tries_left=left, user=owner or "")
-        log.warning("TSE %s refused a PIN or PUK; tries left: %d", serial, left, extra=refused)
+    elif refuses_secret(result):
+        refused = event(Event.PIN_REFUSED, serial, tries_left=tries_left(result), user=owner or "")
+        log.warning("TSE %s refused a PIN or PUK: %s", serial, explain(result), extra=refused)
     elif isinstance(command, SelfTest) and result in _BROKEN:
         broken = event(Event.SELF_TEST_FAILED, serial, result=name_of(result))
         log.error("TSE %s failed its self test: %s", serial, name_of(result), extra=broken)

@@ -13,7 +13,7 @@ from gateway.operations.exports import CursorInvalid
 from gateway.operations.setup import NotFresh, Setup
 from gateway.operations.store import StoreClosed
 from gateway.server.api.endpoint import TSE, Call, Endpoint, Section
-from gateway.server.api.errors import ARCHIVING, SENDING, Errors
+from gateway.server.api.errors import ARCHIVING, SENDING, Errors, InvalidRequest
 from gateway.server.api.parameters import TseParams
 from gateway.server.api.requests import (
     AdminRequest,
@@ -29,7 +29,8 @@ from gateway.server.api.requests import (
     TimeRequest,
     UnblockRequest,
 )
-from gateway.server.api.responses import ClientList, ConfirmationToken, DeletionResult, Done, TseTime
+from gateway.server.api.responses import ClientList, ConfirmationToken, DeletionResult, Done, InvalidField, TseTime
+from gateway.tse.fields import Generation
 from gateway.tse.pins import PinOwner
 
 _WITH_PIN: Errors = (*SENDING, LastTry, KnownWrong)
@@ -39,7 +40,11 @@ _IRREVERSIBLE: Errors = (*_WITH_PIN, NotConfirmed)
 
 async def run_self_test(call: Call[TseParams, SelfTestRequest]) -> Done:
     """Run the self test; needs no PIN."""
-    await call.services.administration.self_test(call.params.serial, call.body.client_id.encode())
+    serial, client_id = call.params.serial, call.body.client_id
+    if client_id is None and call.services.registry.find(serial).info.generation is Generation.ONE:
+        field = InvalidField(at="client_id", message="a TSE of generation 1 runs it in the name of a registered client")
+        raise InvalidRequest("the name of a registered client is missing", [field])
+    await call.services.administration.self_test(serial, (client_id or "").encode())
     return Done()
 
 
@@ -169,7 +174,7 @@ SECTION = Section(
             f"{TSE}/self-test",
             run_self_test,
             "Run the self test",
-            "Takes up to a minute; needs a registered client and no PIN.",
+            "Takes up to a minute; needs no PIN, and in generation 1 a registered client.",
             SENDING,
         ),
         Endpoint(
@@ -245,7 +250,7 @@ SECTION = Section(
             "Put a fresh TSE into service",
             "Sets PUK and PINs, runs the self test, sets the time and registers clients. Needs a confirmation of "
             "`setup`.",
-            (*_IRREVERSIBLE, NotFresh, ClockNotTrusted),
+            (*_IRREVERSIBLE, NotFresh, ClockNotTrusted, PukPaused),
         ),
         Endpoint(
             "POST",

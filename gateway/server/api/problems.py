@@ -51,7 +51,7 @@ from gateway.server.api.remedies import REMEDIES
 from gateway.server.api.responses import InvalidField, Problem
 from gateway.server.api.validation import sentence
 from gateway.telemetry import log as logs
-from gateway.tse.results import name_of, tries_left
+from gateway.tse.results import name_of, refuses_secret, tries_left
 
 PREFIX = "/api/"
 MEDIA = "application/problem+json"
@@ -142,7 +142,7 @@ def of_error(error: GatewayError, language: Language, serial: str = "") -> web.R
     if isinstance(error, CommandRejected):  # each result of the TSE is a problem of its own
         name = name_of(error.result)
         code = code if name.startswith("0X") else name.lower()
-        status = status if members["tries_left"] is None else HTTPStatus.FORBIDDEN
+        status = HTTPStatus.FORBIDDEN if refuses_secret(error.result) else status
     detail = sentence(error.problems, language) if isinstance(error, InvalidRequest) else str(error)
     return _response(status, code, kind.title, detail, remedy=remedy_of(code, language, serial), **members)
 

@@ -126,9 +126,11 @@ class CancelRequest(RequestBody):
 
 
 class SelfTestRequest(RequestBody):
-    model_config = about("Which registered client runs the self test.")
+    model_config = about("In whose name the self test is run.")
 
-    client_id: _ClientId
+    client_id: _ClientId | None = Field(
+        None, description="Generation 1: a registered client. Generation 2 needs none.", examples=["POS-1"]
+    )
 
 
 class ShowsPin(RequestBody):

@@ -33,6 +33,13 @@ def test_a_refused_pin_is_told_with_what_is_left_and_without_the_pin(caplog: pyt
     assert "31337" not in str(line)
 
 
+def test_a_refused_puk_of_generation_2_has_no_tries_to_tell(caplog: pytest.LogCaptureFixture) -> None:
+    command = UnblockPin(User.LOGGER, b"313370", b"31337")
+    (line,) = told(caplog, command, Result.AUTHENTICATION_FAILED + 3, PinOwner.LOGGER_PUK)
+    assert (line["event"], line["tries_left"], line["user"]) == ("pin_refused", None, "logger_puk")
+    assert "during the pause" in caplog.text
+
+
 def test_an_unblocked_pin_is_told_by_its_user_and_not_by_the_puk(caplog: pytest.LogCaptureFixture) -> None:
     (line,) = told(caplog, UnblockPin(User.TIME_ADMIN, b"123456", b"31337"), Result.OK, PinOwner.PUK)
     assert (line["event"], line["user"]) == ("pin_changed", "time_admin")
