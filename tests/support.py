@@ -78,6 +78,9 @@ async def set_up_generation_2(send: Send, serial: bytes, *clients: bytes, now: i
         await send(command.encode(Generation.TWO))
 
 
+PREPARE = {Generation.ONE: set_up, Generation.TWO: set_up_generation_2}
+
+
 async def make_ready(send: Send, *, now: int = NOW) -> None:
     """What a till does with a TSE that was set up and lost power: self test and time."""
     for command in (SelfTest(CLIENT), Login(User.TIME_ADMIN, TIME_ADMIN_PIN), SetTime(now), Logout(User.TIME_ADMIN)):

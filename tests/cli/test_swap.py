@@ -8,7 +8,10 @@ import pytest
 
 from gateway.app.gateway import Gateway
 from gateway.cli.verify import verify_files
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.factory import Make
 from gateway.tse.commands import TransactionStep
+from gateway.tse.fields import Generation
 from tests.cli.background import Running, make_ready, pull, running, settings_of, write_secrets
 from tests.cli.test_examples import example_of
 from tests.support import step
@@ -18,10 +21,12 @@ PINS = {"TSE_OLD_ADMIN_PIN_FILE": "admin_pin", "TSE_ADMIN_PIN_FILE": "new_pin"}
 
 
 @pytest.fixture
-def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """An old TSE with POS-1 and POS-2, and one that is fresh."""
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """An old TSE with POS-1 and POS-2, and one that is fresh, of the generation that is asked for."""
     monkeypatch.chdir(tmp_path)
     write_secrets(tmp_path)
+    generation = getattr(request, "param", Generation.ONE)
+    SimulatedTse.create(tmp_path / "state" / "simulator-2", Make(generation=generation)).close()
     with running(settings_of(tmp_path / "state", simulators=2)) as made:
         made.do(make_ready)
         assert made.call(f"clients register POS-2 {made.serial} --admin-pin-file admin_pin").status == 0
@@ -32,6 +37,7 @@ def fresh(gateway: Running) -> str:
     return gateway.gateway.simulators[1].serial.hex().upper()
 
 
+@pytest.mark.parametrize("two", [Generation.TWO], indirect=True, ids=["to generation 2"])
 def test_a_swap_from_the_last_export_to_the_new_tse(two: Running) -> None:
     line, _ = example_of("swap")
     directory = Path(line.split()[-1])
@@ -46,12 +52,14 @@ def test_a_swap_from_the_last_export_to_the_new_tse(two: Running) -> None:
     assert "not set up yet" in waiting.err
     assert json.loads(two.call(f"info {two.serial} --json").out)["lifecycle"] == "decommissioned"
 
-    typed = f"{fresh(two)[-4:]}\n"
-    assert two.call(f"setup {fresh(two)} --client POS-1 {NEW_SECRETS}", typed).status == 0
+    typed = f"\n{fresh(two)[-4:]}\n"  # the seed of retail TSEs
+    set_up = two.call(f"setup {fresh(two)} --client POS-1 {NEW_SECRETS.replace('--seed-file seed ', '')}", typed)
+    assert (set_up.status, "three users" in set_up.err, "one of three tries" in set_up.err) == (0, True, False)
     done = two.call(f"{line} --yes", **PINS)
     assert done.status == 0, done.err
     assert done.out.count("[x]") == 5
     assert two.call(f"clients list {fresh(two)} --admin-pin-file new_pin").out.split() == ["POS-1", "POS-2"]
+    assert two.call(f"selftest {fresh(two)}").status == 0  # which needs no client
     for name, serial in (("elster-old.json", two.serial), ("elster-new.json", fresh(two))):
         assert json.loads((directory / name).read_text())["tse_serial"] == serial
     before, after = (directory / "old.tar").stat().st_size, (directory / "old-final.tar").stat().st_size

@@ -1,4 +1,4 @@
-"""One suite for every driver: whatever way a TSE is reached, the verbs mean the same.
+"""One suite for every driver and both generations: whatever way a TSE is reached, the verbs mean the same.
 
 in process        the simulator under the driver
 mounted volume    its files, through the kernel's FUSE, opened with O_DIRECT
@@ -49,13 +49,29 @@ from gateway.tse.commands import (
 from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
-from gateway.tse.self_test import SelfTestReply
 from gateway.tse.tar import members
 from tests.driver.lan.upstreams import gateway_over
 from tests.needs import FUSE
-from tests.support import CLIENT, export, receipt, set_up, set_up_generation_2, step
+from tests.support import CLIENT, PREPARE, export, receipt, step
 
 Open = Callable[[], Awaitable[TseDriver]]
+FIRST, SECOND = (
+    pytest.mark.parametrize("generation", [only], indirect=True, ids=[f"generation {only}"]) for only in Generation
+)
+
+
+@pytest.fixture(params=list(Generation), ids=["generation 1", "generation 2"])
+def generation(request: pytest.FixtureRequest) -> Generation:
+    made: Generation = request.param
+    return made
+
+
+@pytest.fixture
+def tse(generation: Generation, tmp_path: Path) -> Iterator[SimulatedTse]:
+    """A fresh simulated TSE."""
+    made = SimulatedTse.create(tmp_path / "tse", Make(generation=generation), durable=False)
+    yield made
+    made.close()
 
 
 @pytest.fixture(
@@ -104,8 +120,8 @@ async def driver(open_driver: Open) -> AsyncIterator[TseDriver]:
 
 
 @pytest.fixture
-async def ready(driver: TseDriver, tse: SimulatedTse) -> TseDriver:
-    await set_up(driver.send_command, tse.serial)
+async def ready(driver: TseDriver, tse: SimulatedTse, generation: Generation) -> TseDriver:
+    await PREPARE[generation](driver.send_command, tse.serial)
     return driver
 
 
@@ -115,7 +131,7 @@ async def test_the_info_sector(driver: TseDriver, tse: SimulatedTse) -> None:
     assert info.capacity_blocks == tse.capacity_blocks
 
 
-async def test_a_whole_life(ready: TseDriver) -> None:
+async def test_a_whole_life(ready: TseDriver, generation: Generation) -> None:
     for _ in range(3):
         await receipt(ready.send_command, ready)
     tar = await export(ready)
@@ -126,6 +142,7 @@ async def test_a_whole_life(ready: TseDriver) -> None:
     assert all(verify(message, key) for message in messages)
     assert [message.signature_counter for message in messages] == list(range(1, len(messages) + 1))
     assert [item.name for item in found[2:]] == [message.file_name for message in messages]
+    assert {message.version for message in messages} == {2 if generation is Generation.ONE else 3}
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 1500, 300_000])
@@ -141,50 +158,21 @@ async def test_process_data_of_any_size(ready: TseDriver, size: int) -> None:
     assert (message.process_data, message.signature_counter) == (data, signed.signature_counter)
 
 
-@pytest.fixture
-def second(tmp_path: Path) -> Iterator[SimulatedTse]:
-    """One of generation 2."""
-    made = SimulatedTse.create(tmp_path / "second", Make(generation=Generation.TWO), durable=False)
-    yield made
-    made.close()
-
-
-@pytest.mark.parametrize("way", ["in process", pytest.param("mounted volume", marks=FUSE), "upstream gateway"])
-async def test_a_whole_life_of_generation_2(way: str, second: SimulatedTse, tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        if way == "upstream gateway":
-            served = await stack.enter_async_context(gateway_over(second, tmp_path / "upstream"))
-            driver = await behind(served.upstream(), second.serial.hex(), Deadlines(command=5, slow=5))
-        else:
-            path = stack.enter_context(mounted(second, tmp_path / "volume")) if way == "mounted volume" else None
-            driver = await BlockDriver.open(
-                lambda: open_transport(path) if path else SimulatedTransport(second), name="tse"
-            )
-        await set_up_generation_2(driver.send_command, second.serial)
-        tested = SelfTestReply.decode(await driver.send_command(SelfTest().encode(Generation.TWO)))
-        assert tested.failed == frozenset()
-        await receipt(driver.send_command, driver)
-        with pytest.raises(CommandRejected, match="0xf000"):
-            await driver.send_command(Login(User.ADMIN, b"12345").encode())
-        messages = [LogMessage.decode(item.data) for item in list(members(await export(driver)))[2:]]
-        assert [message.version for message in messages] == [3, 3, 3, 3]
-        await driver.close()
-
-
-@pytest.mark.parametrize("fault", ["empty_self_test"])
+@SECOND
 async def test_no_reply_that_would_end_a_till_comes_from_an_upstream(
-    fault: str, second: SimulatedTse, tmp_path: Path, metrics: Metrics
+    tse: SimulatedTse, tmp_path: Path, metrics: Metrics
 ) -> None:
-    async with gateway_over(second, tmp_path / "upstream") as served:
-        driver = await behind(served.upstream(), second.serial.hex(), Deadlines(command=5, slow=5))
+    async with gateway_over(tse, tmp_path / "upstream") as served:
+        driver = await behind(served.upstream(), tse.serial.hex(), Deadlines(command=5, slow=5))
         info = TseInfo.decode(await driver.read_info())
         device = Device(info.serial_hex, "upstream", driver, info, metrics=metrics)
-        second.faults.set(fault, 1)
+        tse.faults.set("empty_self_test", 1)
         with pytest.raises(CommandRejected, match="0x1001"):
             await device.command(SelfTest().encode(Generation.TWO))
         await device.close()
 
 
+@FIRST
 async def test_an_export_in_parts_is_the_store(ready: TseDriver) -> None:
     await receipt(ready.send_command, ready)
     await ready.send_command(StartExport(0, FILTER_OPEN_END, 0, FILTER_OPEN_END, b"").encode())
@@ -196,6 +184,7 @@ async def test_an_export_in_parts_is_the_store(ready: TseDriver) -> None:
         await ready.send_command(AbortExport().encode())
 
 
+@FIRST
 async def test_the_certificate_chain(ready: TseDriver, tse: SimulatedTse) -> None:
     chain = b""
     while part := Part.decode(await ready.send_command(ReadCertificate(len(chain)).encode())).data:
@@ -207,15 +196,19 @@ async def test_flash_health(driver: TseDriver) -> None:
     assert not HealthReply.decode(await driver.send_command(FlashHealth().encode())).needs_replacement
 
 
-async def test_refusals_carry_their_result_and_change_nothing(ready: TseDriver) -> None:
+async def test_refusals_carry_their_result_and_change_nothing(ready: TseDriver, generation: Generation) -> None:
     before = TseInfo.decode(await ready.read_info()).created_signatures
-    for command, result in ((CloseImport(), 0x1004), (Login(User.ADMIN, b"00000"), 0x1102)):
+    wrong_pin = Login(User.ADMIN, b"00000")
+    of_the_other = wrong_pin.encode(next(other for other in Generation if other is not generation))
+    for command, result in (
+        (CloseImport().encode(), 0x1004),
+        (wrong_pin.encode(generation), 0x1102),
+        (b"\x99\0", 0xF000),
+        (of_the_other, 0xF000),
+    ):
         with pytest.raises(CommandRejected) as refused:
-            await ready.send_command(command.encode())
+            await ready.send_command(command)
         assert refused.value.result == result
-    with pytest.raises(CommandRejected) as refused:
-        await ready.send_command(b"\x99\0")
-    assert refused.value.result == 0xF000
     assert TseInfo.decode(await ready.read_info()).created_signatures == before
 
 
@@ -224,6 +217,7 @@ async def test_a_fetched_response_is_a_response(ready: TseDriver, tse: Simulated
     await receipt(ready.send_command, ready)
 
 
+@FIRST
 async def test_the_driver_adds_less_than_five_percent(ready: TseDriver, tse: SimulatedTse) -> None:
     tse._profile = Profile("timed", seconds={CloseImport: 0.4})
     await ready.send_command(FlashHealth().encode())
@@ -238,7 +232,9 @@ async def test_the_driver_adds_less_than_five_percent(ready: TseDriver, tse: Sim
     assert 0.4 <= min(took) < 0.4 * 1.05 + 0.02, took
 
 
-async def test_unplugged_and_plugged_again(ready: TseDriver, tse: SimulatedTse, open_driver: Open) -> None:
+async def test_unplugged_and_plugged_again(
+    ready: TseDriver, tse: SimulatedTse, open_driver: Open, generation: Generation
+) -> None:
     signed = await receipt(ready.send_command, ready)
     tse.faults.set("unplugged")
     with pytest.raises(DeviceGone):
@@ -250,7 +246,7 @@ async def test_unplugged_and_plugged_again(ready: TseDriver, tse: SimulatedTse, 
     again = await open_driver()
     with pytest.raises(CommandRejected, match="0x1054"):  # power was lost: the self test is due
         await again.send_command(LastTransaction(CLIENT).encode())
-    await again.send_command(SelfTest(CLIENT).encode())
+    await again.send_command(SelfTest(CLIENT).encode(generation))
     last = TransactionReply.decode(await again.send_command(LastTransaction(CLIENT).encode()))
     assert last == signed
     await again.close()

@@ -13,30 +13,35 @@ from typing import Any
 import pytest
 
 from gateway.app.gateway import running
+from gateway.cli.verify import verify_files
 from gateway.config.settings import load
 from gateway.tse.commands import AcknowledgeExport, TransactionStep
+from gateway.tse.fields import Generation
+from gateway.tse.logmessage import LogMessage
 from gateway.tse.sectors import SECTOR
 from tests.lan_client import LanClient
 from tests.needs import OPENSSL
 from tests.server.api.client import RECEIPT, api_of
 from tests.server.shop import serve, settings_for
-from tests.support import CLIENT, set_up
+from tests.support import CLIENT, PREPARE
 
+Made = Callable[[Path, Generation], Awaitable[bytes]]
+RECEIPTS = 5
 _PIECE = 128  # blocks; what the vendor's library asks for
 _NAME = re.compile(r"Unixt_(\d+)_Sig-(\d+)_Log-(Tra_No-\d+_(Start|Update|Finish)_Client-.+|Sys_\w+|Aud)\.log")
 
 pytestmark = OPENSSL
 
 
-async def exported(tmp_path: Path) -> bytes:
-    here: dict[str, Any] = {"port": 0, "bind": "127.0.0.1", "address": "127.0.0.1"}
-    settings = load({}, state_dir=tmp_path / "state", simulators=1, simulator_fresh=True, **here)
+async def exported(tmp_path: Path, generation: Generation = Generation.ONE) -> bytes:
+    here: dict[str, Any] = {"port": 0, "bind": "127.0.0.1", "address": "127.0.0.1", "simulator_fresh": True}
+    settings = load({}, state_dir=tmp_path / "state", simulators=1, simulator_generation=int(generation), **here)
     async with running(settings) as gateway:
         client = LanClient(gateway.port, gateway.token.value)
         await client.select()
         async with client.locked():
-            await set_up(client.send_command, bytes.fromhex(client.serial), now=int(time.time()) + 60)
-        for number in range(10):
+            await PREPARE[generation](client.send_command, bytes.fromhex(client.serial), now=int(time.time()) + 60)
+        for number in range(RECEIPTS):
             async with client.locked():
                 started = await client.sign(TransactionStep.START, CLIENT, 0, b"", b"")
                 data = b"x" * (number * 300)
@@ -45,18 +50,19 @@ async def exported(tmp_path: Path) -> bytes:
         async with client.locked():
             size = int.from_bytes((await client.read_info())[0x18:0x1C], "big") + 2
             pieces = [await client.read_store(at, min(_PIECE, size - at)) for at in range(0, size, _PIECE)]
-            await client.send_command(AcknowledgeExport(size * SECTOR).encode())
+            await client.send_command(AcknowledgeExport(size * SECTOR).encode(generation))
         await client.close()
     return b"".join(pieces)
 
 
-async def exported_by_api(tmp_path: Path) -> bytes:
+async def exported_by_api(tmp_path: Path, generation: Generation) -> bytes:
     """Receipts made and exported by the JSON API, none of them by the LAN protocol."""
-    async with serve(settings_for(tmp_path)) as served, api_of(served) as api:
-        await set_up(
-            served.registry.devices()[0].command, served.tse.serial, now=int(time.time()) + 60
-        )  # its certificate is valid from its creation
-        for number in range(10):
+    settings = settings_for(tmp_path, simulator_generation=int(generation))
+    async with serve(settings) as served, api_of(served) as api:
+        device = served.registry.devices()[0]
+        # Its certificate is valid from its creation.
+        await PREPARE[generation](device.command, served.tse.serial, now=int(time.time()) + 60)
+        for number in range(RECEIPTS):
             body = {**RECEIPT, "process_data": RECEIPT["process_data"] * number}
             started = await api.post("/transactions", {"client_id": "POS-1"})
             path = f"/transactions/{started.json['transaction_number']}"
@@ -66,10 +72,15 @@ async def exported_by_api(tmp_path: Path) -> bytes:
         return (await api.get("/export")).body
 
 
+@pytest.mark.parametrize("generation", Generation)
 @pytest.mark.parametrize("made", [exported, exported_by_api])
-async def test_openssl_alone_verifies_an_export(made: Callable[[Path], Awaitable[bytes]], tmp_path: Path) -> None:
-    tar = await made(tmp_path)
+async def test_openssl_alone_verifies_an_export_and_so_does_verify(
+    made: Made, generation: Generation, tmp_path: Path
+) -> None:
+    tar = await made(tmp_path, generation)
     assert tar.endswith(bytes(2 * SECTOR))
+    (tmp_path / "export.tar").write_bytes(tar)
+    assert verify_files([str(tmp_path / "export.tar")], complete=True) == 0
     with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as archive:
         names = archive.getnames()
         assert names[0] == "info.csv"
@@ -81,7 +92,9 @@ async def test_openssl_alone_verifies_an_export(made: Callable[[Path], Awaitable
     assert len(found) == len(names) - 2
     assert [int(match[2]) for match in found] == list(range(1, len(found) + 1))
     before_time_is_set = [match for match in found if match[1] == "0"]
-    assert [match[3] for match in before_time_is_set] == ["Sys_Initialize"]
+    assert [match[3].lower() for match in before_time_is_set] == ["sys_initialize"]
+    versions = {LogMessage.decode((tmp_path / "tar" / match[0]).read_bytes()).version for match in found}
+    assert versions == {2 if generation is Generation.ONE else 3}
     for match in found:
         check_signature(tmp_path / "tar" / match[0], public, tmp_path)
     for match in found[len(before_time_is_set) :]:

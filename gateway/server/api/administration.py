@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from gateway.archive.deletion import FullExport, NotArchived, NotExported, RestNotKept
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk
+from gateway.i18n.text import Text
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import VALID_SECONDS, Irreversible, NotConfirmed
 from gateway.operations.exports import CursorInvalid
@@ -29,10 +30,15 @@ from gateway.server.api.requests import (
     TimeRequest,
     UnblockRequest,
 )
-from gateway.server.api.responses import ClientList, ConfirmationToken, DeletionResult, Done, InvalidField, TseTime
+from gateway.server.api.responses import ClientList, ConfirmationToken, DeletionResult, Done, TseTime
+from gateway.server.api.validation import FieldProblem
 from gateway.tse.fields import Generation
 from gateway.tse.pins import PinOwner
 
+_CLIENT_NEEDED = Text(
+    "is missing: a TSE of generation 1 runs the self test in the name of a registered client",
+    "fehlt: eine TSE der Generation 1 führt den Selbsttest im Namen einer angemeldeten Kasse aus",
+)
 _WITH_PIN: Errors = (*SENDING, LastTry, KnownWrong)
 _WITH_PUK: Errors = (*_WITH_PIN, PukPaused)
 _IRREVERSIBLE: Errors = (*_WITH_PIN, NotConfirmed)
@@ -42,8 +48,7 @@ async def run_self_test(call: Call[TseParams, SelfTestRequest]) -> Done:
     """Run the self test; needs no PIN."""
     serial, client_id = call.params.serial, call.body.client_id
     if client_id is None and call.services.registry.find(serial).info.generation is Generation.ONE:
-        field = InvalidField(at="client_id", message="a TSE of generation 1 runs it in the name of a registered client")
-        raise InvalidRequest("the name of a registered client is missing", [field])
+        raise InvalidRequest([FieldProblem("client_id", _CLIENT_NEEDED)])
     await call.services.administration.self_test(serial, (client_id or "").encode())
     return Done()
 

@@ -9,7 +9,7 @@ import aiohttp
 
 from gateway.server.http import tls
 from tests.server.shop import TOKEN, Served
-from tests.support import set_up
+from tests.support import PREPARE
 
 RECEIPT = {
     "client_id": "POS-1",
@@ -66,5 +66,5 @@ async def api_of(served: Served, **options: Any) -> AsyncIterator[Api]:
 async def make_ready(served: Served, *clients: bytes) -> None:
     """Set the TSE up, past the API."""
     device = served.registry.devices()[0]
-    await set_up(device.command, served.tse.serial, *clients)
+    await PREPARE[device.info.generation](device.command, served.tse.serial, *clients)
     await device.read_info()

@@ -1,0 +1,85 @@
+"""What goes wrong with a TSE of generation 2, and the way out, by the REST API: PINs, store, certificate, seed."""
+
+import json
+import time
+from pathlib import Path
+
+from gateway.simulator.assumptions import RESERVED_BLOCKS
+from gateway.simulator.device import SimulatedTse
+from gateway.simulator.factory import Make
+from gateway.simulator.state import STATE_FILE
+from gateway.tse.fields import Generation
+from tests.server.api.client import RECEIPT, SETUP, Api, api_of
+from tests.server.shop import serve, settings_for
+from tests.server.test_generation_2 import PIN, shop
+from tests.support import PUK
+
+ROOM = 61  # blocks for log messages: whole receipts fill it, so that none is open in the end
+
+
+async def code_of(api: Api, path: str, body: object) -> tuple[int, str]:
+    answer = await api.post(path, body)
+    return answer.status, answer.json.get("code", "")
+
+
+async def confirmed(api: Api, action: str) -> dict[str, str]:
+    return {"confirmation": (await api.post("/confirmations", {"action": action})).json["token"]}
+
+
+def small_tse(directory: Path, *, room: int) -> None:
+    SimulatedTse.create(directory, Make(generation=Generation.TWO), durable=False).close()
+    path = directory / STATE_FILE
+    state = json.loads(path.read_bytes())
+    path.write_text(json.dumps(state | {"capacity_blocks": state["used_blocks"] + RESERVED_BLOCKS + room}))
+
+
+async def test_three_wrong_pins_block_it_only_if_somebody_risks_the_last_and_the_puk_helps(tmp_path: Path) -> None:
+    async with shop(tmp_path) as api:
+        for left, wrong in ((2, "11111"), (1, "22222")):
+            refused = await api.post("/clients/list", {"admin_pin": wrong})
+            assert (refused.status, refused.json["tries_left"]) == (403, left)
+        last = {"admin_pin": "33333"}
+        assert await code_of(api, "/clients/list", last) == (403, "last_try")
+        assert await code_of(api, "/clients/list", {**last, "risk_lockout": True}) == (403, "authentication_failed")
+        assert (await api.get()).json["pin_tries_left"] == {"admin": 0}
+        assert await code_of(api, "/clients/list", PIN) == (403, "pin_blocked")
+        assert (await api.post("/sign", RECEIPT)).status == 200  # which needs no PIN
+        assert (await api.post("/unblock", {"user": "admin", "puk": PUK.decode(), "new_pin": "12345"})).status == 200
+        assert (await api.post("/clients/list", PIN)).status == 200
+
+
+async def test_a_full_store_is_archived_and_deleted_and_then_sells_again(tmp_path: Path) -> None:
+    small_tse(settings_for(tmp_path).state_dir / "simulator-1", room=ROOM)
+    async with shop(tmp_path) as api:
+        for _ in range(ROOM):
+            sold = await api.post("/sign", RECEIPT)
+            if sold.status != 200:
+                break
+        assert (sold.status, sold.json["code"]) == (409, "store_full")
+        assert await code_of(api, "/transactions", {"client_id": "POS-1"}) == (409, "store_full")
+        assert (await api.get("/export")).status == 200
+        deleted = await api.post("/delete-stored-data", PIN | await confirmed(api, "delete_stored_data"))
+        assert deleted.status == 200, deleted.json
+        assert (await api.post("/sign", RECEIPT)).status == 200
+
+
+async def test_an_expired_certificate_ends_its_sales_and_not_its_export(tmp_path: Path) -> None:
+    async with shop(tmp_path) as api:
+        api.served.tse.faults.set("expired_certificate")
+        assert await code_of(api, "/sign", RECEIPT) == (409, "certificate_expired")
+        await api.served.registry.devices()[0].read_info()
+        told = (await api.get()).json
+        assert (told["state"], told["code"], told["certificate_days_left"]) == ("not_ready", "certificate_expired", 0)
+        assert (await api.get("/export")).status == 200
+
+
+async def test_a_wrong_seed_costs_a_pause_and_no_try(tmp_path: Path) -> None:
+    async with serve(settings_for(tmp_path, simulator_generation=2)) as served, api_of(served) as api:
+        body = SETUP | {"client_ids": ["POS-1"]}
+        wrong = body | {"credential_seed": "of another reseller"} | await confirmed(api, "setup")
+        refused = await api.post("/setup", wrong)
+        assert (refused.status, refused.json["code"]) == (403, "authentication_failed")
+        assert "tries_left" not in refused.json
+        assert await code_of(api, "/setup", body | await confirmed(api, "setup")) == (409, "puk_paused")
+        served.tse._core.monotonic = lambda: time.monotonic() + 2
+        assert (await api.post("/setup", body | await confirmed(api, "setup"))).status == 200
