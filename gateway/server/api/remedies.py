@@ -68,6 +68,10 @@ REMEDIES: Mapping[str, Text] = {
     "decommissioned": _REPLACE,
     "pin_blocked": _UNBLOCK,
     "last_try": _UNBLOCK,
+    "puk_paused": Text(
+        "Wait, then send the right PUK; for how long: GET {tse} (`puk_blocked_seconds`)",
+        "Warten, dann die richtige PUK senden; wie lange: GET {tse} (`puk_blocked_seconds`)",
+    ),
     "not_confirmed": _CONFIRM,
     "lock_refused": _LOCK,
     "unknown_device": Text(
