@@ -98,6 +98,12 @@ class Unauthorized(GatewayError):
     code = "unauthorized"
 
 
+class Forbidden(GatewayError):
+    """The token may not do this: another role does, or the token is for other TSEs or client ids."""
+
+    code = "forbidden"
+
+
 class ConfigurationError(GatewayError):
     """The gateway cannot start like this; the message says what to change."""
 

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway import __version__
+from gateway.access.lan_token import Token, load_or_create_token
+from gateway.access.tokens import Tokens
 from gateway.app import console, services
 from gateway.app.shutdown import Shutdown
 from gateway.archive.collector import ArchiveCollector
@@ -19,7 +21,7 @@ from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LAN_JOURNAL, LanJournal
 from gateway.server.api.routes import routes
-from gateway.server.http import application, auth, session_file, tls
+from gateway.server.http import application, session_file, tls
 from gateway.server.http.listener import new_admission
 from gateway.server.monitoring import exposition
 from gateway.server.status_page.recent_problems import RecentProblems
@@ -42,10 +44,15 @@ class Gateway:
     settings: Settings
     registry: Registry
     metrics: Metrics
-    token: auth.Token
+    tokens: Tokens
     port: int
     simulators: tuple[SimulatedTse, ...]
     metrics_port: int | None
+
+    @property
+    def token(self) -> Token:
+        """The LAN token."""
+        return self.tokens.lan
 
 
 @asynccontextmanager
@@ -59,9 +66,10 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         start = stack.enter_async_context
         problems = stack.enter_context(RecentProblems().listening())
         stack.enter_context(state_dir.opened(settings.state_dir))
-        token, context = auth.load_or_create_token(settings), tls.server_context(settings)
+        lan_token, context = load_or_create_token(settings), tls.server_context(settings)
+        tokens = services.tokens(settings, lan_token)
         metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
-        exposition.register(metrics.registry, settings)
+        exposition.register(metrics.registry, settings, tokens)
         writable = WritableCheck(settings.state_dir, metrics.host.state_writable)
         await start(beside(state_directory=writable.run()))
         maintenance = services.maintenance_options(settings)
@@ -71,8 +79,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.archive:
             metrics.registry.register(ArchiveCollector(archives, monitor.outages))
         core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives)
-        api = await start(services.api(core, maintenance.clock))
-        snapshot = await start(services.status_page(core, token, problems))
+        api = await start(services.api(core, maintenance.clock, tokens))
+        snapshot = await start(services.status_page(core, tokens, problems))
 
         def on_refusal(serial: str, error: GatewayError, till: str) -> None:
             monitor.refused(serial, error, till)
@@ -82,7 +90,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
         lan = LanTse(registry, metrics, lan_journal, lock_wait=settings.lock_wait, commands=commands)
         web = application.build(
-            *(settings, lan, registry, metrics, token),
+            *(settings, lan, registry, metrics, tokens),
             on_refusal=on_refusal,
             api=routes(api),
             snapshot=snapshot,
@@ -93,14 +101,16 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         stack.callback(registry.refuse_waiting)
         stack.push_async_callback(archives.close)  # or who waits for a run would hold the stop up
         monitoring = exposition.monitoring(
-            settings, context, metrics, registry, token, outages=monitor.outages, admission=admission
+            settings, context, metrics, registry, tokens, outages=monitor.outages, admission=admission
         )
         metrics_port = await start(monitoring)
-        await start(beside(session_file=services.keep_session_file(settings, registry, token, port)))
+        tokens.on_change = registry.changed.set
+        session = services.keep_session_file(settings, registry, tokens, port)
+        await start(beside(session_file=session, tokens=tokens.keep_fresh()))
         if not registry.devices():
             nothing = event(Event.NO_TSE)
             log.warning("no TSE found: the gateway waits for one and signs nothing until then", extra=nothing)
-        yield Gateway(settings, registry, metrics, token, port, simulators, metrics_port)
+        yield Gateway(settings, registry, metrics, tokens, port, simulators, metrics_port)
         log.info("the gateway stops", extra=event(Event.STOPPING))
 
 

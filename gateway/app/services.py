@@ -7,6 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
+from gateway.access.lan_token import Token, cost_of
+from gateway.access.store import FILE as STORE_FILE
+from gateway.access.store import TokenStore
+from gateway.access.tokens import Tokens
+from gateway.access.uses import FILE as USES_FILE
+from gateway.access.uses import TokenUses
 from gateway.app import simulators, sources
 from gateway.archive.deletion import Deletion
 from gateway.archive.run import ArchiveOptions
@@ -32,7 +38,6 @@ from gateway.operations.outage_report import OutageReports
 from gateway.operations.transactions import Transactions
 from gateway.server.api.endpoint import Services
 from gateway.server.http import session_file
-from gateway.server.http.auth import Token
 from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.server.status_page.snapshot import Snapshot, SnapshotSource
@@ -133,7 +138,7 @@ async def archives(
 
 
 @asynccontextmanager
-async def api(core: GatewayCore, clock: Clock) -> AsyncIterator[Services]:
+async def api(core: GatewayCore, clock: Clock, tokens: Tokens) -> AsyncIterator[Services]:
     """Make what the JSON API works with; at the end signatures that were begun are brought to their end."""
     journal = Journal(core.settings.state_dir / JOURNAL)
     lock_wait = core.settings.lock_wait
@@ -146,6 +151,7 @@ async def api(core: GatewayCore, clock: Clock) -> AsyncIterator[Services]:
             yield Services(
                 *(core.registry, transactions, administration, deletion, reports, core.archives, Forecasts()),
                 translates_old_tills=core.settings.translates_old_tills,
+                tokens=tokens,
             )
     finally:
         await transactions.close()
@@ -153,7 +159,7 @@ async def api(core: GatewayCore, clock: Clock) -> AsyncIterator[Services]:
 
 @asynccontextmanager
 async def status_page(
-    core: GatewayCore, token: Token, problems: RecentProblems
+    core: GatewayCore, tokens: Tokens, problems: RecentProblems
 ) -> AsyncIterator[Callable[[int], Snapshot] | None]:
     """Gather what the status page shows; None when the settings want no page."""
     if not core.settings.status_page:
@@ -162,7 +168,7 @@ async def status_page(
     rate = SignatureRate(core.metrics)
     source = SnapshotSource(
         core.settings,
-        token,
+        tokens,
         registry=core.registry,
         outages=core.outages,
         rate=rate,
@@ -173,13 +179,39 @@ async def status_page(
         yield source.snapshot
 
 
-async def keep_session_file(settings: Settings, registry: Registry, token: Token, port: int) -> None:
-    """Write session.txt anew, for ever, whenever the TSEs have changed."""
+def tokens(settings: Settings, lan: Token) -> Tokens:
+    """Return the tokens that are accepted; tell if the LAN token is short, or not as the settings want it.
+
+    Raises:
+        ConfigurationError: their files cannot be used.
+    """
+    store, uses = TokenStore(settings.state_dir / STORE_FILE), TokenUses(settings.state_dir / USES_FILE)
+    cost, wanted = cost_of(lan.value, settings.guess_rate), settings.token_digits
+    kept_otherwise = (
+        "token_digits" in settings.model_fields_set
+        and wanted
+        and not (lan.value.isdecimal() and len(lan.value) == wanted)
+    )
+    if cost is not None:
+        log.warning("the LAN token is short: %s", cost, extra=event(Event.TOKEN_SHORT))
+    if kept_otherwise and not lan.configured:
+        log.warning(
+            "GATEWAY_TOKEN_DIGITS=%d is for tokens that are made, and this gateway keeps one of before: "
+            "`tse-gateway token rotate lan` makes one of %d digits",
+            wanted,
+            wanted,
+            extra=event(Event.TOKEN_SHORT),
+        )
+    return Tokens(lan, settings=settings, store=store, uses=uses)
+
+
+async def keep_session_file(settings: Settings, registry: Registry, tokens: Tokens, port: int) -> None:
+    """Write session.txt anew, for ever, whenever the TSEs or the LAN token have changed."""
     while True:
         registry.changed.clear()
         tses = [device for device in registry.devices() if not device.failed.is_set()]
         try:
-            session_file.write(settings, tses, token, port)
+            session_file.write(settings, tses, tokens.lan, port)
         except ConfigurationError as error:  # a full disk must not cost the next change
             log.warning("session.txt is out of date: %s", error, extra=event(Event.DISK_TROUBLE))
         await registry.changed.wait()

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from gateway.access.lan_token import Token, known_token
+from gateway.access.tokens import Tokens
 from gateway.app import services
 from gateway.client.api import Api, over_socket
 from gateway.config.settings import Settings
@@ -19,7 +21,6 @@ from gateway.fleet.outages.log import OutageLog
 from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes
 from gateway.server.http import application, unix_socket
-from gateway.server.http.auth import Token
 from gateway.server.http.listener import running
 from gateway.storage import state_dir
 from gateway.telemetry.metrics import Metrics
@@ -60,11 +61,14 @@ async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots
         archives = await start(
             services.archives(settings, registry, metrics, scheduled=False, refusal=_not_ours(settings))
         )
-        core = services.GatewayCore(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
-        api = await start(services.api(core, services.trusted_clock(settings)))
-        lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
-        web = application.build(scratch, lan, registry, metrics, nobody, api=routes(api))
+        core = services.GatewayCore(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
+        tokens = (
+            services.tokens(settings, known_token(settings) or nobody) if kept == settings.state_dir else Tokens(nobody)
+        )
+        api = await start(services.api(core, services.trusted_clock(settings), tokens))
+        lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
+        web = application.build(scratch, lan, registry, metrics, tokens, api=routes(api))
         listener = await start(running(web, shutdown_timeout=_SHUTDOWN))
         await start(unix_socket.listening(listener, scratch))
         yield await start(over_socket(unix_socket.socket_path(scratch)))

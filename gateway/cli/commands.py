@@ -16,6 +16,7 @@ from gateway.cli import (
     simulator,
     support,
     swap,
+    token,
     tse,
     verify,
 )
@@ -35,6 +36,7 @@ for subject in (
     setup,
     clients,
     locks,
+    token,
     pins,
     export,
     archive,

@@ -146,11 +146,11 @@ def _values_for_pos(cli: Cli) -> dict[str, object]:
             "port": url.port,
             "token": Path(cli.token_file).read_text(encoding="utf-8").strip(),
         }
-    from gateway.server.http import auth
+    from gateway.access.lan_token import load_token
 
     settings = cli.settings()
     try:
-        token = auth.load_token(settings).value
+        token = load_token(settings).value
     except ConfigurationError:
         token = cli.text(_LATER)
     return {"address": settings.address, "port": settings.port, "token": token}

@@ -146,11 +146,12 @@ async def over_tls(settings: Settings) -> AsyncIterator[Api]:
         NoGateway: what answers there is none, or not that of these settings.
         Refused: it has another token.
     """
-    from gateway.server.http import auth, tls  # most commands go by the socket, and need none of this
+    from gateway.access.lan_token import load_token
+    from gateway.server.http import tls  # most commands go by the socket, and need none of this
 
     place = f"{settings.local_address}:{settings.port}"
     try:
-        token, context = auth.load_token(settings), tls.client_context(settings)
+        token, context = load_token(settings), tls.client_context(settings)
     except ConfigurationError as error:
         raise ConfigurationError(f"{place} answers, but is it a gateway of these settings? {error}. {WHOSE}") from None
     async with _session(f"https://{place}", context, token.value) as session:

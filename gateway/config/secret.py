@@ -1,7 +1,14 @@
 """Secrets that a person gives to the gateway. No error here shows one, nor the path that was given for it."""
 
+import math
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_OWN_NAMES = frozenset({"lan", "local"})
+_UNTIL = "until"
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 6, 128
 
 
@@ -16,6 +23,54 @@ def checked_token(text: str) -> str:
     if not _SHORTEST_TOKEN <= len(text) <= _LONGEST_TOKEN:
         raise ValueError(f"should have {_SHORTEST_TOKEN} to {_LONGEST_TOKEN} characters")
     return text
+
+
+def checked_name(name: str) -> str:
+    """Return `name` if a token can be called so.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not _NAME.fullmatch(name) or name in _OWN_NAMES:
+        raise ValueError("has 1 to 40 letters, digits, dots, hyphens and underscores; lan and local are taken")
+    return name
+
+
+class DatedToken(NamedTuple):
+    """A token and the moment (Unix seconds) from which on it counts no more."""
+
+    value: str
+    ends: float = math.inf
+
+
+def dated_tokens(text: str) -> list[DatedToken]:
+    """Return the tokens of a secret file: the present one, then older ones that count for a while, a line each.
+
+    `0815471142` on the first line, `4711081542 until 2026-12-31` on the others; a day counts to its end, local time.
+
+    Raises:
+        ValueError: a line cannot be used; the message completes "the token ..." and shows none.
+    """
+    first, *older = text.splitlines() or [""]
+    return [DatedToken(checked_token(first)), *map(_older_token, filter(str.strip, older))]
+
+
+def _older_token(line: str) -> DatedToken:
+    value, word, moment = f"{line}  ".split(" ", 2)
+    if word != _UNTIL:
+        raise ValueError("may be followed by older ones, a line each with its end: TOKEN until 2026-12-31")
+    try:
+        ends = datetime.fromisoformat(moment.strip())
+        if len(moment.strip()) <= len("2026-12-31"):
+            ends += timedelta(days=1)
+        return DatedToken(checked_token(value), ends.timestamp())
+    except (ValueError, OverflowError):
+        raise ValueError("is followed by a line that is none: TOKEN until 2026-12-31") from None
+
+
+def token_line(token: DatedToken) -> str:
+    """Return the line of an older token, as `dated_tokens` reads it."""
+    return f"{token.value} {_UNTIL} {datetime.fromtimestamp(token.ends).astimezone().isoformat(timespec='seconds')}"
 
 
 def checked_digits(digits: int) -> int:

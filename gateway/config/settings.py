@@ -39,6 +39,7 @@ from gateway.config.values import (
     TimeServers,
     Token,
     TokenDigits,
+    TokenName,
     UpperCase,
 )
 from gateway.errors import ConfigurationError
@@ -89,6 +90,20 @@ class UpstreamSettings(BaseModel):
             raise ValueError(f"token_file: {error}") from None
 
 
+class TokenSettings(BaseModel):
+    """One more token, in a secret file that the gateway reads anew each minute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: TokenName
+    role: Literal["till", "operator", "auditor", "monitor"]
+    token_file: FilePath
+    tses: Texts = ()
+    clients: Texts = ()
+
+
+_TABLES = {"upstreams": [*UpstreamSettings.model_fields, "token_file"], "tokens": [*TokenSettings.model_fields]}
+
 # Shares of stop_timeout: tills that hold a TSE, then other requests; the process has ended after the last one.
 STOP_HOLDERS, STOP_REQUESTS, STOP_ALL = 0.75, 0.25, 1.25
 
@@ -115,7 +130,13 @@ class Settings(BaseSettings):
     )
     api_token: Token = Field(None, description="token that tills send; without it one is made and kept")
     token_digits: TokenDigits = Field(
-        0, description="digits of the token that is made: 6 for POS forms that take six, 0 for a long one"
+        10, description="digits of the token that is made; fewer are guessed sooner, 0 makes a long one with letters"
+    )
+    api_token_role: Literal["lan", "till"] = Field(
+        "lan", description="what the api_token opens: lan is all but the tokens, till no more than tills need"
+    )
+    tokens: Annotated[tuple[TokenSettings, ...], JsonTables] = Field(
+        (), description="more tokens in secret files: tables of name, role, token_file, tses, clients"
     )
     guess_rate: float = Field(
         1.0,
@@ -223,6 +244,7 @@ class Settings(BaseSettings):
     )
 
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
+    _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -250,6 +272,10 @@ class Settings(BaseSettings):
     def translates_old_tills(self, serial: str) -> bool:
         """Tell whether commands of generation 1 are translated for the TSE with this serial."""
         return any(name.lower() == "all" or serial.startswith(name.upper()) for name in self.old_tills)
+
+    def secret_file(self, name: str) -> Path | None:
+        """Return the file in which the secret `name` lies; `None` if it was given otherwise, or not at all."""
+        return self._files.get(name)
 
     @property
     def local_address(self) -> str:
@@ -290,6 +316,7 @@ def load(environ: Mapping[str, str], config_file: Path | None = None, **override
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         raise ConfigurationError("\n".join(["the settings cannot be used:", *_lines(problems, places)])) from None
     settings._places.update(places)  # noqa: SLF001 (its own module)
+    settings._files.update({name: path for source in reversed(given) for name, path in source.files.items()})  # noqa: SLF001
     return settings
 
 
@@ -312,8 +339,8 @@ def _lines(problems: Iterable[ErrorDetails], places: Mapping[str, str]) -> Itera
             yield f"  {message}"
             continue
         name, *inner = map(str, problem["loc"])
-        if problem["type"] == "extra_forbidden":  # only inside [[upstreams]]: the sources know all other names
-            message = "unknown name" + did_you_mean(inner[-1], [*UpstreamSettings.model_fields, "token_file"])
+        if problem["type"] == "extra_forbidden":  # only inside tables: the sources know all other names
+            message = "unknown name" + did_you_mean(inner[-1], _TABLES[name])
         place = ", ".join(
             [places.get(name, name), *(f"entry {int(part) + 1}" if part.isdecimal() else part for part in inner)]
         )

@@ -39,7 +39,8 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
 class NamedSource(PydanticBaseSettingsSource):
     """What one place gives. `values`, and `places` where people find them, go by the name of the setting.
 
-    `given` goes by the names that settings have in that place: `spelled`. `where` completes "unknown setting X ...".
+    `files` are those in which secrets lie. `given` goes by the names that settings have in that place: `spelled`.
+    `where` completes "unknown setting X ...".
 
     Raises:
         ConfigurationError: a name is none, or the file of a secret cannot be read; no value is shown.
@@ -55,6 +56,7 @@ class NamedSource(PydanticBaseSettingsSource):
         used = [name for name, value in given.items() if not (self.empty_is_not_set and value == "")]
         self.values = {known[name]: given[name] for name in used}
         self.places = {known[name]: name if self.prefix else f"{name} {where}" for name in used}
+        self.files: dict[str, Path] = {}
         for name in _secrets(settings_cls):
             self._read_secret(name, name + _FILE)
 
@@ -79,6 +81,7 @@ class NamedSource(PydanticBaseSettingsSource):
             raise ConfigurationError(f"{self.places[name]} and {place} are both given: keep one of them")
         try:
             self.values[name] = read_secret(str(path))
+            self.files[name] = Path(path)
         except ValueError as error:
             raise ConfigurationError(f"{place}: {error}") from None
         self.places[name] = place

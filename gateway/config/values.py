@@ -11,7 +11,7 @@ from yarl import URL
 
 from gateway.clock.sntp import TimeServer
 from gateway.config.pins import Pins
-from gateway.config.secret import checked_digits, checked_token
+from gateway.config.secret import checked_digits, checked_name, dated_tokens
 from gateway.errors import ConfigurationError
 
 
@@ -36,7 +36,9 @@ def _from_json(value: object) -> object:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        raise ValueError("must be a JSON list of tables; easier to write as [[upstreams]] in a TOML file") from None
+        raise ValueError(
+            "must be a JSON list of tables; easier to write as tables, such as [[upstreams]], in a TOML file"
+        ) from None
 
 
 def _path(path: Path) -> Path:
@@ -84,7 +86,8 @@ def _connector_url(text: str) -> str:
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 TokenDigits = Annotated[int, Field(ge=0, le=32), AfterValidator(checked_digits)]
-Token = Annotated[SecretStr | None, _secret(checked_token)]
+Token = Annotated[SecretStr | None, _secret(dated_tokens)]
+TokenName = Annotated[str, AfterValidator(checked_name)]
 TimeAdminPins = Annotated[SecretStr | None, _secret(_checked_pins)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_listed)]

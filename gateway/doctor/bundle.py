@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from gateway.access import lan_token
 from gateway.client.api import Api
 from gateway.config import settings as knobs
 from gateway.config.pins import Pins
 from gateway.config.settings import Settings
 from gateway.errors import GatewayError
-from gateway.server.http import auth
 from gateway.telemetry.log import masked, redacted, register_secret
 
 _OF_A_TSE = ("", "/health", "/certificates", "/elster", "/dsfinvk")
@@ -39,7 +39,7 @@ def hide(settings: Settings) -> None:
         for pin in Pins(settings.time_admin_pin.get_secret_value()).all():
             register_secret(pin)
     with suppress(GatewayError):  # there is none yet
-        auth.load_token(settings)
+        lan_token.load_token(settings)
 
 
 def clean(text: str) -> str:

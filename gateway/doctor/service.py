@@ -9,6 +9,7 @@ import aiohttp
 from cryptography import x509
 
 from gateway import limits
+from gateway.access import lan_token
 from gateway.client import api, trust
 from gateway.config.settings import Settings
 from gateway.doctor.results import (
@@ -25,7 +26,7 @@ from gateway.doctor.results import (
 )
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text
-from gateway.server.http import auth, tls
+from gateway.server.http import tls
 
 _PATIENCE = 5.0  # seconds
 _OTHERS = 0o077  # permissions of group and others
@@ -145,7 +146,7 @@ def token(settings: Settings, *, accepted: bool | None) -> CheckResult:
         "das Gateway neu starten, oder GATEWAY_API_TOKEN (oder api_token) berichtigen; Kassen brauchen dasselbe",
     )
     try:
-        found = auth.load_token(settings)
+        found = lan_token.load_token(settings)
     except ConfigurationError as error:
         if not _exists(settings.state_dir):
             return unknown(Layer.TOKEN, NOT_STARTED)

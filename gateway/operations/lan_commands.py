@@ -158,6 +158,14 @@ class _ReaderOfLease:
         return await self._device.read_store(block, count)
 
 
+def client_id_in(data: bytes) -> str | None:
+    """Return the client id that a command names; empty if it names none, `None` if it cannot be understood."""
+    try:
+        return bytes(getattr(parse(data), "client_id", b"")).decode("latin-1")
+    except ProtocolError:
+        return None
+
+
 async def _translated(tse: Exclusive, command: Command) -> bytes:
     """Answer a command of generation 1 with those of generation 2."""
     match command:

@@ -12,15 +12,21 @@ POST .../tse/{serial}/{session}/writeWormStore?offset=  {"data": "<base64>"}  ->
 import asyncio
 import base64
 import binascii
+from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.access.caller import TILLS, Caller, Role
+from gateway.access.uses import TokenUses
 from gateway.errors import BadRequest, InvalidSession
 from gateway.operations.lan import LanTse
-from gateway.server.http import bodies, responses
+from gateway.operations.lan_commands import client_id_in
+from gateway.server.http import bodies, callers, responses
+from gateway.tse.commands import OpenImport
 
 BASE = "/lantse/api/v1"
 # A till that has selected no TSE yet sends an empty serial: that must reach LanTse, which refuses it.
@@ -33,9 +39,14 @@ _MOST_DIGITS = 20
 
 @dataclass(eq=False, slots=True)
 class TcpConnection:
-    """One TCP connection of a client, for `LanTse` to tell apart by identity."""
+    """One TCP connection of a client, for `LanTse` to tell apart by identity.
+
+    `token` is the name of the token in its last request, `client_id` that of the till as last seen; empty before.
+    """
 
     protocol: RequestHandler
+    token: str = ""
+    client_id: str = ""
     peer: str = field(init=False)  # address and port, also when the client is gone; empty if they are not known
 
     def __post_init__(self) -> None:
@@ -51,27 +62,31 @@ class TcpConnection:
         return transport is not None and not transport.is_closing()
 
 
+@dataclass(frozen=True, slots=True)
+class LanRequest:
+    """One of the requests, and the roles that may send it."""
+
+    method: str
+    path: str
+    handler: "Callable[[LanProtocol, web.Request], Awaitable[web.StreamResponse]]"
+    roles: AbstractSet[Role] = TILLS
+
+
 class LanProtocol:
     """Handlers of the seven requests; the middleware turns errors into responses."""
 
-    def __init__(self, lan: LanTse) -> None:
+    def __init__(self, lan: LanTse, uses: TokenUses) -> None:
         self._lan = lan
+        self._uses = uses
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, TcpConnection] = WeakKeyDictionary()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes; GET without its HEAD, which would lock and unlock as well."""
-        return [
-            web.get(BASE + "/tses", self.tses, allow_head=False),
-            web.get(_TSE + "/lock", self.lock, allow_head=False),
-            web.get(_SESSION + "/unlock", self.unlock, allow_head=False),
-            web.get(_SESSION + "/readInfo", self.read_info, allow_head=False),
-            web.get(_SESSION + "/readWormStore", self.read_store, allow_head=False),
-            web.post(_SESSION + "/sendCommand", self.send_command, expect_handler=bodies.expect),
-            web.post(_SESSION + "/writeWormStore", self.write_store, expect_handler=bodies.expect),
-        ]
+        return [self._route(request) for request in REQUESTS]
 
-    async def tses(self, _: web.Request) -> web.Response:
-        return responses.ok_json(self._lan.serials())
+    async def tses(self, request: web.Request) -> web.Response:
+        caller = callers.caller_of(request)
+        return responses.ok_json([serial for serial in self._lan.serials() if caller.may_use(serial)])
 
     async def lock(self, request: web.Request) -> web.Response:
         return responses.ok_json({"data": await self._lan.lock(_serial(request), self._connection(request))})
@@ -92,7 +107,9 @@ class LanProtocol:
         self._lan.check_session(serial, session)
         async with bodies.received(request, _LONGEST_COMMAND) as body:
             command = _decoded(body)
-        return await _data(await self._lan.send_command(serial, session, command, self._connection(request)))
+        connection = self._connection(request)
+        self._check_client(callers.caller_of(request), command, connection)
+        return await _data(await self._lan.send_command(serial, session, command, connection))
 
     async def write_store(self, request: web.Request) -> web.Response:
         block, (serial, session) = _number(request, "offset"), _address(request)
@@ -102,14 +119,49 @@ class LanProtocol:
             await self._lan.write_store(serial, session, block, data, self._connection(request))
         return responses.ok(b"{}")
 
+    def _route(self, request: LanRequest) -> web.RouteDef:
+        async def handle(received: web.Request) -> web.StreamResponse:
+            caller = callers.caller_of(received)
+            caller.check_role(request.roles)
+            caller.check_tse(received.match_info.get("serial", ""))
+            return await request.handler(self, received)
+
+        if request.method == hdrs.METH_GET:
+            return web.get(request.path, handle, allow_head=False)
+        return web.post(request.path, handle, expect_handler=bodies.expect)
+
+    def _check_client(self, caller: Caller, command: bytes, connection: TcpConnection) -> None:
+        """Refuse a command for a client id that is not the token's, and note for which one a till signs."""
+        signs = bool(command) and OpenImport.begins(command)
+        if not (signs or caller.clients):
+            return
+        client_id = client_id_in(command)
+        if client_id != "":
+            caller.check_client(client_id or "?")  # what is not understood may name any
+        if signs and client_id:
+            connection.client_id = client_id
+            self._uses.note(caller, client_id)
+
     def _connection(self, request: web.Request) -> TcpConnection:
-        transport = request.transport
+        transport, token = request.transport, callers.caller_of(request).name
         if transport is None:  # it is lost already
-            return TcpConnection(request.protocol)
+            return TcpConnection(request.protocol, token)
         known = self._connections.get(transport)
         if known is None:
-            known = self._connections[transport] = TcpConnection(request.protocol)
+            known = self._connections[transport] = TcpConnection(request.protocol, token)
+        known.token = token
         return known
+
+
+REQUESTS = (
+    LanRequest("GET", f"{BASE}/tses", LanProtocol.tses),
+    LanRequest("GET", f"{_TSE}/lock", LanProtocol.lock),
+    LanRequest("GET", f"{_SESSION}/unlock", LanProtocol.unlock),
+    LanRequest("GET", f"{_SESSION}/readInfo", LanProtocol.read_info),
+    LanRequest("GET", f"{_SESSION}/readWormStore", LanProtocol.read_store),
+    LanRequest("POST", f"{_SESSION}/sendCommand", LanProtocol.send_command),
+    LanRequest("POST", f"{_SESSION}/writeWormStore", LanProtocol.write_store),
+)
 
 
 def _serial(request: web.Request) -> str:

@@ -11,6 +11,7 @@ from gateway.errors import (
     DeviceError,
     DeviceTimeout,
     ExportInterrupted,
+    Forbidden,
     GatewayError,
     InvalidSession,
     LockRefused,
@@ -36,6 +37,7 @@ NUMBERS: Mapping[type[GatewayError], int] = {
     ExportInterrupted: ApiError.EXPORT_FAILED,
     BadRequest: ApiError.INVALID_PARAMETER,
     Unauthorized: ApiError.LAN_INVALID_API_TOKEN,
+    Forbidden: ApiError.LAN_INVALID_API_TOKEN,
 }
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access.lan_token import load_or_create_token
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
 from gateway.server.http import tls
-from gateway.server.http.auth import load_or_create_token
 from gateway.storage import state_dir
 from tests.server.api.client import RECEIPT, api_of, make_ready
 from tests.server.shop import Served, serve, settings_for, till_of

@@ -231,3 +231,38 @@ def test_a_tse_that_is_gone_for_good_is_no_longer_missed(shop: Running) -> None:
     (outage,) = json.loads(shop.call("outages --json").out)["outages"]
     assert outage["ended"]
     assert shop.call(f"retire {shop.serial}").status == 1
+
+
+def test_tokens_are_made_shown_replaced_and_revoked(shop: Running) -> None:
+    said = shop.call("token add kasse-1 --client POS-1 --tse ab")
+    made = said.out.strip()
+    assert (said.status, len(made), made.isdecimal()) == (0, 10, True)
+    assert shop.call("token add kasse-1").status == 1
+    listed = shop.call("token list")
+    assert all(word in listed.out for word in ("kasse-1", "POS-1", "AB", "lan"))
+    assert made not in listed.out
+    short = shop.call("token rotate kasse-1 --digits 6")
+    assert len(short.out.strip()) == 6
+    assert "5.8 days" in short.err
+    assert len(json.loads(shop.call("token show kasse-1 --json").out)["old"]) == 1
+    assert shop.call("token revoke kasse-1 --old").status == 0
+    assert json.loads(shop.call("token show kasse-1 --json").out)["old"] == []
+    assert "local" in shop.call("token add local").err
+    assert shop.call("token rotate kasse-1 --digits 5").status == 1
+    assert shop.call("token revoke kasse-1").status == 0
+    assert shop.call("token show kasse-1").status == 1
+
+
+def test_the_lan_token_is_replaced_and_session_txt_follows(shop: Running) -> None:
+    before = shop.gateway.tokens.lan.value
+    made = shop.call("token rotate lan").out.strip()
+    assert made != before
+    path = shop.gateway.settings.state_dir / "session.txt"
+    shop.do(lambda _: until(lambda: made in path.read_text()))
+
+
+def test_tokens_are_made_while_no_gateway_runs(tmp_path: Path) -> None:
+    environment = {"GATEWAY_STATE_DIR": str(tmp_path), "GATEWAY_SIMULATORS": "1"}
+    made = call("token add wawi --role operator", environment)
+    assert (made.status, len(made.out.strip())) == (0, 40)
+    assert [token["name"] for token in json.loads(call("token list --json", environment).out)] == ["lan", "wawi"]

@@ -50,9 +50,7 @@ def _lan_parameters(data: bytes) -> None:
 
 def _headers(data: bytes) -> None:
     text = data.decode(errors="surrogateescape")
-    user, token = auth._credentials(text)
-    assert isinstance(user, bytes)
-    assert isinstance(token, bytes)
+    assert isinstance(auth._token(text), bytes)
     from_accept_language(text, "de")
     downloads.requested_range(_request(headers={"Range": data.decode("ascii", "ignore")}), 1000)
 

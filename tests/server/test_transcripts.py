@@ -17,10 +17,12 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from gateway.access.lan_token import Token
+from gateway.access.tokens import Tokens
 from gateway.driver.usb.block import BlockDriver
 from gateway.fleet.registry import Attachment, Registry
 from gateway.operations.lan import LanTse
-from gateway.server.http import application, auth, tls
+from gateway.server.http import application, tls
 from gateway.simulator.device import SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse import commands as c
@@ -76,7 +78,7 @@ async def replaying(tmp_path: Path, tse: SimulatedTse) -> AsyncIterator["Replay"
     settings.state_dir.mkdir()
     await registry.reconcile([place])
     try:
-        web = application.build(settings, LanTse(registry, metrics), registry, metrics, auth.Token(TOKEN))
+        web = application.build(settings, LanTse(registry, metrics), registry, metrics, Tokens(Token(TOKEN)))
         async with application.serving(web, settings, tls.server_context(settings)) as port:
             yield Replay(f"https://127.0.0.1:{port}", recorder)
     finally:

@@ -39,6 +39,7 @@ def used() -> Metrics:
     metrics.tses.opened(SERIAL, "device_gone")
     metrics.requests.answered("/healthz", 200, 0.001)
     metrics.requests.unauthorized("wrong")
+    metrics.tokens.used("lan", old=False)
     metrics.requests.refused(SERIAL, CommandRejected(0x1002, "no time"))
     metrics.maintenance.ran(SERIAL, "set_time", "ok")
     metrics.maintenance.archived(SERIAL, "ok")
@@ -120,7 +121,7 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     body, content_type = used().exposition()
     assert content_type.startswith("text/plain; version=0.0.4")
     families = list(text_string_to_metric_families(body.decode()))
-    assert len(families) == 34
+    assert len(families) == 35
     for family in families:
         assert re.fullmatch(r"tse_[a-z_]+", family.name)
         assert family.documentation

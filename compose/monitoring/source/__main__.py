@@ -10,6 +10,8 @@ from compose.monitoring.source import events
 from compose.monitoring.source.fleet import fleet
 from compose.monitoring.source.page import PAGE, with_table
 from compose.monitoring.source.site import site
+from gateway.access.lan_token import Token
+from gateway.access.tokens import Tokens
 from gateway.archive.collector import ArchiveCollector
 from gateway.archive.run import ArchiveOptions
 from gateway.archive.service import ArchiveService
@@ -35,7 +37,7 @@ def page() -> str:
     metrics = Metrics()
     with TemporaryDirectory() as directory:
         settings = Settings(state_dir=Path(directory))
-        exposition.register(metrics.registry, settings)
+        exposition.register(metrics.registry, settings, Tokens(Token("")))
         registry, outages = Registry(metrics), OutageLog(settings.state_dir)
         metrics.registry.register(FleetCollector(registry, outages))
         archives = ArchiveService(registry, metrics, settings.state_dir / "archive", ArchiveOptions())

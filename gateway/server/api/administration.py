@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
+from gateway.access.caller import OPERATORS, TILLS_AND_OPERATORS
 from gateway.archive.deletion import FullExport, NotArchived, NotExported, RestNotKept
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk
@@ -177,6 +178,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/self-test",
+            TILLS_AND_OPERATORS,
             run_self_test,
             "Run the self test",
             "Takes up to a minute; needs no PIN, and in generation 1 a registered client.",
@@ -185,6 +187,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/time",
+            OPERATORS,
             set_time,
             "Set the time of a TSE",
             "Sets it to the time of the gateway; costs signatures for login, time and logout.",
@@ -193,6 +196,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/clients/list",
+            OPERATORS,
             list_clients,
             "List the registered clients",
             "A POST, since the TSE asks for the PIN of its Admin; costs two signatures.",
@@ -201,6 +205,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/clients/register",
+            OPERATORS,
             register_client,
             "Register a client",
             "A client that is registered already stays so.",
@@ -209,6 +214,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/clients/deregister",
+            OPERATORS,
             deregister_client,
             "Deregister a client",
             "The TSE refuses it while the client has open transactions.",
@@ -217,6 +223,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/pin",
+            OPERATORS,
             change_pin,
             "Change a PIN",
             "Three wrong PINs block it until the PUK unblocks it.",
@@ -225,6 +232,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/puk",
+            OPERATORS,
             change_puk,
             "Change the PUK",
             "In generation 1 one PUK serves both users, and three wrong PUKs end the administration of the TSE for "
@@ -234,6 +242,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/unblock",
+            OPERATORS,
             unblock_pin,
             "Set a new PIN by the PUK",
             "For a PIN that is blocked or forgotten. Three wrong PUKs end the administration of a TSE of generation 1 "
@@ -243,6 +252,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/confirmations",
+            OPERATORS,
             create_confirmation,
             "Ask for the confirmation of an irreversible action",
             "The first of two steps: show the consequence to whoever decides, then send the token with the action.",
@@ -251,6 +261,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/setup",
+            OPERATORS,
             set_up_tse,
             "Put a fresh TSE into service",
             "Sets PUK and PINs, runs the self test, sets the time and registers clients. Needs a confirmation of "
@@ -260,6 +271,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/decommission",
+            OPERATORS,
             decommission_tse,
             "Take a TSE out of service for good",
             "It never signs again. Needs a confirmation of `decommission`.",
@@ -268,6 +280,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/delete-stored-data",
+            OPERATORS,
             delete_stored_data,
             "Delete the log messages in a TSE",
             "Brings the archive up to date first; unless that is whole and verified nothing is deleted. Needs a "

@@ -2,6 +2,7 @@
 
 from aiohttp import hdrs, web
 
+from gateway.access.caller import AUDITORS, OPERATORS
 from gateway.archive.errors import ArchiveDamaged, NothingArchived
 from gateway.archive.manifest import Manifest
 from gateway.archive.restore import JoinedFile
@@ -12,16 +13,18 @@ from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, F
 from gateway.server.api.errors import ARCHIVING, DOWNLOADING, READING, Errors, ExportChanged
 from gateway.server.api.parameters import ArchiveFileParams, ArchiveSeriesParams, NoParams, TseParams
 from gateway.server.api.requests import NoBody
+from gateway.server.http.callers import caller_of
 from gateway.server.http.responses import JSON
 
 _STORED: Errors = (UnknownDevice, NothingArchived, ArchiveDamaged, *DOWNLOADING)
 
 
 async def list_archives(call: Call[NoParams, NoBody]) -> ArchiveList:
-    """Return the archives of all TSEs that were ever seen."""
+    """Return the archives of all TSEs that were ever seen and that the token is for."""
     archives = call.services.archives
     await archives.open()
-    return ArchiveList(archives=[archives.summary(archive) for archive in archives.all()])
+    found = [archive for archive in archives.all() if caller_of(call.request).may_use(archive.serial)]
+    return ArchiveList(archives=[archives.summary(archive) for archive in found])
 
 
 async def get_archive(call: Call[TseParams, NoBody]) -> ArchiveStatus:
@@ -65,6 +68,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{BASE}/archives",
+            AUDITORS,
             list_archives,
             "List the archives",
             "Archives of TSEs that are gone are listed as well.",
@@ -72,6 +76,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/archive",
+            AUDITORS,
             get_archive,
             "Get what the archive of a TSE holds",
             "Shows how far the archive goes, and what its verification found. The TSE is not asked.",
@@ -80,6 +85,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/archive/run",
+            OPERATORS,
             run_archive,
             "Bring the archive of a TSE up to date",
             "Responds when that is done, and goes on if the client hangs up. Tills go first; the first run of a full "
@@ -89,6 +95,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/archive/files/{{name}}",
+            AUDITORS,
             get_archive_file,
             "Download a file of the archive",
             "A segment is a TAR file that can be read alone, its manifest is JSON. Parts are requested with `Range`.",
@@ -103,6 +110,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/archive/export",
+            AUDITORS,
             export_archive,
             "Export the store of a TSE from its archive",
             "Byte for byte the full export of the moment when the archive was last written; the TSE may be gone.",

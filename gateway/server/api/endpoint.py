@@ -4,6 +4,7 @@ import asyncio
 import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
@@ -11,6 +12,8 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
+from gateway.access.caller import Caller, Role
+from gateway.access.tokens import Tokens
 from gateway.archive.deletion import Deletion
 from gateway.archive.service import ArchiveService
 from gateway.errors import BadRequest, GatewayError
@@ -25,6 +28,7 @@ from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody, RequestBody
 from gateway.server.api.validation import problems_of, sentence
 from gateway.server.http import bodies
+from gateway.server.http.callers import caller_of
 from gateway.server.http.responses import JSON
 
 BASE = "/api/v1"
@@ -51,6 +55,7 @@ class Services:
     archives: ArchiveService
     forecasts: Forecasts
     translates_old_tills: Callable[[str], bool]
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +105,14 @@ class FileResponse:
 class Endpoint:
     """One operation; `errors` are those beside what every request may meet.
 
-    The annotations of `handler` say what parameters and body it takes, and which model it returns if not a `file`.
+    `roles` may ask for it. The annotations of `handler` say what parameters and body it takes, and which model it
+    returns if not a `file`.
     `keyed` operations take an Idempotency-Key.
     """
 
     method: str
     path: str
+    roles: AbstractSet[Role]
     handler: Handler
     summary: str
     description: str
@@ -161,8 +168,12 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
     """Return the route that validates a request, calls the handler, and makes its model the response."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        caller = caller_of(request)
+        caller.check_role(endpoint.roles)
         params, key = _params(endpoint, request), _key_of(endpoint, request)
+        _check_tse(caller, params)
         async with _body(endpoint, request) as body:
+            _check_client(caller, services.tokens, params, body)
             result = await endpoint.handler(Call(services, request, params, body, key))
         if isinstance(result, BaseModel):
             return web.Response(body=result.model_dump_json().encode(), content_type=JSON)
@@ -171,6 +182,19 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
     if endpoint.method == hdrs.METH_GET:
         return web.get(endpoint.path, handle, allow_head=False)
     return web.route(endpoint.method, endpoint.path, handle, expect_handler=bodies.expect)
+
+
+def _check_tse(caller: Caller, params: BaseModel) -> None:
+    caller.check_tse(getattr(params, "serial", None) or "")
+
+
+def _check_client(caller: Caller, tokens: Tokens, *models: BaseModel) -> None:
+    """Refuse to act for a client id that is not the token's, and note for which one a till acts."""
+    for model in models:
+        client_id = getattr(model, "client_id", None)
+        if client_id:
+            caller.check_client(client_id)
+            tokens.uses.note(caller, client_id)
 
 
 def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:

@@ -2,6 +2,7 @@
 
 from aiohttp import hdrs, web
 
+from gateway.access.caller import AUDITORS
 from gateway.errors import GatewayError
 from gateway.operations import exports
 from gateway.operations.exports import CursorInvalid, Filter, Mark, NothingToExport
@@ -73,6 +74,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/export",
+            AUDITORS,
             export_all,
             "Export all log messages",
             "Tills go first, so the export of a full TSE takes hours. An export that broke off is resumed with `Range` "
@@ -88,6 +90,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/export/filtered",
+            AUDITORS,
             export_filtered,
             "Export log messages by time, number and client",
             "All limits are included; a limit that is left out limits nothing.",
@@ -97,6 +100,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/export/new",
+            AUDITORS,
             export_new,
             "Export log messages since an earlier export",
             "All exports made so, one after the other, hold together what a full export holds.",

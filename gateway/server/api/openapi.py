@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway import __version__
-from gateway.errors import BadRequest, CommandRejected, GatewayError, Unauthorized, nearest
+from gateway.access.caller import Role
+from gateway.errors import BadRequest, CommandRejected, Forbidden, GatewayError, Unauthorized, nearest
 from gateway.fleet.pins.retry_guard import PinWithheld
 from gateway.server.api.downloads import BYTES
 from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, Endpoint, FileFormat, Section
@@ -20,7 +21,7 @@ from gateway.server.http.responses import JSON
 from gateway.tse.results import Result
 
 _REFERENCE = "#/components/schemas/{model}"
-_ALWAYS: Errors = (BadRequest, Unauthorized, GatewayError)
+_ALWAYS: Errors = (BadRequest, Unauthorized, Forbidden, GatewayError)
 _WRONG_PIN = {Result.AUTHENTICATION_FAILED.name.lower(), Result.PIN_BLOCKED.name.lower()}
 _OF_BODIES = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _INFO = {
@@ -29,7 +30,10 @@ _INFO = {
     "summary": "Receipts signed by Swissbit TSEs, exports, archives, outages, and administration.",
     "description": (
         "The gateway serves Swissbit TSEs (technical security systems of German cash registers) to the network.\n\n"
-        "**Token**: send the API token of the gateway as a bearer token, or as the password of the user `lantse`.\n\n"
+        "**Token**: send a token of the gateway as a bearer token, or as the password of the user `lantse`. Each has a "
+        "role: `till` signs, `operator` administers, `auditor` reads exports, archives and outages, `monitor` reads "
+        "states and metrics; `lan`, the token of session.txt, may do all of this. Each operation names the roles that "
+        "it is for; others get 403 (`forbidden`). A token may also be limited to TSEs and client ids.\n\n"
         "**Errors** are problem details (RFC 9457) with a stable `code`; each operation names its codes. "
         "After a 503 send the same request again later, with the same `Idempotency-Key` if there was one.\n\n"
         "**Outages**: while a TSE is away requests fail at once; nothing is kept for later signing.\n\n"
@@ -118,11 +122,16 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     return {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
-        "description": endpoint.description,
+        "description": f"{endpoint.description}\n\n{_roles(endpoint)}",
         "parameters": [*_parameters(endpoint), *([_KEY] if endpoint.keyed else [])],
         **(_request_body(endpoint.body, schemas) if endpoint.has_body else {}),
         "responses": {**_successes(endpoint, schemas), **_problems(endpoint)},
     }
+
+
+def _roles(endpoint: Endpoint) -> str:
+    named = ", ".join(f"`{role}`" for role in Role if role in endpoint.roles)
+    return f"Roles of tokens: {named}."
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:

@@ -1,9 +1,11 @@
 """Outages of TSEs, as the law wants them documented (AEAO on § 146a, 1.14.1)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
 
+from gateway.access.caller import OPERATORS, READERS
 from gateway.errors import UnknownDevice
 from gateway.fleet.outages.log import OutagesUnreadable
 from gateway.i18n.negotiation import from_accept_language
@@ -15,6 +17,7 @@ from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, F
 from gateway.server.api.parameters import OutageFilter, TseParams
 from gateway.server.api.requests import NoBody
 from gateway.server.api.responses import Done, LoggedOutage, OutageList
+from gateway.server.http.callers import caller_of
 
 _CSV, _HTML = "text/csv", "text/html"
 
@@ -60,7 +63,9 @@ async def retire_tse(call: Call[TseParams, NoBody]) -> Done:
 
 async def _report(call: Call[OutageFilter, NoBody]) -> OutageReport:
     limits = call.params
-    return await call.services.outages.report(OutageQuery((limits.serial or "").upper(), limits.since, limits.until))
+    report = await call.services.outages.report(OutageQuery((limits.serial or "").upper(), limits.since, limits.until))
+    caller = caller_of(call.request)
+    return replace(report, outages=tuple(it for it in report.outages if not it.serial or caller.may_use(it.serial)))
 
 
 def _language(call: Call[OutageFilter, NoBody], default: Language) -> Language:
@@ -87,6 +92,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{BASE}/outages",
+            READERS,
             list_outages,
             "List outages",
             "All outages of which a part lies in the given span of time, the oldest first.",
@@ -95,6 +101,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{BASE}/outages.csv",
+            READERS,
             get_outages_csv,
             "List outages as CSV",
             "For spreadsheets, as Excel in Germany reads them: times are local and UTC, lengths are whole seconds.",
@@ -108,6 +115,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{BASE}/outages.html",
+            READERS,
             get_outages_html,
             "List outages to print",
             "A page for the auditor (AEAO on § 146a, 1.14.1); it loads nothing and runs nothing.",
@@ -117,6 +125,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/retire",
+            OPERATORS,
             retire_tse,
             "Stop missing a TSE",
             "Ends the outage of a TSE that broke or was lost; one that was decommissioned is not missed anyway.",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from gateway.access.tokens import TokenRefused, TokenUnknown
 from gateway.archive.deletion import NotArchived, NotExported, RestNotKept
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten, NothingArchived
 from gateway.archive.run import Stopped
@@ -20,6 +21,7 @@ from gateway.errors import (
     DeviceGone,
     DeviceTimeout,
     ExportInterrupted,
+    Forbidden,
     GatewayError,
     InvalidSession,
     LockRefused,
@@ -76,6 +78,7 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "The process data do not have the form of their type"
     ),
     Unauthorized: ProblemType(HTTPStatus.UNAUTHORIZED, "The API token is wrong or missing"),
+    Forbidden: ProblemType(HTTPStatus.FORBIDDEN, "The token may not do this, or not for this TSE or client id"),
     RangeInvalid: ProblemType(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The range lies outside the file"),
     ExportChanged: ProblemType(
         HTTPStatus.PRECONDITION_FAILED, "The store is no longer the one that the condition names"
@@ -125,6 +128,8 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
         HTTPStatus.INSUFFICIENT_STORAGE, "What was signed last cannot be kept, so nothing is deleted"
     ),
     TseInUse: ProblemType(HTTPStatus.CONFLICT, "The TSE is attached and works"),
+    TokenUnknown: ProblemType(HTTPStatus.NOT_FOUND, "There is no token of this name"),
+    TokenRefused: ProblemType(HTTPStatus.CONFLICT, "The token cannot be made, replaced or revoked like this"),
     OutagesUnreadable: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The outage log cannot be read"),
 }
 HTTP_TITLES: Mapping[HTTPStatus, str] = {

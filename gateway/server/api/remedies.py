@@ -82,6 +82,14 @@ REMEDIES: Mapping[str, Text] = {
         "The token stands in session.txt of the gateway's state directory: send `Authorization: Bearer TOKEN`",
         "Das Token steht in session.txt im Zustandsverzeichnis des Gateways: `Authorization: Bearer TOKEN` senden",
     ),
+    "forbidden": Text(
+        "Send a token with another role, or for this TSE and client id: `tse-gateway token list` shows them",
+        "Ein Token mit anderer Rolle oder für diese TSE und Kasse senden: `tse-gateway token list` zeigt sie",
+    ),
+    "token_unknown": Text(
+        "Those that are here: GET /api/v1/tokens, or `tse-gateway token list`",
+        "Vorhandene: GET /api/v1/tokens oder `tse-gateway token list`",
+    ),
     "store_full": Text(
         "Delete what the archive holds: POST {tse}/delete-stored-data, or replace the TSE: `tse-gateway swap`",
         "Löschen, was archiviert ist: POST {tse}/delete-stored-data, oder die TSE tauschen: `tse-gateway swap`",

@@ -29,7 +29,7 @@ _OTHER_TYPE = Text(
     "process_type of {field} is {type}, or left out", "der process_type von {field} ist {type} oder fehlt"
 )
 # A client id becomes part of a file name in the store: printable ASCII without slashes.
-_ClientId = Annotated[
+ClientId = Annotated[
     str,
     Field(pattern=r"^[ -.0-\[\]-~]{1,30}$", description="The name of the till at the TSE.", examples=["POS-1"]),
 ]
@@ -68,7 +68,7 @@ class SignRequest(RequestBody):
         "data as they are, in `process_data` or `process_data_base64`. The others are left out, null, or empty."
     )
 
-    client_id: _ClientId
+    client_id: ClientId
     process_type: Annotated[
         str,
         Field(
@@ -122,13 +122,13 @@ class SignRequest(RequestBody):
 class CancelRequest(RequestBody):
     model_config = about("Whose transaction is finished as an aborted receipt.")
 
-    client_id: _ClientId
+    client_id: ClientId
 
 
 class SelfTestRequest(RequestBody):
     model_config = about("In whose name the self test is run.")
 
-    client_id: _ClientId | None = Field(
+    client_id: ClientId | None = Field(
         None, description="Generation 1: a registered client. Generation 2 needs none.", examples=["POS-1"]
     )
 
@@ -159,7 +159,7 @@ class AdminRequest(ShowsPin):
 class ClientRequest(AdminRequest):
     model_config = about("The client that is registered or deregistered.")
 
-    client_id: _ClientId
+    client_id: ClientId
 
 
 class TimeRequest(_SetsTime, ShowsPin):
@@ -213,7 +213,7 @@ class SetupRequest(_SetsTime, ShowsPin):
     admin_puk: Annotated[_Puk, Field(description="The PUK from now on.")]
     admin_pin: Annotated[_Pin, Field(description="The PIN of the Admin from now on.")]
     time_admin_pin: Annotated[_Pin, Field(description="The PIN of the TimeAdmin from now on.")]
-    client_ids: Annotated[list[_ClientId], Field(min_length=1, max_length=100, description="The tills to register.")]
+    client_ids: Annotated[list[ClientId], Field(min_length=1, max_length=100, description="The tills to register.")]
     credential_seed: Annotated[
         SecretStr,
         Field(max_length=MAX_SEED, description="Seed of the initial PINs, if the reseller of the TSE chose one."),

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.server.api import administration, archives, exports, outages, transactions, tses
+from gateway.server.api import administration, archives, exports, outages, tokens, transactions, tses
 from gateway.server.api.endpoint import BASE, Services, route
 from gateway.server.http.responses import JSON
 
@@ -19,6 +19,7 @@ SECTIONS = (
     archives.SECTION,
     outages.SECTION,
     administration.SECTION,
+    tokens.SECTION,
 )
 ENDPOINTS = tuple(endpoint for section in SECTIONS for endpoint in section.endpoints)
 
@@ -27,7 +28,10 @@ def routes(services: Services) -> list[web.RouteDef]:
     """Return the route of each endpoint, and that of the document."""
     # Fixed paths before those with parameters: `transactions/open` is no number.
     ordered = sorted(ENDPOINTS, key=lambda endpoint: len(endpoint.path_names))
-    return [web.get(DOCUMENT, _send_document, allow_head=False), *(route(endpoint, services) for endpoint in ordered)]
+    return [
+        web.get(DOCUMENT, _send_document, allow_head=False),
+        *(route(endpoint, services) for endpoint in ordered),
+    ]
 
 
 @functools.cache

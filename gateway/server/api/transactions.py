@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.access.caller import TILLS, TILLS_AND_AUDITORS, TILLS_AND_OPERATORS
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.i18n.text import Text
@@ -183,6 +184,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/sign",
+            TILLS,
             sign_receipt,
             "Sign a whole receipt",
             "Starts and finishes a transaction in one request; costs two signatures. The response has what the receipt "
@@ -193,6 +195,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/transactions",
+            TILLS,
             start_transaction,
             "Start a transaction",
             "Costs one signature. The response has the number of the transaction. DSFinV-K starts transactions without "
@@ -203,6 +206,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{_TRANSACTION}/update",
+            TILLS,
             update_transaction,
             "Update a transaction",
             "Signs more data in an open transaction; costs one signature.",
@@ -212,6 +216,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{_TRANSACTION}/finish",
+            TILLS,
             finish_transaction,
             "Finish a transaction",
             "Costs one signature. The response has what the receipt must show.",
@@ -221,6 +226,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{_TRANSACTION}/cancel",
+            TILLS_AND_OPERATORS,
             cancel_transaction,
             "Finish a transaction as an aborted receipt",
             "Signs AVBelegabbruch as Kassenbeleg-V1 (DSFinV-K). The gateway never does this by itself.",
@@ -230,6 +236,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/transactions/open",
+            TILLS_AND_OPERATORS,
             list_open_transactions,
             "List open transactions",
             "Of one client, or of all.",
@@ -238,6 +245,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/transactions/last",
+            TILLS_AND_AUDITORS,
             get_last_transaction,
             "Get the last signed step",
             "Of one client, or of any.",
@@ -246,6 +254,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             _TRANSACTION,
+            TILLS_AND_AUDITORS,
             get_transaction,
             "Get the last step of a transaction",
             "Looks for it from the end of the store; only the last transactions are found.",
@@ -254,6 +263,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{_TRANSACTION}/qr",
+            TILLS_AND_AUDITORS,
             get_qr_code,
             "Get the QR code of a receipt",
             "Of one of the last finished transactions.",

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from gateway.access.caller import AUDITORS, EVERYBODY, OPERATORS, READERS, TILLS_AND_AUDITORS
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.lock.lock import LockStatus
@@ -30,6 +31,7 @@ from gateway.server.api.responses import (
     TseList,
     TseSummary,
 )
+from gateway.server.http.callers import caller_of
 from gateway.tse import products
 from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle, TseInfo, version_text
@@ -41,8 +43,9 @@ _FAR_FUTURE = 2**34  # Unix seconds; a certificate field that holds nonsense mus
 
 
 async def list_tses(call: Call[NoParams, NoBody]) -> TseList:
-    """Return all TSEs as last read; none is asked."""
-    return TseList([_summary(call.services, device) for device in call.services.registry.devices()])
+    """Return the TSEs that the token is for, as last read; none is asked."""
+    found = filter(lambda device: caller_of(call.request).may_use(device.serial), call.services.registry.devices())
+    return TseList([_summary(call.services, device) for device in found])
 
 
 async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
@@ -230,6 +233,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{BASE}/tses",
+            EVERYBODY,
             list_tses,
             "List the TSEs",
             "All TSEs that were seen since the gateway started, as last read. No TSE is asked.",
@@ -237,6 +241,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             TSE,
+            EVERYBODY,
             get_tse,
             "Get all that is known of a TSE",
             "Adds to the list keys, versions, days left, and a forecast. The TSE is not asked.",
@@ -245,6 +250,7 @@ SECTION = Section(
         Endpoint(
             "POST",
             f"{TSE}/lock/release",
+            OPERATORS,
             release_lock,
             "Take the lock of a TSE from its holder",
             "For a till that keeps the others waiting. A request of it that runs is finished, what it left unfinished "
@@ -254,6 +260,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/health",
+            READERS,
             get_flash_health,
             "Get the state of a TSE's flash memory",
             "Asks the TSE, which needs no PIN for it.",
@@ -262,6 +269,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/certificates",
+            TILLS_AND_AUDITORS,
             get_certificates,
             "Get the certificates of a TSE",
             "Reads the store of the TSE, which it shows after a passed self test.",
@@ -271,6 +279,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/dsfinvk",
+            TILLS_AND_AUDITORS,
             get_dsfinvk,
             "Get the row of a TSE in tse.csv (DSFinV-K)",
             "The columns of Stamm_TSE that the TSE decides; the till adds its own.",
@@ -279,6 +288,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/dsfinvk.csv",
+            TILLS_AND_AUDITORS,
             get_dsfinvk_csv,
             "Get the file tse.csv (DSFinV-K) of a TSE",
             "Header and one row. The parameters fill the columns of the till.",
@@ -288,6 +298,7 @@ SECTION = Section(
         Endpoint(
             "GET",
             f"{TSE}/elster",
+            AUDITORS,
             get_elster_data,
             "Get what ELSTER asks about a TSE",
             "For the notification of the tax office (§ 146a (4) AO), ready to copy.",

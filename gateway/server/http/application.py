@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from gateway.access.tokens import Tokens
 from gateway.config.settings import STOP_REQUESTS, Settings
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
@@ -16,7 +17,7 @@ from gateway.operations.lan import LanTse
 from gateway.server.docs_page import handlers as docs_page
 from gateway.server.http import middleware, unix_socket
 from gateway.server.http.admission import Admission
-from gateway.server.http.auth import Gatekeeper, Token
+from gateway.server.http.auth import Gatekeeper
 from gateway.server.http.bodies import BUDGET, Budget
 from gateway.server.http.listener import running
 from gateway.server.http.middleware import OnRefusal
@@ -40,7 +41,7 @@ def build(
     lan: LanTse,
     registry: Registry,
     metrics: Metrics,
-    token: Token,
+    tokens: Tokens,
     *,
     on_refusal: OnRefusal = middleware.ignore_refusal,
     api: Iterable[web.RouteDef] = (),
@@ -53,8 +54,8 @@ def build(
     `api` are the routes of the JSON API, `on_refusal` is called with each error, `snapshot` returns what the status
     page shows (no page without it), `outages` knows which TSEs are missing, `auth_delay` (seconds) slows wrong tokens.
     """
-    protocol, health = LanProtocol(lan), HealthHandlers(metrics, registry, outages)
-    gatekeeper = Gatekeeper(token, metrics, delay=auth_delay, rate=settings.guess_rate)
+    protocol, health = LanProtocol(lan, tokens.uses), HealthHandlers(metrics, registry, outages)
+    gatekeeper = Gatekeeper(tokens, metrics, delay=auth_delay, rate=settings.guess_rate)
     pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(

@@ -1,9 +1,10 @@
-"""Who may ask: the API token, as Basic `lantse:<token>` (tills) or Bearer (scrapers, our own tools).
+"""Who may ask: a token, as Basic `lantse:<token>` (tills) or Bearer (scrapers, our own tools).
 
 A right token is let in at once, whoever else tries from the same address; a wrong one gets its answer late, and its
 connection ends. How many can be tried is bounded by the connections that are served (see `admission`). Tokens of fewer
 than ten digits need more: after ten wrong ones within a minute those of an address are judged one after the other,
-first come first served, except on connections that were right before.
+first come first served, except on connections that were right before. So are guesses that cost a hash, while a token
+of which only the hash is kept was not shown since the start; those of addresses that guess are hashed one at a time.
 """
 
 import asyncio
@@ -11,67 +12,57 @@ import base64
 import binascii
 import hmac
 import logging
-import secrets
-import string
+from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
 from aiohttp import web
 
-from gateway.config.secret import checked_token
-from gateway.config.settings import Settings
-from gateway.errors import ConfigurationError, Unauthorized
+from gateway.access.accepted import AcceptedToken
+from gateway.access.caller import Caller
+from gateway.access.lan_token import USER
+from gateway.access.tokens import Tokens
+from gateway.errors import Unauthorized
 from gateway.server.http import connection
 from gateway.server.http.admission import network_of
-from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
-from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.wrong_tokens import WINDOW
 
 log = logging.getLogger(__name__)
 
-USER = b"lantse"
-_FILE = "api_token"
-_LONG_TOKEN_BYTES = 20
-_LONG = 10**10  # possible tokens; from here on nobody can try them all
 _ALLOWED_ERRORS = 10  # per address and minute, before each try of a short token has to wait
 _MOST_SLOWED = 8  # addresses in a minute of whom that is told
 _MOST_WAITING = 45  # seconds that a try may wait for its turn; tills have given up after 60
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The API token and where it comes from."""
-
-    value: str = field(repr=False)
-    configured: bool = False
-
-
 class Gatekeeper:
     """Judges the Authorization header of each request; `rate` is how many short tokens of an address a second."""
 
-    def __init__(self, token: Token, metrics: Metrics, *, delay: float = 1.0, rate: float = 1.0) -> None:
-        self._token = token.value.encode()
-        self._is_short = _possible(token.value) < _LONG
+    def __init__(self, tokens: Tokens, metrics: Metrics, *, delay: float = 1.0, rate: float = 1.0) -> None:
+        self.tokens = tokens
         self._metrics = metrics
         self._delay = delay
         self._pause = 1 / rate
         self._turns: dict[str, _Turns] = {}
+        self._guessers = asyncio.Lock()
+        self._hashing: Counter[str] = Counter()  # tries that are being hashed, by address
         self._wrong = 0  # since it was told last
         self._telling: asyncio.TimerHandle | None = None
         self._slowed: set[str] = set()
 
-    async def admit_request(self, request: web.BaseRequest, header: str | None) -> None:
-        """Return if the header holds the token; from then on the connection of the request may stay."""
+    async def admit_request(self, request: web.BaseRequest, header: str | None) -> Caller:
+        """Return whose token the header holds; from then on the connection of the request may stay."""
 
         def connected() -> bool:
             return request.transport is not None and not request.transport.is_closing()
 
         known = connection.is_authenticated(request)
-        await self.admit(header, request.remote or "", known=known, connected=connected)
+        caller = await self.admit(header, request.remote or "", known=known, connected=connected)
         connection.authenticate(request)
+        return caller
 
     async def admit(
         self,
@@ -80,27 +71,42 @@ class Gatekeeper:
         *,
         known: bool = False,
         connected: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """Return if the header holds the token; `known` are connections that have shown it before.
+    ) -> Caller:
+        """Return whose token the header holds; `known` are connections that have shown one before.
 
         Raises:
-            Unauthorized: it does not; raised late, so that guessing is slow.
+            Unauthorized: it holds none; raised late, so that guessing is slow.
         """
         if header is None:  # nothing was guessed: a browser that asks for the first time
             self._metrics.requests.unauthorized("missing")
             raise _refusal()
-        network = network_of(address)
-        if self._is_short and not (known and self._right(header)):
-            await self._wait_for_turn(network, connected)
-        if not self._right(header):
+        network, token = network_of(address), _token(header)
+        found = self.tokens.find(token)
+        if found is None or (found.is_short and not known):
+            if self.tokens.guessable:
+                await self._wait_for_turn(network, connected)
+            found = found or await self._by_hash(network, token)
+        if found is None:
             self._note_error(network)
             await asyncio.sleep(self._delay)
             raise _refusal()
+        caller = found.caller(address)
+        self.tokens.uses.note(caller)
+        self._metrics.tokens.used(caller.name, old=caller.old)
+        return caller
 
-    def _right(self, header: str) -> bool:
-        user, token = _credentials(header)
-        # Both are compared in any case: the time taken tells nothing about either.
-        return hmac.compare_digest(user, USER) & hmac.compare_digest(token, self._token)
+    async def _by_hash(self, network: str, token: bytes) -> AcceptedToken | None:
+        """Return the token if it is one that was not shown yet; whoever guesses delays nobody else by more than one."""
+        if not self.tokens.needs_hash or not token:
+            return None
+        seldom = self._metrics.wrong_tokens.of(network) + self._hashing[network] < _ALLOWED_ERRORS
+        self._hashing[network] += 1
+        try:
+            async with nullcontext() if seldom else self._guessers:
+                return await self.tokens.verify(token)
+        finally:
+            self._hashing[network] -= 1
+            self._hashing += Counter()  # leaves the zeros out
 
     async def _wait_for_turn(self, network: str, connected: Callable[[], bool]) -> None:
         """Return at once for an address without many errors, else when those who came before were judged or left."""
@@ -129,7 +135,7 @@ class Gatekeeper:
             log.warning("wrong API token from %s", network, extra=event(Event.LOGIN_REFUSED, peer=network))
             self._wrong = 0
             self._telling = asyncio.get_running_loop().call_later(WINDOW, self._tell)
-        slow = self._is_short and self._metrics.wrong_tokens.of(network) >= _ALLOWED_ERRORS
+        slow = self.tokens.guessable and self._metrics.wrong_tokens.of(network) >= _ALLOWED_ERRORS
         if slow and network not in self._slowed and len(self._slowed) < _MOST_SLOWED:
             self._slowed.add(network)
             slowed = event(Event.LOGIN_SLOWED, peer=network)
@@ -156,76 +162,18 @@ class _Turns:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-def load_or_create_token(settings: Settings) -> Token:
-    """Return the configured token, else the kept one, else a new one that is kept from now on.
-
-    Raises:
-        ConfigurationError: the kept token cannot be read or written.
-    """
-    token = _known_token(settings)
-    if token is None:
-        token = Token(_new_token(settings.token_digits))
-        write_private(settings.state_dir / _FILE, f"{token.value}\n".encode())
-    _keep_out_of_logs(token)
-    return token
-
-
-def load_token(settings: Settings) -> Token:
-    """Return the token of the gateway that runs with these settings.
-
-    Raises:
-        ConfigurationError: it never ran.
-    """
-    token = _known_token(settings)
-    if token is None:
-        raise ConfigurationError(f"there is no token in {settings.state_dir}: start the gateway once, or set api_token")
-    _keep_out_of_logs(token)
-    return token
-
-
-def _known_token(settings: Settings) -> Token | None:
-    if settings.api_token is not None:
-        return Token(settings.api_token.get_secret_value(), configured=True)
-    path = settings.state_dir / _FILE
-    stored = read_private(path)
-    if stored is None:
-        return None
-    try:
-        return Token(checked_token(stored.decode("ascii", errors="replace").strip()))
-    except ValueError as error:
-        raise ConfigurationError(
-            f"the token in {path} cannot be used, it {error}: restore the file, or remove it to get a new token"
-        ) from None
-
-
-def _new_token(digits: int) -> str:
-    if digits:
-        return f"{secrets.randbelow(10**digits):0{digits}}"
-    return secrets.token_hex(_LONG_TOKEN_BYTES)
-
-
-def _keep_out_of_logs(token: Token) -> None:
-    register_secret(token.value)
-    register_secret(base64.b64encode(USER + b":" + token.value.encode()).decode())
-
-
-def _credentials(header: str) -> tuple[bytes, bytes]:
+def _token(header: str) -> bytes:
+    """Return the token in a header, empty if it has none."""
     scheme, _, rest = header.partition(" ")
     if scheme.lower() == "bearer":
-        return USER, rest.strip().encode("utf-8", errors="replace")
+        return rest.strip().encode("utf-8", errors="replace")
     if scheme.lower() != "basic":
-        return b"", b""
+        return b""
     try:
         user, _, token = base64.b64decode(rest.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
-        return b"", b""
-    return user, token
-
-
-def _possible(token: str) -> int:
-    """Return how many tokens are as long as this one and made of the same kinds of characters."""
-    kinds = (string.digits, string.ascii_lowercase, string.ascii_uppercase, string.punctuation + " ")
-    return int(sum(len(kind) for kind in kinds if set(kind) & set(token)) ** len(token))
+        return b""
+    return token if hmac.compare_digest(user, USER) else b""
 
 
 def _refusal() -> Unauthorized:

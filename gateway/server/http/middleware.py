@@ -11,12 +11,13 @@ from http import HTTPStatus
 from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from gateway.access.caller import current
 from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
 from gateway.server import lan_errors
 from gateway.server.api import problems
 from gateway.server.api.endpoint import language_of
 from gateway.server.docs_page import handlers as docs_page
-from gateway.server.http import bodies, connection, unix_socket
+from gateway.server.http import bodies, callers, connection, unix_socket
 from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry import log as logs
 from gateway.telemetry.events import Event, event
@@ -113,10 +114,11 @@ def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
         if hdrs.AUTHORIZATION not in request.headers and not connection.is_authenticated(request):
             async with turn:  # what anybody may ask is answered one by one, and tills in between
                 await asyncio.sleep(0)
+        current.set(None)
         if unix_socket.is_local(request):
-            unix_socket.admit(request)
+            callers.identify(request, unix_socket.admit(request))
         elif not (request.path in OPEN_PATHS or docs_page.is_open(request.path) or logged_in(request)):
-            await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION))
+            callers.identify(request, await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION)))
         _refuse_unfit(request)
         return await handler(request)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway import __version__
+from gateway.access.lan_token import Token
 from gateway.config.settings import Settings
-from gateway.server.http.auth import Token
 from gateway.storage.atomic import write_private
 
 NAME = "session.txt"

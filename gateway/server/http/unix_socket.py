@@ -17,6 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from gateway.access.caller import LOCAL, Caller
 from gateway.config.settings import Settings
 from gateway.errors import Unauthorized
 from gateway.server.http.listener import Listener
@@ -37,8 +38,8 @@ def is_local(request: web.Request) -> bool:
     return _socket_of(request) is not None
 
 
-def admit(request: web.Request) -> None:
-    """Return if the peer is the user of the gateway, or root.
+def admit(request: web.Request) -> Caller:
+    """Return the caller if the peer is the user of the gateway, or root.
 
     Raises:
         Unauthorized: it is another user.
@@ -46,6 +47,7 @@ def admit(request: web.Request) -> None:
     found = _socket_of(request)
     if found is None or _user_of(found) not in {0, os.geteuid()}:
         raise Unauthorized("this socket belongs to the user of the gateway: ask as that user or root")
+    return Caller(LOCAL, None)
 
 
 @asynccontextmanager

@@ -14,20 +14,22 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from gateway.access.lan_token import Token
+from gateway.access.tokens import Tokens
 from gateway.clock.trusted import kernel_state
+from gateway.config.secret import dated_tokens
 from gateway.config.settings import Settings, effective
 from gateway.driver.usb.thread import HUNG
-from gateway.errors import ConfigurationError, Unauthorized
+from gateway.errors import ConfigurationError, Forbidden, Unauthorized
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.server import lan_errors
-from gateway.server.http import tls
+from gateway.server.http import callers, tls
 from gateway.server.http.admission import Admission
-from gateway.server.http.auth import Gatekeeper, Token
+from gateway.server.http.auth import Gatekeeper
 from gateway.server.http.listener import Listener, running
 from gateway.server.http.middleware import OPEN_PATHS
 from gateway.server.monitoring.health import HealthHandlers
-from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -70,9 +72,28 @@ class GatewayCollector(Collector):
         yield expiry
 
 
-def register(registry: CollectorRegistry, settings: Settings) -> None:
-    """Add the metrics of the gateway and of its process to `registry`."""
+class TokenCollector(Collector):
+    """Who still uses a token that was replaced; the names are those of the tokens, 200 at most."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric."""
+        family = GaugeMetricFamily(
+            "tse_gateway_token_laggards",
+            "Tills and addresses that came with a replaced token last, since the start",
+            labels=["token"],
+        )
+        for name in sorted({token.name for token in self._tokens.all() if token.old}):
+            family.add_metric([name], len(self._tokens.uses.laggards(name)))
+        yield family
+
+
+def register(registry: CollectorRegistry, settings: Settings, tokens: Tokens) -> None:
+    """Add the metrics of the gateway, its tokens and its process to `registry`."""
     registry.register(GatewayCollector(settings))
+    registry.register(TokenCollector(tokens))
     ProcessCollector(registry=registry)
 
 
@@ -88,7 +109,7 @@ async def monitoring(
     context: ssl.SSLContext,
     metrics: Metrics,
     registry: Registry,
-    token: Token,
+    tokens: Tokens,
     *,
     outages: OutageLog,
     admission: Admission | None = None,
@@ -101,9 +122,9 @@ async def monitoring(
         yield None
         return
     plain = settings.metrics_listen == "plain"
-    gatekeeper = Gatekeeper(_token(settings, token), metrics, rate=settings.guess_rate)
+    gatekeeper = Gatekeeper(_tokens(settings, tokens), metrics, rate=settings.guess_rate)
     app = web.Application(middlewares=[] if plain else [_guarded(gatekeeper)])
-    app.add_routes(HealthHandlers(metrics, registry, outages).routes(with_metrics=True))
+    app.add_routes(HealthHandlers(metrics, registry, outages).routes(with_metrics=True, open_metrics=plain))
     async with running(app, shutdown_timeout=1.0, admission=admission) as listener:
         yield _listen(listener, settings, None if plain else context)
 
@@ -119,12 +140,11 @@ def _listen(listener: Listener, settings: Settings, context: ssl.SSLContext | No
     return port
 
 
-def _token(settings: Settings, token: Token) -> Token:
+def _tokens(settings: Settings, tokens: Tokens) -> Tokens:
     if settings.metrics_token is None:
-        return token
-    value = settings.metrics_token.get_secret_value()
-    register_secret(value)
-    return Token(value)
+        return tokens
+    present, *older = dated_tokens(settings.metrics_token.get_secret_value())
+    return Tokens(Token(present.value, configured=True, older=tuple(older)))
 
 
 def _guarded(gatekeeper: Gatekeeper) -> Middleware:
@@ -132,12 +152,15 @@ def _guarded(gatekeeper: Gatekeeper) -> Middleware:
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if request.path not in OPEN_PATHS:
-                await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION))
+                header = request.headers.get(hdrs.AUTHORIZATION)
+                callers.identify(request, await gatekeeper.admit_request(request, header))
+            return await handler(request)
+        except Forbidden as error:
+            return lan_errors.of_error(error)
         except Unauthorized as error:
             response = lan_errors.of_error(error)
             response.headers[hdrs.WWW_AUTHENTICATE] = _REALM
             response.force_close()  # one try a connection
             return response
-        return await handler(request)
 
     return guarded

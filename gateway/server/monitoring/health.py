@@ -5,9 +5,11 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from gateway.access.caller import MONITORS
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, TEXTS, lack
+from gateway.server.http.callers import only
 from gateway.server.http.responses import ok_json
 from gateway.telemetry.metrics import Metrics
 
@@ -22,10 +24,11 @@ class HealthHandlers:
         self._registry = registry
         self._outages = outages
 
-    def routes(self, *, with_metrics: bool) -> list[web.RouteDef]:
-        """Return the routes; health and readiness need no token."""
+    def routes(self, *, with_metrics: bool, open_metrics: bool = False) -> list[web.RouteDef]:
+        """Return the routes; health and readiness need no token, and neither do `open_metrics`."""
         found = [web.get("/healthz", self.health), web.get("/readyz", self.ready)]
-        return [*found, web.get("/metrics", self.metrics)] if with_metrics else found
+        metrics = self.metrics if open_metrics else only(MONITORS, self.metrics)
+        return [*found, web.get("/metrics", metrics)] if with_metrics else found
 
     async def health(self, _: web.Request) -> web.Response:
         """Return 200: the gateway is alive, whatever state its TSEs are in."""

@@ -13,19 +13,21 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.errors import BadRequest, Unauthorized
+from gateway.access.caller import OPERATORS, READERS, Caller
+from gateway.errors import BadRequest, Forbidden, Unauthorized
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_accept_language, named
 from gateway.i18n.text import Language
 from gateway.limits import DAY
 from gateway.server.api import problems
-from gateway.server.http import bodies, connection
+from gateway.server.http import bodies, callers, connection
 from gateway.server.http.auth import Gatekeeper
-from gateway.server.status_page import assets, view
+from gateway.server.status_page import assets
+from gateway.server.status_page import view as page
 from gateway.server.status_page.events import LiveUpdates
 from gateway.server.status_page.logins import LIFETIME, Logins
 from gateway.server.status_page.snapshot import Snapshot
-from gateway.server.status_page.view import PageRequest, RenderedPage
+from gateway.server.status_page.view import LoginRefusal, PageRequest, RenderedPage, View
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ class StatusPage:
         self._logins = Logins()
         self._updates = LiveUpdates(news)
         self._assets = assets.assets()
-        self._rendered: dict[tuple[Language, bool], tuple[float, RenderedPage]] = {}
+        self._rendered: dict[tuple[Language, View], tuple[float, RenderedPage]] = {}
         self._documents: dict[tuple[Language, PageRequest], tuple[float, str]] = {}
         self._version = secrets.token_hex(6)  # differs after each start, so that open pages are loaded again
 
@@ -70,23 +72,25 @@ class StatusPage:
 
     def lets_in(self, request: web.Request) -> bool:
         """Return whether a request needs no API token: one for the page, or a GET of a logged-in administrator."""
-        if self._is_admin(request):
+        caller = self._caller(request)
+        if caller is not None:
             connection.authenticate(request)
+            callers.identify(request, caller)
         if request.path == PATH or request.path.startswith(FOLDER):
             return True
         reads = request.method == hdrs.METH_GET and request.path.startswith(problems.PREFIX)
-        return reads and _is_same_origin(request) and self._is_admin(request)
+        return reads and _is_same_origin(request) and caller is not None
 
     async def page(self, request: web.Request) -> web.Response:
         """Answer with the whole page, which is complete without scripts, too."""
-        locale, full = _locale(request), self._is_admin(request)
-        page_request = PageRequest(full, self._version_for(full=full), refused=request.query.get("login") == "refused")
+        locale, view = _locale(request), self._view(request)
+        page_request = PageRequest(view, self._version_for(view), _refusal(request.query.get("login", "")))
         return assets.send_document(self._document(request, locale, page_request), locale.language)
 
     async def help(self, request: web.Request) -> web.Response:
         """Answer with the page that explains each state of a TSE."""
         locale = _locale(request)
-        return assets.send_document(view.help_page(locale), locale.language)
+        return assets.send_document(page.help_page(locale), locale.language)
 
     async def asset(self, request: web.Request) -> web.Response:
         """Answer with a file of the page."""
@@ -100,10 +104,10 @@ class StatusPage:
         locale, version = _locale(request), request.query.get("version", "")
 
         def render(oldest: float) -> RenderedPage | None:
-            full = self._is_admin(request)
-            return self._render(request, locale, oldest, full=full) if version == self._version_for(full=full) else None
+            present = self._view(request)
+            return self._render(request, locale, oldest, present) if version == self._version_for(present) else None
 
-        return await self._updates.serve(request, render, is_admin=self._is_admin(request))
+        return await self._updates.serve(request, render, is_admin=self._caller(request) is not None)
 
     async def language(self, request: web.Request) -> web.Response:
         """Keep the chosen language in a cookie."""
@@ -120,15 +124,23 @@ class StatusPage:
         """Check the token as every other request's: with the same delay, and counted."""
         token = (await _form(request)).get("token", "")
         try:
-            await self._gatekeeper.admit_request(request, f"Bearer {token}")
-        except Unauthorized:
-            answer = assets.redirect(f"{PATH}?login=refused#login")
+            caller = await self._gatekeeper.admit_request(request, f"Bearer {token}")
+            caller.check_role(READERS)
+        except (Unauthorized, Forbidden) as error:
+            why = "refused" if isinstance(error, Unauthorized) else "forbidden"
+            answer = assets.redirect(f"{PATH}?login={why}#login")
             answer.force_close()  # one try a connection
             return answer
         log.info("an administrator logged in from %s", request.remote, extra=event(Event.LOGIN, peer=request.remote))
         answer = assets.redirect(PATH)
         answer.set_cookie(
-            COOKIE, self._logins.begin(), max_age=LIFETIME, path="/", secure=True, httponly=True, samesite="Strict"
+            COOKIE,
+            self._logins.begin(self._gatekeeper.tokens.key_of(token.encode())),
+            max_age=LIFETIME,
+            path="/",
+            secure=True,
+            httponly=True,
+            samesite="Strict",
         )
         return answer
 
@@ -140,36 +152,50 @@ class StatusPage:
         answer.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
         return answer
 
-    def _is_admin(self, request: web.Request) -> bool:
-        return self._logins.is_open(request.cookies.get(COOKIE))
+    def _caller(self, request: web.Request) -> Caller | None:
+        """Return who is logged in; the login ends with its token."""
+        key = self._logins.key(request.cookies.get(COOKIE))
+        token = None if key is None else self._gatekeeper.tokens.by_key(key)
+        return None if token is None else token.caller(request.remote or "")
 
-    def _version_for(self, *, full: bool) -> str:
-        return f"{self._version}{'+' if full else ''}"
+    def _view(self, request: web.Request) -> View:
+        caller = self._caller(request)
+        if caller is None:
+            return "anybody"
+        return "operator" if caller.role in OPERATORS else "reader"
+
+    def _version_for(self, view: View) -> str:
+        return f"{self._version}-{view}"
 
     def _document(self, request: web.Request, locale: Locale, page_request: PageRequest) -> str:
         """Return the whole page; those who are not logged in share one for a moment, however often they ask."""
         key = locale.language, page_request
         made, document = self._documents.get(key, (float("-inf"), ""))
-        if page_request.full or time.monotonic() - made > _SHARED:
+        if page_request.view != "anybody" or time.monotonic() - made > _SHARED:
             snapshot = self._snapshot(_port(request))
-            rendered = view.render(snapshot, locale, full=page_request.full)
-            document = view.document(rendered, snapshot, locale, page_request)
-            if not page_request.full:
+            rendered = page.render(snapshot, locale, page_request.view)
+            document = page.document(rendered, snapshot, locale, page_request)
+            if page_request.view == "anybody":
                 self._documents[key] = time.monotonic(), document
         return document
 
-    def _render(self, request: web.Request, locale: Locale, oldest: float, *, full: bool) -> RenderedPage:
+    def _render(self, request: web.Request, locale: Locale, oldest: float, view: View) -> RenderedPage:
         """Return the page as it was at `oldest` (time.monotonic) or later; all browsers share it."""
-        made = self._rendered.get((locale.language, full))
+        made = self._rendered.get((locale.language, view))
         if made is None or made[0] < oldest:
-            rendered = view.render(self._snapshot(_port(request)), locale, full=full)
-            made = self._rendered[locale.language, full] = (time.monotonic(), rendered)
+            rendered = page.render(self._snapshot(_port(request)), locale, view)
+            made = self._rendered[locale.language, view] = (time.monotonic(), rendered)
         return made[1]
 
 
 def _locale(request: web.Request) -> Locale:
     chosen = named(request.cookies.get(_LANGUAGE_COOKIE, ""))
     return Locale(chosen or from_accept_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), "de"))
+
+
+def _refusal(text: str) -> LoginRefusal:
+    """Return why the last login was refused; other texts are none, so that the pages that are kept have a bound."""
+    return "refused" if text == "refused" else "forbidden" if text == "forbidden" else ""
 
 
 def _is_same_origin(request: web.Request) -> bool:

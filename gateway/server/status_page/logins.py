@@ -15,24 +15,25 @@ class Logins:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._ends: OrderedDict[bytes, float] = OrderedDict()
+        self._open: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()  # when they end, and keys of their tokens
 
-    def begin(self) -> str:
-        """Return the value of a new cookie."""
+    def begin(self, key: bytes) -> str:
+        """Return the value of a new cookie for whoever has shown the token with this key."""
         cookie = secrets.token_urlsafe(32)
-        self._ends[_hash(cookie)] = self._clock() + LIFETIME
-        while len(self._ends) > _MOST:
-            self._ends.popitem(last=False)
+        self._open[_hash(cookie)] = self._clock() + LIFETIME, key
+        while len(self._open) > _MOST:
+            self._open.popitem(last=False)
         return cookie
 
-    def is_open(self, cookie: str | None) -> bool:
-        """Return whether the cookie is of a login that has not ended."""
-        return cookie is not None and self._ends.get(_hash(cookie), float("-inf")) > self._clock()
+    def key(self, cookie: str | None) -> bytes | None:
+        """Return the key of the token that the login was made with; `None` if there is none, or it has ended."""
+        ends, key = self._open.get(_hash(cookie or ""), (float("-inf"), b""))
+        return key if ends > self._clock() else None
 
     def end(self, cookie: str | None) -> None:
         """End the login of a cookie; any other value does no harm."""
         if cookie is not None:
-            self._ends.pop(_hash(cookie), None)
+            self._open.pop(_hash(cookie), None)
 
 
 def _hash(cookie: str) -> bytes:

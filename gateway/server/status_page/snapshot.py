@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.access.tokens import Tokens
 from gateway.archive.service import ArchiveService
 from gateway.archive.status import ArchiveSummary
 from gateway.config.settings import Settings
@@ -15,7 +16,6 @@ from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, lack
 from gateway.limits import DAY
 from gateway.server.http import tls
-from gateway.server.http.auth import Token
 from gateway.server.status_page.recent_problems import RecentProblem, RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.tse.commands import HealthReply
@@ -112,7 +112,7 @@ class SnapshotSource:
     def __init__(
         self,
         settings: Settings,
-        token: Token,
+        tokens: Tokens,
         *,
         registry: Registry,
         outages: OutageLog,
@@ -127,7 +127,7 @@ class SnapshotSource:
         self._rate = rate
         self._problems = problems
         self._archives = archives
-        self._token = token
+        self._tokens = tokens
         self._now = now
         self._tls: tuple[float, float | None] = (float("-inf"), None)
 
@@ -153,7 +153,7 @@ class SnapshotSource:
             site=settings.site,
             address=settings.address,
             port=port or settings.port,
-            token=self._token.value,
+            token=self._tokens.lan.value,
             simulated=settings.simulators > 0,
             tls_expires=self._tls_expires(now),
         )

@@ -167,6 +167,7 @@ ADDRESS = Text("Address", "Adresse")
 PORT = Text("Port", "Port")
 API_TOKEN = Text("apiToken", "apiToken")
 TOKEN_HIDDEN = Text("after login", "erst nach der Anmeldung")
+TOKEN_KEPT = Text("for operators", "nur für Betreiber")
 TOKEN_SHOW = Text("Show", "Anzeigen")
 OUTAGES = Text("Outages", "Ausfälle")
 NO_OUTAGES = Text("No outage is recorded.", "Kein Ausfall aufgezeichnet.")
@@ -193,5 +194,9 @@ LOGIN_INTRO = Text(
 LOGIN_REFUSED = Text(
     "That was not the apiToken. It is in session.txt in the gateway's state directory.",
     "Das war nicht der apiToken. Er steht in session.txt im Zustandsverzeichnis des Gateways.",
+)
+LOGIN_FORBIDDEN = Text(
+    "This token is for tills. Log in with that of an operator, an auditor or a monitor.",
+    "Dieses Token ist für Kassen. Mit dem eines Betreibers, Prüfers oder der Überwachung anmelden.",
 )
 LOGOUT = Text("Log out", "Abmelden")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from gateway import __version__
 from gateway.fleet.outages.log import Outage
@@ -30,6 +31,10 @@ _NAME = "TSE-Gateway"
 _OTHER_LANGUAGE: Mapping[Language, tuple[Language, str]] = {"de": ("en", "English"), "en": ("de", "Deutsch")}
 
 
+View = Literal["anybody", "reader", "operator"]  # readers see all but the LAN token
+LoginRefusal = Literal["", "refused", "forbidden"]
+
+
 @dataclass(frozen=True)
 class RenderedPage:
     """What changes: the title of the window, the level of the site, and the parts by their id."""
@@ -46,23 +51,29 @@ class RenderedPage:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One request for the page. `full`: of the administrator. `refused`: the last login was refused.
+    """One request for the page. `refused`: why the last login was; empty if it was not.
 
     An open page whose `version` differs from the server's is loaded again, since its scripts may be too old.
     """
 
-    full: bool
+    view: View
     version: str
-    refused: bool = False
+    refused: LoginRefusal = ""
+
+    @property
+    def full(self) -> bool:
+        """Whether somebody is logged in."""
+        return self.view != "anybody"
 
 
-def render(snapshot: Snapshot, locale: Locale, *, full: bool) -> RenderedPage:
-    """Return the parts that change; `full` is for the administrator."""
+def render(snapshot: Snapshot, locale: Locale, view: View) -> RenderedPage:
+    """Return the parts that change."""
+    full = view != "anybody"
     headline, text, remedy = _summary(snapshot, locale)
     parts = [
         _state(snapshot, headline, text, remedy),
         _tses(snapshot, locale, full=full),
-        _connection(snapshot, locale, full=full),
+        _connection(snapshot, locale, view),
     ]
     if full:
         parts += [_outages(snapshot, locale), _problems(snapshot, locale)]
@@ -163,9 +174,9 @@ def _tses(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
     return el("section", *cards, id="tses", class_="tses", aria_label="TSEs", tabindex="-1")
 
 
-def _connection(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
-    token = el("span", locale.text(texts.TOKEN_HIDDEN), class_="quiet")
-    if full:
+def _connection(snapshot: Snapshot, locale: Locale, view: View) -> HtmlElement:
+    token = el("span", locale.text(texts.TOKEN_KEPT if view == "reader" else texts.TOKEN_HIDDEN), class_="quiet")
+    if view == "operator":
         value = copyable(snapshot.token, texts.API_TOKEN, locale)
         token = el("details", el("summary", locale.text(texts.TOKEN_SHOW)), value)
     rows = (
@@ -232,7 +243,8 @@ def _problem(problem: RecentProblem, locale: Locale) -> HtmlElement:
 def _login(locale: Locale, page_request: PageRequest) -> HtmlElement:
     error = None
     if page_request.refused:
-        error = el("p", locale.text(texts.LOGIN_REFUSED), class_="error", role="alert", id="refused")
+        why = texts.LOGIN_REFUSED if page_request.refused == "refused" else texts.LOGIN_FORBIDDEN
+        error = el("p", locale.text(why), class_="error", role="alert", id="refused")
     form = el(
         "form",
         el("input", name="user", value="lantse", autocomplete="username", hidden=True),

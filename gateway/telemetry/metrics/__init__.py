@@ -14,6 +14,7 @@ from gateway.telemetry.metrics.requests import RequestMetrics
 from gateway.telemetry.metrics.scrape import Scrape, SeriesRegistry
 from gateway.telemetry.metrics.series import Series
 from gateway.telemetry.metrics.signatures import SignatureMetrics
+from gateway.telemetry.metrics.tokens import TokenMetrics
 from gateway.telemetry.metrics.tses import TseMetrics
 from gateway.telemetry.metrics.wrong_tokens import WrongTokens
 
@@ -33,6 +34,7 @@ class Metrics:
         self.locks = LockMetrics(series)
         self.clients = ClientMetrics(series, wanted=clients)
         self.requests = RequestMetrics(series)
+        self.tokens = TokenMetrics(series)
         self.host = HostMetrics(series)
         self.wrong_tokens = WrongTokens()
         self.registry.register(self.wrong_tokens)

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from aiohttp import web
 from pydantic import SecretStr
 
+from gateway.access.lan_token import Token
+from gateway.access.tokens import Tokens
 from gateway.config.settings import Settings
 from gateway.driver.lan.upstream import Upstream
 from gateway.driver.usb.block import BlockDriver, Deadlines
 from gateway.fleet.registry import Attachment, DeviceTimes, Registry
 from gateway.operations.lan import LanTse
 from gateway.server.http import application, certificate_authority, tls
-from gateway.server.http.auth import Token
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 
@@ -63,7 +64,7 @@ async def gateway_with(
     try:
         await registry.reconcile(attachments)
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        app = application.build(settings, lan, registry, metrics, Token(TOKEN), auth_delay=0.01)
+        app = application.build(settings, lan, registry, metrics, Tokens(Token(TOKEN)), auth_delay=0.01)
         async with application.serving(app, settings, context) as port:
             yield Served(registry, settings, port)
     finally:

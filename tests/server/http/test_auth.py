@@ -6,8 +6,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.access.lan_token import Token, load_or_create_token, load_token
+from gateway.access.tokens import Tokens
 from gateway.errors import ConfigurationError, Unauthorized
-from gateway.server.http.auth import Gatekeeper, Token, load_or_create_token, load_token
+from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry.metrics import Metrics
 from tests.server.shop import BASE, TOKEN, Served, Till, settings_for, till_of
 
@@ -19,7 +21,7 @@ RIGHT_SHORT = aiohttp.encode_basic_auth("lantse", SHORT)
 
 
 def gatekeeper(token: str = TOKEN, *, delay: float = 0.0, rate: float = 1000.0) -> Gatekeeper:
-    return Gatekeeper(Token(token), Metrics(), delay=delay, rate=rate)
+    return Gatekeeper(Tokens(Token(token)), Metrics(), delay=delay, rate=rate)
 
 
 async def guess(keeper: Gatekeeper, times: int, address: str = FOREIGN) -> None:
@@ -157,7 +159,7 @@ async def test_who_would_wait_longer_than_a_till_does_is_refused_without_a_look(
     ],
 )
 def test_a_token_is_short_if_there_are_fewer_than_of_ten_digits(token: str, short: bool) -> None:
-    assert gatekeeper(token)._is_short == short
+    assert gatekeeper(token).tokens.guessable == short
 
 
 async def test_a_whole_ipv6_network_counts_as_one_address() -> None:
@@ -236,12 +238,17 @@ def test_the_token_is_made_once_and_kept_for_its_owner_only(tmp_path: Path) -> N
     settings = settings_for(tmp_path, api_token=None)
     token = load_or_create_token(settings)
     path = tmp_path / "state" / "api_token"
-    assert len(token.value) >= 32
+    assert len(token.value) == 10
+    assert token.value.isdecimal()
     assert path.read_text() == token.value + "\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert load_or_create_token(settings) == token == load_token(settings)
     assert token.value not in repr(token)
     assert not token.configured
+
+
+def test_a_long_token_can_be_had(tmp_path: Path) -> None:
+    assert len(load_or_create_token(settings_for(tmp_path, api_token=None, token_digits=0)).value) >= 32
 
 
 def test_a_token_of_six_digits_can_be_had(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from gateway.access.lan_token import Token
+from gateway.access.tokens import Tokens
 from gateway.errors import DeviceGone
 from gateway.server.http import middleware
-from gateway.server.http.auth import Gatekeeper, Token
+from gateway.server.http.auth import Gatekeeper
 from gateway.telemetry import log as logs
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import Login, User
@@ -44,7 +46,9 @@ async def _gone(_: web.Request) -> web.Response:
 @asynccontextmanager
 async def site(metrics: Metrics) -> AsyncIterator[str]:
     """The middlewares around handlers that fail in every way."""
-    app = web.Application(middlewares=middleware.middlewares(metrics, Gatekeeper(Token(TOKEN), metrics, delay=0)))
+    app = web.Application(
+        middlewares=middleware.middlewares(metrics, Gatekeeper(Tokens(Token(TOKEN)), metrics, delay=0))
+    )
     app.add_routes([web.get("/break", _break), web.get("/api/break", _break), web.get("/gone", _gone)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()

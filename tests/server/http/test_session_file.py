@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access.lan_token import Token
 from gateway.errors import ConfigurationError
 from gateway.server.http import session_file
-from gateway.server.http.auth import Token
 from tests.server.shop import Served, settings_for, until
 
 ONE, TWO = "AB" * 32, "CD" * 32

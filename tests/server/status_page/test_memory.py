@@ -31,17 +31,17 @@ def test_signatures_are_counted_by_the_minute() -> None:
 def test_logins_are_few_and_end_in_time() -> None:
     now = [0.0]
     logins = Logins(clock=lambda: now[0])
-    first = logins.begin()
-    assert logins.is_open(first)
-    assert not logins.is_open(None)
-    assert not logins.is_open("x")
-    last = [logins.begin() for _ in range(64)][-1]
-    assert not logins.is_open(first)
+    first = logins.begin(b"key")
+    assert logins.key(first) == b"key"
+    assert logins.key(None) is None
+    assert logins.key("x") is None
+    last = [logins.begin(b"key") for _ in range(64)][-1]
+    assert logins.key(first) is None
     now[0] = LIFETIME
-    assert not logins.is_open(last)
-    again = logins.begin()
+    assert logins.key(last) is None
+    again = logins.begin(b"key")
     logins.end(again)
-    assert not logins.is_open(again)
+    assert logins.key(again) is None
 
 
 def test_recent_problems_are_the_warnings_of_the_log_and_what_was_refused() -> None:

@@ -21,7 +21,7 @@ from gateway.server.status_page.html import as_html, as_plain, el
 from gateway.server.status_page.notices import notices
 from gateway.server.status_page.recent_problems import RecentProblem
 from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
-from gateway.server.status_page.view import PageRequest, document, help_page, render
+from gateway.server.status_page.view import PageRequest, View, document, help_page, render
 from gateway.server.status_page.widgets import sentence
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import Lifecycle, TseInfo
@@ -76,7 +76,8 @@ def shown(*tses: TseSnapshot, **given: object) -> Snapshot:
 
 
 def text_of(snapshot: Snapshot, locale: Locale = EN, *, full: bool = True) -> str:
-    return Document(document(render(snapshot, locale, full=full), snapshot, locale, PageRequest(full, "v"))).text
+    view: View = "operator" if full else "anybody"
+    return Document(document(render(snapshot, locale, view), snapshot, locale, PageRequest(view, "v"))).text
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def text_of(snapshot: Snapshot, locale: Locale = EN, *, full: bool = True) -> st
 )
 def test_the_headline_tells_whether_the_site_signs(reasons: list[str], level: StatusLevel, headline: str) -> None:
     snapshot = shown(*(replace(GOOD, reason=reason) for reason in reasons))
-    rendered = render(snapshot, EN, full=False)
+    rendered = render(snapshot, EN, "anybody")
     assert snapshot.level == rendered.level == level
     assert rendered.title.startswith(f"{headline} ·")
     assert f"<h1>{headline}</h1>" in as_html(rendered.parts["state"])
@@ -130,7 +131,7 @@ def test_what_a_tse_or_a_till_tells_stays_text() -> None:
         problems=[RecentProblem(NOW, True, evil)],
         site=evil,
     )
-    html = document(render(snapshot, EN, full=True), snapshot, EN, PageRequest(True, "v"))
+    html = document(render(snapshot, EN, "operator"), snapshot, EN, PageRequest("operator", "v"))
     assert "<img" not in html
     found = Document(html)
     assert found.text.count(evil) >= 4
@@ -208,7 +209,7 @@ def test_how_far_the_archive_is(change: dict[str, object], said: str) -> None:
 
 def test_the_archive_of_a_tse_that_is_gone_can_still_be_had() -> None:
     snapshot = shown(TseSnapshot("CD" * 32, ABSENT, NOW, archive=ARCHIVE))
-    html = document(render(snapshot, EN, full=True), snapshot, EN, PageRequest(True, "v"))
+    html = document(render(snapshot, EN, "operator"), snapshot, EN, PageRequest("operator", "v"))
     assert f"/api/v1/tses/{'CD' * 32}/archive/export" in Document(html).attributes("href")
 
 

@@ -1,0 +1,81 @@
+"""Who sent a request, and what its role allows. `current` is the caller of the request that is being answered."""
+
+from collections.abc import Set as AbstractSet
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.errors import Forbidden
+
+
+class Role(StrEnum):
+    """What a token is for. LAN is the role of the token in session.txt: everything but the tokens themselves."""
+
+    LAN = "lan"
+    TILL = "till"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    MONITOR = "monitor"
+
+
+EVERYBODY = frozenset(Role)
+TILLS = frozenset({Role.LAN, Role.TILL})
+TILLS_AND_OPERATORS = TILLS | {Role.OPERATOR}
+OPERATORS = frozenset({Role.LAN, Role.OPERATOR})
+AUDITORS = OPERATORS | {Role.AUDITOR}
+TILLS_AND_AUDITORS = TILLS | AUDITORS
+MONITORS = OPERATORS | {Role.MONITOR}
+READERS = AUDITORS | MONITORS
+TOKEN_OPERATORS = frozenset({Role.OPERATOR})
+LOCAL = "local"  # the name of the user of the gateway, who comes by its socket
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The token of a request. Without a `role` everything is allowed: the user of the gateway, by its socket.
+
+    `tses` are beginnings of serials (upper-case hex), `clients` client ids; empty ones limit nothing. `old`: the token
+    was replaced and still counts for a while. `address` is where the request came from, without the port.
+    """
+
+    name: str
+    role: Role | None
+    tses: frozenset[str] = frozenset()
+    clients: frozenset[str] = frozenset()
+    old: bool = False
+    address: str = ""
+
+    def may_use(self, serial: str) -> bool:
+        """Return whether the token is for this TSE, or none is named."""
+        return not (self.tses and serial) or any(serial.upper().startswith(beginning) for beginning in self.tses)
+
+    def check_role(self, roles: AbstractSet[Role]) -> None:
+        """Return if the role is one of `roles`.
+
+        Raises:
+            Forbidden: it is not.
+        """
+        if self.role is not None and self.role not in roles:
+            named = ", ".join(sorted(roles - {Role.LAN}))
+            raise Forbidden(f"the token {self.name} has the role {self.role}; this needs one of: {named}")
+
+    def check_tse(self, serial: str) -> None:
+        """Return if the token is for this TSE.
+
+        Raises:
+            Forbidden: it is not.
+        """
+        if not self.may_use(serial):
+            raise Forbidden(f"the token {self.name} is for other TSEs than this one")
+
+    def check_client(self, client_id: str) -> None:
+        """Return if the token may act for this client id.
+
+        Raises:
+            Forbidden: it may not.
+        """
+        if self.clients and client_id not in self.clients:
+            raise Forbidden(f"the token {self.name} may not act for the client id {client_id!r}")
+
+
+current: ContextVar[Caller | None] = ContextVar("caller", default=None)

@@ -1,0 +1,154 @@
+"""`token`: tokens with names and roles, and how they are replaced while tills sell."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from gateway.cli.base import Cli, command
+from gateway.cli.formatting import local_time
+from gateway.i18n.text import Text
+
+if TYPE_CHECKING:
+    from gateway.client.api import Api
+
+_DAY = 86_400
+_HEADS = (
+    "name",
+    Text("role", "Rolle"),
+    Text("for TSEs", "für TSEs"),
+    Text("for clients", "für Kassen"),
+    Text("ends", "Ende"),
+    Text("last use", "zuletzt"),
+    Text("from", "von"),
+    Text("older until", "ältere bis"),
+    Text("still with an older one", "noch mit einem älteren"),
+)
+_MADE = Text("The token {name}; it is not shown again:", "Das Token {name}; es wird nicht noch einmal angezeigt:")
+_COST = Text("It is short: {cost}", "Es ist kurz: {cost}")
+_REVOKED = Text("the token {name} counts no more", "das Token {name} gilt nicht mehr")
+_OLD_REVOKED = Text("only the present token {name} counts from now on", "nur noch das jetzige Token {name} gilt")
+
+Name = Annotated[str, typer.Argument(help="Name of the token; lan is that of session.txt.")]
+Digits = Annotated[
+    int | None, typer.Option(help="Digits of the token, 6 at least; 0: a long one. Without it 10 for tills, else long.")
+]
+RoleName = Literal["till", "operator", "auditor", "monitor"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Tokens: who may ask for what.", no_args_is_help=True)
+    command(group, "list")(listed)
+    command(group, "show")(show)
+    command(group, "add")(add)
+    command(group, "rotate")(rotate)
+    command(group, "revoke")(revoke)
+    app.add_typer(group, name="token")
+
+
+def listed(cli: Cli) -> None:
+    """List the tokens, their last uses, and who still uses one that was replaced.
+
+    Example: tse-gateway token list
+    """
+    found = cli.ask(lambda api: api.get("/tokens"), without_tse=True)["tokens"]
+    if cli.as_json:
+        cli.print_json(found)
+    else:
+        cli.table(_HEADS, [_row(token) for token in found])
+
+
+def show(cli: Cli, name: Name) -> None:
+    """Show one token, and by client id or address who still uses one before it.
+
+    Example: tse-gateway token show lan
+    """
+    found = cli.ask(lambda api: api.get(f"/tokens/{name}"), without_tse=True)
+    if cli.as_json:
+        cli.print_json(found)
+        return
+    cli.table(_HEADS, [_row(found)])
+    for use in found["laggards"]:
+        print(f"  {local_time(use['at'])}  {use['client_id']}  {use['address']}")
+
+
+def add(
+    cli: Cli,
+    name: Name,
+    *,
+    role: Annotated[RoleName, typer.Option(help="What it is for.")] = "till",
+    client: Annotated[list[str] | None, typer.Option(help="A client id that it may act for; may be repeated.")] = None,
+    tse: Annotated[list[str] | None, typer.Option(help="Beginning of a serial; may be repeated.")] = None,
+    ends: Annotated[str, typer.Option(help="When it ends: 2027-12-31T23:00:00Z.")] = "",
+    digits: Digits = None,
+) -> None:
+    """Make a token and show it, this once.
+
+    Example: tse-gateway token add kasse-1 --client POS-1
+    """
+    wanted = {"name": name, "role": role, "client_ids": client or [], "tses": tse or [], "digits": digits}
+    if ends:
+        wanted["ends"] = ends
+    _say(cli, cli.ask(lambda api: api.post("/tokens", wanted), without_tse=True))
+
+
+def rotate(
+    cli: Cli,
+    name: Name,
+    days: Annotated[
+        float, typer.Option(min=0, max=366, help="For how many days the one before still counts; 0: it ends at once.")
+    ] = 7,
+    digits: Digits = None,
+) -> None:
+    """Replace a token and show the new one. The one before counts for a while, so that tills change one by one.
+
+    Example: tse-gateway token rotate lan --days 14
+    """
+    body = {"overlap_seconds": days * _DAY, "digits": digits}
+    _say(cli, cli.ask(lambda api: api.post(f"/tokens/{name}/rotate", body), without_tse=True))
+
+
+def revoke(
+    cli: Cli,
+    name: Name,
+    *,
+    old: Annotated[bool, typer.Option("--old", help="Only those that were replaced, not the present one.")] = False,
+) -> None:
+    """End a token at once. That of session.txt cannot be revoked, only replaced.
+
+    Example: tse-gateway token revoke kasse-1
+    """
+
+    async def work(api: "Api") -> Any:
+        return await api.post(f"/tokens/{name}/revoke", {"old_only": old})
+
+    found = cli.ask(work, without_tse=True)
+    if cli.as_json:
+        cli.print_json(found)
+    else:
+        cli.say(_OLD_REVOKED if old else _REVOKED, name=name)
+
+
+def _say(cli: Cli, made: dict[str, Any]) -> None:
+    if cli.as_json:
+        cli.print_json(made)
+        return
+    cli.note(_MADE, name=made["name"])
+    print(made["token"])
+    if made["warning"] is not None:
+        cli.note(_COST, cost=made["warning"])
+
+
+def _row(token: dict[str, Any]) -> tuple[object, ...]:
+    use = token["last_use"] or {"at": None, "address": ""}
+    return (
+        token["name"],
+        token["role"],
+        ", ".join(token["tses"]),
+        ", ".join(token["client_ids"]),
+        local_time(token["ends"]),
+        local_time(use["at"]),
+        use["address"],
+        max((local_time(old["ends"]) for old in token["old"]), default=""),
+        ", ".join(late["client_id"] or late["address"] for late in token["laggards"]),
+    )
