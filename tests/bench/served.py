@@ -1,0 +1,135 @@
+"""Processes that are measured: their CPU time, their memory, and requests to them."""
+
+import asyncio
+import base64
+import os
+import re
+import ssl
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.lan_client import trusting
+
+HERE = Path(__file__).parents[2]
+_SERVES = re.compile(rb"serves on port (\d+) with")
+_TICK = os.sysconf("SC_CLK_TCK")
+_START = 60.0
+
+
+@dataclass
+class Served:
+    """A process that serves on `port`; `started` is how many seconds that took."""
+
+    pid: int
+    port: int
+    token: str
+    state_dir: Path
+    started: float
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU that all its threads have used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICK
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it has in memory now."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@asynccontextmanager
+async def gateway(
+    checkout: Path, state_dir: Path, mode: str, *arguments: str, wrap: tuple[str, ...] = (), **environment: str
+) -> AsyncIterator[Served]:
+    """The gateway of a checkout, with TSEs as `standin` makes them."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    environment = {
+        **plain,
+        "PYTHONPATH": str(checkout),
+        "GATEWAY_STATE_DIR": str(state_dir),
+        "GATEWAY_PORT": "0",
+        "GATEWAY_BIND": "127.0.0.1",
+        "GATEWAY_ADDRESS": "127.0.0.1",
+        **environment,
+    }
+    if (checkout / "gateway/app/simulators.py").exists():  # else they are always as from the factory
+        environment["GATEWAY_SIMULATOR_FRESH"] = "true"
+    standin = str(Path(__file__).with_name("standin.py"))
+    command = (*wrap, sys.executable, "-P", standin, mode, "serve", *arguments)
+    async with _process(command, environment, state_dir) as served:
+        yield served
+
+
+@asynccontextmanager
+async def bare(served: Served) -> AsyncIterator[Served]:
+    """Bare aiohttp with the certificate and token of `served`."""
+    chain = str(next(served.state_dir.rglob("server.pem")))
+    command = (sys.executable, "-m", "tests.bench.bare", chain, served.token)
+    async with _process(command, {**os.environ, "PYTHONPATH": str(HERE)}, served.state_dir) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _process(command: tuple[str, ...], environment: dict[str, str], state_dir: Path) -> AsyncIterator[Served]:
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    assert process.stderr is not None
+    log = b""
+    try:
+        async with asyncio.timeout(_START):
+            while not (found := _SERVES.search(log)):
+                line = await process.stderr.readline()
+                assert line, f"it does not serve: {log.decode()}"
+                log += line
+        draining = asyncio.create_task(_drain(process.stderr))
+        token = (state_dir / "api_token").read_text().strip()
+        yield Served(process.pid, int(found[1]), token, state_dir, time.perf_counter() - began)
+        draining.cancel()
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.read(1 << 16):
+        pass
+
+
+class Client:
+    """One kept connection with the token; as lean as it can be, since it shares the machine with what is measured."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        login = base64.b64encode(f"lantse:{served.token}".encode()).decode()
+        self._fields = f" HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic {login}\r\n"
+
+    async def __aenter__(self) -> Self:
+        context: ssl.SSLContext = trusting()
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._served.port, ssl=context)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.transport.abort()
+
+    async def ask(self, method: str, path: str, body: bytes = b"", fields: str = "") -> bytes:
+        """The body of the answer, which must have status 2xx."""
+        length = f"Content-Length: {len(body)}\r\nContent-Type: application/json\r\n" if body else ""
+        self._writer.write(f"{method} {path}{self._fields}{length}{fields}\r\n".encode() + body)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        size = int(re.search(rb"(?i)content-length: (\d+)", head)[1])  # type: ignore[index]
+        answer = await self._reader.readexactly(size)
+        assert head[9:10] == b"2", (head, answer)
+        return answer

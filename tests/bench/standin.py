@@ -1,0 +1,36 @@
+"""A gateway whose simulated TSEs have the times that a measurement needs.
+
+`python -P tests/bench/standin.py {instant,stick,plain} serve ...`, with the checkout that is measured in PYTHONPATH: it
+may be an older one, so only what both have is used here. `instant`: the last transaction is told at once, without any
+work. `stick`: signing takes 250 ms, with GATEWAY_SIMULATOR_PROFILE=hardware.
+"""
+
+import sys
+
+from gateway.cli import main
+from gateway.simulator import profiles
+from gateway.simulator.device import SimulatedTse
+from gateway.tse.commands import CloseImport, LastTransaction, OpenImport
+
+REPLY = bytes(200)
+STICK = profiles.Profile("hardware", other=0.01, seconds={CloseImport: 0.25, OpenImport: 0.02})
+
+
+def answer_at_once() -> None:
+    """Let LastTransaction cost the simulated TSE nothing."""
+    carry_out = SimulatedTse._take_command
+
+    def take(self: SimulatedTse, sector: bytes) -> None:
+        if sector[2] == LastTransaction.opcode:
+            self._answer(0, REPLY)
+        else:
+            carry_out(self, sector)
+
+    SimulatedTse._take_command = take  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    if sys.argv.pop(1) == "instant":
+        answer_at_once()
+    profiles.PROFILES["hardware"] = STICK
+    main()
