@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from gateway.errors import InvalidSession
-from gateway.fleet.lock.queue import UNUSED_GRACE, Lapse, Lease, LockQueue, Ticket
+from gateway.fleet.lock.queue import Lapse, Lease, LockQueue, Ticket
 from gateway.tse.unfinished import Unfinished
 
 
@@ -82,6 +82,32 @@ def test_a_holder_that_reads_again_and_again_loses_its_lock_after_the_longest_ti
     assert lock.lapse(300) == (lease, Lapse.TOO_LONG)
 
 
+def test_the_longest_time_counts_from_the_grant() -> None:
+    lock, till = lock_queue(longest=300), Till()
+    lease = hold(lock, till, now=1000)
+    lock.exit(lock.enter(lease.session, till, 1299), 1299)
+    assert lock.lapse(1299) is None
+    assert lock.lapse(1300) == (lease, Lapse.TOO_LONG)
+
+
+def test_two_requests_at_once_have_both_to_end_before_a_lease_may_lapse() -> None:
+    lock, till = lock_queue(idle=90), Till()
+    lease = hold(lock, till)
+    for _ in range(2):
+        lock.enter(lease.session, till, 1)
+    lock.exit(lease, 2)
+    assert lock.lapse(500) is None
+    lock.exit(lease, 500)
+    assert lock.lapse(590) == (lease, Lapse.SILENT)
+
+
+def test_of_the_sessions_that_have_ended_the_last_ones_are_known() -> None:
+    lock = lock_queue()
+    for session in range(1, 4098):
+        assert lock.release(hold(lock, Till()).session).session == session
+    assert [lock.ended(session) for session in (1, 2, session)] == [False, True, True]
+
+
 def test_what_runs_when_a_lease_is_over_is_finished_and_nothing_follows() -> None:
     lock, till = lock_queue(longest=300), Till()
     lease = hold(lock, till)
@@ -125,6 +151,7 @@ def test_an_orphan_may_come_back_on_a_new_connection() -> None:
     assert lock.lapse(30) is None
     again.alive = False
     assert lock.lapse(31) is None
+    assert lock.lapse(40.9) is None
     assert lock.lapse(41) == (lease, Lapse.ORPHANED)
 
 
@@ -132,8 +159,8 @@ def test_a_lock_whose_answer_was_lost_is_free_at_once() -> None:
     lock, till = lock_queue(orphaned=10), Till()
     lease = hold(lock, till)
     till.alive = False
-    assert lock.lapse(5) is None
-    assert lock.lapse(5 + UNUSED_GRACE) == (lease, Lapse.ORPHANED)
+    assert [lock.lapse(now) for now in (5, 5.49)] == [None, None]
+    assert lock.lapse(5.5) == (lease, Lapse.ORPHANED)
 
 
 def test_a_connection_that_lives_again_starts_its_grace_afresh() -> None:
@@ -185,6 +212,62 @@ def test_a_reader_steps_aside_reads_on_and_gets_the_lock_back_before_others() ->
     assert lock.grant(next_one, 8) is lock.lease
 
 
+def test_a_reader_is_whoever_was_told_a_length_and_read_on_twice() -> None:
+    lock, till = lock_queue(), Till()
+    lease = hold(lock, till)
+    seen = []
+    for blocks, reads in ((0, 2), (10, 1), (10, 2)):
+        lock.exit(lock.enter(lease.session, till, 1, reading=True), 1)
+        lease.told_length(blocks)
+        lease.reads = reads
+        seen.append(lease.only_reads)
+    assert (seen, lock.is_aside(lease.session)) == ([False, False, True], False)
+    hold(lock, Till(), 2)
+    assert lock.is_aside(lease.session)
+
+
+def test_who_has_done_something_is_no_reader_whatever_it_is_told() -> None:
+    lock, till = lock_queue(), Till()
+    lease = reading(lock, till)
+    lock.exit(lock.enter(lease.session, till, 1), 1)
+    lease.told_length(10)
+    assert (lease.acted, lease.length) == (True, None)
+
+
+def test_a_sale_is_under_way_while_a_request_runs_and_for_a_fifth_of_a_second_behind_it() -> None:
+    lock, till = lock_queue(), Till()
+    lease = hold(lock, till, now=10)
+    lock.enter(lease.session, till, 11)
+    assert lease.under_way(20)
+    lock.exit(lease, 20)
+    assert [lease.under_way(now) for now in (20, 20.19, 20.21)] == [True, True, False]
+
+
+def test_who_only_reads_is_not_in_the_middle_of_a_sale() -> None:
+    lock, till = lock_queue(), Till()
+    lease = reading(lock, till)
+    lock.enter(lease.session, till, 1, reading=True)
+    assert not lease.under_way(1)
+
+
+def test_the_lock_is_wanted_by_those_alive_who_came_before_its_closing() -> None:
+    lock, gone = lock_queue(), Till()
+    lock.join(gone, 0)
+    assert (lock.wanted, lock.held) == (True, False)
+    gone.alive = False
+    assert not lock.wanted
+    lock.close()
+    lock.join(Till(), 1)
+    assert not lock.wanted
+
+
+def test_who_stepped_aside_still_holds_the_lock() -> None:
+    lock = lock_queue()
+    reading(lock, Till())
+    lock.release(hold(lock, Till(), 1).session)
+    assert (lock.lease, lock.held) == (None, True)
+
+
 def test_a_reader_sees_the_store_as_long_as_it_was() -> None:
     lock = lock_queue()
     lease = reading(lock, Till())
@@ -218,7 +301,7 @@ def test_a_reader_that_stepped_aside_lapses_and_is_revoked_like_others() -> None
     seller = hold(lock, Till(), 1)
     reader.alive = False
     assert lock.lapse(2) is None
-    assert lock.lapse(2 + UNUSED_GRACE) == (lease, Lapse.ORPHANED)
+    assert lock.lapse(2.5) == (lease, Lapse.ORPHANED)
     assert lock.lease is seller
     again = reading_behind(lock, seller)
     assert {item.session for item in lock.revoke()} == {again.session, seller.session}
