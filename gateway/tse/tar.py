@@ -48,7 +48,7 @@ class Header:
             size, stored = _number(block[_SIZE]), _number(block[_CHECKSUM])
         except ValueError:
             return None
-        if stored != sum(block) - sum(block[_CHECKSUM]) + _BLANK_CHECKSUM or size < 0:
+        if stored != sum(block) - sum(block[_CHECKSUM]) + _BLANK_CHECKSUM:
             return None
         name = _text(block[:_NAME_ROOM])
         if block[_MAGIC] == _USTAR and (prefix := _text(block[_PREFIX])):
@@ -99,13 +99,11 @@ def pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def member(name: str, data: bytes, *, mtime: int) -> bytes:
     """Return header and padded data of one file, in whole blocks; `mtime` in Unix seconds.
 
-    Names over 100 bytes get a PAX header before theirs.
+    Names over 100 characters or beyond ASCII get a PAX header before theirs.
     """
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(data), mtime, 0o444
-    long_name = len(name.encode()) > _NAME_ROOM or not name.isascii()
-    header = info.tobuf(tarfile.PAX_FORMAT if long_name else tarfile.USTAR_FORMAT, "utf-8", "strict")
-    return header + data + bytes(-len(data) % SECTOR)
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8") + data + bytes(-len(data) % SECTOR)
 
 
 def members(archive: bytes) -> Iterator[Member]:

@@ -31,8 +31,6 @@ def done(unfinished: set[Unfinished], command: bytes, reply: bytes) -> None:
             unfinished.discard(Unfinished.EXPORT)
         case NextExportPart.opcode if reply == _LAST_PART:
             unfinished.discard(Unfinished.EXPORT)
-        case _:
-            pass
 
 
 def refused(unfinished: set[Unfinished], result: int) -> None:

@@ -184,3 +184,16 @@ def test_extensions_that_cannot_be_read_allow_nothing() -> None:
     assert chain_problems(leaf, [issuer, root], NOW) == [
         f"certificate {issuer.serial_number:x} may not issue certificates"
     ]
+
+
+def test_of_two_roots_that_hold_the_trusted_one_is_taken() -> None:
+    trusted = ROOT.issue(ROOT)
+    assert chain_problems(leaf, [ca, root], NOW, [trusted]) == []
+
+
+def test_a_certificate_is_valid_from_its_first_to_its_last_second() -> None:
+    second = timedelta(seconds=1)
+    for at in (root.not_valid_before_utc, root.not_valid_after_utc):
+        assert chain_problems(root, [], at) == []
+    for at in (root.not_valid_before_utc - second, root.not_valid_after_utc + second):
+        assert chain_problems(root, [], at) == [f"certificate {root.serial_number:x} was not valid at {at.isoformat()}"]

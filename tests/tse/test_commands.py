@@ -280,3 +280,9 @@ def test_percentages_of_health(
 def test_health_that_cannot_be_divided_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
         c.HealthReply.decode(data)
+
+
+def test_the_shortest_health_is_read_in_full() -> None:
+    data = bytes(33) + bytes.fromhex("32 0102 0000000000000000 00 00 010203040506 0bb8")
+    assert len(data) == 54
+    assert c.HealthReply.decode(data) == c.HealthReply(0x32, 0x0102, 0x010203040506, 3000)

@@ -178,3 +178,9 @@ def test_in_generation_2_six_credentials_have_to_change_and_a_puk_may_be_blocked
     assert (first.all_credentials_changed, second.all_credentials_changed) == (True, False)
     assert replace(second, credentials_changed=0x3F).all_credentials_changed
     assert [second.puk_blocked_seconds(user) for user in User] == [0, 0, 4, 0]
+
+
+def test_the_longest_key_fits_and_text_beyond_latin_1_is_marked() -> None:
+    info = TseInfo(serial=bytes(32), public_key=b"k" * 101, description="3 €")
+    read = TseInfo.decode(info.encode())
+    assert (read.public_key, read.description) == (info.public_key, "3 ?")

@@ -36,3 +36,7 @@ def test_a_table_of_another_size_is_refused() -> None:
 
 def test_names_of_the_store_files() -> None:
     assert [store_file(number) for number in (1, 2, 10)] == ["TSE_TAR.001", "TSE_TAR.002", "TSE_TAR.010"]
+
+
+def test_the_table_is_filled_up_with_zeros() -> None:
+    assert Offsets(1, 2, 3).encode() == bytes.fromhex("000000010000000200000003") + bytes(500)

@@ -77,3 +77,16 @@ def test_what_is_no_list_is_a_protocol_error(data: bytes) -> None:
 def test_a_list_without_an_end_is_not_read_for_ever() -> None:
     with pytest.raises(ProtocolError, match="without an end"):
         answered(lists.client_ids(Generation.TWO), lambda _: Part(bytes(500)).encode())
+
+
+@pytest.mark.parametrize("count", [15, 16, 17, 61, 62, 63])
+def test_a_list_that_just_fills_its_replies_is_asked_for_to_its_end(count: int) -> None:
+    opened, asked = list(range(count)), []
+
+    def answer(command: Command) -> bytes:
+        assert isinstance(command, ListTransactions)
+        asked.append(command.skip)
+        return lists.TransactionListReply(tuple(opened[command.skip : command.skip + 62])).encode()
+
+    assert answered(lists.open_transactions(Generation.ONE, b""), answer) == opened
+    assert asked == ([0] if count < 62 else [0, 62])

@@ -1,5 +1,7 @@
 import contextlib
 import hashlib
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -389,3 +391,37 @@ def test_messages_of_version_3_are_built_as_they_are_read_and_verify() -> None:
         assert read.file_name == f"Unixt_1795921300_Sig-7_Log-{name}.log"
         assert verify(read, key.public_key())
     assert LogMessage.decode(event.sealed(bytes(96))).system_data == data
+
+
+@pytest.mark.parametrize(
+    "algorithm", [element(0x30, element(0x06, b"")), element(0x30, element(0x04, ECDSA_SHA384)), element(0x30, b"")]
+)
+def test_a_message_names_its_algorithm_by_an_oid(algorithm: bytes) -> None:
+    with pytest.raises(ProtocolError, match="signature algorithm without OID"):
+        LogMessage.decode(message(TRANSACTION, CERTIFIED, _WHOLE.replace(ALGORITHM, algorithm)))
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+@pytest.mark.parametrize(("tag", "text"), [(0x17, b"231114221320Z"), (0x18, b"20231114221320Z")])
+def test_times_of_messages_are_those_of_greenwich_wherever_the_gateway_runs(tag: int, text: bytes) -> None:
+    tail = _WHOLE.replace(element(0x02, b"\x65\x53\xf1\x00"), element(tag, text))
+    assert LogMessage.decode(message(TRANSACTION, CERTIFIED, tail)).log_time == 1_700_000_000
+
+
+@pytest.mark.parametrize(("user", "there"), [("admin", True), ("", False)])
+def test_an_event_names_who_triggered_it_if_anybody_did(user: str, there: bool) -> None:
+    event = UnsignedMessage.event(
+        operation="logIn", origin="x", user=user, data=b"\5\0", serial=SERIAL, counter=1, log_time=integer_element(1)
+    )
+    assert (element(0x82, user.encode()) in event.to_be_signed) is there
+    read = LogMessage.decode(event.sealed(bytes(96)))
+    assert (read.process_data, read.process_type, read.system_data, read.deviations) == (b"", "", b"\5\0", ())

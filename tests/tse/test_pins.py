@@ -1,8 +1,8 @@
 import pytest
 
-from gateway.tse.commands import ChangePin, ChangePuk, Login, UnblockPin, User, parse
+from gateway.tse.commands import ChangePin, ChangePuk, Login, SelfTest, UnblockPin, User, parse
 from gateway.tse.fields import Command, Generation
-from gateway.tse.pins import PinOwner, pin_shown_by, puk_of
+from gateway.tse.pins import PinOwner, has_tries, pin_shown_by, puk_of
 
 ONE, TWO = Generation.ONE, Generation.TWO
 
@@ -29,3 +29,17 @@ def test_a_number_that_no_user_has_is_nobodys() -> None:
     assert pin_shown_by(unblock, TWO) is None
     assert pin_shown_by(Login(9, b"12345"), TWO) is None
     assert puk_of(7, ONE) is PinOwner.PUK
+
+
+def test_who_shows_no_pin_or_is_nobody_uses_up_no_tries() -> None:
+    assert pin_shown_by(SelfTest(b"POS-1"), ONE) is None
+    assert pin_shown_by(Login(User.NONE, b"12345"), ONE) is None
+
+
+def test_only_a_puk_of_generation_2_has_no_end_of_tries() -> None:
+    assert {owner for owner in PinOwner if not has_tries(owner, TWO)} == {
+        PinOwner.PUK,
+        PinOwner.TIME_ADMIN_PUK,
+        PinOwner.LOGGER_PUK,
+    }
+    assert all(has_tries(owner, ONE) for owner in PinOwner)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tse.results import ApiError, Result, explain, name_of
+from gateway.tse.results import ApiError, Result, explain, name_of, tries_left
 from tests.tse.samples import exchanges
 
 
@@ -15,12 +15,15 @@ def test_every_code_has_a_name_and_an_explanation(code: int) -> None:
 @pytest.mark.parametrize("code", [*Result, *ApiError])
 def test_known_codes_are_named(code: Result | ApiError) -> None:
     assert name_of(code) == code.name
-    assert code.explanation
+    if code != Result.AUTHENTICATION_FAILED:
+        assert explain(code) == code.explanation
 
 
 def test_the_tries_left_are_told() -> None:
     assert name_of(0x1102) == "AUTHENTICATION_FAILED"
     assert explain(0x1102) == "wrong PIN or PUK, 2 tries left"
+    codes = (0x1103, 0x1100, Result.PIN_BLOCKED, 0x10FF, 0x1200, Result.OK)
+    assert [tries_left(code) for code in codes] == [3, 0, 0, None, None, None]
 
 
 def test_an_unknown_code_stays_a_number() -> None:

@@ -99,3 +99,10 @@ def test_a_sector_of_another_size_is_refused(data: bytes) -> None:
     for understand in (read_counter, Response.decode, decode_command):
         with pytest.raises(ProtocolError, match="512 bytes"):
             understand(data)
+
+
+def test_the_largest_command_and_the_largest_reply_fill_the_window() -> None:
+    command, reply = b"c" * MAX_COMMAND, Response(1, WindowState.DONE, b"r" * MAX_REPLY, 2)
+    assert encode_command(command)[2:] == command
+    assert decode_command(encode_command(command)) == command
+    assert Response.decode(reply.encode()) == reply

@@ -44,6 +44,7 @@ def test_every_outcome_is_read_back_as_it_was(failed: frozenset[str], time: int)
         PASSED[:-1],
         PASSED + b"\0",
         PASSED.replace(b"SMA", b"SMB"),
+        PASSED.replace(b"SMA", b"SM\xff"),
         PASSED.replace(b"\1\1\xff", b"\1\1\1"),
         PASSED.replace(b"\2\4", b"\4\4"),
     ],

@@ -1,4 +1,5 @@
 import contextlib
+import gzip
 import io
 import tarfile
 
@@ -11,7 +12,7 @@ from gateway.tse.certificates import by_serial, chain_problems, load
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.sectors import SECTOR
-from gateway.tse.tar import END, INFO_NAME, Header, Member, blocks_of, is_ustar, member, members, pax_records
+from gateway.tse.tar import END, INFO_NAME, PAX, Header, Member, blocks_of, is_ustar, member, members, pax_records
 from tests.tse.samples import SAMPLES, exchanges
 
 files = st.dictionaries(st.text("abc-_.ü", min_size=1, max_size=150), st.binary(max_size=1500), min_size=1, max_size=5)
@@ -243,3 +244,56 @@ def test_pax_records_are_read_back(pairs: dict[str, str]) -> None:
 def test_what_is_no_pax_record_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match="no PAX record"):
         list(pax_records(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "extended"), [("a" * 100, False), ("a" * 101, True), ("a" * 150, True), ("ä.log", True), ("a.log", False)]
+)
+def test_only_a_name_that_a_header_cannot_hold_gets_an_extended_one(name: str, extended: bool) -> None:
+    whole = member(name, b"x", mtime=1)
+    header = Header.decode(whole[:SECTOR])
+    assert header is not None
+    assert (header.kind == PAX, header.is_file) == (extended, not extended)
+    assert [item.name for item in members(whole)] == [name]
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        assert [info.mode for info in tar] == [0o444]
+
+
+def test_a_compressed_archive_is_none_of_a_tse() -> None:
+    with pytest.raises(ProtocolError, match="not a readable TAR"):
+        list(members(gzip.compress(_WHOLE)))
+
+
+def with_field(place: slice, content: bytes) -> bytes:
+    """A header with this content in a field, and the checksum that belongs to it."""
+    raw = bytearray(member("x", b"", mtime=0)[:SECTOR])
+    raw[place] = content
+    raw[148:156] = b" " * 8
+    raw[148:156] = b"%06o\0 " % sum(raw)
+    return bytes(raw)
+
+
+SIZE = slice(124, 136)
+
+
+def test_numbers_of_a_header_are_read_as_they_are_written() -> None:
+    sizes = (b"00000000017\0", b"         17 ", b"\x80\1" + bytes(10))
+    assert [header and header.size for header in map(Header.decode, (with_field(SIZE, size) for size in sizes))] == [
+        0o17,
+        0o17,
+        2**80,
+    ]
+    for size in (b"X17".ljust(12, b"\0"), b"17\t".ljust(12, b"\0"), b"\x81".ljust(12, b"\0")):
+        assert Header.decode(with_field(SIZE, size)) is None
+
+
+def test_the_form_of_a_checksum_is_told_without_its_digits() -> None:
+    header = Header.decode(with_field(SIZE, b"00000000017\0"))
+    assert header is not None
+    assert header.checksum_form == b"000000\0 "
+
+
+def test_a_header_with_another_checksum_is_none() -> None:
+    raw = bytearray(with_field(SIZE, b"00000000017\0"))
+    raw[0] += 1
+    assert Header.decode(bytes(raw)) is None
