@@ -49,6 +49,10 @@ class JoinedFile:
                 yield piece
                 at += len(piece)
 
+    async def read_store(self, block: int, count: int) -> bytes:
+        """Return `count` blocks of 512 bytes from `block` on, as a store does; errors as of `read`."""
+        return b"".join([piece async for piece in self.read(block * SECTOR, (block + count) * SECTOR)])
+
     def _parts(self, start: int, end: int) -> Iterator[Slice]:
         at = 0
         for part in self.slices:

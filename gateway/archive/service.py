@@ -15,7 +15,10 @@ from gateway.archive.tse_archive import TseArchive
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Registry
+from gateway.operations.store import Store
 from gateway.telemetry.metrics import Metrics
+from gateway.tse.sectors import SECTOR
+from gateway.tse.tar import END
 
 
 class ArchiveService:
@@ -85,6 +88,11 @@ class ArchiveService:
         index = (await self._find(serial)).index
         wanted = series if series is not None or index.last is None else index.last.series
         return restore(self._directory_of(serial), [] if wanted is None else index.of_series(wanted))
+
+    async def store(self, serial: str) -> Store:
+        """Return the newest store of a TSE as far as it is archived; errors as of `restore`."""
+        file = await self.restore(serial, None)
+        return Store(file, (file.size - len(END)) // SECTOR)
 
     # ---- runs ------------------------------------------------------------------
 

@@ -1,9 +1,14 @@
 """Recent transactions, found from the end of the store backwards."""
 
-from gateway.errors import GatewayError
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.operations.receipt import Receipt, Signed
-from gateway.operations.store import open_store
+from gateway.operations.store import Store, open_store
+from gateway.tse import certificates
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.products import is_simulated
 
@@ -14,17 +19,56 @@ class TransactionNotFound(GatewayError):
     code = "transaction_not_found"
 
 
+_LEADING = 2  # info.csv and the certificates begin every store
 MOST_BLOCKS = 16_384  # 8 MiB: thousands of receipts, and less than a second of reading
 START, UPDATE, FINISH = "start", "update", "finish"
 
 
+@dataclass(frozen=True, slots=True)
+class StoreOwner:
+    """The TSE whose store is read; `certified` is false for a simulated one."""
+
+    serial: str
+    public_key: bytes
+    certified: bool
+
+
+def owner_of(device: Device) -> StoreOwner:
+    """Return a TSE that is here as the owner of its store."""
+    return StoreOwner(device.serial, device.info.public_key, not is_simulated(device.info.description))
+
+
+async def owner_in(store: Store, serial: str) -> StoreOwner:
+    """Return the owner of a store as the store tells it: its description is in info.csv, its key in the certificate.
+
+    Raises:
+        ProtocolError: the store does not begin with these.
+    """
+    leading: list[bytes] = []
+    async for entry in store.entries():
+        leading.append(await store.content(entry))
+        if len(leading) == _LEADING:
+            break
+    description, chain = leading
+    leaf = certificates.by_serial(certificates.load(chain)).get(bytes.fromhex(serial))
+    if leaf is None:
+        raise ProtocolError("the store holds no certificate for the key of this TSE")
+    point = certificates.key_of(leaf).public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return StoreOwner(serial, point, not is_simulated(description.decode(errors="replace")))
+
+
 async def steps_of(device: Device, number: int, *, since: str = START) -> list[LogMessage]:
+    """Return what `steps_in` finds in the store of a TSE."""
+    return await steps_in(await open_store(device), number, since=since)
+
+
+async def steps_in(store: Store, number: int, *, since: str = START) -> list[LogMessage]:
     """Return the signed steps of a transaction, newest first; those among the last `MOST_BLOCKS` blocks only.
 
     The search ends at its start or at the step `since`: a finish is found before its start.
     """
     found: list[LogMessage] = []
-    async for message in (await open_store(device)).newest_first(MOST_BLOCKS):
+    async for message in store.newest_first(MOST_BLOCKS):
         if message.transaction_number == number:
             found.append(message)
             if step_of(message) in (START, since):
@@ -45,19 +89,19 @@ async def signed_with(device: Device, counter: int) -> LogMessage | None:
     return None
 
 
-def receipt_of(message: LogMessage, device: Device, started: int | None) -> Receipt:
+def receipt_of(message: LogMessage, owner: StoreOwner, started: int | None) -> Receipt:
     """Return a step that was read from the store as a receipt shows it; `started` in Unix seconds."""
     signed = Signed(message.transaction_number or 0, message.signature_counter, message.log_time, message.signature)
     return Receipt(
         operation=step_of(message),
-        serial=device.serial,
-        public_key=device.info.public_key,
+        serial=owner.serial,
+        public_key=owner.public_key,
         client_id=message.client_id.encode(),
         process_type=message.process_type.encode(),
         process_data=message.process_data,
         signed=signed,
         start_time=started,
-        certified=not is_simulated(device.info.description),
+        certified=owner.certified,
     )
 
 

@@ -14,8 +14,9 @@ import base64
 import logging
 import re
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class JournalRecord:
     `position` and `signatures` are the blocks in the store and the signatures made before.
 
     `sure` says that the TSE has been asked about the end, or that this process saw it; `given_up`, unless empty, is
-    the code of the error that the key gets from now on.
+    the code of the error that the key gets from now on. `reference` and `metadata` are the client's own.
     """
 
     key: str
@@ -67,6 +68,8 @@ class JournalRecord:
     done: Signed | None = None
     sure: bool = False
     given_up: str = ""
+    reference: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unclear(self) -> bool:
@@ -86,6 +89,7 @@ class Journal:
         self._now = now
         self._records: dict[str, JournalRecord] = {}
         self._unclear: dict[str, JournalRecord] = {}
+        self._keys: defaultdict[tuple[str, int], dict[str, None]] = defaultdict(dict)  # by TSE and transaction
         self._lines = 0
         self._unreadable = ""
         self._told = False
@@ -111,10 +115,13 @@ class Journal:
         """Return the records of one TSE, or of all, whose end nobody knows yet."""
         return [record for record in self._unclear.values() if serial in {None, record.serial}]
 
+    def of_transaction(self, serial: str, number: int) -> list[JournalRecord]:
+        """Return the records of a transaction, oldest first."""
+        return [self._records[key] for key in self._keys.get((serial, number), ())]
+
     def claims(self, serial: str, number: int) -> bool:
         """Return whether this transaction was started under one of the keys."""
-        starts = ("start", "sign")
-        return any((r.serial, r.number) == (serial, number) and r.action in starts for r in self._records.values())
+        return any(record.action in {"start", "sign"} for record in self.of_transaction(serial, number))
 
     async def begin(self, record: JournalRecord) -> None:
         """Write a record ahead of the signature; it is on the disk on return.
@@ -141,13 +148,25 @@ class Journal:
         await self._append_if_possible(replace(record, fingerprint=""), durable=True)
 
     def _keep(self, record: JournalRecord) -> None:
+        self._drop_number(record.key)
         self._records[record.key] = record
+        if record.number:
+            self._keys[record.serial, record.number][record.key] = None
         if record.unclear:
             self._unclear[record.key] = record
         else:
             self._unclear.pop(record.key, None)
 
+    def _drop_number(self, key: str) -> None:
+        known = self._records.get(key)
+        keys = None if known is None else self._keys.get((known.serial, known.number))
+        if known is not None and keys is not None:
+            keys.pop(key, None)
+            if not keys:
+                del self._keys[known.serial, known.number]
+
     def _drop(self, key: str) -> None:
+        self._drop_number(key)
         self._records.pop(key, None)
         self._unclear.pop(key, None)
 

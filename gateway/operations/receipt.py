@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -39,7 +40,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SigningRequest:
-    """What a till wants signed; `number` is 0 where the TSE assigns it. `serial` has 64 upper-case hex digits."""
+    """What a till wants signed; `number` is 0 where the TSE assigns it. `serial` has 64 upper-case hex digits.
+
+    `reference` and `metadata` are the client's own and are not signed.
+    """
 
     action: Action
     serial: str
@@ -47,10 +51,12 @@ class SigningRequest:
     number: int = 0
     process_type: bytes = b""
     process_data: bytes = b""
+    reference: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 in hex over all fields: equal for equal requests only, and tells nothing about the data."""
+        """SHA-256 in hex over all that is signed: equal for equal requests only, and tells nothing about the data."""
         digest = hashlib.sha256()
         texts = (self.action.encode(), self.serial.encode(), self.client_id, str(self.number).encode())
         for part in (*texts, self.process_type, self.process_data):

@@ -66,8 +66,8 @@ class PatientReader:
 class Store:
     """The store of a TSE up to `used`, the first block behind its last entry."""
 
-    def __init__(self, device: BlockReader, used: int) -> None:
-        self._device = device
+    def __init__(self, reader: BlockReader, used: int) -> None:
+        self.reader = reader
         self.used = used
         self._first = 0
         self._chunk = b""
@@ -100,7 +100,14 @@ class Store:
             first += len(piece) // SECTOR
 
     async def newest_first(self, most_blocks: int) -> AsyncIterator[LogMessage]:
-        """Yield log messages from the end backwards, through no more than `most_blocks` blocks.
+        """Yield what `placed_newest_first` does, without the blocks."""
+        async for _, message in self.placed_newest_first(most_blocks):
+            yield message
+
+    async def placed_newest_first(self, most_blocks: int) -> AsyncIterator[tuple[int, LogMessage]]:
+        """Yield log messages with the blocks where they begin, from the end backwards.
+
+        It goes through no more than `most_blocks` blocks.
 
         A header counts only if its message ends, with nothing but zeros behind it, exactly
         where the next entry begins: process data that look like an entry never do that.
@@ -108,7 +115,7 @@ class Store:
         end, tail = self.used, b""  # `tail` reaches from `end` to the beginning of the next entry
         while end > max(0, self.used - most_blocks) and len(tail) <= _LONGEST_ENTRY:
             first = max(0, end - CHUNK_BLOCKS)
-            tail = await self._device.read_store(first, end - first) + tail
+            tail = await self.reader.read_store(first, end - first) + tail
             for at in range((end - first - 1) * SECTOR, -1, -SECTOR):
                 header = _header_in(tail[at : at + SECTOR])
                 if header is None or at + header.blocks * SECTOR != len(tail):
@@ -116,7 +123,7 @@ class Store:
                 content, padding = _parted(tail, at, header.size)
                 message = _message(content) if not any(padding) else None
                 if message is not None:
-                    yield message
+                    yield first + at // SECTOR, message
                 if message is not None or (header.kind in _PAX_TYPES and _path_in(content)):
                     tail = tail[:at]
             end = first
@@ -143,7 +150,7 @@ class Store:
             count = min(CHUNK_BLOCKS, self.used - block)
             if count <= 0:
                 raise ProtocolError(f"block {block} lies behind the end of the store")
-            self._chunk = await self._device.read_store(block, count)
+            self._chunk = await self.reader.read_store(block, count)
             self._first = block
 
 

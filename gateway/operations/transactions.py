@@ -8,8 +8,8 @@ running work, or from the TSE. Nothing waits here for a TSE that is away.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.errors import CommandRejected, GatewayError
@@ -35,11 +35,16 @@ class KeyReused(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class SigningResult:
-    """A signature; `start_time` in Unix seconds, if known. `replayed`: it existed before the request."""
+    """A signature; `start_time` in Unix seconds, if known. `replayed`: it existed before the request.
+
+    `reference` and `metadata` are those of the first request that had it signed.
+    """
 
     signed: Signed
     start_time: int | None
     replayed: bool = False
+    reference: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +93,19 @@ class Transactions:
             _check_same(record.fingerprint, request)
             if record.done is not None:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
-                return SigningResult(record.done, record.start_time, replayed=True)
+                return _replayed(record, record.done)
         task = self._task(self._sign_under_key(request, key))
         self._running[key] = _Running(request.fingerprint, task)
         task.add_done_callback(lambda _: self._running.pop(key))
         return await asyncio.shield(task)
+
+    def own_of(self, serial: str, number: int) -> tuple[str, Mapping[str, str]]:
+        """Return reference and metadata that the client gave for a transaction; later steps add to earlier ones."""
+        reference, metadata = "", dict[str, str]()
+        for record in self._journal.of_transaction(serial, number):
+            reference = record.reference or reference
+            metadata |= record.metadata
+        return reference, metadata
 
     def start_time(self, serial: str, number: int) -> int | None:
         """Return when a transaction was started through here, in Unix seconds; `None` if that was long ago."""
@@ -119,7 +132,7 @@ class Transactions:
             record = self._journal.find(key)
             if record is not None and record.done is not None:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
-                return SigningResult(record.done, record.start_time, replayed=True)
+                return _replayed(record, record.done)
             _refuse_given_up(record)
             with self.settlement.carrying_out(key, tse.lease):
                 record = await self._begin(request, key, record, tse)
@@ -137,6 +150,7 @@ class Transactions:
             start_time = self.start_time(request.serial, request.number)
             place = info.used_blocks, info.created_signatures
             record = JournalRecord(key, *texts, *place, self._now(), request.number, start_time)
+            record = replace(record, reference=request.reference, metadata=request.metadata)
         await self._journal.begin(record)
         return record
 
@@ -167,7 +181,8 @@ class Transactions:
     def _outcome(self, request: SigningRequest, signed: Signed) -> SigningResult:
         if request.action is Action.START:
             self._remember_start(request.serial, signed)
-        return SigningResult(signed, self.start_time(request.serial, signed.number))
+        start_time = self.start_time(request.serial, signed.number)
+        return SigningResult(signed, start_time, reference=request.reference, metadata=request.metadata)
 
     def _remember_start(self, serial: str, started: Signed) -> None:
         self._starts[serial, started.number] = started.log_time
@@ -194,6 +209,10 @@ async def _step(tse: Exclusive, step: SigningRequest) -> Signed:
     await tse.write(opened.block, data)
     reply = TransactionReply.decode(await tse.send(CloseImport()))
     return Signed(reply.transaction_number, reply.signature_counter, reply.log_time, reply.signature)
+
+
+def _replayed(record: JournalRecord, signed: Signed) -> SigningResult:
+    return SigningResult(signed, record.start_time, True, record.reference, record.metadata)
 
 
 def _start_of(request: SigningRequest) -> SigningRequest:

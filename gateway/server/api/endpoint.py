@@ -34,9 +34,11 @@ from gateway.server.http.responses import JSON
 BASE = "/api/v1"
 TSE = f"{BASE}/tses/{{serial}}"
 KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotent-Replayed"
 KEY_PATTERN = r"^[!-~]{1,128}$"
 _KEY = re.compile(KEY_PATTERN)
 _BIG = 256 * 1024  # bytes from which reading JSON takes longer than changing to a thread
+_BEGINNING = re.compile("[0-9A-Fa-f]{4,63}")
 _PLACEHOLDER = re.compile(r"{(\w+)}")
 
 P = TypeVar("P", bound=BaseModel)
@@ -56,6 +58,21 @@ class Services:
     forecasts: Forecasts
     translates_old_tills: Callable[[str], bool]
     tokens: Tokens
+
+    def whole_serial(self, beginning: str) -> str:
+        """Return the serial of the one TSE that is here or has an archive, and begins so; else `beginning` itself.
+
+        Raises:
+            BadRequest: several begin so.
+        """
+        if not _BEGINNING.fullmatch(beginning):
+            return beginning
+        known = {device.serial for device in self.registry.devices()}
+        known |= {archive.serial for archive in self.archives.all()}
+        found = sorted(serial for serial in known if serial.startswith(beginning.upper()))
+        if len(found) > 1:
+            raise BadRequest(f"{len(found)} TSEs have a serial that begins with {beginning}: give more of it")
+        return found[0] if found else beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +187,19 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
         caller.check_role(endpoint.roles)
+        if "serial" in request.match_info:  # whole from here on, also for the log and the outages
+            request.match_info["serial"] = services.whole_serial(request.match_info["serial"])
         params, key = _params(endpoint, request), _key_of(endpoint, request)
         _check_tse(caller, params)
         async with _body(endpoint, request) as body:
             _check_client(caller, services.tokens, params, body)
             result = await endpoint.handler(Call(services, request, params, body, key))
-        if isinstance(result, BaseModel):
-            return web.Response(body=result.model_dump_json().encode(), content_type=JSON)
-        return result
+        if not isinstance(result, BaseModel):
+            return result
+        response = web.Response(body=result.model_dump_json().encode(), content_type=JSON)
+        if getattr(result, "replayed", False):
+            response.headers[REPLAYED_HEADER] = "true"
+        return response
 
     if endpoint.method == hdrs.METH_GET:
         return web.get(endpoint.path, handle, allow_head=False)

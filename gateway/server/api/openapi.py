@@ -12,7 +12,7 @@ from gateway.access.caller import Role
 from gateway.errors import BadRequest, CommandRejected, Forbidden, GatewayError, Unauthorized, nearest
 from gateway.fleet.pins.retry_guard import PinWithheld
 from gateway.server.api.downloads import BYTES
-from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, Endpoint, FileFormat, Section
+from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER, Endpoint, FileFormat, Section
 from gateway.server.api.errors import Errors, InvalidRequest
 from gateway.server.api.problems import MEDIA, PROBLEM_TYPES
 from gateway.server.api.responses import Problem
@@ -59,6 +59,12 @@ _KEY = {
     "signature, also after a restart or a lost response; another request under it is refused.",
     "schema": {"type": "string", "pattern": KEY_PATTERN},
     "example": "7f9c2ba4-e88f-4d2b-9a31-5c1de0a8f1b2",
+}
+_REPLAYED = {
+    REPLAYED_HEADER: {
+        "description": "`true` if this key was used before, and nothing was signed again; left out otherwise.",
+        "schema": {"type": "string"},
+    }
 }
 _RANGE_HEADERS = {
     "Accept-Ranges": "`bytes`: parts of the file can be requested with `Range`.",
@@ -163,7 +169,8 @@ def _successes(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if file is None:
         name = endpoint.response.__name__
         content = {JSON: _json(endpoint.response, schemas)}
-        return {"200": {"description": schemas[name]["description"], "content": content}}
+        headers = {"headers": _REPLAYED} if endpoint.keyed else {}
+        return {"200": {"description": schemas[name]["description"], **headers, "content": content}}
     response: dict[str, Any] = {"description": file.description, "content": _files(file.formats, schemas)}
     texts = {**file.headers, **(_RANGE_HEADERS if file.ranges else {})}
     if texts:

@@ -12,6 +12,7 @@ from gateway.server.api.validation import UnfitValue
 _NO_MOMENT = Text("is no moment that there is", "ist kein Zeitpunkt, den es gibt")
 _MOST_NUMBER = 2**53 - 1  # what every JSON library reads exactly
 _SERIAL_PATTERN = r"^[0-9A-Fa-f]{64}$"
+_BEGINNING_PATTERN = r"^[0-9A-Fa-f]{4,64}$"
 SERIAL_EXAMPLE = "E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF"
 
 _AnyClient = Annotated[
@@ -42,7 +43,11 @@ class TseParams(_Params):
 
     serial: Annotated[
         str,
-        Field(pattern=_SERIAL_PATTERN, description="Serial of the TSE: 64 hex digits.", examples=[SERIAL_EXAMPLE]),
+        Field(
+            pattern=_BEGINNING_PATTERN,
+            description="Serial of the TSE: 64 hex digits, or four and more of its beginning if only one begins so.",
+            examples=[SERIAL_EXAMPLE],
+        ),
     ]
 
 
@@ -164,22 +169,11 @@ _Moment = Annotated[
 ]
 
 
-class OutageFilter(_Params):
-    """The outages of which a part lies in a span of time."""
-
-    serial: Annotated[
-        str | None,
-        Field(
-            pattern=_SERIAL_PATTERN,
-            description="Only outages of this TSE, and of the gateway itself, which are outages of every TSE.",
-            examples=[SERIAL_EXAMPLE],
-        ),
-    ] = None
+class _Span(_Params):
     from_: _Moment = Field(
         None, alias="from", description="A day or a moment (ISO 8601), in local time unless it names its offset."
     )
     to: _Moment = Field(None, description="Likewise; a day is included to its end.")
-    lang: Annotated[Language | None, Field(description="Language of the texts, instead of `Accept-Language`.")] = None
 
     @property
     def since(self) -> float | None:
@@ -190,3 +184,54 @@ class OutageFilter(_Params):
     def until(self) -> float | None:
         """The first moment behind, Unix seconds."""
         return _unix(self.to, last=True)
+
+
+_ListCursor = Annotated[
+    str | None,
+    Field(
+        pattern="^[0-9]{1,10}$",
+        description="`next_cursor` of the page before, to go on from there.",
+        examples=["4711"],
+    ),
+]
+
+
+class TransactionListParams(_Span, TseParams):
+    """Which transactions of a TSE, and which page of them."""
+
+    client_id: _AnyClient = ""
+    process_type: str | None = Field(
+        None, max_length=100, description="Only this type of the last step.", examples=["Kassenbeleg-V1"]
+    )
+    state: Literal["open", "finished"] | None = Field(None, description="Only open ones, or finished ones.")
+    from_number: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="First transaction number.", examples=[1])
+    to_number: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="Last transaction number.", examples=[3])
+    limit: int = Field(50, ge=1, le=200, description="Most transactions on the page.")
+    cursor: _ListCursor = None
+
+
+class TransactionStepsParams(TransactionParams):
+    """A transaction, and where to look for it."""
+
+    cursor: Annotated[
+        str | None,
+        Field(
+            pattern="^[0-9]{1,10}$",
+            description="`cursor` of the transaction in the list; without one only the last transactions are found.",
+            examples=["4711"],
+        ),
+    ] = None
+
+
+class OutageFilter(_Span):
+    """The outages of which a part lies in a span of time."""
+
+    serial: Annotated[
+        str | None,
+        Field(
+            pattern=_SERIAL_PATTERN,
+            description="Only outages of this TSE, and of the gateway itself, which are outages of every TSE.",
+            examples=[SERIAL_EXAMPLE],
+        ),
+    ] = None
+    lang: Annotated[Language | None, Field(description="Language of the texts, instead of `Accept-Language`.")] = None

@@ -1,7 +1,7 @@
 """Signed steps as the JSON API shows them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -18,9 +18,13 @@ def receipt_response(
     qr: Qr = "none",
     *,
     language: Language = "en",
+    own: tuple[str, Mapping[str, str]] = ("", {}),
     replayed: bool = False,
 ) -> SignedReceipt:
-    """Return the response for a signed step, with its QR code if that is wanted and can be drawn."""
+    """Return the response for a signed step, with its QR code if that is wanted and can be drawn.
+
+    `own`: reference and metadata of the client.
+    """
     signed, text = receipt.signed, receipt.qr_text
     svg = png = None
     warnings = [
@@ -53,6 +57,8 @@ def receipt_response(
         qr_svg=svg,
         qr_png_base64=png,
         warnings=warnings,
+        reference=own[0],
+        metadata=dict(own[1]),
         replayed=replayed,
     )
 

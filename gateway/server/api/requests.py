@@ -5,9 +5,10 @@ OpenAPI document; its texts and examples stand here as well.
 """
 
 import base64
+import re
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.i18n.text import Text
@@ -48,6 +49,39 @@ _Token = Annotated[
         description="Token of a confirmation for this TSE and this action.",
         examples=["pXk3cVb0vN5yQd1mS8rTzA"],
     ),
+]
+_Reference = Annotated[
+    str,
+    Field(
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Id of the receipt in your software. It is not signed, and comes back in responses; with an "
+        "`Idempotency-Key` also with the transaction, as long as the key is kept.",
+        examples=["till-3/417"],
+    ),
+]
+_NAME = r"^[A-Za-z0-9_.-]{1,40}$"
+_BAD_NAME = Text(
+    "has a name that is not of 1 to 40 letters, digits, _, . or -",
+    "hat einen Namen, der nicht aus 1 bis 40 Buchstaben, Ziffern, _, . oder - besteht",
+)
+
+
+def _named(metadata: dict[str, str]) -> dict[str, str]:
+    if not all(re.fullmatch(_NAME, name, re.ASCII) for name in metadata):
+        raise UnfitValue(_BAD_NAME)
+    return metadata
+
+
+_Metadata = Annotated[
+    dict[str, Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]],
+    Field(
+        max_length=10,
+        description="At most ten values of your own, kept like `reference`.",
+        examples=[{"table": "7"}],
+        json_schema_extra={"propertyNames": {"pattern": _NAME}},
+    ),
+    AfterValidator(_named),
 ]
 _PinUser = Literal["admin", "time_admin", "logger"]
 
@@ -94,6 +128,8 @@ class SignRequest(RequestBody):
     process_data_base64: Annotated[
         str | None, Field(max_length=_MOST_BASE64, pattern=_BASE64, description="Process data that are no text.")
     ] = None
+    reference: _Reference = ""
+    metadata: _Metadata = {}
 
     @check_model(mode="after")
     def _one_of_them(self) -> Self:

@@ -156,6 +156,8 @@ class SignedReceipt(ApiResponse):
         None, description="The QR code as PNG, base64, if the request asked for it.", examples=[None]
     )
     warnings: list[ProcessDataWarning] = Field([], description="What is unusual about the process data.")
+    reference: str = Field("", description="The id that the client gave.", examples=["till-3/417"])
+    metadata: dict[str, str] = Field({}, description="The values that the client gave.", examples=[{"table": "7"}])
     replayed: bool = Field(default=False, description="This Idempotency-Key was used before; nothing was signed again.")
 
 

@@ -17,6 +17,7 @@ from gateway.operations.receipt import Action, NoQrCode, Receipt, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused, SigningResult
+from gateway.server.api import transaction_list
 from gateway.server.api.downloads import media_for
 from gateway.server.api.endpoint import TSE, Call, Endpoint, FileFormat, FileResponse, Section
 from gateway.server.api.errors import READING, SENDING, Errors, ProcessDataForm
@@ -90,13 +91,16 @@ async def get_last_transaction(call: Call[ClientParams, NoBody]) -> SignedReceip
             f"transaction {reply.transaction_number} was signed too long ago to be found in the store"
         )
     started = await history.start_time(device, reply.transaction_number)
-    return receipt_response(history.receipt_of(message, device, started))
+    own = call.services.transactions.own_of(device.serial, reply.transaction_number)
+    return receipt_response(history.receipt_of(message, history.owner_of(device), started), own=own)
 
 
 async def get_transaction(call: Call[TransactionParams, NoBody]) -> SignedReceipt:
     """Return the last step of a transaction, found from the end of the store."""
     device = call.services.registry.find(call.params.serial)
-    return receipt_response(await _found(device, call.params.number))
+    number = call.params.number
+    own = call.services.transactions.own_of(device.serial, number)
+    return receipt_response(await _found(device, number), own=own)
 
 
 async def get_qr_code(call: Call[QrParams, NoBody]) -> web.Response:
@@ -114,7 +118,7 @@ async def _found(device: Device, number: int) -> Receipt:
     if not steps:
         raise TransactionNotFound(f"transaction {number} is not among the last ones in the store")
     started = next((step.log_time for step in steps if history.step_of(step) == history.START), None)
-    return history.receipt_of(steps[0], device, started)
+    return history.receipt_of(steps[0], history.owner_of(device), started)
 
 
 async def _sign(
@@ -122,7 +126,9 @@ async def _sign(
 ) -> SignedReceipt:
     body, options = call.body, call.params
     request = SigningRequest(
-        action, options.serial.upper(), body.client_id.encode(), number, body.signed_type, body.signed_data
+        *(action, options.serial.upper(), body.client_id.encode(), number, body.signed_type, body.signed_data),
+        reference=body.reference,
+        metadata=body.metadata,
     )
     findings = _checked(request, options.check)
     result = await call.services.transactions.sign(request, call.key)
@@ -165,7 +171,8 @@ async def _receipt(
         start_time=started,
         certified=not is_simulated(device.info.description),
     )
-    return receipt_response(receipt, findings, qr, language=call.language, replayed=result.replayed)
+    own = result.reference, result.metadata
+    return receipt_response(receipt, findings, qr, language=call.language, own=own, replayed=result.replayed)
 
 
 async def _start_in_store(device: Device, number: int) -> int | None:
@@ -181,6 +188,7 @@ SECTION = Section(
     "Transactions",
     "Signatures for tills, and receipts that were signed.",
     (
+        *transaction_list.ENDPOINTS,
         Endpoint(
             "POST",
             f"{TSE}/sign",
