@@ -10,11 +10,11 @@ from gateway.driver.usb.block_devices import Candidate, Roots
 from gateway.driver.usb.probe import ProbeResult, probe
 from gateway.driver.usb.transport import DirectFile
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.image import TseImage
 from gateway.tse import layout
 from gateway.tse.info import TseInfo
 from gateway.tse.layout import Offsets
 from gateway.tse.sectors import SECTOR
+from gateway.volume.image import TseImage
 
 FOREIGN_DISK = b"\x55" * 64 * SECTOR
 USB, FIXED = "pci0000:00/usb1/1-1", "pci0000:00/virtio0"

@@ -95,8 +95,8 @@ def _make(generation: int) -> "Make":
 
 def _show(place: Path, directory: Path | None, profile: str, generation: int, *, image: bool) -> None:
     from gateway.simulator.device import SimulatedTse
-    from gateway.simulator.mount import mount as mount_tse
     from gateway.simulator.profiles import profile_named
+    from gateway.volume.mount import mount as mount_tse
 
     home = directory or place.with_name(f"{place.name}.tse")
     tse = SimulatedTse.open_or_create(home, _make(generation), profile=profile_named(profile))

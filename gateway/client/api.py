@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.connector import NEEDS_CLEANUP_CLOSED
@@ -20,6 +20,9 @@ from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.server.http.unix_socket import socket_path
 from gateway.telemetry.log import register_secret
+
+if TYPE_CHECKING:
+    from gateway.driver.lan.connection import Trust
 
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
 _READ = aiohttp.ClientTimeout(total=120, sock_connect=10)
@@ -34,6 +37,24 @@ class Remote:
     token_file: Path
     ca_file: Path | None = None
     fingerprint: str = ""
+
+    def access(self) -> tuple[URL, str, "Trust"]:
+        """Return its address, its token and whom to trust: never anybody, or the token would leak.
+
+        Raises:
+            ConfigurationError: something of it cannot be used.
+        """
+        from gateway.driver.lan.upstream import trust_of
+
+        url = URL(self.url)
+        if url.scheme != "https" or not url.host:
+            raise ConfigurationError("--url must be https://HOST:PORT")
+        try:
+            token = checked_token(read_secret(str(self.token_file)))
+        except ValueError as error:
+            raise ConfigurationError(f"--token-file: {error}") from None
+        register_secret(token)
+        return url, token, trust_of(self.ca_file, self.fingerprint) or True
 
 
 class Refused(GatewayError):
@@ -165,17 +186,7 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
     Raises:
         NoGateway: it does not respond, or is another one than it should be.
     """
-    from gateway.driver.lan.upstream import trust_of
-
-    url = URL(target.url)
-    if url.scheme != "https" or not url.host:
-        raise ConfigurationError("--url must be https://HOST:PORT")
-    try:
-        token = checked_token(read_secret(str(target.token_file)))
-    except ValueError as error:
-        raise ConfigurationError(f"--token-file: {error}") from None
-    register_secret(token)
-    trust = trust_of(target.ca_file, target.fingerprint) or True  # never unchecked: the token must not leak
+    url, token, trust = target.access()
     if isinstance(trust, aiohttp.Fingerprint):
         trust = await pinned(url, trust.fingerprint)
     async with _session(str(url.origin()), trust, token) as session:

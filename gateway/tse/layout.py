@@ -13,6 +13,7 @@ INFO_FILE = "TSE_INFO.DAT"
 WINDOW_FILE = "TSE_COMM.DAT"
 STORE_FILE_BLOCKS = 2_097_152  # 1 GiB each
 OFFSET_TABLE_LBA = 8
+VIRTUAL_DRIVE = "tse-gateway-mount"  # the source of such a mount: no gateway takes it for a TSE of its own
 
 _OFFSETS = struct.Struct(">III")
 

@@ -11,7 +11,7 @@ from gateway.config.settings import load
 from gateway.errors import ConfigurationError
 from gateway.fleet.registry import Registry
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.mount import mounted
+from gateway.volume.mount import mounted
 from tests.lan_client import LanClient
 from tests.needs import FUSE
 from tests.support import receipt, set_up

@@ -15,8 +15,9 @@ import typer
 from gateway.cli.commands import app
 from tests.cli.background import Running, call, running, settings_of
 
+_ROOT = Path(__file__).parents[2]
 _EXAMPLE = re.compile(r"^\s*Example: (.*?)\n\s*\n", re.MULTILINE | re.DOTALL)
-_RUNS_ON = {"serve", "simulator mount", "simulator image"}  # below, and in test_programs
+_RUNS_ON = {"serve", "mount", "simulator mount", "simulator image"}  # below, in test_mount and test_programs
 _ASKS = {"setup", "swap", "retire"}  # the others have tests of their own
 _VERDICTS = {"verify": {0, 1}, "doctor": {0, 1, 2}}  # their exit status tells how bad it is
 
@@ -93,7 +94,7 @@ def started(line: str, directory: Path, **environment: str) -> "subprocess.Popen
         stderr=subprocess.STDOUT,
         text=True,
         cwd=directory,
-        env={"PYTHONPATH": str(Path.cwd()), "PATH": "/usr/bin:/bin", "HOME": str(directory), **environment},
+        env={"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin", "HOME": str(directory), **environment},
     )
 
 

@@ -24,7 +24,6 @@ from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeo
 from gateway.fleet.device import Device
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.simulator.factory import Make
-from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.certificates import by_serial, key_of, load
@@ -50,6 +49,7 @@ from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage, verify
 from gateway.tse.tar import members
+from gateway.volume.mount import mounted
 from tests.driver.lan.upstreams import gateway_over
 from tests.needs import FUSE
 from tests.support import CLIENT, PREPARE, export, receipt, step

@@ -25,8 +25,8 @@ from gateway.driver.usb.transport import open_transport
 from gateway.fleet.hotplug import BlockEvents, MountChanges, Source, Sources, attachments, sightings
 from gateway.fleet.registry import Registry
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.mount import mounted
 from gateway.telemetry.metrics import Metrics
+from gateway.volume.mount import mounted
 from tests import needs
 from tests.fake_host import FIXED, FOREIGN_DISK, FakeHost, serial_of, tse_disk
 

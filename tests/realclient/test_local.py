@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.mount import mounted
 from gateway.simulator.profiles import Profile
+from gateway.volume.mount import mounted
 from tests.needs import FUSE
 from tests.realclient.expectations import expected, got, more_blocks_than_recorded
 from tests.realclient.worm import Client, Peer
@@ -34,9 +34,9 @@ def volume(tse: SimulatedTse, tmp_path: Path) -> Iterator[str]:
         yield str(place)
 
 
-async def check(client: Client, scenario: str, more_blocks: int) -> None:
-    script = [line for line in script_of(scenario) if line not in OF_THE_NETWORK]
-    recorded = [call for call in results_of(scenario) if call.call not in OF_THE_NETWORK]
+async def check(client: Client, scenario: str, more_blocks: int, generation: int = 1) -> None:
+    script = [line for line in script_of(scenario, generation) if line not in OF_THE_NETWORK]
+    recorded = [call for call in results_of(scenario, generation) if call.call not in OF_THE_NETWORK]
     calls: list[Call] = []
     while len(calls) < len(recorded):  # where two clients were recorded, one does the work of both
         calls += await client.run(script)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "lantse"
+FOLDERS = {1: Path(__file__).parent / "lantse", 2: Path(__file__).parent / "lantse-2"}  # by generation
 
 # From the factory to the first power-up, then the life of a till. Each begins where the one before ended, so
 # that even the counters are the recorded ones.
@@ -33,6 +33,18 @@ HISTORY = (
 )
 # The TSE lost power just before these.
 AFTER_POWER_UP = frozenset({"daily-start", "needs-selftest", "decommission"})
+# Of generation 2, after a set-up that did not set the time.
+HISTORY_2 = (
+    "daily-start",
+    "sign-receipt",
+    "list-clients",
+    "list-started-transactions",
+    "export-full-incremental-entries",
+    "certificate-health",
+    "wrong-pin-unblock",
+    "export-filtered",
+    "delete-decommission",
+)
 APART = ("unknown-tse", "wrong-token", "decommission")
 
 BLOCKS_BEFORE_LOGS = 7  # info.csv and the certificate file of the recorded TSE, headers included
@@ -62,19 +74,19 @@ class Call:
 
 
 @cache
-def script_of(scenario: str) -> tuple[str, ...]:
+def script_of(scenario: str, generation: int = 1) -> tuple[str, ...]:
     """The calls of a scenario."""
-    return _part(scenario, "# driver script")
+    return _part(scenario, generation, "# driver script")
 
 
 @cache
-def results_of(scenario: str) -> tuple[Call, ...]:
+def results_of(scenario: str, generation: int = 1) -> tuple[Call, ...]:
     """What they gave back to the recorded client, the line of each call in order (clients one after the other)."""
-    calls = [Call.parse(line) for line in _part(scenario, "# client results")]
+    calls = [Call.parse(line) for line in _part(scenario, generation, "# client results")]
     return tuple(call for call in calls if call and call.call not in {"cleanup", "init 6.0.0-rc.1-online"})
 
 
-def _part(scenario: str, title: str) -> tuple[str, ...]:
-    text = (FOLDER / f"{scenario}.client.txt").read_text()
+def _part(scenario: str, generation: int, title: str) -> tuple[str, ...]:
+    text = (FOLDERS[generation] / f"{scenario}.client.txt").read_text()
     part = text.split(f"{title}\n")[1].split("\n# ")[0]
     return tuple(line for line in part.splitlines() if line.strip())

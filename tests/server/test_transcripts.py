@@ -202,7 +202,10 @@ class Replay:
         assert answer == {}
 
     def _check_readWormStore(self, exchange: Exchange, answer: dict[str, str]) -> None:  # noqa: N802 - likewise
-        for path, data in ((exchange.path, exchange.got or b""), (self._path(exchange), base64.b64decode(answer["data"]))):
+        for path, data in (
+            (exchange.path, exchange.got or b""),
+            (self._path(exchange), base64.b64decode(answer["data"])),
+        ):
             assert len(data) == int(URL(path).query["numblocks"]) * SECTOR
 
     def _check_readInfo(self, exchange: Exchange, answer: dict[str, str]) -> None:  # noqa: N802 - likewise

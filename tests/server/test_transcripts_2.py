@@ -1,4 +1,4 @@
-"""What the vendor's client was recorded to send to a TSE of generation 2, sent again by a plain HTTP client over TLS."""
+"""What the vendor's client was recorded to send to a TSE of generation 2, sent again by a plain HTTP client."""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -12,15 +12,11 @@ from gateway.tse import commands as c
 from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
 from gateway.tse.self_test import SelfTestReply
+from tests.recordings.scenarios import HISTORY_2
 from tests.server.test_transcripts import Replay, replaying
 from tests.simulator.host import CLIENT
 from tests.simulator.test_generation_2 import Host2
 from tests.tse.samples import Exchange, exchanges_of_generation_2
-
-LIFE = (
-    "daily-start", "sign-receipt", "list-clients", "list-started-transactions", "export-full-incremental-entries",
-    "certificate-health", "wrong-pin-unblock", "export-filtered", "delete-decommission",
-)  # fmt: skip
 
 
 class Replay2(Replay):
@@ -49,7 +45,7 @@ def tse(tmp_path: Path) -> Iterator[SimulatedTse]:
 
 
 def test_all_scenarios_of_generation_2_are_replayed_here() -> None:
-    assert {exchange.scenario for exchange in exchanges_of_generation_2()} == {*LIFE, "setup-fresh-tse"}
+    assert {exchange.scenario for exchange in exchanges_of_generation_2()} == {*HISTORY_2, "setup-fresh-tse"}
 
 
 async def test_the_recorded_set_up(tmp_path: Path, tse: SimulatedTse) -> None:
@@ -65,6 +61,6 @@ async def test_a_whole_recorded_life(tmp_path: Path, tse: SimulatedTse) -> None:
     host.do(c.Initialize())
     host.do(c.RegisterClient(CLIENT))
     async with replaying(tmp_path, tse, Replay2) as replay:
-        await replay.run(*LIFE)
+        await replay.run(*HISTORY_2)
     info = TseInfo.decode(tse.read_info())
     assert (info.created_signatures, info.lifecycle) == (8, 2)

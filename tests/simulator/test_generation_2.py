@@ -232,8 +232,9 @@ def replayed(host: Host2, exchange: Exchange, numbers: dict[int, int]) -> None:
             pass
 
 
-def test_the_recorded_conversations_give_the_recorded_results(host: Host2, tse: SimulatedTse) -> None:
-    tse.power_cycle()
+def replay_life(host: Host2) -> None:
+    """The recorded life of a till with a TSE that is set up."""
+    host.tse.power_cycle()
     numbers: dict[int, int] = {}
     for scenario in ONE_LIFE:
         sent = [
@@ -242,6 +243,10 @@ def test_the_recorded_conversations_give_the_recorded_results(host: Host2, tse: 
         assert sent, scenario
         for exchange in sent:
             replayed(host, exchange, numbers)
+
+
+def test_the_recorded_conversations_give_the_recorded_results(host: Host2) -> None:
+    replay_life(host)
 
 
 def test_the_recorded_set_up_gives_the_recorded_results(fresh: Host2) -> None:

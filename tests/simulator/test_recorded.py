@@ -148,7 +148,8 @@ class Replay:
         self.export_total = [0, 0]
 
 
-def test_the_recorded_days_on_one_tse(fresh: Host) -> None:
+def replay_days(fresh: Host) -> None:
+    """All that was recorded, one after the other on one TSE."""
     fresh.set_up()
     fresh.tse.power_cycle()
     replay = Replay(fresh)
@@ -157,6 +158,10 @@ def test_the_recorded_days_on_one_tse(fresh: Host) -> None:
     assert fresh.info.created_signatures == 39
     fresh.tse.power_cycle()
     replay.run("needs-selftest")
+
+
+def test_the_recorded_days_on_one_tse(fresh: Host) -> None:
+    replay_days(fresh)
 
 
 def test_the_recorded_setup_of_a_fresh_tse(fresh: Host) -> None:

@@ -12,7 +12,7 @@ from usbip.core import SPEED_HIGH
 from usbip.device import USBDevice
 
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.image import TseImage
+from gateway.volume.image import TseImage
 from tests.vm.link import Link
 from tests.vm.machine import HOST, Machine, MachineError
 from tests.vm.nbd import Blocks, NbdServer

@@ -5,6 +5,7 @@ The upstream has clients of its own, so its lock is taken when a verb needs it a
     verb -> lock -> verb verb verb -> silence -> unlock
                                       0.3 s; 0.05 s if only the info sector was read (a snapshot)
                                       40 s while an import or export is unfinished: it is aborted, then unlock
+                                      until a logout, if a login is to keep the lock (a virtual drive: 10 s)
 
 After 2 s of uninterrupted work it is given back and asked for again, so that others get their turn.
 Towards the upstream's other clients a till is alone with the TSE for what belongs together there (an
@@ -37,6 +38,7 @@ from gateway.errors import (
     ProtocolError,
 )
 from gateway.tse import unfinished
+from gateway.tse.commands import COMMANDS, Login, Logout
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,7 +51,8 @@ class LockTimes:
     """Seconds for which the upstream's lock is waited for and kept.
 
     A till gives up after 60, and connectors take a lock back after 60 and more of silence (LAN-TSE protocol):
-    the waiting and the longest silence stay below.
+    the waiting and the longest silence stay below. `login`: for how long at most, from its grant on, it is kept after
+    a login whose logout has not come; 0 for a client that takes care of that itself.
     """
 
     wait: float = 55.0
@@ -57,6 +60,7 @@ class LockTimes:
     after_info: float = 0.05
     unfinished: float = 40.0
     longest: float = 2.0
+    login: float = 0.0
     unlock: float = 5.0
 
 
@@ -82,6 +86,7 @@ class LanDriver:
         self._turn = asyncio.Lock()
         self._session: int | None = None
         self._since = 0.0
+        self._logged_in = False
         self._unfinished: set[unfinished.Unfinished] = set()
         self._release_timer: asyncio.TimerHandle | None = None
         self._releasing: asyncio.Task[None] | None = None
@@ -154,10 +159,14 @@ class LanDriver:
             unfinished.refused(self._unfinished, rejected.result)
             raise
         unfinished.done(self._unfinished, command, reply)
+        kind = COMMANDS.get(command[0])
+        if kind in {Login, Logout}:
+            self._logged_in = kind is Login
         return reply
 
     async def _lock(self) -> int:
-        if not self._unfinished and self._clock() - self._since >= self._lock_times.longest:
+        longest = max(self._lock_times.longest, self._kept_for_login())
+        if not self._unfinished and self._clock() - self._since >= longest:
             await self._unlock()
         if self._session is None:
             await self._give_back(self._sessions.of(self._place, self._serial))
@@ -181,7 +190,11 @@ class LanDriver:
             return
         lock_times = self._lock_times
         pause = lock_times.unfinished if self._unfinished else lock_times.after_info if info_only else lock_times.quiet
+        pause = max(pause, self._since + self._kept_for_login() - self._clock())
         self._release_timer = asyncio.get_running_loop().call_later(pause, self._start_release)
+
+    def _kept_for_login(self) -> float:
+        return self._lock_times.login if self._logged_in else 0.0
 
     def _cancel_release(self) -> None:
         if self._release_timer is not None:
@@ -208,6 +221,7 @@ class LanDriver:
 
     async def _unlock(self) -> None:
         session, self._session = self._session, None
+        self._logged_in = False
         await self._give_back(session)
 
     async def _give_back(self, session: int | None) -> None:

@@ -29,8 +29,8 @@ class Upstream:
 
     With `ca_file` its certificate must come from there and be for the host in the URL; with `fingerprint`
     (SHA-256, hex) it must be exactly that one. With neither, which connectors that sign their own
-    certificate need, the connection is encrypted but could end at an impostor. `sessions` has what is
-    locked there.
+    certificate need, the connection is encrypted but could end at an impostor; `trust` takes the place of both.
+    `sessions` has what is locked there.
 
     Raises:
         ConfigurationError: something of it cannot be used.
@@ -43,12 +43,13 @@ class Upstream:
         *,
         ca_file: Path | None = None,
         fingerprint: str = "",
+        trust: Trust | None = None,
         sessions: OpenSessions | None = None,
     ) -> None:
         self._base = URL(url) / _BASE
         self.place = f"{self._base.host}:{self._base.port}"
         self.sessions = sessions or OpenSessions()
-        self._trust = trust_of(ca_file, fingerprint)
+        self._trust = trust_of(ca_file, fingerprint) if trust is None else trust
         secret = token.get_secret_value()
         register_secret(secret)
         self._authorization = aiohttp.encode_basic_auth(_USER, secret)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.tse.layout import VIRTUAL_DRIVE
 from gateway.tse.sectors import SECTOR
 
 _FLOPPY, _CD_ROM = "2", "11"  # majors (Linux, devices.txt) of drives that rattle when opened, and never hold a TSE
@@ -89,7 +90,7 @@ def candidates(roots: Roots, named: Sequence[Path] = (), *, everywhere: bool = T
     found = dict(_named(path, roots, disks, mounts) for path in named)
     if everywhere:
         for mount in mounts:
-            if mount.type in _VOLUME_TYPES or mount.type.startswith("fuse."):
+            if mount.source != VIRTUAL_DRIVE and (mount.type in _VOLUME_TYPES or mount.type.startswith("fuse.")):
                 found.setdefault(f"{mount.number} {mount.root}", mount.candidate(disks))
         for disk in disks:
             used = disk.held or disk.large_sectors or any(mount.is_of(disk) for mount in mounts)

@@ -22,6 +22,8 @@ from gateway.tse.commands import (
     CloseImport,
     FlashHealth,
     LastTransaction,
+    Login,
+    Logout,
     NextExportPart,
     OpenImport,
     Part,
@@ -29,11 +31,12 @@ from gateway.tse.commands import (
     StartExport,
     TransactionReply,
     TransactionStep,
+    User,
 )
 from gateway.tse.info import TseInfo
 from tests.driver.lan.upstreams import TOKEN, Relay, Served, gateway_over
 from tests.lan_client import LanClient, LanError
-from tests.support import CLIENT, receipt, set_up
+from tests.support import ADMIN_PIN, CLIENT, receipt, set_up
 
 HEALTH = FlashHealth().encode()
 START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
@@ -178,6 +181,33 @@ async def test_an_export_that_was_read_to_its_end_keeps_nothing(ready: LanDriver
         pass
     async with asyncio.timeout(5), other.locked():
         pass
+
+
+async def test_a_login_keeps_the_lock_until_its_logout(ready: LanDriver, other: LanClient) -> None:
+    ready._lock_times = replace(FOR_EVER, quiet=0.01, longest=0.01, login=600)
+    await ready.send_command(Login(User.ADMIN, ADMIN_PIN).encode())
+    await ready.send_command(HEALTH)
+    waiting = asyncio.create_task(other.request("GET", f"/lantse/api/v1/tse/{other.serial}/lock"))
+    done, _ = await asyncio.wait({waiting}, timeout=0.2)
+    assert not done
+    await ready.send_command(Logout(User.ADMIN).encode())
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_a_login_without_logout_keeps_it_only_for_a_while(ready: LanDriver, other: LanClient) -> None:
+    ready._lock_times = replace(FOR_EVER, quiet=0.01, longest=0.01, login=0.3)
+    login = Login(User.ADMIN, ADMIN_PIN).encode()
+
+    async def work() -> None:
+        while True:
+            await ready.send_command(login)
+
+    working = asyncio.create_task(work())
+    async with asyncio.timeout(5), other.locked():
+        pass
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
 
 
 async def test_work_without_pause_lets_others_have_their_turn(make: Make, other: LanClient) -> None:

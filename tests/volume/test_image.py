@@ -17,11 +17,11 @@ from gateway.driver.usb.transport import MountedFiles, RawDisk
 from gateway.errors import ConfigurationError
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
-from gateway.simulator.fat32 import Fat32, FatFile
-from gateway.simulator.image import TseImage
-from gateway.simulator.mount import mount, mounted
 from gateway.tse.layout import INFO_FILE, OFFSET_TABLE_LBA, STORE_FILE_BLOCKS, WINDOW_FILE, Offsets
 from gateway.tse.sectors import SECTOR
+from gateway.volume.fat32 import Fat32, FatFile
+from gateway.volume.image import TseImage
+from gateway.volume.mount import mount, mounted
 from tests.needs import FUSE, LOOP
 from tests.simulator.host import Clock, Host
 

@@ -8,10 +8,10 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.simulator.fat32 import Fat32, FatFile
-from gateway.simulator.volume import TseBlocks, VolumeFile, volume_files
 from gateway.tse.layout import OFFSET_TABLE_LBA, Offsets
 from gateway.tse.sectors import SECTOR
+from gateway.volume.fat32 import Fat32, FatFile
+from gateway.volume.files import TseBlocks, VolumeFile, volume_files
 
 LABEL = "SWISSBIT"
 

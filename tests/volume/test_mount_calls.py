@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
-from gateway.simulator import mount
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
-from gateway.simulator.image import TseImage
-from gateway.simulator.mount import FileSystem
 from gateway.tse.sectors import SECTOR
+from gateway.volume import mount
+from gateway.volume.image import TseImage
+from gateway.volume.mount import FileSystem
 from tests.simulator.host import Clock
 
 INFO, WINDOW, STORE = "/TSE_INFO.DAT", "/TSE_COMM.DAT", "/TSE_TAR.001"

@@ -1,4 +1,4 @@
-"""A simulated TSE as a mounted volume or as a disk image (FUSE), for software that wants files or a disk.
+"""A TSE as a mounted volume or as a disk image (FUSE), for software that wants files or a disk.
 
 The files bypass the page cache and keep their offsets, so every access of a host is one
 call to the TSE, as on a real TSE: the vendor's library opens them O_DIRECT | O_SYNC and
@@ -14,14 +14,14 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.simulator.image import TseImage
-from gateway.simulator.volume import TseBlocks, volume_files
 from gateway.tse.sectors import SECTOR
+from gateway.volume.files import TseBlocks, volume_files
+from gateway.volume.image import TseImage
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ _CALLS_AT_ONCE = 8
 _CALL_TURN = 1.0  # seconds that one more call waits before it gets EBUSY
 _STOP_TIMEOUT = 10.0
 _ROOT = "/"
+_SIMULATOR = "tse-simulator"
 
 
 def mount(tse: TseBlocks, path: Path, *, image: bool = False) -> None:
@@ -47,19 +48,30 @@ def mount(tse: TseBlocks, path: Path, *, image: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def mounted(tse: TseBlocks, path: Path, *, image: bool = False) -> Iterator[Path]:
-    """Do as `mount`, but in a thread and for the time of the `with` block; give the path."""
+def mounted(
+    tse: TseBlocks,
+    path: Path,
+    *,
+    image: bool = False,
+    source: str = _SIMULATOR,
+    ended: Callable[[], object] = lambda: None,
+) -> Iterator[Path]:
+    """Do as `mount`, but in a thread and for the time of the `with` block; give the path.
+
+    `source` stands in the kernel's list of mounts; `ended` is called in that thread when nothing is mounted any more.
+    """
     place = _prepared(path, image=image)
     files = FileSystem(tse, place, image=image)
     trouble: list[BaseException] = []
 
     def run() -> None:
         try:
-            _serve(files, place)
+            _serve(files, place, source)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread below
             trouble.append(error)
         finally:
             files.ready.set()
+            ended()
 
     # A daemon: libfuse waits for calls that hang in the TSE, the interpreter should not.
     thread = threading.Thread(target=run, name="tse-mount", daemon=True)
@@ -194,12 +206,12 @@ class FileSystem:
             self._turns.release()
 
 
-def _serve(files: FileSystem, place: Path) -> None:
+def _serve(files: FileSystem, place: Path, source: str = _SIMULATOR) -> None:
     try:
         import mfusepy
     except (ImportError, OSError) as error:  # OSError: the module is there, libfuse is not
         raise ConfigurationError(
-            f"a mounted TSE needs FUSE: pip install 'tse-gateway[simulator]' and the package fuse3 (libfuse): {error}",
+            f"a mounted TSE needs FUSE: pip install 'tse-gateway[mount]' and the package fuse3 (libfuse): {error}",
         ) from error
     options: dict[str, bool | int] = {"foreground": True}
     if os.geteuid() == 0:
@@ -207,7 +219,7 @@ def _serve(files: FileSystem, place: Path) -> None:
     if (mfusepy.fuse_version_major, mfusepy.fuse_version_minor) >= (3, 12):
         options["max_threads"] = _THREADS
     try:
-        mfusepy.FUSE(files, str(place), raw_fi=True, fsname="tse-simulator", **options)
+        mfusepy.FUSE(files, str(place), raw_fi=True, fsname=source, **options)
     except RuntimeError as error:
         if files.ready.is_set():  # a signal or an abort ended it
             log.debug("The mount at %s ended with code %s", place, error)
@@ -221,9 +233,8 @@ def _prepared(path: Path, *, image: bool) -> Path:
     """Return the empty directory or file to mount at, made if missing; a dead mount is cleared away."""
     place = path.resolve()  # as the kernel lists it
     try:
-        place.stat()
-    except FileNotFoundError:
-        _make(place, image=image)
+        if _is_missing(place):
+            _make(place, image=image)
     except OSError as error:
         if error.errno not in {errno.ENOTCONN, errno.ECONNABORTED}:
             raise ConfigurationError(f"cannot mount at {place}: {error.strerror}") from error
@@ -235,6 +246,14 @@ def _prepared(path: Path, *, image: bool) -> Path:
     if place.stat().st_size if image else any(place.iterdir()):
         raise ConfigurationError(f"cannot mount at {place}: it is not empty")
     return place
+
+
+def _is_missing(place: Path) -> bool:
+    try:
+        place.stat()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _make(place: Path, *, image: bool) -> None:

@@ -16,13 +16,13 @@ import pytest
 
 from gateway.driver.usb.transport import DirectFile, MountedFiles
 from gateway.errors import ConfigurationError
-from gateway.simulator import mount
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
-from gateway.simulator.mount import mounted
-from gateway.simulator.volume import volume_files
 from gateway.tse.layout import INFO_FILE, STORE_FILE_BLOCKS, WINDOW_FILE
 from gateway.tse.sectors import SECTOR
+from gateway.volume import mount
+from gateway.volume.files import volume_files
+from gateway.volume.mount import mounted
 from tests.needs import FUSE
 from tests.simulator.host import Clock, Host
 
@@ -332,7 +332,7 @@ SERVE = """
 import logging, sys
 from pathlib import Path
 from gateway.simulator.device import SimulatedTse
-from gateway.simulator.mount import mount
+from gateway.volume.mount import mount
 logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
 mount(SimulatedTse.open(Path(sys.argv[1]), durable=False), Path(sys.argv[2]))
 print("ended")
@@ -412,7 +412,7 @@ def test_without_the_extra_the_message_says_what_to_install(
     tse: SimulatedTse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mfusepy", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'tse-gateway\[simulator\]'.*libfuse"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'tse-gateway\[mount\]'.*libfuse"):
         mount.mount(tse, tmp_path / "volume")
 
 
