@@ -24,6 +24,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 import aiohttp
+from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 from yarl import URL
 
 from gateway import strict_json
@@ -53,7 +54,10 @@ class UpstreamConnection:
         self._place = place
         self._base = base
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1, ssl=trust, keepalive_timeout=_KEPT),
+            # What the connector closes is aborted with the session, not left behind in the middle of the end of TLS.
+            connector=aiohttp.TCPConnector(
+                limit=1, ssl=trust, keepalive_timeout=_KEPT, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED
+            ),
             headers={"Authorization": authorization, "Accept-Encoding": "identity", "User-Agent": "tse-gateway"},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
