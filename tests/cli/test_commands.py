@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.gateway import Gateway
+from gateway.cli.formatting import lines
 from gateway.cli.verify import verify_files
 from gateway.clock.trusted import kernel_state
 from gateway.server.http import tls
@@ -19,6 +20,17 @@ def test_info_for_people_and_for_programs(shop: Running) -> None:
     assert shop.serial in shop.call("info").out
     assert json.loads(shop.call("info --elster --json").out)["tse_serial"] == shop.serial
     assert shop.call("info --certificates").out.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def test_info_tells_both_ends_and_says_that_a_firmware_is_unknown(shop: Running) -> None:
+    found = json.loads(shop.call("info --json").out)
+    assert dict(lines(found, "en"))["product certified until"] == "unknown"
+    known = found | {"product_certified_until": "2034-04-20", "logged_in_user": "time_admin"}
+    told = [text for _, text in lines(known, "de")]
+    certificate = next(number for number, text in enumerate(told) if text.startswith("bis "))
+    assert told[certificate + 1] == "2034-04-20 (ob mit dieser Firmware, ist unbekannt)"
+    assert dict(lines(known | {"firmware_known": True}, "en"))["product certified until"] == "2034-04-20"
+    assert dict(lines(known, "en"))["logged in"] == "time_admin"
 
 
 def test_a_tse_is_named_by_a_beginning_of_its_serial(shop: Running) -> None:
