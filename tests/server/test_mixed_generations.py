@@ -10,6 +10,7 @@ from typing import Protocol
 import aiohttp
 
 from gateway.app.gateway import running
+from gateway.config.settings import Settings
 from gateway.fleet.device import Device
 from gateway.server.http import tls
 from gateway.simulator.device import SimulatedTse
@@ -35,6 +36,7 @@ KIND = b"SonstigerVorgang"
 class Site:
     """What the tills need of one TSE."""
 
+    settings: Settings
     port: int
     device: Device
     history: History
@@ -119,7 +121,7 @@ async def sites(tmp_path: Path, tills: Tills) -> AsyncIterator[dict[Generation, 
                 clients = [client_of(generation, number) for number in range(len(tills[generation]))]
                 await PREPARE[generation](device.command, device.info.serial, *clients)
                 await device.read_info()
-                found[generation] = Site(gateway.port, device, History(), session)
+                found[generation] = Site(settings, gateway.port, device, History(), session)
             yield found
 
 
