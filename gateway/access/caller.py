@@ -35,7 +35,8 @@ class Caller:
     """The token of a request. Without a `role` everything is allowed: the user of the gateway, by its socket.
 
     `tses` are beginnings of serials (upper-case hex), `clients` client ids; empty ones limit nothing. `old`: the token
-    was replaced and still counts for a while. `address` is where the request came from, without the port.
+    was replaced and still counts for a while. `address` is where the request came from, `peer` the same with
+    the port.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Caller:
     clients: frozenset[str] = frozenset()
     old: bool = False
     address: str = ""
+    peer: str = ""
 
     def may_use(self, serial: str) -> bool:
         """Return whether the token is for this TSE, or none is named."""

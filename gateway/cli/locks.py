@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.formatting import local_time
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -19,6 +20,22 @@ _HEADS = (
     Text("silent for (s)", "still seit (s)"),
     Text("waiting", "warten"),
 )
+_TILL_HEADS = (
+    Text("client", "Kasse"),
+    Text("token", "Token"),
+    Text("address", "Adresse"),
+    Text("does", "tut"),
+    Text("since", "seit"),
+    Text("place", "Platz"),
+    Text("last command", "letzter Befehl"),
+    Text("last receipt", "letzter Beleg"),
+)
+_STATES = {
+    "holds": Text("holds it", "belegt sie"),
+    "reads": Text("reads", "liest"),
+    "waits": Text("waits", "wartet"),
+    "idle": Text("sold before", "hat verkauft"),
+}
 _NONE = Text("no TSE is held", "keine TSE ist belegt")
 _GATEWAY = Text("the gateway", "das Gateway")
 _RELEASED = Text("the lock was taken from {holder}", "die Sperre wurde {holder} entzogen")
@@ -29,6 +46,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Who holds the TSEs.", no_args_is_help=True)
     command(group, "list")(listed)
+    command(group, "show")(show)
     command(group, "release")(release)
     app.add_typer(group, name="locks")
 
@@ -47,6 +65,22 @@ def listed(cli: Cli) -> None:
         cli.table(_HEADS, [_row(cli, tse) for tse in held])
     else:
         cli.say(_NONE)
+
+
+def show(cli: Cli, tse: TseName = "") -> None:
+    """Show a TSE's tills: who holds it, who waits at which place, since when, and who sold before.
+
+    Example: tse-gateway locks show
+    """
+
+    async def work(api: "Api", base: str) -> Any:
+        return await api.get(f"{base}/lock")
+
+    found = cli.ask_tse(tse, work)
+    if cli.as_json:
+        cli.print_json(found)
+    else:
+        cli.table(_TILL_HEADS, [_till(cli, till) for till in found["tills"]])
 
 
 def release(cli: Cli, tse: TseName = "") -> None:
@@ -77,6 +111,19 @@ def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
         lock["last_command"],
         round(lock["last_request_seconds"]),
         tse["waiting_clients"],
+    )
+
+
+def _till(cli: Cli, till: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        till["client_id"],
+        till["token"],
+        _holder(cli, till),
+        cli.text(_STATES[till["state"]]),
+        local_time(till["since"]),
+        till["place"] or "",
+        till["last_command"],
+        local_time(till["last_receipt"]),
     )
 
 

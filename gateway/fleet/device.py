@@ -154,7 +154,10 @@ class Device:
                 self.lock.check(lease)
         if command[0] in _EMPTY_THE_STORE:
             self.lock.end_aside()
-        return await self._pipeline.run(partial(self.run, slow=command[0] in SLOW_OPCODES), command, lease)
+        reply = await self._pipeline.run(partial(self.run, slow=command[0] in SLOW_OPCODES), command, lease)
+        if lease is not None:
+            self.lock.carried_out(lease, command)
+        return reply
 
     async def carry_out(self, command: Command, lease: Lease | None = None) -> bytes:
         """Carry out a command as the generation of the TSE spells it; `lease` and errors as of `command`.

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from gateway.access.caller import current
 from gateway.errors import CommandRejected
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
@@ -15,13 +16,14 @@ from gateway.tse.sectors import SECTOR
 
 
 class _GatewayHolder:
-    """The gateway itself as the holder of a lock; a new one for each lease."""
+    """The gateway as the holder of a lock, for the caller of a request or for itself; a new one for each lease."""
 
-    peer = ""
+    alive = True
+    client_id = ""
 
-    @property
-    def alive(self) -> bool:
-        return True
+    def __init__(self) -> None:
+        caller = current.get()
+        self.peer, self.token = ("", "") if caller is None else (caller.peer, caller.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ from weakref import WeakKeyDictionary
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.access.caller import TILLS, Caller, Role
+from gateway.access.caller import TILLS, Role
 from gateway.access.uses import TokenUses
 from gateway.errors import BadRequest, InvalidSession
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import client_id_in
 from gateway.server.http import bodies, callers, responses
+from gateway.server.http.connection import peer_of
 from gateway.tse.commands import OpenImport
 
 BASE = "/lantse/api/v1"
@@ -50,10 +51,7 @@ class TcpConnection:
     peer: str = field(init=False)  # address and port, also when the client is gone; empty if they are not known
 
     def __post_init__(self) -> None:
-        transport = self.protocol.transport
-        name = transport.get_extra_info("peername") if transport is not None else None
-        host = f"[{name[0]}]" if name and ":" in name[0] else name[0] if name else ""
-        self.peer = f"{host}:{name[1]}" if name else ""
+        self.peer = peer_of(self.protocol.transport)
 
     @property
     def alive(self) -> bool:
@@ -108,7 +106,7 @@ class LanProtocol:
         async with bodies.received(request, _LONGEST_COMMAND) as body:
             command = _decoded(body)
         connection = self._connection(request)
-        self._check_client(callers.caller_of(request), command, connection)
+        self._check_client(request, command, connection)
         return await _data(await self._lan.send_command(serial, session, command, connection))
 
     async def write_store(self, request: web.Request) -> web.Response:
@@ -124,14 +122,17 @@ class LanProtocol:
             caller = callers.caller_of(received)
             caller.check_role(request.roles)
             caller.check_tse(received.match_info.get("serial", ""))
+            connection = self._connections.get(received.transport) if received.transport is not None else None
+            callers.name_client(received, connection.client_id if connection is not None else "")
             return await request.handler(self, received)
 
         if request.method == hdrs.METH_GET:
             return web.get(request.path, handle, allow_head=False)
         return web.post(request.path, handle, expect_handler=bodies.expect)
 
-    def _check_client(self, caller: Caller, command: bytes, connection: TcpConnection) -> None:
+    def _check_client(self, request: web.Request, command: bytes, connection: TcpConnection) -> None:
         """Refuse a command for a client id that is not the token's, and note for which one a till signs."""
+        caller = callers.caller_of(request)
         signs = bool(command) and OpenImport.begins(command)
         if not (signs or caller.clients):
             return
@@ -140,6 +141,7 @@ class LanProtocol:
             caller.check_client(client_id or "?")  # what is not understood may name any
         if signs and client_id:
             connection.client_id = client_id
+            callers.name_client(request, client_id)
             self._uses.note(caller, client_id)
 
     def _connection(self, request: web.Request) -> TcpConnection:

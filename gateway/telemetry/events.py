@@ -94,6 +94,11 @@ class Event(StrEnum):
     SIGNATURE_SETTLED = "signature_settled", "WARNING", "The TSE told whether it signed; `outcome` is what it said."
     LOCK_EXPIRED = "lock_expired", "WARNING", "A till was silent, gone or too long at it, so its lock was taken back."
     LOCK_BROKEN = "lock_broken", "WARNING", "An operator took the lock from its holder; `peer` and `client` tell whom."
+    LOCK_REFUSED = (
+        "lock_refused",
+        "WARNING",
+        "A till waited in vain for a TSE; `peer`, `client`, `holder` tell who for whom.",
+    )
     ARCHIVED = "archived", "INFO", "What a TSE signed since is verified and kept; `counter` is the last signature."
     ARCHIVE_FAILED = "archive_failed", "WARNING", "A run of an archive failed, `reason` is why; the next goes on."
     ARCHIVE_DAMAGED = "archive_damaged", "ERROR", "The verifier or a hash found an error in an archive."

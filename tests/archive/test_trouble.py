@@ -337,7 +337,7 @@ async def test_the_trust_that_segments_were_verified_with_is_written_down(shop: 
 async def test_while_a_till_holds_the_lock_a_run_is_slower_and_goes_on(shop: Shop) -> None:
     class Till:
         alive = True
-        peer = ""
+        peer = token = client_id = ""
 
     lease = await shop.device.lock.acquire(Till(), 1)
     assert (await shop.run()).verdict is ArchiveVerdict.OK

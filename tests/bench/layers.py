@@ -27,7 +27,7 @@ class Till:
     """A client that stays."""
 
     alive = True
-    peer = ""
+    peer, token, client_id = "", "", ""
 
 
 async def layers(directory: Path) -> dict[str, Callable[[], Awaitable[Any]]]:

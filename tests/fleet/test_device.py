@@ -43,7 +43,7 @@ START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 class Till:
     def __init__(self) -> None:
         self.alive = True
-        self.peer = ""
+        self.peer = self.token = self.client_id = ""
 
 
 class Clock:

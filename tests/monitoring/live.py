@@ -41,7 +41,7 @@ _TIRED = Profile("tired", seconds={CloseImport: 1.5})
 
 class Till:
     alive = True
-    peer = ""
+    peer = token = client_id = ""
 
 
 class Shop:

@@ -44,7 +44,7 @@ PART = NextExportPart().encode()
 class Connection:
     def __init__(self) -> None:
         self.alive = True
-        self.peer = ""
+        self.peer = self.token = self.client_id = ""
 
 
 class Till:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from gateway.errors import CommandRejected, DeviceGone, GatewayError, LockRefused
 from gateway.fleet.lock.queue import Holder, Lapse, Lease, LockQueue, Ticket
+from gateway.fleet.lock.tills import Tills, TillState, TillStatus
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
+from gateway.tse.commands import CloseImport
 from gateway.tse.unfinished import UNDO, Unfinished
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ def new_session() -> int:
 class LockStatus:
     """Who holds a lock: `peer` is address and port, empty for the gateway itself; durations are in seconds.
 
-    `client_id` and `last_command` are empty while none was seen under this lock.
+    `client_id` and `last_command` are empty while none was seen under this lock. `token` is the name of its token.
     """
 
     peer: str
@@ -41,6 +43,7 @@ class LockStatus:
     seconds: float
     last_command: str
     last_request_seconds: float
+    token: str = ""
 
     def __str__(self) -> str:
         who = self.peer or "the gateway"
@@ -49,7 +52,8 @@ class LockStatus:
 
 def _status(lease: Lease, now: float) -> LockStatus:
     held, silent = round(now - lease.granted, 1), 0.0 if lease.running else round(now - lease.touched, 1)
-    return LockStatus(lease.holder.peer, lease.client_id, held, lease.last_command, silent)
+    client_id = lease.client_id or lease.holder.client_id
+    return LockStatus(lease.holder.peer, client_id, held, lease.last_command, silent, lease.holder.token)
 
 
 class TseLock:
@@ -66,6 +70,7 @@ class TseLock:
     ) -> None:
         self._serial = serial
         self._queue = queue
+        self._tills = Tills(queue)
         self._metrics = metrics
         self._send = send
         self._clock = clock
@@ -173,6 +178,16 @@ class TseLock:
         return None if lease is None else _status(lease, now)
 
     @property
+    def tills(self) -> list[TillStatus]:
+        """Who holds the lock, who waits for it, and who sold before."""
+        return self._tills.all(self._clock())
+
+    def carried_out(self, lease: Lease, command: bytes) -> None:
+        """Note a command of the holder that the TSE has carried out."""
+        if lease.finishes and CloseImport.begins(command):
+            lease.receipt = self._clock()
+
+    @property
     def waiting_clients(self) -> int:
         """Number of those who wait for the lock."""
         return self._queue.waiting
@@ -213,7 +228,10 @@ class TseLock:
     def revoke(self, reason: str) -> None:
         """End every lease: the TSE is given up for `reason`, until `reopened`. Nothing can be aborted."""
         self._gone = reason
-        self._count_released(self._queue.revoke())
+        ended = self._queue.revoke()
+        for lease in ended:
+            self._tills.saw(lease, self._clock())
+        self._count_released(ended)
         self._wake()
 
     def reopened(self) -> None:
@@ -259,12 +277,31 @@ class TseLock:
                     lease = await self._granted(ticket)
         except TimeoutError:
             self._metrics.locks.refused(self._serial)
+            self._tell_refusal(ticket, wait)
             raise LockRefused(f"another client held the TSE for {wait:g} s: try again") from None
         finally:
             self._queue.leave(ticket)
             self._wake()
         self._metrics.locks.granted(self._serial, waited=lease.granted - ticket.since)
         return lease
+
+    def _tell_refusal(self, ticket: Ticket, wait: float) -> None:
+        """Log who waited in vain, and for whom: whoever looks after the tills has to know which one to look at."""
+        tills = self._tills.all(self._clock())
+        refused = next((till for till in tills if till.place and till.peer == ticket.holder.peer), None)
+        held = tills[0] if tills and tills[0].state is TillState.HOLDS else None
+        if refused is None:
+            return
+        told = event(
+            Event.LOCK_REFUSED,
+            self._serial,
+            peer=refused.peer,
+            client=refused.client_id,
+            token=refused.token,
+            place=refused.place,
+            **({} if held is None else {"holder": held.peer, "holder_client": held.client_id}),
+        )
+        log.warning("%s waited %g s in vain for TSE %s, held by %s", refused, wait, self._serial, held, extra=told)
 
     async def _granted(self, ticket: Ticket) -> Lease:
         while True:
@@ -288,6 +325,7 @@ class TseLock:
                 await changed.wait()
 
     def _end(self, lease: Lease) -> None:
+        self._tills.saw(lease, self._clock())
         self._count_released([lease])
         for what in sorted(lease.unfinished):
             log.info("aborting the %s that a client of TSE %s left unfinished", what, self._serial)

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.errors import InvalidSession, ProtocolError
-from gateway.tse.commands import OpenImport, title_of
+from gateway.tse.commands import OpenImport, TransactionStep, title_of
 from gateway.tse.sectors import SECTOR
 from gateway.tse.unfinished import Unfinished
 
@@ -40,6 +40,16 @@ class Holder(Protocol):
     @property
     def peer(self) -> str:
         """Address and port of the client; empty if they are not known, and for the gateway itself."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """Name of its token; empty for the gateway itself."""
+        ...
+
+    @property
+    def client_id(self) -> str:
+        """The till that sent commands on it before; empty if it is not known."""
         ...
 
 
@@ -67,7 +77,8 @@ class Lease:
     """The right to use a TSE under one session. Times in seconds on the caller's clock.
 
     `length` is that of the store in blocks, as the holder was told and as it has not changed it since. `client_id` and
-    `last_command`, a title, are empty while none was seen. A lease that is `broken` ends with the request that runs.
+    `last_command`, a title, are empty while none was seen. `finishes`: the step that it announced last ends a
+    transaction; `receipt` is when one was signed. A lease that is `broken` ends with the request that runs.
     """
 
     session: int
@@ -84,6 +95,8 @@ class Lease:
     stepped_aside: bool = False
     client_id: str = ""
     last_command: str = ""
+    finishes: bool = False
+    receipt: float | None = None
     broken: bool = False
 
     def sends(self, command: bytes) -> None:
@@ -91,7 +104,8 @@ class Lease:
         self.last_command = title_of(command)
         if OpenImport.begins(command):
             with suppress(ProtocolError):
-                self.client_id = OpenImport.decode(command).client_id.decode("latin-1")
+                step = OpenImport.decode(command)
+                self.client_id, self.finishes = step.client_id.decode("latin-1"), step.event == TransactionStep.FINISH
 
     def acts(self) -> None:
         """Note that the holder does more than reading."""
@@ -137,6 +151,16 @@ class LockQueue:
     def waiting(self) -> int:
         """Number of those who wait for the lock."""
         return len(self._waiting)
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """Those who wait, the next one first."""
+        return tuple(self._waiting)
+
+    @property
+    def aside(self) -> tuple[Lease, ...]:
+        """The leases that stepped aside."""
+        return tuple(self._aside.values())
 
     @property
     def held(self) -> bool:

@@ -19,7 +19,7 @@ class FlashHealthMonitor:
     """Asks every TSE, each when it got no command for `quiet` seconds; the answers are in `Device.flash_health`."""
 
     alive = True
-    peer = ""
+    peer = token = client_id = ""
 
     def __init__(self, registry: Registry, *, quiet: float = 30.0) -> None:
         self._registry = registry

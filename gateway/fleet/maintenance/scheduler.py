@@ -84,7 +84,7 @@ class MaintenanceScheduler:
     """
 
     alive = True
-    peer = ""
+    peer = token = client_id = ""
 
     def __init__(self, device: Device, options: MaintenanceOptions, metrics: Metrics, *, refresh: float) -> None:
         self._device = device

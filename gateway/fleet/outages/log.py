@@ -40,7 +40,10 @@ class OutagesUnreadable(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """One outage; moments in Unix seconds, `ended` is `None` while it lasts. `tills` counts addresses."""
+    """One outage; moments in Unix seconds, `ended` is `None` while it lasts.
+
+    `tills` counts client ids, and addresses of tills that have sent none.
+    """
 
     serial: str
     reason: str
@@ -85,7 +88,7 @@ class OutageLog:
         self._unsaved: list[dict[str, Any]] = []
         self._totals: dict[tuple[str, str], Total] = {}
         self._stopped_at: float | None = None
-        self._tills: dict[str, set[str]] = {}  # addresses that the present outages have refused
+        self._tills: dict[str, set[str]] = {}  # whom the present outages have refused
         self._trouble = ""
         self.known: set[str] = set()
         self.open: dict[str, Outage] = {}
@@ -139,7 +142,7 @@ class OutageLog:
             self._close(replace(outage, ended=now))
 
     def refused(self, serial: str, till: str = "") -> bool:
-        """Count a refused request from the address `till`; return false, and count nothing, if there is no outage."""
+        """Count a refused request of `till`; return false, and count nothing, if there is no outage."""
         outage = self.open.get(serial)
         if outage is None:
             return False

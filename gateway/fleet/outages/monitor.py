@@ -40,7 +40,7 @@ class OutageMonitor:
         self._relapsed: set[str] = set()
 
     def refused(self, serial: str, error: GatewayError, till: str = "") -> None:
-        """Count a request for a TSE, from the address `till`, that ended with `error`."""
+        """Count a request for a TSE, of `till` (a client id, else an address), that ended with `error`."""
         # The request that a failure hits is told before the outage is seen.
         if not self.outages.refused(serial, till) and isinstance(error, DeviceError):
             self._refused[serial] += 1

@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.fleet.device import Device
+from gateway.fleet.lock.tills import TillState
 from gateway.fleet.outages.log import CRASHED, GATEWAY, STOPPED, OutageLog, Total
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, FAILURES, OUTAGES, REASONS, lack
@@ -109,6 +110,7 @@ class FleetCollector(Collector):
             ((device.serial, device.lock.lease is not None) for device in devices),
         )
         yield _lock_holders(devices)
+        yield from _tills(devices)
         yield from _users(devices)
         yield _gauge(
             "tse_product_certificate_expiry_timestamp_seconds",
@@ -186,6 +188,23 @@ def _lock_holders(devices: list[Device]) -> Metric:
         if status is not None:
             family.add_metric([device.serial, status.peer.rpartition(":")[0] or "gateway"], 1)
     return family
+
+
+def _tills(devices: list[Device]) -> Iterator[Metric]:
+    """Tell how many tills do what: their names would be series without end."""
+    family = GaugeMetricFamily(
+        "tse_gateway_tills", "Tills that hold the lock, read, wait, or sold since the start", labels=["serial", "state"]
+    )
+    longest = GaugeMetricFamily(
+        "tse_gateway_lock_longest_wait_seconds", "How long the till that waits longest has waited", labels=["serial"]
+    )
+    for device in devices:
+        tills = device.lock.tills
+        for state in TillState:
+            family.add_metric([device.serial, state], sum(till.state is state for till in tills))
+        waiting = [till.seconds for till in tills if till.state is TillState.WAITS]
+        longest.add_metric([device.serial], max(waiting, default=0.0))
+    yield from (family, longest)
 
 
 def _users(devices: list[Device]) -> Iterator[Metric]:

@@ -28,7 +28,7 @@ from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody, RequestBody
 from gateway.server.api.validation import problems_of, sentence
 from gateway.server.http import bodies
-from gateway.server.http.callers import caller_of
+from gateway.server.http.callers import caller_of, name_client
 from gateway.server.http.responses import JSON
 
 BASE = "/api/v1"
@@ -192,7 +192,7 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
         params, key = _params(endpoint, request), _key_of(endpoint, request)
         _check_tse(caller, params)
         async with _body(endpoint, request) as body:
-            _check_client(caller, services.tokens, params, body)
+            _check_client(request, services.tokens, params, body)
             result = await endpoint.handler(Call(services, request, params, body, key))
         if not isinstance(result, BaseModel):
             return result
@@ -210,13 +210,15 @@ def _check_tse(caller: Caller, params: BaseModel) -> None:
     caller.check_tse(getattr(params, "serial", None) or "")
 
 
-def _check_client(caller: Caller, tokens: Tokens, *models: BaseModel) -> None:
+def _check_client(request: web.Request, tokens: Tokens, *models: BaseModel) -> None:
     """Refuse to act for a client id that is not the token's, and note for which one a till acts."""
+    caller = caller_of(request)
     for model in models:
         client_id = getattr(model, "client_id", None)
         if client_id:
             caller.check_client(client_id)
             tokens.uses.note(caller, client_id)
+            name_client(request, client_id)
 
 
 def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:

@@ -12,6 +12,7 @@ from gateway.access.caller import AUDITORS, EVERYBODY, OPERATORS, READERS, TILLS
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.lock.lock import LockStatus
+from gateway.fleet.lock.tills import TillStatus
 from gateway.fleet.status.readiness import lack, lack_text
 from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
@@ -26,7 +27,9 @@ from gateway.server.api.responses import (
     FlashMemoryHealth,
     GrowthForecast,
     HeldLock,
+    LockState,
     ReleasedLock,
+    TillUse,
     TseDetails,
     TseList,
     TseSummary,
@@ -53,6 +56,12 @@ async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
     device = call.services.registry.find(call.params.serial)
     forecast = _forecast(await call.services.forecasts.of(device))
     return TseDetails(**dict(_summary(call.services, device)), **_details(device), forecast=forecast)
+
+
+async def get_lock(call: Call[TseParams, NoBody]) -> LockState:
+    """Return who holds the lock, and all tills; no TSE is asked."""
+    lock = call.services.registry.find(call.params.serial).lock
+    return LockState(lock=_held_lock(lock.status), tills=[_till(till) for till in lock.tills])
 
 
 async def release_lock(call: Call[TseParams, NoBody]) -> ReleasedLock:
@@ -163,11 +172,29 @@ def _held_lock(status: LockStatus | None) -> HeldLock | None:
     return HeldLock(
         peer=status.peer,
         client_id=status.client_id,
-        since=datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=round(status.seconds)),
+        token=status.token,
+        since=_ago(status.seconds),
         held_seconds=status.seconds,
         last_command=status.last_command,
         last_request_seconds=status.last_request_seconds,
     )
+
+
+def _till(till: TillStatus) -> TillUse:
+    return TillUse(
+        client_id=till.client_id,
+        token=till.token,
+        peer=till.peer,
+        state=till.state.value,
+        since=_ago(till.seconds),
+        place=till.place,
+        last_command=till.last_command,
+        last_receipt=None if till.receipt_seconds is None else _ago(till.receipt_seconds),
+    )
+
+
+def _ago(seconds: float) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=round(seconds))
 
 
 def _lifecycle(value: int) -> str:
@@ -246,6 +273,15 @@ SECTION = Section(
             "Get all that is known of a TSE",
             "Adds to the list keys, versions, days left, and a forecast. The TSE is not asked.",
             (UnknownDevice, DeviceGone),
+        ),
+        Endpoint(
+            "GET",
+            f"{TSE}/lock",
+            READERS,
+            get_lock,
+            "Get who holds a TSE, and who waits",
+            "A table by till: client id, token, address, what it does since when, place in the queue, last receipt.",
+            (UnknownDevice,),
         ),
         Endpoint(
             "POST",

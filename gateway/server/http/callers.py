@@ -1,18 +1,22 @@
 """Who sent the request, and which roles a handler is for."""
 
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.access.caller import Caller, Role, current
 from gateway.errors import Unauthorized
+from gateway.server.http.connection import peer_of
 
+_CLIENT = web.RequestKey("client", str)
 _CALLER = web.RequestKey("caller", Caller)
 
 
 def identify(request: web.Request, caller: Caller) -> None:
     """Note who sent the request."""
+    caller = replace(caller, peer=peer_of(request.transport))
     request[_CALLER] = caller
     current.set(caller)
 
@@ -27,6 +31,18 @@ def caller_of(request: web.Request) -> Caller:
     if found is None:
         raise Unauthorized("the API token is missing or wrong")
     return found
+
+
+def name_client(request: web.Request, client_id: str) -> None:
+    """Note for which till the request is."""
+    if client_id:
+        request[_CLIENT] = client_id
+
+
+def till_of(request: web.Request) -> str:
+    """Return the till that sent the request: its client id, or its address if that is not known."""
+    found: str = request.get(_CLIENT, "")
+    return found or request.remote or ""
 
 
 def only(roles: AbstractSet[Role], handler: Handler) -> Handler:

@@ -140,6 +140,15 @@ class HttpConnection(RequestHandler):
         return answer
 
 
+def peer_of(transport: asyncio.BaseTransport | None) -> str:
+    """Return address and port of the client; empty if they are not known."""
+    name = transport.get_extra_info("peername") if transport is not None else None
+    if not isinstance(name, tuple):  # a Unix socket has none
+        return ""
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"{host}:{name[1]}"
+
+
 def is_authenticated(request: web.BaseRequest) -> bool:
     """Return whether a request on this connection has shown the right token before."""
     return isinstance(request.protocol, HttpConnection) and request.protocol.is_authenticated

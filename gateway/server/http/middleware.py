@@ -35,7 +35,7 @@ _OF_A_TSE = (DeviceError, CommandRejected, LockRefused)
 _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
 
 
-OnRefusal = Callable[[str, GatewayError, str], None]  # serial of the TSE or "", the error, address of the client
+OnRefusal = Callable[[str, GatewayError, str], None]  # serial of the TSE or "", the error, the till
 IsLoggedIn = Callable[[web.Request], bool]
 
 
@@ -90,7 +90,7 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
         except GatewayError as error:
             serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
             metrics.requests.refused(serial, error)
-            on_refusal(serial, error, request.remote or "")
+            on_refusal(serial, error, callers.till_of(request))
             await _skip_rest(request)
             return _error_response(request, error)
         except web.HTTPException as error:

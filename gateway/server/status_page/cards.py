@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway import limits
+from gateway.fleet.lock.tills import TillState, TillStatus
 from gateway.i18n.locales import Locale
 from gateway.i18n.remedies import NOT_SIGNING, reason_text
 from gateway.i18n.text import Text
@@ -20,6 +21,7 @@ _SELF_TEST_EVERY = 25 * limits.HOUR  # seconds; the longest that TSE_INFO gives 
 _CERTIFICATE_LIFE = 5 * 31_557_600.0  # seconds that a full dial stands for
 _NOT_SET_UP = "not_set_up"
 _MOST_GLYPHS = 12
+_MOST_TILLS = 64
 
 
 def card(tse: TseSnapshot, locale: Locale, now: float, *, full: bool) -> HtmlElement:
@@ -73,6 +75,7 @@ def _facts(tse: TseSnapshot, info: TseInfo, locale: Locale, now: float) -> list[
     return [
         el("div", runs, None if ended or not tse.rate else _chart(tse.rate, locale), class_="measures"),
         _waiting(tse, locale) if tse.reason else _use(tse, locale),
+        _tills(tse, locale, now),
         _details(tse, info, locale, now),
     ]
 
@@ -175,6 +178,30 @@ def _queue(tse: TseSnapshot, locale: Locale) -> HtmlElement:
     text = {0: texts.NOBODY_WAITS, 1: texts.ONE_WAITS}.get(tse.waiting, texts.SOME_WAIT)
     glyphs = (svg.glyph("till") for _ in range(min(tse.waiting, _MOST_GLYPHS)))
     return el("span", *glyphs, locale.text(text, count=tse.waiting))
+
+
+def _tills(tse: TseSnapshot, locale: Locale, now: float) -> HtmlElement | None:
+    """Return a table of the tills: who holds the TSE, who waits, who sold before."""
+    if not tse.tills:
+        return None
+    heads = (texts.CLIENT, texts.TOKEN, texts.ADDRESS, texts.DOES, texts.LAST_RECEIPT)
+    head = el("tr", *(el("th", locale.text(name), scope="col") for name in heads))
+    rows = [_till(till, locale, now) for till in tse.tills[:_MOST_TILLS]]
+    table = el("table", el("thead", head), el("tbody", *rows))
+    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), table, class_="tills")
+
+
+def _till(till: TillStatus, locale: Locale, now: float) -> HtmlElement:
+    text = {
+        TillState.HOLDS: texts.TILL_HOLDS,
+        TillState.READS: texts.TILL_READS,
+        TillState.WAITS: texts.TILL_WAITS,
+        TillState.IDLE: texts.TILL_IDLE,
+    }[till.state]
+    does = locale.text(text, place=till.place, duration=locale.duration(till.seconds))
+    receipt = None if till.receipt_seconds is None else date_and_time(locale, int(now - till.receipt_seconds))
+    cells = (till.client_id, till.token, till.peer, does, receipt)
+    return el("tr", *(el("td", cell) for cell in cells))
 
 
 def _details(tse: TseSnapshot, info: TseInfo, locale: Locale, now: float) -> HtmlElement:

@@ -11,6 +11,7 @@ from gateway.archive.status import ArchiveSummary
 from gateway.config.settings import Settings
 from gateway.fleet.device import Device
 from gateway.fleet.lock.lock import LockStatus
+from gateway.fleet.lock.tills import TillStatus
 from gateway.fleet.outages.log import Outage, OutageLog
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, lack
@@ -56,6 +57,7 @@ class TseSnapshot:
     age: float = 0.0
     lock: LockStatus | None = None
     waiting: int = 0
+    tills: Sequence[TillStatus] = ()
     health: HealthReply | None = None
     pin_tries: Mapping[PinOwner, int] = field(default_factory=dict)
     rate: tuple[int, ...] = ()
@@ -175,6 +177,7 @@ class SnapshotSource:
             age=device.info_age,
             lock=device.lock.status,
             waiting=device.lock.waiting_clients,
+            tills=device.lock.tills,
             health=None if device.flash_health is None else device.flash_health.health,
             pin_tries=device.pin_record.tries,
             rate=self._rate.of(device.serial),

@@ -18,7 +18,7 @@ SERIAL = "AB" * 32
 
 class Till:
     alive = True
-    peer = ""
+    peer = token = client_id = ""
 
 
 async def done(_: bytes) -> bytes:

@@ -15,7 +15,7 @@ from gateway.tse.unfinished import Unfinished
 class Till:
     def __init__(self) -> None:
         self.alive = True
-        self.peer = ""
+        self.peer = self.token = self.client_id = ""
 
 
 def lock_queue(idle: float = 90, orphaned: float = 10, longest: float = math.inf) -> LockQueue:

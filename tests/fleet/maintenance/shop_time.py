@@ -27,7 +27,7 @@ class Till:
     """Whoever holds the lock."""
 
     alive = True
-    peer = ""
+    peer = token = client_id = ""
 
 
 class ShopTime:

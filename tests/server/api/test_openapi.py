@@ -44,6 +44,8 @@ NAMES = {
     "FlashMemoryHealth",
     "GrowthForecast",
     "HeldLock",
+    "LockState",
+    "TillUse",
     "InvalidField",
     "LoggedOutage",
     "Manifest",
