@@ -132,10 +132,15 @@ class DriveSeller(Seller):
     async def sign(self, event: TransactionStep, number: int, data: bytes) -> int:
         action, kind = Action(event.name.lower()), b"Kassenbeleg-V1"
         asked = Step(unique(self.client_id, action), action, self.client_id, number, kind, data)
-        with self.history.asking(asked, lambda error: isinstance(error, CommandRejected)) as told:
+        with self.history.asking(asked, refused) as told:
             signed = await step(self.driver.send_command, self.driver, event, self.client_id, number, data, kind)
             told(Signature.of(signed))
         return signed.transaction_number
+
+
+def refused(error: Exception) -> bool:
+    """Is this error the word of the TSE that it has not signed? Smaller numbers are the gateway's."""
+    return isinstance(error, CommandRejected) and error.result >= 0x1000
 
 
 @FUSE
