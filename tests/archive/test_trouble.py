@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.archive.directory import ArchiveDirectory, NewSegment
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten
 from gateway.archive.manifest import ArchiveVerdict, Manifest
-from gateway.archive.run import Stopped
+from gateway.archive.run import Stopped, _review
 from gateway.errors import ConfigurationError, DeviceError
 from gateway.operations import masterdata
 from gateway.operations.store import PatientReader
@@ -191,6 +191,25 @@ async def test_a_segment_that_was_changed_is_found_by_the_next_run_until_it_is_r
     flip(path)
     assert (await shop.run()).verdict is ArchiveVerdict.OK
     assert (await shop.status()).verdict == "ok"
+
+
+async def test_within_thirty_nights_each_segment_is_read_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.archive.run._CHECKED_AT_LEAST", 1)
+    shop.restart(segment_bytes=1)
+    await shop.sell(15)
+    await shop.run()
+    directory = ArchiveDirectory(shop.directory, shop.serial)
+    state = directory.load_state()
+    assert state is not None
+    segments = directory.index(state.newest).segments
+    assert len(segments) > 30  # more than one a night
+    flip(shop.folder / segments[state.next_check - 1].file)
+    found = []
+    for _ in range(30):
+        outcome = _review(directory, state)
+        state = state.model_copy(update={"next_check": outcome.next_check, "changed": outcome.changed})
+        found.append(bool(outcome.changed))
+    assert (found[0], found[-1]) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,20 @@ async def test_a_later_start_of_the_same_till_is_not_taken_for_the_lost_one(shop
     assert (await shop.transactions.sign(wish(shop), "k")).signed.number == 2
 
 
+@pytest.mark.parametrize(("between", "found"), [(0, False), (1, True), (2, True), (3, False)])
+async def test_a_start_at_the_place_of_the_lost_one_is_it_if_its_counter_is_one_of_the_next_two(
+    shop: Shop, between: int, found: bool
+) -> None:
+    device = shop.registry.devices()[0]
+    await begun(shop, wish(shop, Action.START), "k")
+    record = shop.journal.find("k")
+    assert record is not None
+    await shop.journal.begin(replace(record, signatures=record.signatures + 1 - between))
+    await step(device.command, device, TransactionStep.START)
+    signed = (await shop.transactions.sign(wish(shop, Action.START), "k")).signed
+    assert signed.number == (1 if found else 2)
+
+
 @pytest.mark.parametrize("action", [Action.SIGN, Action.START])
 async def test_a_lost_start_belongs_to_one_key_only(shop: Shop, action: Action) -> None:
     await begun(shop, wish(shop, action), "first")
@@ -385,3 +399,34 @@ async def test_lines_of_before_without_a_checksum_are_read(shop: Shop) -> None:
     shop.journal_path.write_bytes(line)
     shop.restart()
     assert await shop.transactions.sign(wish(shop), "k") == replace(first, replayed=True)
+
+
+def test_how_long_keys_are_kept_is_told_to_developers() -> None:
+    told = " ".join((Path(__file__).parents[2] / "docs/developers/rest-api.md").read_text().split())
+    assert f"three days, at most {journal.KEPT_KEYS:,} of them" in told
+    assert journal.KEPT_SECONDS == 3 * 86_400
+
+
+def test_a_transaction_is_claimed_by_the_key_that_started_it_and_by_no_other(tmp_path: Path) -> None:
+    known = Journal(tmp_path / "journal", now=lambda: float(NOW))
+    record = JournalRecord("k", "f", "sign", "S", "POS-1", 1, 1, float(NOW), number=7)
+    for key, action, number in (("a", "sign", 7), ("b", "start", 8), ("c", "update", 9), ("d", "finish", 10)):
+        asyncio.run(known.begin(replace(record, key=key, action=action, number=number)))
+    assert [number for number in range(12) if known.claims("S", number)] == [7, 8]
+    assert not known.claims("T", 7)
+    assert [len(known.unclear(serial)) for serial in ("S", "T", None)] == [4, 0, 4]
+
+
+@pytest.mark.parametrize(("kept", "renewed"), [(4, False), (3, True)])
+async def test_a_journal_is_written_anew_when_most_of_it_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, renewed: bool
+) -> None:
+    monkeypatch.setattr(journal, "_GARBAGE_LINES", kept)
+    path = tmp_path / "journal"
+    known = Journal(path, now=lambda: float(NOW))
+    record = JournalRecord("k", "f", "sign", "S", "POS-1", 1, 1, float(NOW))
+    for position in range(6):  # the last finds five lines, of which four tell nothing any more
+        await known.begin(replace(record, position=position))
+    assert len(path.read_bytes().splitlines()) == (2 if renewed else 6)
+    again = Journal(path, now=lambda: float(NOW)).find("k")
+    assert again == replace(record, position=5)

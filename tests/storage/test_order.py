@@ -16,7 +16,7 @@ from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.registry import Attachment, Registry
-from gateway.operations.journal import JOURNAL, Journal
+from gateway.operations.journal import JOURNAL, Journal, JournalRecord
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.transactions import Transactions
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
@@ -87,6 +87,16 @@ async def sign_under_a_key(scene: Scene) -> None:
         await registry.close()
 
 
+async def free_a_key(scene: Scene) -> None:
+    """A key under which nothing was signed is free: what others sign where it was noted is not taken for its own."""
+    journal = Journal(scene.disk.root / JOURNAL, now=lambda: float(NOW))
+    record = JournalRecord(KEY, "fingerprint", "sign", "AB" * 32, "POS-1", 10, 5, float(NOW))
+    await journal.begin(record)
+    assert scene.journal_after_power_cut().find(KEY) == record
+    await journal.void(record)
+    assert scene.journal_after_power_cut().find(KEY) is None
+
+
 async def log_in(scene: Scene) -> None:
     """The PIN memory tells of a login before the TSE sees the PIN."""
     path = Path("tses", "tse.json")
@@ -146,7 +156,7 @@ def look(scene: Scene, serial: str) -> list[str]:
 
 
 Promise = Callable[[Scene], Awaitable[None]]
-PROMISES: tuple[Promise, ...] = (sign_under_a_key, log_in, note_an_outage, archive_a_day)
+PROMISES: tuple[Promise, ...] = (sign_under_a_key, free_a_key, log_in, note_an_outage, archive_a_day)
 
 
 @pytest.fixture
@@ -162,7 +172,13 @@ async def test_what_the_gateway_says_is_on_the_disk(scene: Scene, promise: Promi
 
 @pytest.mark.parametrize(
     ("promise", "call"),
-    [(sign_under_a_key, "fdatasync"), (note_an_outage, "fdatasync"), (log_in, "fsync"), (archive_a_day, "fsync")],
+    [
+        (sign_under_a_key, "fdatasync"),
+        (free_a_key, "fdatasync"),
+        (note_an_outage, "fdatasync"),
+        (log_in, "fsync"),
+        (archive_a_day, "fsync"),
+    ],
 )
 async def test_a_gateway_that_does_not_sync_is_found_out(scene: Scene, promise: Promise, call: str) -> None:
     without = mock.patch.object(os, call, return_value=None)
