@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tse.results import ApiError, Result, explain, name_of, tries_left
+from gateway.tse.results import ApiError, Result, explain, name_of, refuses_secret, tries_left
 from tests.tse.samples import exchanges
 
 
@@ -22,8 +22,10 @@ def test_known_codes_are_named(code: Result | ApiError) -> None:
 def test_the_tries_left_are_told() -> None:
     assert name_of(0x1102) == "AUTHENTICATION_FAILED"
     assert explain(0x1102) == "wrong PIN or PUK, 2 tries left"
-    codes = (0x1103, 0x1100, Result.PIN_BLOCKED, 0x10FF, 0x1200, Result.OK)
-    assert [tries_left(code) for code in codes] == [3, 0, 0, None, None, None]
+    codes = (0x1102, 0x1100, Result.PIN_BLOCKED, 0x1103, 0x10FF, 0x1200, Result.OK)
+    assert [tries_left(code) for code in codes] == [2, 0, 0, None, None, None, None]
+    assert [refuses_secret(code) for code in codes] == [True, True, True, True, False, False, False]
+    assert explain(0x1103) == "wrong PUK, or one that came during the pause after a wrong one"
 
 
 def test_an_unknown_code_stays_a_number() -> None:
