@@ -39,7 +39,7 @@ START, SIGN = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode(), C
 
 class Till:
     alive = True
-    peer = ""
+    peer = token = client_id = ""
 
 
 class Scripted:
