@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.simulator.assumptions import RESERVED_BLOCKS
+from gateway.tse.commands import UnblockPin, User
+from gateway.tse.fields import Generation
 from tests.server.api.client import RECEIPT, SETUP, Api, api_of
-from tests.server.shop import serve, settings_for
+from tests.server.shop import Served, serve, settings_for, till_of
 from tests.server.test_generation_2 import PIN, shop
 from tests.support import PUK
 
@@ -22,6 +24,11 @@ async def confirmed(api: Api, action: str) -> dict[str, str]:
     return {"confirmation": (await api.post("/confirmations", {"action": action})).json["token"]}
 
 
+def wait_for_puk(served: Served) -> None:
+    """Let the seconds pass in which the TSE takes no PUK."""
+    served.tse._core.monotonic = lambda: time.monotonic() + 2
+
+
 async def test_three_wrong_pins_block_it_only_if_somebody_risks_the_last_and_the_puk_helps(tmp_path: Path) -> None:
     async with shop(tmp_path) as api:
         for left, wrong in ((2, "11111"), (1, "22222")):
@@ -35,6 +42,18 @@ async def test_three_wrong_pins_block_it_only_if_somebody_risks_the_last_and_the
         assert (await api.post("/sign", RECEIPT)).status == 200  # which needs no PIN
         assert (await api.post("/unblock", {"user": "admin", "puk": PUK.decode(), "new_pin": "12345"})).status == 200
         assert (await api.post("/clients/list", PIN)).status == 200
+
+
+async def test_the_right_puk_that_a_till_sent_during_the_pause_is_not_taken_for_wrong(tmp_path: Path) -> None:
+    async with shop(tmp_path) as api:
+        async with till_of(api.served) as till:
+            session = await till.lock()
+            for puk in (b"000000", PUK):
+                refused = await till.command(session, UnblockPin(User.ADMIN, puk, b"12345").encode(Generation.TWO))
+                assert refused.json["error"] == 0x1103
+            await till.ask(api.served.path(session, "unlock"))
+        wait_for_puk(api.served)
+        assert (await api.post("/unblock", {"user": "admin", "puk": PUK.decode(), "new_pin": "12345"})).status == 200
 
 
 async def test_a_full_store_is_archived_and_deleted_and_then_sells_again(tmp_path: Path) -> None:
@@ -71,5 +90,5 @@ async def test_a_wrong_seed_costs_a_pause_and_no_try(tmp_path: Path) -> None:
         assert (refused.status, refused.json["code"]) == (403, "authentication_failed")
         assert "tries_left" not in refused.json
         assert await code_of(api, "/setup", body | await confirmed(api, "setup")) == (409, "puk_paused")
-        served.tse._core.monotonic = lambda: time.monotonic() + 2
+        wait_for_puk(served)
         assert (await api.post("/setup", body | await confirmed(api, "setup"))).status == 200
