@@ -148,6 +148,16 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
         )
         .with_panel(
             number(
+                "Certificate of the product",
+                "Time until the BSI's certificate of the product ends; empty if the gateway does not know it",
+                f"tse_product_certificate_expiry_timestamp_seconds{{{_TSE}}} - time()",
+                "s",
+                weeks,
+                _SHORT,
+            )
+        )
+        .with_panel(
+            number(
                 "Signatures left",
                 "Share of all that it can make",
                 left,
@@ -264,6 +274,16 @@ def _ending(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 f"tse_pin_tries_left{{{_TSE}}}",
                 "none",
                 few(*limits.PIN_TRIES_LEFT),
+                "{{user}} {{tse}}",
+            )
+        )
+        .with_panel(
+            number(
+                "Wrong PUKs",
+                "Time for which a TSE of generation 2 takes no PUK; empty while nobody sent a wrong one",
+                f"tse_puk_blocked_seconds{{{_TSE}}} > 0",
+                "s",
+                NO,
                 "{{user}} {{tse}}",
             )
         )

@@ -229,7 +229,7 @@ class UnblockRequest(ShowsPin):
     model_config = about("A new PIN, set by the PUK.")
 
     user: Annotated[_PinUser, Field(description="Whose PIN is set.")]
-    puk: Annotated[_Puk, Field(description="The PUK of the TSE.")]
+    puk: Annotated[_Puk, Field(description="The PUK; in generation 2 that of the user.")]
     new_pin: Annotated[_Pin, Field(description="The PIN from now on.")]
 
 
@@ -246,7 +246,7 @@ class SetupRequest(_SetsTime, ShowsPin):
     model_config = about("All that a fresh TSE needs. Write the PINs and the PUK down: nobody can reset them.")
 
     confirmation: _Token
-    admin_puk: Annotated[_Puk, Field(description="The PUK from now on.")]
+    admin_puk: Annotated[_Puk, Field(description="The PUK from now on; in generation 2 of all users.")]
     admin_pin: Annotated[_Pin, Field(description="The PIN of the Admin from now on.")]
     time_admin_pin: Annotated[_Pin, Field(description="The PIN of the TimeAdmin from now on.")]
     client_ids: Annotated[list[ClientId], Field(min_length=1, max_length=100, description="The tills to register.")]
