@@ -31,6 +31,7 @@ from gateway.storage.writable import WritableCheck
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recent_events import RecentEvents
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     async with AsyncExitStack() as stack:
         start = stack.enter_async_context
         problems = stack.enter_context(RecentProblems().listening())
+        recent_events = stack.enter_context(RecentEvents().listening())
         stack.enter_context(state_dir.opened(settings.state_dir))
         lan_token, context = load_or_create_token(settings), tls.server_context(settings)
         tokens = services.tokens(settings, lan_token)
@@ -78,7 +80,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         archives = await start(services.archives(settings, registry, metrics, scheduled=settings.archive))
         if settings.archive:
             metrics.registry.register(ArchiveCollector(archives, monitor.outages))
-        core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives)
+        core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives, recent_events)
         api = await start(services.api(core, maintenance.clock, tokens))
         snapshot = await start(services.status_page(core, tokens, problems))
 

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.access.lan_token import Token, cost_of
 from gateway.access.store import FILE as STORE_FILE
@@ -46,6 +46,7 @@ from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recent_events import RecentEvents
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class GatewayCore:
     metrics: Metrics
     outages: OutageLog
     archives: ArchiveService
+    recent_events: RecentEvents = field(default_factory=RecentEvents)
 
 
 @asynccontextmanager
@@ -152,6 +154,7 @@ async def api(core: GatewayCore, clock: Clock, tokens: Tokens) -> AsyncIterator[
                 *(core.registry, transactions, administration, deletion, reports, core.archives, Forecasts()),
                 translates_old_tills=core.settings.translates_old_tills,
                 tokens=tokens,
+                recent_events=core.recent_events,
             )
     finally:
         await transactions.close()

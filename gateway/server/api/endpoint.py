@@ -30,6 +30,7 @@ from gateway.server.api.validation import problems_of, sentence
 from gateway.server.http import bodies
 from gateway.server.http.callers import caller_of, name_client
 from gateway.server.http.responses import JSON
+from gateway.telemetry.recent_events import RecentEvents
 
 BASE = "/api/v1"
 TSE = f"{BASE}/tses/{{serial}}"
@@ -58,6 +59,7 @@ class Services:
     forecasts: Forecasts
     translates_old_tills: Callable[[str], bool]
     tokens: Tokens
+    recent_events: RecentEvents
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is here or has an archive, and begins so; else `beginning` itself.

@@ -51,6 +51,12 @@ class ExportChanged(GatewayError):
     code = "export_changed"
 
 
+class TooManyStreams(GatewayError):
+    """As many clients follow the events as are served; try again later."""
+
+    code = "too_many_streams"
+
+
 TSE_FAILED: Errors = (DeviceError, DeviceGone, DeviceTimeout, ResponseMissing, PowerCycleDetected)
 SENDING: Errors = (UnknownDevice, *TSE_FAILED, LockRefused, CommandRejected, ProtocolError)  # commands to a TSE
 READING: Errors = (UnknownDevice, *TSE_FAILED, StoreClosed, ProtocolError)  # the store of a TSE

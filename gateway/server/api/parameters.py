@@ -51,6 +51,19 @@ class TseParams(_Params):
     ]
 
 
+class EventParams(_Params):
+    """Whose events."""
+
+    serial: Annotated[
+        str | None,
+        Field(
+            pattern=_BEGINNING_PATTERN,
+            description="Only events of TSEs whose serial begins so, and of the gateway itself.",
+            examples=[SERIAL_EXAMPLE],
+        ),
+    ] = None
+
+
 class TransactionParams(TseParams):
     """A transaction of a TSE."""
 

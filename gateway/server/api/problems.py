@@ -48,7 +48,7 @@ from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.setup import NotFresh
 from gateway.operations.store import StoreClosed
 from gateway.operations.transactions import KeyReused
-from gateway.server.api.errors import ExportChanged, InvalidRequest, ProcessDataForm, RangeInvalid
+from gateway.server.api.errors import ExportChanged, InvalidRequest, ProcessDataForm, RangeInvalid, TooManyStreams
 from gateway.server.api.remedies import REMEDIES
 from gateway.server.api.responses import InvalidField, Problem
 from gateway.server.api.validation import sentence
@@ -130,6 +130,7 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
     TseInUse: ProblemType(HTTPStatus.CONFLICT, "The TSE is attached and works"),
     TokenUnknown: ProblemType(HTTPStatus.NOT_FOUND, "There is no token of this name"),
     TokenRefused: ProblemType(HTTPStatus.CONFLICT, "The token cannot be made, replaced or revoked like this"),
+    TooManyStreams: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clients follow the events"),
     OutagesUnreadable: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The outage log cannot be read"),
 }
 HTTP_TITLES: Mapping[HTTPStatus, str] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.server.api import administration, archives, exports, outages, tokens, transactions, tses
+from gateway.server.api import administration, archives, event_stream, exports, outages, tokens, transactions, tses
 from gateway.server.api.endpoint import BASE, Services, route
 from gateway.server.http.responses import JSON
 
@@ -18,6 +18,7 @@ SECTIONS = (
     exports.SECTION,
     archives.SECTION,
     outages.SECTION,
+    event_stream.SECTION,
     administration.SECTION,
     tokens.SECTION,
 )
