@@ -322,6 +322,7 @@ class Device:
         connection = self._connection
         if not connection.over.is_set():
             await connection.drain()
+        if not connection.over.is_set():
             self._end("the gateway stops", "stopped")
         self._signatures.give_up()
         await connection.driver.close()

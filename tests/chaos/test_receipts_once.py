@@ -32,7 +32,7 @@ from tests.support import PREPARE, TIME_ADMIN_PIN, export
 RECEIPTS = int(os.environ.get("RECEIPTS_ONCE", "16")) // len(Generation)
 SEED = int(os.environ.get("RECEIPTS_ONCE_SEED", "1"))
 TILLS = 4
-LIFE = (0.01, 0.3 if RECEIPTS <= 100 else 1.2)  # seconds from ready to killed
+LIFE = (0.01, 0.3 if RECEIPTS <= 100 else 1.2)  # seconds from the first request to the kill
 
 
 class Street:
@@ -40,6 +40,7 @@ class Street:
 
     def __init__(self) -> None:
         self.running: Process | None = None
+        self.asked = asyncio.Event()  # set with each request
         self.kills = 0
         self.answers: dict[str, dict[str, object]] = {}
         self.history = History()
@@ -61,7 +62,9 @@ async def test_each_receipt_is_signed_once_however_often_the_gateway_is_killed(
             async with gateway(tmp_path, "--simulator", "1") as running:
                 await running.until_it_serves()
                 await _warmed_up(running, serial)
+                street.asked.clear()
                 street.running = running
+                await street.asked.wait()
                 await asyncio.wait(selling, timeout=chance.uniform(*LIFE))
                 street.running = None
                 with suppress(ProcessLookupError):
@@ -101,6 +104,7 @@ async def _sell(street: Street, serial: str, till: int) -> None:
                 continue
             street.repeats += tries > 0
             tries += 1
+            street.asked.set()
             client, kind, data = (str(text).encode() for text in body.values())
             step = Step(key, Action.SIGN, client, process_type=kind, data=data)
             try:

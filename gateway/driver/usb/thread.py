@@ -5,6 +5,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from gateway.errors import DeviceTimeout
@@ -37,14 +38,12 @@ class BlockingThread:
             raise DeviceTimeout("the TSE still hangs in an earlier call")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._calls.put(lambda: _deliver(loop, future, call))
+        deadline = loop.call_later(timeout, self._give_up, future, timeout)  # half of what `asyncio.timeout` costs
+        self._calls.put(partial(_deliver, loop, future, call))
         try:
-            async with asyncio.timeout(timeout):
-                return await future
-        except TimeoutError:
-            self._hung = True
-            self._thread.name += HUNG
-            raise DeviceTimeout(f"the TSE hangs: no return from the kernel within {timeout:g} s") from None
+            return await future
+        finally:
+            deadline.cancel()
 
     def stop(self, last: Callable[[], object] | None = None) -> None:
         """End the thread once it has done all calls so far, and `last`; return without waiting for that."""
@@ -56,6 +55,12 @@ class BlockingThread:
     def hung(self) -> bool:
         """Tell whether a call did not return in time."""
         return self._hung
+
+    def _give_up(self, future: "asyncio.Future[T]", timeout: float) -> None:
+        if not future.done():
+            self._hung = True
+            self._thread.name += HUNG
+            future.set_exception(DeviceTimeout(f"the TSE hangs: no return from the kernel within {timeout:g} s"))
 
     def _run_calls(self) -> None:
         while (call := self._calls.get()) is not None:

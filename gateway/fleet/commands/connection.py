@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone
@@ -14,23 +16,21 @@ T = TypeVar("T")
 class TseConnection:
     """One driver and the queue before it: first come, first served, and nobody waits for a TSE that is lost.
 
-    `over` is set once the connection has ended; `reason` then says why, and `code` is the class of the reason.
-    `clock` gives seconds.
+    `busy` is true while somebody's work is being done. `over` is set once the connection has ended; `reason` then says
+    why, and `code` is the class of the reason. `clock` gives seconds.
     """
 
     def __init__(self, driver: TseDriver, clock: Callable[[], float]) -> None:
         self.driver = driver
         self._clock = clock
         self._late_at = math.inf
+        self.busy = False
         self.over = asyncio.Event()
         self.reason = ""
         self.code = ""
-        self._turn = asyncio.Lock()
-
-    @property
-    def busy(self) -> bool:
-        """True while somebody's work is being done."""
-        return self._turn.locked()
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for the turn, which one hands to the next
+        self._result: asyncio.Future[Any] | None = None  # of the work that is being done
+        self._doing: asyncio.Task[None] | None = None
 
     async def take_turn(self) -> None:
         """Wait for the turn, which `run` then uses up.
@@ -38,15 +38,11 @@ class TseConnection:
         Raises:
             DeviceGone: the connection is over, or ended meanwhile.
         """
-        turn = asyncio.ensure_future(self._turn.acquire())
-        try:
-            came = await self._unless_over(turn)
-        except asyncio.CancelledError:
-            self._hand_back(turn)
-            raise
-        if not came or self.over.is_set():
-            self._hand_back(turn)
+        if self.over.is_set():
             raise DeviceGone(self.reason)
+        if self.busy:
+            await self._turn()
+        self.busy = True
 
     @property
     def late(self) -> bool:
@@ -62,40 +58,69 @@ class TseConnection:
             DeviceGone: the connection ended and the work still hangs.
         """
         self._late_at = self._clock() + expected
-        task = asyncio.ensure_future(work(self.driver))
-        task.add_done_callback(self._next)
-        if await self._unless_over(task):
-            return task.result()
-        raise DeviceGone(self.reason)
+        # One task, and one future that both its end and that of the connection settle: waiting for whichever comes
+        # first by means of tasks would be three more of them for each command.
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._result, self._doing = result, asyncio.ensure_future(self._do(work, result))
+        return await result
 
     async def drain(self) -> None:
-        """Wait for the work that is being done, and let nothing follow."""
-        await self._turn.acquire()
+        """Wait for the work that is being done, unless the connection ends, and let nothing follow."""
+        with suppress(DeviceGone):
+            await self.take_turn()
 
     def end(self, reason: str, code: str) -> None:
         """End the connection; everybody who waits gets `DeviceGone` with `reason`."""
         self.reason, self.code = reason, code
         self.over.set()
+        while self._waiting:
+            _fail(self._waiting.popleft(), DeviceGone(reason))
+        if self._result is not None:
+            # Not at once: the work may be what ends the connection, and is about to raise why.
+            asyncio.get_running_loop().call_soon(_fail, self._result, DeviceGone(reason))
 
-    async def _unless_over(self, work: "asyncio.Future[T]") -> bool:
-        end = asyncio.ensure_future(self.over.wait())
+    async def _do(self, work: Callable[[TseDriver], Awaitable[T]], result: "asyncio.Future[T]") -> None:
         try:
-            either: set[asyncio.Future[Any]] = {work, end}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            _settle(result, await work(self.driver))
+        except Exception as error:  # noqa: BLE001 (it belongs to whoever awaits the result)
+            _fail(result, error)
+        except BaseException:
+            result.cancel()
+            raise
         finally:
-            end.cancel()
-        return work.done()
+            self._result = self._doing = None
+            self._late_at = math.inf
+            self._hand_on()
 
-    def _hand_back(self, turn: "asyncio.Task[Literal[True]]") -> None:
-        turn.cancel()
-        turn.add_done_callback(self._release_unless_cancelled)
+    async def _turn(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled() and turn.exception() is None:  # it came at the same moment
+                self._hand_on()
+            raise
+        if self.over.is_set():  # which ended at the same moment
+            self._hand_on()
+            raise DeviceGone(self.reason)
 
-    def _release_unless_cancelled(self, turn: "asyncio.Task[Literal[True]]") -> None:
-        if not turn.cancelled():
-            self._turn.release()
+    def _hand_on(self) -> None:
+        """Give the turn to the next one who still waits."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.busy = False
 
-    def _next(self, done: "asyncio.Future[T]") -> None:
-        self._late_at = math.inf
-        self._turn.release()
-        if not done.cancelled():
-            done.exception()  # whoever hung up does not fetch it; that is no news
+
+def _settle(future: "asyncio.Future[T]", value: T) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _fail(future: "asyncio.Future[T]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # whoever hung up does not fetch it; that is no news

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from gateway.errors import GatewayError
-from gateway.telemetry.metrics.series import COMMAND_SECONDS, Series, exemplar, result_of
+from gateway.telemetry.metrics.series import COMMAND_SECONDS, Series, exemplar, kept, result_of
 
 Unauthorized = Literal["missing", "wrong", "throttled"]
 Repeat = Literal["resent", "idempotency_key"]
@@ -22,6 +22,7 @@ class RequestMetrics:
             COMMAND_SECONDS,
             "route",
         )
+        self._answered_of, self._seconds_of = kept(self._answered), kept(self._seconds)
         self._refused = make.counter(
             "tse_gateway_refused_requests", "Requests that ended with an error, by its name", "serial", "error"
         )
@@ -41,9 +42,9 @@ class RequestMetrics:
 
     def answered(self, route: str, status: int, seconds: float | None) -> None:
         """Count one answered request by the pattern of its path; `seconds` is `None` for one that lasts as asked."""
-        self._answered.labels(route, str(status)).inc()
+        self._answered_of(route, str(status)).inc()
         if seconds is not None:
-            self._seconds.labels(route).observe(seconds, exemplar())
+            self._seconds_of(route).observe(seconds, exemplar())
 
     def refused(self, serial: str, error: GatewayError) -> None:
         """Count a request that ended with `error`; `serial` is empty unless the TSE is known to be ours."""

@@ -1,6 +1,9 @@
 """The making of series, and of the values of labels and exemplars."""
 
 import asyncio
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -10,6 +13,9 @@ from gateway.tse.results import name_of
 
 COMMAND_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAITING_SECONDS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60)
+
+
+T = TypeVar("T", Counter, Gauge, Histogram)
 
 
 class Series:
@@ -29,6 +35,14 @@ class Series:
     def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         """Make a histogram of durations in seconds; `buckets` are their upper bounds."""
         return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+
+
+def kept(metric: T) -> Callable[..., T]:
+    """Return a faster `metric.labels`, for what each command touches: without it a tenth of its time goes there.
+
+    Series of `metric` must never be removed. Label values are positional texts.
+    """
+    return cache(metric.labels)
 
 
 def exemplar() -> dict[str, str] | None:

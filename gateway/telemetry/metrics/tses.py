@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gateway.errors import DeviceError, GatewayError, ProtocolError
-from gateway.telemetry.metrics.series import COMMAND_SECONDS, WAITING_SECONDS, Series, exemplar, result_of
+from gateway.telemetry.metrics.series import COMMAND_SECONDS, WAITING_SECONDS, Series, exemplar, kept, result_of
 
 FIRST = "first"  # the reason of an opening that follows no other
 _FAILURES: tuple[type[GatewayError], ...] = (ProtocolError, DeviceError, *DeviceError.__subclasses__())
@@ -28,10 +28,12 @@ class TseMetrics:
             "serial",
             "command",
         )
+        self._commands_of, self._command_seconds_of = kept(self._commands), kept(self._command_seconds)
         self._queue_depth = make.gauge("tse_queue_depth", "Calls that wait for the TSE's turn", "serial")
         self._queue_seconds = make.histogram(
             "tse_queue_wait_seconds", "Time that calls waited for the TSE's turn", WAITING_SECONDS, "serial"
         )
+        self._queue_depth_of, self._queue_seconds_of = kept(self._queue_depth), kept(self._queue_seconds)
 
     def adopt(self, serial: str) -> None:
         """Show the series of this TSE from now on, as 0."""
@@ -60,15 +62,17 @@ class TseMetrics:
             result = result_of(error)
             raise
         finally:
-            self._command_seconds.labels(serial, title).observe(time.perf_counter() - began, exemplar())
-            self._commands.labels(serial, title, result).inc()
+            self._command_seconds_of(serial, title).observe(time.perf_counter() - began, exemplar())
+            self._commands_of(serial, title, result).inc()
 
     @contextmanager
     def queued(self, serial: str) -> Iterator[None]:
         """Count a call as waiting for the turn of the TSE within the block."""
         began = time.perf_counter()
-        with self._queue_depth.labels(serial).track_inprogress():
-            try:
-                yield
-            finally:
-                self._queue_seconds.labels(serial).observe(time.perf_counter() - began, exemplar())
+        depth = self._queue_depth_of(serial)
+        depth.inc()
+        try:
+            yield
+        finally:
+            depth.dec()
+            self._queue_seconds_of(serial).observe(time.perf_counter() - began, exemplar())

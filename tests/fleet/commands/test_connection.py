@@ -96,13 +96,12 @@ async def test_who_hangs_up_while_it_waits_keeps_nobody_from_the_tse(
     waiting = asyncio.create_task(connection.take_turn())
     await idle()
     if granted_meanwhile:
-        connection._turn.release()  # as by work that ends in the moment in which the next one hangs up
-        await asyncio.sleep(0)
+        connection._hand_on()  # as by work that ends in the moment in which the next one hangs up
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     if not granted_meanwhile:
-        connection._turn.release()
+        connection._hand_on()
     await idle()
     assert not connection.busy
 
