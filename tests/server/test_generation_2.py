@@ -3,6 +3,7 @@
 import base64
 import io
 import tarfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -127,6 +128,10 @@ async def test_a_wrong_puk_makes_the_api_wait_and_says_for_how_long(api: Api) ->
     assert (paused.status, paused.json["code"]) == (409, "puk_paused")
     assert "in 1 s" in paused.json["detail"]
     assert (await api.get()).json["pin_tries_left"] == {}
+    api.served.tse._core.monotonic = lambda: time.monotonic() + 2
+    again = await api.post("/unblock", body)
+    assert (again.status, again.json["code"]) == (403, "known_wrong")
+    assert (await api.post("/unblock", {**body, "puk": PUK.decode()})).status == 200
 
 
 async def test_a_self_test_that_fails_and_one_that_would_end_a_till_are_refused(api: Api) -> None:

@@ -17,7 +17,7 @@ from gateway.fleet.pins.memory import PinMemory
 from gateway.tse.commands import ChangePin, ChangePuk, UnblockPin
 from gateway.tse.fields import Command, Generation
 from gateway.tse.pins import PinOwner, has_tries, pin_shown_by
-from gateway.tse.results import tries_left
+from gateway.tse.results import refuses_secret, tries_left
 
 _MOST_TRIES = 3
 _NAMES = {
@@ -74,7 +74,7 @@ class RetryGuard:
     async def send(self, command: Command, send: Callable[[Command], Awaitable[bytes]], *, risk: bool) -> bytes:
         """Send a command that shows a PIN or PUK once and return the data of the response.
 
-        With `risk` it is sent even if it may block the PIN or the TSE.
+        With `risk` it is sent even if it may block the PIN or the TSE. A PUK of generation 2 must not be sent in a pause.
 
         Raises:
             LastTry: only one try is left; nothing was sent.
@@ -88,7 +88,7 @@ class RetryGuard:
         if not risk:
             self._check(owner, shown)
         if not has_tries(owner, self._generation):
-            return await send(command)
+            return await self._send_puk(command, send)
         before = self._memory.record.tries
         left = max(0, before.get(owner, _MOST_TRIES) - 1)
         await self._memory.try_to_write(tries={**before, owner: left})
@@ -97,6 +97,15 @@ class RetryGuard:
         except CommandRejected as refused:
             if tries_left(refused.result) is None:  # it did not come to look at it
                 await self._memory.try_to_write(tries=before)
+            raise
+
+    async def _send_puk(self, command: Command, send: Callable[[Command], Awaitable[bytes]]) -> bytes:
+        """Send a PUK of generation 2, which is wrong if it is refused now: only during a pause right ones are, too."""
+        try:
+            return await send(command)
+        except CommandRejected as error:
+            if refuses_secret(error.result):
+                self.refused(command)
             raise
 
     def refused(self, command: Command) -> None:
