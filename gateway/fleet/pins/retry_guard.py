@@ -74,7 +74,7 @@ class RetryGuard:
     async def send(self, command: Command, send: Callable[[Command], Awaitable[bytes]], *, risk: bool) -> bytes:
         """Send a command that shows a PIN or PUK once and return the data of the response.
 
-        With `risk` it is sent even if it may block the PIN or the TSE. A PUK of generation 2 must not be sent in a pause.
+        With `risk` it is sent even if it may block the PIN or the TSE. No PUK of generation 2 may be sent in a pause.
 
         Raises:
             LastTry: only one try is left; nothing was sent.
