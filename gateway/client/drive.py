@@ -26,7 +26,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.error_numbers import number_of
 from gateway.tse.info import TseInfo
 from gateway.tse.layout import VIRTUAL_DRIVE
-from gateway.tse.sectors import SECTOR, Response, WindowState, decode_command
+from gateway.tse.sectors import Response, WindowState, cut_off, decode_command
 from gateway.volume.mount import mounted
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class RemoteTse:
         """Return blocks of the store, without what others appended since the program read the info sector."""
         data = self._wait(self._do(lambda driver: driver.read_store(block, count)))
         length = self._length
-        return data if length is None else data[: max(0, length - block) * SECTOR].ljust(len(data), b"\0")
+        return data if length is None else cut_off(data, block, length)
 
     def write_store(self, block: int, data: bytes) -> None:
         """Write process data to the store."""
@@ -121,7 +121,6 @@ class RemoteTse:
     async def _begin(self, command: bytes) -> None:
         if self._running is not None and not self._running.done():
             raise OSError(errno.EBUSY, "the TSE carries out another command")
-        self._length = None  # a till reads what it signed itself
         self._shown = Response(self._shown.counter, WindowState.BUSY)
         self._running = asyncio.create_task(self._carry_out(command))
 
@@ -131,6 +130,7 @@ class RemoteTse:
             data = await (self._sign(command) if command[0] in SIGNING else self._send(command))
         except GatewayError as error:
             result = number_of(error)
+        self._length = None  # a program reads what it signed itself
         self._shown = Response((self._shown.counter + 1) % _COUNTER_END, WindowState.DONE, data, result)
 
     async def _send(self, command: bytes) -> bytes:
@@ -200,9 +200,8 @@ class RemoteTse:
             raise
 
     def _tell(self, trouble: str) -> None:
-        log.log(
-            logging.DEBUG if trouble == self._trouble else logging.WARNING, "TSE %s: %s", self.serial.hex(), trouble
-        )
+        level = logging.DEBUG if trouble == self._trouble else logging.WARNING
+        log.log(level, "TSE %s: %s", self.serial.hex().upper(), trouble)
         self._trouble = trouble
 
 

@@ -76,6 +76,11 @@ def read_counter(sector: bytes) -> int:
     return int.from_bytes(sector[:4], "big")
 
 
+def cut_off(blocks: bytes, first: int, length: int) -> bytes:
+    """Return `blocks` of a store, from block `first` on, as one of `length` blocks has them: zeros behind its end."""
+    return blocks[: max(0, length - first) * SECTOR].ljust(len(blocks), b"\0")
+
+
 def encode_command(command: bytes) -> bytes:
     """Return the 512 bytes that hand `command` (1 to 510 bytes) to the TSE."""
     if not 1 <= len(command) <= MAX_COMMAND:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from gateway.errors import InvalidSession, ProtocolError
 from gateway.tse.commands import OpenImport, TransactionStep, title_of
-from gateway.tse.sectors import SECTOR
+from gateway.tse.sectors import cut_off
 from gateway.tse.unfinished import Unfinished
 
 UNUSED_GRACE = 0.5
@@ -128,7 +128,7 @@ class Lease:
         """Return `data`, the blocks from `block` on, without what others appended since the length was told."""
         if not self.stepped_aside or self.length is None:
             return data
-        return data[: max(0, self.length - block) * SECTOR].ljust(len(data), b"\0")
+        return cut_off(data, block, self.length)
 
 
 class LockQueue:
