@@ -77,7 +77,7 @@ class Settlement:
             await self._unclear.wait()
             self._unclear.clear()
             while unclear := self._journal.unclear():
-                for serial in {record.serial for record in unclear}:
+                for serial in dict.fromkeys(record.serial for record in unclear):
                     await self._look_at(serial)
                 await asyncio.sleep(_LOOK_AGAIN)
 

@@ -2,7 +2,8 @@
 
 Without a key a request is carried out as it comes. Under an Idempotency-Key the journal is
 written ahead, and whoever asks again gets the signature that exists, from memory, from the
-running work, or from the TSE. Nothing waits here for a TSE that is away.
+running work, or from the TSE. Nothing waits here for a TSE that is away, and nobody is kept
+longer than tills wait.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.errors import CommandRejected, GatewayError
+from gateway.errors import CommandRejected, DeviceTimeout, GatewayError
 from gateway.fleet.registry import Registry
 from gateway.operations.exclusive import Exclusive, exclusive
 from gateway.operations.journal import Journal, JournalRecord
@@ -25,6 +26,7 @@ from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, Transact
 log = logging.getLogger(__name__)
 
 _STARTS_KEPT = 10_000
+_LONGEST = 55.0  # seconds from a request to its answer: a till gives up at 60 (LAN-TSE protocol)
 
 
 class KeyReused(GatewayError):
@@ -54,15 +56,26 @@ class _Running:
 
 
 class Transactions:
-    """The transactions of API clients; a lock is waited for `lock_wait` seconds, `now` gives Unix seconds."""
+    """The transactions of API clients; `now` gives Unix seconds.
+
+    A lock is waited for `lock_wait` seconds, and an answer comes within `longest`.
+    """
 
     def __init__(
-        self, registry: Registry, journal: Journal, metrics: Metrics, *, lock_wait: float, now: Callable[[], float]
+        self,
+        registry: Registry,
+        journal: Journal,
+        metrics: Metrics,
+        *,
+        lock_wait: float,
+        longest: float = _LONGEST,
+        now: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._journal = journal
         self._metrics = metrics
         self._lock_wait = lock_wait
+        self._longest = longest
         self._now = now
         self._running: dict[str, _Running] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -78,15 +91,15 @@ class Transactions:
         Raises:
             KeyReused: the key belongs to another request.
             CommandRejected: the TSE refused; the same key may be used again.
-            DeviceError: the TSE is away, or failed on the way: ask again with the same key.
+            DeviceError: the TSE is away, failed on the way, or takes too long: ask again with the same key.
             OutcomeUnknown, EndedOtherwise: the key was given up.
         """
         if key is None:
-            return await asyncio.shield(self._task(self._sign_without_key(request)))
+            return await self._outcome_of(self._task(self._sign_without_key(request)))
         running = self._running.get(key)
         if running is not None:
             _check_same(running.fingerprint, request)
-            return replace(await asyncio.shield(running.task), replayed=True)
+            return replace(await self._outcome_of(running.task), replayed=True)
         record = self._journal.find(key)
         _refuse_given_up(record)
         if record is not None:
@@ -97,7 +110,7 @@ class Transactions:
         task = self._task(self._sign_under_key(request, key))
         self._running[key] = _Running(request.fingerprint, task)
         task.add_done_callback(lambda _: self._running.pop(key))
-        return await asyncio.shield(task)
+        return await self._outcome_of(task)
 
     def own_of(self, serial: str, number: int) -> tuple[str, Mapping[str, str]]:
         """Return reference and metadata that the client gave for a transaction; later steps add to earlier ones."""
@@ -117,6 +130,16 @@ class Transactions:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ---- below: how ---------------------------------------------------------
+
+    async def _outcome_of(self, task: "asyncio.Task[SigningResult]") -> SigningResult:
+        """Return the result of `task`, which goes on whoever hangs up."""
+        await asyncio.wait({task}, timeout=self._longest)
+        if not task.done():
+            raise DeviceTimeout(
+                f"the TSE has not signed within {self._longest:g} s, and may still do so: ask again with the same "
+                "Idempotency-Key, or, if you use none, what became of it"
+            )
+        return task.result()
 
     async def _sign_without_key(self, request: SigningRequest) -> SigningResult:
         async with exclusive(self._registry.find(request.serial), self._lock_wait) as tse:

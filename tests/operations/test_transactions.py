@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import CommandRejected, DeviceError, DeviceGone
+from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeout
 from gateway.operations import journal
+from gateway.operations.exclusive import exclusive
 from gateway.operations.journal import Journal, JournalFailed, JournalRecord
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
-from gateway.operations.transactions import KeyReused, SigningResult
+from gateway.operations.transactions import KeyReused, SigningResult, Transactions
 from gateway.storage.append_log import AppendLog
 from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, Login, SetTime, TransactionStep, User
 from gateway.tse.logmessage import LogMessage
@@ -104,6 +105,18 @@ async def test_a_client_that_hangs_up_gets_its_signature_when_it_asks_again(shop
     caller.cancel()
     outcome = await shop.transactions.sign(wish(shop), "k")
     assert outcome.replayed
+    assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_a_client_is_not_kept_longer_than_it_waits_and_gets_its_signature_when_it_asks_again(shop: Shop) -> None:
+    transactions = Transactions(
+        shop.registry, shop.journal, shop.metrics, lock_wait=5, longest=0.1, now=lambda: float(NOW)
+    )
+    async with exclusive(shop.registry.devices()[0], 0):
+        with pytest.raises(DeviceTimeout, match="same Idempotency-Key"):
+            await transactions.sign(wish(shop), "k")
+    await transactions.close()
+    assert (await transactions.sign(wish(shop), "k")).replayed
     assert await steps(shop) == ["Start", "Finish"]
 
 

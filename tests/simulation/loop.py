@@ -1,0 +1,143 @@
+"""The event loop of a simulation: no sockets, no threads, and time that jumps to the next timer.
+
+What runs in the context of a `Process` ends when that is killed, as after SIGKILL: nothing of it is carried out any
+more, no `finally` either.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextvars import Context, ContextVar, copy_context
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from tests.simulation.clock import CLOCK
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+H = TypeVar("H", bound=asyncio.Handle)
+_process: "ContextVar[Process | None]" = ContextVar("process", default=None)
+
+
+class Killed(BaseException):
+    """Ends a blocking call in the process that was killed in it."""
+
+
+class Process:
+    """A process of the simulated machine."""
+
+    def __init__(self) -> None:
+        self.alive = True
+        self._context = copy_context()
+        self._context.run(_process.set, self)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run `work` in this process."""
+        return asyncio.get_running_loop().create_task(work, context=self._context.copy())
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Have `call` done in this process, if it is alive then."""
+        asyncio.get_running_loop().call_soon(call, context=self._context.copy())
+
+
+class _Timers:
+    """In the place of a selector: nothing ever comes from outside."""
+
+    def __init__(self, loop: "SimulatedLoop") -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            raise AssertionError("everything waits, and nothing will ever happen")
+        if timeout > 0:
+            CLOCK.now = max(CLOCK.now, self._loop.next_timer)
+        return []
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """`pause` gives the seconds that a blocking call beside the event loop waits for its turn."""
+
+    _ready: Any
+    _scheduled: Any
+
+    def __init__(self, pause: Callable[[], float]) -> None:
+        super().__init__()
+        self._selector = _Timers(self)
+        self.pause = pause
+        self._remains: list[object] = []
+        self.delivers = True  # the result of the blocking call that is carried out
+        self.unexpected: list[str] = []
+        self.set_exception_handler(self._note)
+
+    def time(self) -> float:
+        return CLOCK.now
+
+    @property
+    def next_timer(self) -> float:
+        """The moment for which the next call is scheduled."""
+        when: float = self._scheduled[0].when()
+        return when
+
+    def kill(self, process: Process) -> None:
+        """End `process` as SIGKILL does."""
+        process.alive = False
+        for handle in (*self._ready, *self._scheduled):
+            _unless_dead(handle)
+        self._remains.append(asyncio.all_tasks(self))  # collected as garbage they would run their `finally`
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        return _unless_dead(super().call_soon(callback, *args, context=context))
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return _unless_dead(super().call_at(when, callback, *args, context=context))
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Deliver what a blocking call has done, when it is over."""
+        if not self.delivers:
+            return asyncio.Handle(callback, args, self, context)
+        return self.call_later(CLOCK.ahead, callback, *args, context=context)
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> "asyncio.Future[T]":
+        future: asyncio.Future[T] = self.create_future()
+        self.call_later(self.pause(), self._work, future, partial(func, *args))
+        return future
+
+    def _work(self, future: "asyncio.Future[T]", work: Callable[[], T]) -> None:
+        try:
+            result = work()
+        except Killed:
+            return
+        except Exception as error:  # noqa: BLE001 (it belongs to whoever awaits the future)
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(result)
+
+    def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self.unexpected.append(f"{context['message']}: {error!r}")
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """Nothing is to be woken."""
+
+
+def _unless_dead(handle: H) -> H:
+    """Cancel a call of a process that was killed."""
+    context: Context = handle._context  # type: ignore[attr-defined]
+    process = context.get(_process)
+    if process is not None and not process.alive:
+        handle.cancel()
+    return handle
