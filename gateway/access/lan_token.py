@@ -52,6 +52,14 @@ def cost_of(token: str, rate: float) -> str | None:
     )
 
 
+def is_as_wanted(settings: Settings, token: Token) -> bool:
+    """Return whether a kept token has as many digits as the setting says, if it is given."""
+    digits = settings.token_digits
+    if token.configured or "token_digits" not in settings.model_fields_set:
+        return True
+    return token.value.isdecimal() and len(token.value) == digits if digits else possible(token.value) >= LONG
+
+
 def load_or_create_token(settings: Settings) -> Token:
     """Return the configured token, else the kept one, else a new one that is kept from now on.
 

@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway import __version__
+from gateway.access.audit import FILE as AUDIT_FILE
+from gateway.access.audit import GATEWAY, AuditLog
 from gateway.access.lan_token import Token, load_or_create_token
 from gateway.access.tokens import Tokens
 from gateway.app import console, services
@@ -70,6 +72,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         stack.enter_context(state_dir.opened(settings.state_dir))
         lan_token, context = load_or_create_token(settings), tls.server_context(settings)
         tokens = services.tokens(settings, lan_token)
+        audit = AuditLog(settings.state_dir / AUDIT_FILE)
+        await audit.note(GATEWAY, "start", about=services.given(settings))
         metrics = Metrics(site=settings.site, clients=settings.metrics_clients)
         exposition.register(metrics.registry, settings, tokens)
         writable = WritableCheck(settings.state_dir, metrics.host.state_writable)
@@ -81,7 +85,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.archive:
             metrics.registry.register(ArchiveCollector(archives, monitor.outages))
         core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives, recent_events)
-        api = await start(services.api(core, maintenance.clock, tokens))
+        api = await start(services.api(core, maintenance.clock, tokens, audit))
         snapshot = await start(services.status_page(core, tokens, problems))
 
         def on_refusal(serial: str, error: GatewayError, till: str) -> None:
@@ -97,6 +101,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             api=routes(api),
             snapshot=snapshot,
             outages=monitor.outages,
+            audit=audit,
         )
         admission = new_admission()  # one for all ports
         port = await start(application.serving(web, settings, context, admission))

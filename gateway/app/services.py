@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from gateway.access.lan_token import Token, cost_of
+from gateway import __version__
+from gateway.access.audit import AuditLog
+from gateway.access.lan_token import Token, cost_of, is_as_wanted
 from gateway.access.store import FILE as STORE_FILE
 from gateway.access.store import TokenStore
 from gateway.access.tokens import Tokens
@@ -21,7 +23,7 @@ from gateway.archive.service import ArchiveService
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import Pins
-from gateway.config.settings import Settings
+from gateway.config.settings import Settings, effective
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
@@ -140,7 +142,7 @@ async def archives(
 
 
 @asynccontextmanager
-async def api(core: GatewayCore, clock: Clock, tokens: Tokens) -> AsyncIterator[Services]:
+async def api(core: GatewayCore, clock: Clock, tokens: Tokens, audit: AuditLog) -> AsyncIterator[Services]:
     """Make what the JSON API works with; at the end signatures that were begun are brought to their end."""
     journal = Journal(core.settings.state_dir / JOURNAL)
     lock_wait = core.settings.lock_wait
@@ -155,6 +157,7 @@ async def api(core: GatewayCore, clock: Clock, tokens: Tokens) -> AsyncIterator[
                 translates_old_tills=core.settings.translates_old_tills,
                 tokens=tokens,
                 recent_events=core.recent_events,
+                audit=audit,
             )
     finally:
         await transactions.close()
@@ -190,14 +193,9 @@ def tokens(settings: Settings, lan: Token) -> Tokens:
     """
     store, uses = TokenStore(settings.state_dir / STORE_FILE), TokenUses(settings.state_dir / USES_FILE)
     cost, wanted = cost_of(lan.value, settings.guess_rate), settings.token_digits
-    kept_otherwise = (
-        "token_digits" in settings.model_fields_set
-        and wanted
-        and not (lan.value.isdecimal() and len(lan.value) == wanted)
-    )
     if cost is not None:
         log.warning("the LAN token is short: %s", cost, extra=event(Event.TOKEN_SHORT))
-    if kept_otherwise and not lan.configured:
+    if not is_as_wanted(settings, lan):
         log.warning(
             "GATEWAY_TOKEN_DIGITS=%d is for tokens that are made, and this gateway keeps one of before: "
             "`tse-gateway token rotate lan` makes one of %d digits",
@@ -206,6 +204,14 @@ def tokens(settings: Settings, lan: Token) -> Tokens:
             extra=event(Event.TOKEN_SHORT),
         )
     return Tokens(lan, settings=settings, store=store, uses=uses)
+
+
+def given(settings: Settings) -> dict[str, str]:
+    """Return the version and the settings that are not the default, secrets hidden, for the audit log."""
+    return {
+        "version": __version__,
+        **{row.name: row.value for row in effective(settings) if row.name in settings.model_fields_set},
+    }
 
 
 async def keep_session_file(settings: Settings, registry: Registry, tokens: Tokens, port: int) -> None:

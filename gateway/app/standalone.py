@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from gateway.access.audit import FILE as AUDIT_FILE
+from gateway.access.audit import AuditLog
 from gateway.access.lan_token import Token, known_token
 from gateway.access.tokens import Tokens
 from gateway.app import services
@@ -63,12 +65,13 @@ async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots
         )
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
         core = services.GatewayCore(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
+        audit = AuditLog(kept / AUDIT_FILE if kept == settings.state_dir else None)
         tokens = (
             services.tokens(settings, known_token(settings) or nobody) if kept == settings.state_dir else Tokens(nobody)
         )
-        api = await start(services.api(core, services.trusted_clock(settings), tokens))
+        api = await start(services.api(core, services.trusted_clock(settings), tokens, audit))
         lan = LanTse(registry, metrics, lock_wait=settings.lock_wait)
-        web = application.build(scratch, lan, registry, metrics, tokens, api=routes(api))
+        web = application.build(scratch, lan, registry, metrics, tokens, api=routes(api), audit=audit)
         listener = await start(running(web, shutdown_timeout=_SHUTDOWN))
         await start(unix_socket.listening(listener, scratch))
         yield await start(over_socket(unix_socket.socket_path(scratch)))

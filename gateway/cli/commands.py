@@ -4,6 +4,7 @@ import typer
 
 from gateway.cli import (
     archive,
+    audit,
     clients,
     doctor,
     export,
@@ -44,6 +45,7 @@ for subject in (
     verify,
     qr,
     outages,
+    audit,
     swap,
     mount,
     doctor,

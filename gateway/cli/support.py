@@ -24,8 +24,8 @@ _README = """Support bundle of tse-gateway {version}, made {now}.
 
 versions.json   gateway, Python, kernel, system          doctor.json    what works and what does not
 settings.json   every setting, secrets hidden            metrics.txt    what Prometheus would read
-tse-*/          info, flash memory, certificates         outages.json, archives.json, readyz.json
-usb.txt, disks.txt, kernel.txt, state.txt, log.txt       the host: devices, mounts, messages, files by name
+tse-*/          info, flash memory, certificates         outages.json, archives.json, audit.json
+readyz.json, usb.txt, disks.txt, kernel.txt, state.txt, log.txt       the host: devices, mounts, messages, files by name
 
 PINs, PUKs, tokens and private keys are replaced by ***.
 """

@@ -55,7 +55,7 @@ def shown_settings(settings: Settings) -> str:
 async def of_gateway(api: Api) -> Parts:
     """Return what the gateway tells of itself and its TSEs; where it refuses, the refusal."""
     parts = {"readyz.json": _json(await api.health()), "metrics.txt": await api.metrics()}
-    for path in ("/outages", "/archives"):
+    for path in ("/outages", "/archives", "/audit"):
         parts[f"{path.strip('/')}.json"] = await _answer(api, path)
     for tse in await api.get("/tses"):
         serial = str(tse["serial"])

@@ -161,6 +161,16 @@ def token(settings: Settings, *, accepted: bool | None) -> CheckResult:
             Text("chmod 600 {file}", "chmod 600 {file}"),
             file=file,
         )
+    if not lan_token.is_as_wanted(settings, found):
+        return warn(
+            Layer.TOKEN,
+            Text(
+                "GATEWAY_TOKEN_DIGITS={digits} is for tokens that are made; the one that is kept is another",
+                "GATEWAY_TOKEN_DIGITS={digits} gilt für neue Token; das vorhandene ist anders",
+            ),
+            Text("`tse-gateway token rotate lan`", "`tse-gateway token rotate lan`"),
+            digits=settings.token_digits,
+        )
     return ok(
         Layer.TOKEN,
         Text("the gateway accepts it", "das Gateway nimmt es an") if accepted else Text("it is there", "es ist da"),

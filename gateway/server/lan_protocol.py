@@ -20,13 +20,16 @@ from weakref import WeakKeyDictionary
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.access.audit import AuditLog
 from gateway.access.caller import TILLS, Role
 from gateway.access.uses import TokenUses
-from gateway.errors import BadRequest, InvalidSession
+from gateway.errors import BadRequest, GatewayError, InvalidSession
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import client_id_in
 from gateway.server.http import bodies, callers, responses
 from gateway.server.http.connection import peer_of
+from gateway.server.lan_acts import act_of
+from gateway.telemetry.metrics.series import result_of
 from gateway.tse.commands import OpenImport
 
 BASE = "/lantse/api/v1"
@@ -73,8 +76,9 @@ class LanRequest:
 class LanProtocol:
     """Handlers of the seven requests; the middleware turns errors into responses."""
 
-    def __init__(self, lan: LanTse, uses: TokenUses) -> None:
+    def __init__(self, lan: LanTse, uses: TokenUses, audit: AuditLog) -> None:
         self._lan = lan
+        self._audit = audit
         self._uses = uses
         self._connections: WeakKeyDictionary[asyncio.BaseTransport, TcpConnection] = WeakKeyDictionary()
 
@@ -107,7 +111,9 @@ class LanProtocol:
             command = _decoded(body)
         connection = self._connection(request)
         self._check_client(request, command, connection)
-        return await _data(await self._lan.send_command(serial, session, command, connection))
+        return await _data(
+            await self._audited(request, command, self._lan.send_command(serial, session, command, connection))
+        )
 
     async def write_store(self, request: web.Request) -> web.Response:
         block, (serial, session) = _number(request, "offset"), _address(request)
@@ -116,6 +122,20 @@ class LanProtocol:
             data = await asyncio.to_thread(_decoded, body) if len(body) > _BIG else _decoded(body)
             await self._lan.write_store(serial, session, block, data, self._connection(request))
         return responses.ok(b"{}")
+
+    async def _audited(self, request: web.Request, command: bytes, work: Awaitable[bytes]) -> bytes:
+        """Return what `work` gives; an act of an operator goes into the audit log."""
+        act = act_of(command)
+        if act is None:
+            return await work
+        (name, about), caller, serial = act, callers.caller_of(request), _serial(request).upper()
+        try:
+            reply = await work
+        except GatewayError as error:
+            await self._audit.note(caller, name, result_of(error).lower(), serial=serial, about=about)
+            raise
+        await self._audit.note(caller, name, serial=serial, about=about)
+        return reply
 
     def _route(self, request: LanRequest) -> web.RouteDef:
         async def handle(received: web.Request) -> web.StreamResponse:

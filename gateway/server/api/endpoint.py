@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 
+from gateway.access.audit import DONE, AuditLog
 from gateway.access.caller import Caller, Role
 from gateway.access.tokens import Tokens
 from gateway.archive.deletion import Deletion
@@ -28,8 +29,9 @@ from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody, RequestBody
 from gateway.server.api.validation import problems_of, sentence
 from gateway.server.http import bodies
-from gateway.server.http.callers import caller_of, name_client
+from gateway.server.http.callers import about, caller_of, name_client, tell_about
 from gateway.server.http.responses import JSON
+from gateway.telemetry.metrics.series import result_of
 from gateway.telemetry.recent_events import RecentEvents
 
 BASE = "/api/v1"
@@ -40,6 +42,19 @@ KEY_PATTERN = r"^[!-~]{1,128}$"
 _KEY = re.compile(KEY_PATTERN)
 _BIG = 256 * 1024  # bytes from which reading JSON takes longer than changing to a thread
 _BEGINNING = re.compile("[0-9A-Fa-f]{4,63}")
+_NAMES = {
+    "client_id",
+    "client_ids",
+    "user",
+    "action",
+    "name",
+    "role",
+    "tses",
+    "ends",
+    "number",
+    "old_only",
+    "overlap_seconds",
+}
 _PLACEHOLDER = re.compile(r"{(\w+)}")
 
 P = TypeVar("P", bound=BaseModel)
@@ -60,6 +75,7 @@ class Services:
     translates_old_tills: Callable[[str], bool]
     tokens: Tokens
     recent_events: RecentEvents
+    audit: AuditLog
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is here or has an archive, and begins so; else `beginning` itself.
@@ -145,6 +161,11 @@ class Endpoint:
         return self.handler.__name__
 
     @property
+    def is_act(self) -> bool:
+        """Whether operators change something by it, so that it belongs into the audit log."""
+        return self.method != hdrs.METH_GET and Role.OPERATOR in self.roles
+
+    @property
     def params(self) -> type[BaseModel]:
         return _types(self.handler)[0]
 
@@ -186,6 +207,15 @@ def _types(handler: Handler) -> tuple[type[BaseModel], type[RequestBody], type[B
 def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
     """Return the route that validates a request, calls the handler, and makes its model the response."""
 
+    async def audited(request: web.Request) -> web.StreamResponse:
+        try:
+            response = await handle(request)
+        except GatewayError as error:
+            await _note(services.audit, endpoint, request, result_of(error).lower())
+            raise
+        await _note(services.audit, endpoint, request, DONE)
+        return response
+
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = caller_of(request)
         caller.check_role(endpoint.roles)
@@ -195,6 +225,7 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
         _check_tse(caller, params)
         async with _body(endpoint, request) as body:
             _check_client(request, services.tokens, params, body)
+            tell_about(request, **_named_in(params), **_named_in(body))
             result = await endpoint.handler(Call(services, request, params, body, key))
         if not isinstance(result, BaseModel):
             return result
@@ -205,7 +236,19 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
 
     if endpoint.method == hdrs.METH_GET:
         return web.get(endpoint.path, handle, allow_head=False)
-    return web.route(endpoint.method, endpoint.path, handle, expect_handler=bodies.expect)
+    handler = audited if endpoint.is_act else handle
+    return web.route(endpoint.method, endpoint.path, handler, expect_handler=bodies.expect)
+
+
+async def _note(audit: AuditLog, endpoint: Endpoint, request: web.Request, result: str) -> None:
+    serial = request.match_info.get("serial", "").upper()
+    await audit.note(caller_of(request), endpoint.name, result, serial=serial, about=about(request))
+
+
+def _named_in(model: BaseModel) -> dict[str, Any]:
+    """Return what an act is about: names only, nothing that may be a PIN or a token."""
+    given = model.model_dump(mode="json", include=_NAMES, exclude_defaults=True)
+    return {name: value for name, value in given.items() if value not in (None, "", [])}
 
 
 def _check_tse(caller: Caller, params: BaseModel) -> None:

@@ -182,7 +182,7 @@ _Moment = Annotated[
 ]
 
 
-class _Span(_Params):
+class Span(_Params):
     from_: _Moment = Field(
         None, alias="from", description="A day or a moment (ISO 8601), in local time unless it names its offset."
     )
@@ -209,7 +209,7 @@ _ListCursor = Annotated[
 ]
 
 
-class TransactionListParams(_Span, TseParams):
+class TransactionListParams(Span, TseParams):
     """Which transactions of a TSE, and which page of them."""
 
     client_id: _AnyClient = ""
@@ -236,7 +236,7 @@ class TransactionStepsParams(TransactionParams):
     ] = None
 
 
-class OutageFilter(_Span):
+class OutageFilter(Span):
     """The outages of which a part lies in a span of time."""
 
     serial: Annotated[

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from gateway.access.audit import AuditUnreadable
 from gateway.access.tokens import TokenRefused, TokenUnknown
 from gateway.archive.deletion import NotArchived, NotExported, RestNotKept
 from gateway.archive.errors import ArchiveBusy, ArchiveDamaged, ArchiveNotWritten, NothingArchived
@@ -131,6 +132,7 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
     TokenUnknown: ProblemType(HTTPStatus.NOT_FOUND, "There is no token of this name"),
     TokenRefused: ProblemType(HTTPStatus.CONFLICT, "The token cannot be made, replaced or revoked like this"),
     TooManyStreams: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clients follow the events"),
+    AuditUnreadable: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The audit log cannot be read"),
     OutagesUnreadable: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "The outage log cannot be read"),
 }
 HTTP_TITLES: Mapping[HTTPStatus, str] = {

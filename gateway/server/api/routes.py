@@ -7,7 +7,17 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.server.api import administration, archives, event_stream, exports, outages, tokens, transactions, tses
+from gateway.server.api import (
+    administration,
+    archives,
+    audit,
+    event_stream,
+    exports,
+    outages,
+    tokens,
+    transactions,
+    tses,
+)
 from gateway.server.api.endpoint import BASE, Services, route
 from gateway.server.http.responses import JSON
 
@@ -19,6 +29,7 @@ SECTIONS = (
     archives.SECTION,
     outages.SECTION,
     event_stream.SECTION,
+    audit.SECTION,
     administration.SECTION,
     tokens.SECTION,
 )

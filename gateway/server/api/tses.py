@@ -20,6 +20,7 @@ from gateway.operations.masterdata import NoCertificate, TillColumns
 from gateway.server.api.downloads import media_for
 from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section, Services
 from gateway.server.api.errors import READING, SENDING
+from gateway.server.api.lock_responses import LockState, ReleasedLock, TillUse
 from gateway.server.api.masterdata import DsfinvkTse, ElsterData
 from gateway.server.api.parameters import DsfinvkParams, NoParams, TseParams
 from gateway.server.api.requests import NoBody
@@ -27,14 +28,11 @@ from gateway.server.api.responses import (
     FlashMemoryHealth,
     GrowthForecast,
     HeldLock,
-    LockState,
-    ReleasedLock,
-    TillUse,
     TseDetails,
     TseList,
     TseSummary,
 )
-from gateway.server.http.callers import caller_of
+from gateway.server.http.callers import caller_of, tell_about
 from gateway.tse import products
 from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle, TseInfo, version_text
@@ -66,7 +64,10 @@ async def get_lock(call: Call[TseParams, NoBody]) -> LockState:
 
 async def release_lock(call: Call[TseParams, NoBody]) -> ReleasedLock:
     """Take the lock from its holder."""
-    return ReleasedLock(released=_held_lock(call.services.registry.find(call.params.serial).lock.break_lease()))
+    released = _held_lock(call.services.registry.find(call.params.serial).lock.break_lease())
+    if released is not None:
+        tell_about(call.request, peer=released.peer, client_id=released.client_id, token=released.token)
+    return ReleasedLock(released=released)
 
 
 async def get_flash_health(call: Call[TseParams, NoBody]) -> FlashMemoryHealth:

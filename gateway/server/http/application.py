@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from gateway.access.audit import AuditLog
 from gateway.access.tokens import Tokens
 from gateway.config.settings import STOP_REQUESTS, Settings
 from gateway.fleet.outages.log import OutageLog
@@ -47,16 +48,19 @@ def build(
     api: Iterable[web.RouteDef] = (),
     snapshot: Callable[[int], Snapshot] | None = None,
     outages: OutageLog | None = None,
+    audit: AuditLog | None = None,
     auth_delay: float = 1.0,
 ) -> web.Application:
     """Return the application of the gateway's one port.
 
     `api` are the routes of the JSON API, `on_refusal` is called with each error, `snapshot` returns what the status
-    page shows (no page without it), `outages` knows which TSEs are missing, `auth_delay` (seconds) slows wrong tokens.
+    page shows (no page without it), `outages` knows which TSEs are missing, `audit` keeps acts of
+    operators, `auth_delay` (seconds) slows wrong tokens.
     """
-    protocol, health = LanProtocol(lan, tokens.uses), HealthHandlers(metrics, registry, outages)
+    audit = audit or AuditLog()
+    protocol, health = LanProtocol(lan, tokens.uses, audit), HealthHandlers(metrics, registry, outages)
     gatekeeper = Gatekeeper(tokens, metrics, delay=auth_delay, rate=settings.guess_rate)
-    pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed)
+    pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed, audit)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(
         middlewares=middleware.middlewares(metrics, gatekeeper, on_refusal, logged_in),

@@ -2,6 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -10,6 +11,7 @@ from gateway.access.caller import Caller, Role, current
 from gateway.errors import Unauthorized
 from gateway.server.http.connection import peer_of
 
+_ABOUT = web.RequestKey("about", dict)
 _CLIENT = web.RequestKey("client", str)
 _CALLER = web.RequestKey("caller", Caller)
 
@@ -43,6 +45,17 @@ def till_of(request: web.Request) -> str:
     """Return the till that sent the request: its client id, or its address if that is not known."""
     found: str = request.get(_CLIENT, "")
     return found or request.remote or ""
+
+
+def tell_about(request: web.Request, **names: Any) -> None:
+    """Note what the act of the request is about, for the audit log: names, and nothing that may be a PIN or a token."""
+    request[_ABOUT] = {**about(request), **names}
+
+
+def about(request: web.Request) -> dict[str, Any]:
+    """Return what the act of the request is about, as far as it was told."""
+    found: dict[str, Any] = request.get(_ABOUT, {})
+    return found
 
 
 def only(roles: AbstractSet[Role], handler: Handler) -> Handler:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
+from gateway.access.audit import AuditLog
 from gateway.access.caller import OPERATORS, READERS, Caller
 from gateway.errors import BadRequest, Forbidden, Unauthorized
 from gateway.i18n.locales import Locale
@@ -45,7 +46,10 @@ _LANGUAGE_KEPT = int(365 * DAY)  # seconds
 class StatusPage:
     """All requests for the page. `snapshot` is given the port that tills use; `news` is set when a TSE came or went."""
 
-    def __init__(self, snapshot: Callable[[int], Snapshot], gatekeeper: Gatekeeper, news: asyncio.Event) -> None:
+    def __init__(
+        self, snapshot: Callable[[int], Snapshot], gatekeeper: Gatekeeper, news: asyncio.Event, audit: AuditLog
+    ) -> None:
+        self._audit = audit
         self._snapshot = snapshot
         self._gatekeeper = gatekeeper
         self._logins = Logins()
@@ -132,6 +136,7 @@ class StatusPage:
             answer.force_close()  # one try a connection
             return answer
         log.info("an administrator logged in from %s", request.remote, extra=event(Event.LOGIN, peer=request.remote))
+        await self._audit.note(caller, "login")
         answer = assets.redirect(PATH)
         answer.set_cookie(
             COOKIE,

@@ -76,7 +76,7 @@ def render(snapshot: Snapshot, locale: Locale, view: View) -> RenderedPage:
         _connection(snapshot, locale, view),
     ]
     if full:
-        parts += [_outages(snapshot, locale), _problems(snapshot, locale)]
+        parts += [_outages(snapshot, locale, view), _problems(snapshot, locale)]
     site = f" · {snapshot.site}" if snapshot.site else ""
     return RenderedPage(f"{headline} · {_NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
 
@@ -188,7 +188,7 @@ def _connection(snapshot: Snapshot, locale: Locale, view: View) -> HtmlElement:
     return _card("connection", locale, texts.CONNECTION, _quiet(locale.text(texts.CONNECTION_INTRO)), listed)
 
 
-def _outages(snapshot: Snapshot, locale: Locale) -> HtmlElement:
+def _outages(snapshot: Snapshot, locale: Locale, view: View) -> HtmlElement:
     content = [_quiet(locale.text(texts.NO_OUTAGES))]
     if snapshot.outages:
         text = texts.ONE_OUTAGE if snapshot.outage_count == 1 else texts.SOME_OUTAGES
@@ -198,6 +198,7 @@ def _outages(snapshot: Snapshot, locale: Locale) -> HtmlElement:
     links = (
         el("a", locale.text(texts.OUTAGE_LIST), href=f"/api/v1/outages.html?lang={locale.language}"),
         el("a", locale.text(texts.OUTAGE_TABLE), href=f"/api/v1/outages.csv?lang={locale.language}"),
+        el("a", locale.text(texts.AUDIT), href="/api/v1/audit.csv") if view == "operator" else None,
     )
     return _card("outages", locale, texts.OUTAGES, *content, el("p", *links, class_="links"))
 

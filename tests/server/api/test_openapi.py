@@ -23,6 +23,8 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 # Names of the public interface: a client generated from the document has classes called so.
 NAMES = {
     "AdminRequest",
+    "AuditEntry",
+    "AuditList",
     "ArchiveList",
     "ArchiveRun",
     "ArchiveStatus",

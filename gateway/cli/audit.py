@@ -1,0 +1,68 @@
+"""`audit`: what operators did."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.base import Cli, command
+from gateway.cli.formatting import local_time
+from gateway.i18n.text import Text
+
+if TYPE_CHECKING:
+    from gateway.client.api import Api
+
+_HEADS = (
+    Text("time", "Zeit"),
+    Text("who", "wer"),
+    Text("from", "von"),
+    Text("what", "was"),
+    "TSE",
+    Text("about", "betrifft"),
+    Text("result", "Ergebnis"),
+)
+_NONE = Text("no act is recorded", "keine Handlung ist aufgezeichnet")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "audit")(audit)
+
+
+def audit(
+    cli: Cli,
+    *,
+    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets, as an auditor needs it.")] = False,
+) -> None:
+    """Show what operators did. Who, from where, what, and how it ended.
+
+    Example: tse-gateway audit --from 2026-01-01 --csv > audit.csv
+    """
+    given = {name: value for name, value in {"from": since, "to": until}.items() if value}
+
+    async def work(api: "Api") -> Any:
+        return await api.get("/audit.csv" if as_csv else "/audit", **given)
+
+    found = cli.ask(work, without_tse=True)
+    if as_csv:
+        print(found, end="")
+    elif cli.as_json:
+        cli.print_json(found)
+    elif found["acts"]:
+        cli.table(_HEADS, [_row(act) for act in found["acts"]])
+    else:
+        cli.say(_NONE)
+
+
+def _row(act: dict[str, Any]) -> tuple[object, ...]:
+    about = ", ".join(f"{name} {value}" for name, value in act["about"].items())
+    return (
+        local_time(act["at"]),
+        act["who"],
+        act["address"],
+        act["act"],
+        (act["tse_serial"] or "")[:16],
+        about,
+        act["result"],
+    )
