@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from gateway.driver.protocols import BlockTransport
+from gateway.driver.usb.polling import Polling
 from gateway.driver.usb.thread import BlockingThread, T
 from gateway.errors import (
     CommandRejected,
@@ -30,9 +31,6 @@ from gateway.tse.sectors import Response, WindowState, encode_command, read_coun
 
 log = logging.getLogger(__name__)
 
-_SHORTEST_PAUSE = 0.0002  # the first polls come within a millisecond
-_LONGEST_PAUSE = 0.05
-_PAUSE_SHARE = 0.04  # of the time elapsed, so that polling costs the till less than 5 %
 _MOST_FETCHES = 64  # a TSE that never ends with "fetch" must not be believed
 _KERNEL_GRACE = 5.0  # beyond the deadline of an exchange before its thread counts as hung
 _OPEN_TIMEOUT = 10.0
@@ -70,6 +68,7 @@ class BlockDriver:
         self._deadlines = deadlines or Deadlines()
         self._clock = clock
         self._pause = pause
+        self._polling = Polling()
         self._thread = thread or BlockingThread("tse")
         self._counter = 0
         self._closed = False
@@ -143,7 +142,7 @@ class BlockDriver:
             log.warning("the TSE lost power since the last command")
         self._counter = before
         self._transport.write_window(sector)
-        response = self._await_response(limit)
+        response = self._await_response(sector[2], limit)
         self._counter = response.counter
         if response.counter == before + 1:
             return response
@@ -152,14 +151,16 @@ class BlockDriver:
             raise PowerCycleDetected("the TSE lost power during the command")
         raise ResponseMissing(f"response {response.counter} came instead of {before + 1}")
 
-    def _await_response(self, limit: float) -> Response:
+    def _await_response(self, opcode: int, limit: float) -> Response:
         began = self._clock()
         fetches = 0
         while True:
             response = Response.decode(_twice(self._transport.read_window))
-            if response.state is WindowState.DONE:
-                return response
             elapsed = self._clock() - began
+            if response.state is WindowState.DONE:
+                if not response.result:  # refusing is quick, whatever the command would have taken
+                    self._polling.took(opcode, elapsed)
+                return response
             if elapsed > limit:
                 raise DeviceTimeout(f"the TSE is still busy after {limit:g} s")
             if response.state is WindowState.FETCH:
@@ -167,7 +168,7 @@ class BlockDriver:
                 if fetches > _MOST_FETCHES:
                     raise ProtocolError(f"the TSE asked {fetches} times to be fetched from")
                 self._transport.write_window(_FETCH)
-            self._pause(min(max(elapsed * _PAUSE_SHARE, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+            self._pause(self._polling.pause(opcode, elapsed))
 
 
 def _twice(read: Callable[[], bytes]) -> bytes:
