@@ -1,7 +1,7 @@
 """The pages under /docs. They are open to everybody, tell nothing of this gateway, and load nothing from elsewhere."""
 
+import asyncio
 import functools
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -9,37 +9,49 @@ from gateway.i18n.locales import Locale
 from gateway.i18n.text import Language
 from gateway.server.api.endpoint import language_of
 from gateway.server.api.problems import ERROR_PAGE
-from gateway.server.docs_page import errors
 from gateway.server.status_page import assets
 
-FOLDER = "/docs/"
+PATH = "/docs"
+_FOLDER = f"{PATH}/"
 
 
 def is_open(path: str) -> bool:
     """Tell whether this is a path of these pages."""
-    return path.startswith(FOLDER)
+    return path == PATH or path.startswith(_FOLDER)
 
 
 def routes() -> list[web.RouteDef]:
     """Return the routes of all pages and their files."""
-    found = assets.files("gateway.server.docs_page")
+    files = assets.files("gateway.server.docs_page")
 
     async def asset(request: web.Request) -> web.Response:
-        file = found.get(request.match_info["file"])
+        file = files.get(request.match_info["file"])
         if file is None:
             raise web.HTTPNotFound
         return assets.send_asset(file, request)
 
-    return [web.get(ERROR_PAGE, _page(errors.page)), web.get(FOLDER + "{file}", asset)]
+    return [web.get(PATH, _reference), web.get(ERROR_PAGE, _errors), web.get(_FOLDER + "{file}", asset)]
 
 
-def _page(make: Callable[[Locale], str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    @functools.cache
-    def made(language: Language) -> str:
-        return make(Locale(language))
+async def _reference(_: web.Request) -> web.Response:
+    return assets.send_document(await asyncio.to_thread(_reference_page), "en")
 
-    async def page(request: web.Request) -> web.Response:
-        language = language_of(request)
-        return assets.send_document(made(language), language)
 
-    return page
+async def _errors(request: web.Request) -> web.Response:
+    language = language_of(request)
+    return assets.send_document(await asyncio.to_thread(_error_page, language), language)
+
+
+@functools.cache
+def _reference_page() -> str:
+    from gateway.server.api.routes import document
+    from gateway.server.docs_page import reference
+
+    return reference.page(document())
+
+
+@functools.cache
+def _error_page(language: Language) -> str:
+    from gateway.server.docs_page import errors
+
+    return errors.page(Locale(language))

@@ -23,6 +23,7 @@ def document(title: str, locale: Locale, *content: HtmlElement, script: bool = F
     links = el(
         "nav",
         el("a", locale.text(_STATUS), href="/"),
+        el("a", "REST API", href="/docs"),
         el("a", locale.text(_ERRORS), href="/docs/errors"),
         aria_label=_NAME,
     )

@@ -25,6 +25,7 @@ from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.server.status_page import events
 from gateway.tse.commands import Login, SelfTest, SetTime, User
+from tests.server.docs_page.tried import tries_requests
 from tests.server.shop import TOKEN, settings_for
 from tests.server.status_page.visit import PATIENCE, Proof
 from tests.support import CLIENT, TIME_ADMIN_PIN, receipt, set_up
@@ -186,6 +187,7 @@ async def prove(browser: Browser, directory: Path, keep: Path | None) -> None:
         async with selling(gateway, 1):
             await a_day_at_the_shop(proof, gateway)
             await without_scripts(proof)
+            await tries_requests(proof, gateway.simulators[0].serial.hex().upper(), **DESKTOP)
             await one_too_many(proof)
     async with AsyncExitStack() as stack:
         async with running(settings_for(directory / "three", **{**given, "simulators": 3})) as gateway:
