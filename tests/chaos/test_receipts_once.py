@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import aiohttp
@@ -82,14 +83,16 @@ def _judge(street: Street, messages: list[LogMessage]) -> None:
     starts, finishes = operations["starttransaction"], operations["finishtransaction"]
     report = {"kills": street.kills, "repeats": street.repeats, "starts": starts}
     print(json.dumps(report | {"finishes": finishes, "trouble": dict(street.trouble)}))
-    assert len(street.answers) == RECEIPTS
-    assert (starts, finishes) == (RECEIPTS, RECEIPTS)
+    assert len(street.answers) >= RECEIPTS
+    assert (starts, finishes) == (len(street.answers), len(street.answers))
     assert street.kills > 1
     assert street.repeats > 0
 
 
 async def _sell(street: Street, serial: str, till: int) -> None:
-    for number in range(till, RECEIPTS, TILLS):
+    for number in count(till, TILLS):
+        if number >= RECEIPTS and street.repeats:  # on a machine under load a kill may hit nobody
+            return
         key = f"till-{till}-{number}"
         body: dict[str, object] = {
             "client_id": f"POS-{till}",
