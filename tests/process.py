@@ -33,7 +33,7 @@ class Process:
     async def until(self, told: re.Pattern[str]) -> re.Match[str]:
         """What the log tells, as soon as it does."""
         while not (found := told.search(self.log)):
-            await self._read_line()
+            assert await self._read_line(), f"the gateway ended: {self.log[-2000:] or 'silently'}"
         return found
 
     async def client(self) -> LanClient:
@@ -57,7 +57,6 @@ class Process:
         async with asyncio.timeout(30):
             line = (await self.process.stderr.readline()).decode()
         self.log += line
-        assert line or self.port or self.process.returncode is None or self.log, "the gateway ended silently"
         return bool(line)
 
 
