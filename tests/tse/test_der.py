@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import ProtocolError
-from gateway.tse.der import OCTETS, read
+from gateway.tse.der import OCTETS, SEQUENCE, children, read
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,9 @@ def test_a_length_of_any_width_up_to_eight_bytes_is_read(data: str, value: bytes
 def test_a_length_that_is_cut_off_or_wider_is_refused(data: str) -> None:
     with pytest.raises(ProtocolError, match="ends within a length"):
         read(bytes.fromhex(data), 0, [])
+
+
+def test_within_strict_der_no_length_may_be_longer_than_it_must_be() -> None:
+    item = read(bytes.fromhex("30 03 04 81 00"), 0, [])
+    with pytest.raises(ProtocolError, match="length at 2 is longer"):
+        children(item, SEQUENCE)

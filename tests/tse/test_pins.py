@@ -43,3 +43,15 @@ def test_only_a_puk_of_generation_2_has_no_end_of_tries() -> None:
         PinOwner.LOGGER_PUK,
     }
     assert all(has_tries(owner, ONE) for owner in PinOwner)
+
+
+def test_an_owner_has_the_number_of_its_user_and_those_without_one_that_of_nobody() -> None:
+    assert [owner.user for owner in PinOwner] == [
+        User.NONE,
+        User.ADMIN,
+        User.TIME_ADMIN,
+        User.LOGGER,
+        User.NONE,
+        User.NONE,
+    ]
+    assert [PinOwner.of(owner.number) for owner in PinOwner] == list(PinOwner)

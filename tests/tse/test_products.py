@@ -7,6 +7,7 @@ from gateway.tse.products import (
     certification_ends,
     certification_id,
     certified_until,
+    is_simulated,
     names_firmware,
     product_of,
 )
@@ -49,3 +50,8 @@ def test_the_certification_ends_with_its_last_day() -> None:
 def test_a_firmware_that_no_row_names_is_unknown() -> None:
     assert not names_firmware("BSI-K-TR-0800-2026", "2.0.0")
     assert not names_firmware("BSI-K-TR-0000-2026", "2.0.0")
+
+
+@pytest.mark.parametrize(("description", "simulated"), [("SIMULATOR 1.0", True), ("Swissbit TSE", False), ("", False)])
+def test_a_simulated_tse_says_so(description: str, simulated: bool) -> None:
+    assert is_simulated(description) is simulated

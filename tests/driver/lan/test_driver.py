@@ -471,3 +471,10 @@ async def test_a_damaged_memory_of_sessions_is_an_empty_one(content: bytes, tmp_
     assert sessions.of("b:4433", "AB") is None
     await sessions.note("b:4433", "AB", 7)
     assert OpenSessions(tmp_path / SESSIONS).of("b:4433", "AB") == 7
+
+
+async def test_sessions_that_cannot_be_written_are_known_until_the_gateway_ends(tmp_path: Path) -> None:
+    sessions = OpenSessions(tmp_path / "missing" / SESSIONS)
+    await sessions.note("b:4433", "AB", 7)
+    assert sessions.of("b:4433", "AB") == 7
+    assert OpenSessions(tmp_path / "missing" / SESSIONS).of("b:4433", "AB") is None

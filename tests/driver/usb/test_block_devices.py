@@ -26,6 +26,14 @@ def test_a_disk_that_vanishes_while_it_is_listed_is_left_out(tmp_path: Path) -> 
     assert candidates(host.roots) == ()
 
 
+def test_a_named_node_that_is_not_there_is_a_candidate_that_nobody_knows(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host")
+    host.plug("sda", tse_disk())
+    missing = host.roots.dev / "disk/by-id/gone"
+    (found,) = candidates(host.roots, [missing], everywhere=False)
+    assert (found.path, found.named, found.key, found.number) == (missing, True, "", "")
+
+
 @settings(deadline=None)
 @given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=300))
 def test_any_table_of_mounts_is_read(text: str) -> None:
