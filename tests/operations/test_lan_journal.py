@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from gateway.driver.usb.block import BlockDriver
-from gateway.errors import CommandRejected, DeviceGone, InvalidSession
+from gateway.errors import CommandRejected, DeviceGone, DeviceTimeout, InvalidSession
+from gateway.fleet.device import Device
+from gateway.fleet.lock.queue import Lease
 from gateway.fleet.registry import Attachment, Registry
 from gateway.operations import lan_journal
 from gateway.operations.lan import LanTse
@@ -175,6 +178,30 @@ async def test_a_tse_that_stays_away_is_no_word_on_the_signature(processes: Proc
         await next_one.again(till)
 
 
+class Failing:
+    """A device that fails whenever it is asked."""
+
+    def __init__(self, serial: str) -> None:
+        self.serial = serial
+
+    async def command(self, command: bytes) -> bytes:
+        raise DeviceTimeout("no answer")
+
+
+async def test_a_tse_that_fails_whenever_it_is_asked_is_asked_five_times(processes: Processes) -> None:
+    till = await processes.first.till()
+    await till.send(START)
+    await till.send(SIGN)
+    next_one, lease = processes.next(), Lease(1, till.connection, 0, 0)
+    failing = cast("Device", Failing(till.serial))
+    for _ in range(4):
+        with pytest.raises(DeviceTimeout):
+            await next_one.journal.settle(failing, lease)
+    await next_one.journal.settle(failing, lease)
+    with pytest.raises(InvalidSession, match="tells of no signature"):
+        await next_one.again(till)
+
+
 async def test_other_requests_of_an_ended_session_are_refused(processes: Processes) -> None:
     till = await processes.first.till()
     await till.send(START)
@@ -191,7 +218,7 @@ async def test_notes_are_dropped_when_no_till_waits_any_more(
     till = await processes.first.till()
     await till.send(START)
     await till.send(SIGN)
-    assert Process(tse, tmp_path).journal.knows(till.serial, till.session)
+    assert Process(tse, tmp_path, now=lambda: NOW + 600.0).journal.knows(till.serial, till.session)
     assert not Process(tse, tmp_path, now=lambda: NOW + 601.0).journal.knows(till.serial, till.session)
 
 

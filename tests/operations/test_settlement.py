@@ -192,3 +192,14 @@ async def test_keys_at_the_same_time_do_not_wait_for_each_other_for_ever(shop: S
     async with asyncio.timeout(10):
         outcomes = await asyncio.gather(*(shop.transactions.sign(wish(shop), f"k{number}") for number in range(5)))
     assert len({outcome.signed.number for outcome in outcomes}) == 5
+
+
+async def test_what_a_failure_leaves_unclear_is_settled_though_nobody_asks(shop: Shop) -> None:
+    looking = asyncio.create_task(shop.transactions.settlement.run())
+    await asyncio.sleep(0)  # there is nothing to settle yet
+    await failed_before_its_start(shop, "k")
+    async with asyncio.timeout(5):
+        while shop.journal.unclear():  # noqa: ASYNC110 (the journal has no event)
+            await asyncio.sleep(0.005)
+    looking.cancel()
+    assert shop.journal.find("k") is None

@@ -14,7 +14,7 @@ from gateway.errors import CommandRejected, DeviceError, DeviceGone, DeviceTimeo
 from gateway.operations import journal
 from gateway.operations.exclusive import exclusive
 from gateway.operations.journal import Journal, JournalFailed, JournalRecord
-from gateway.operations.receipt import Action, SigningRequest
+from gateway.operations.receipt import Action, Signed, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.transactions import KeyReused, SigningResult, Transactions
 from gateway.storage.append_log import AppendLog
@@ -443,3 +443,34 @@ async def test_a_journal_is_written_anew_when_most_of_it_tells_nothing(
     assert len(path.read_bytes().splitlines()) == (2 if renewed else 6)
     again = Journal(path, now=lambda: float(NOW)).find("k")
     assert again == replace(record, position=5)
+
+
+async def test_the_last_starts_are_known_and_no_more_of_them(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = [(await shop.transactions.sign(wish(shop, Action.START))).signed for _ in range(2)]
+    known = [shop.transactions.start_time(shop.serial, start.number) for start in signed]
+    assert known == [start.log_time for start in signed]
+    monkeypatch.setattr("gateway.operations.transactions._STARTS_KEPT", 2)
+    signed.append((await shop.transactions.sign(wish(shop, Action.START))).signed)
+    known = [shop.transactions.start_time(shop.serial, start.number) for start in signed]
+    assert known == [None, signed[1].log_time, signed[2].log_time]
+    assert shop.transactions.start_time("another TSE", signed[2].number) is None
+
+
+async def test_starts_under_a_key_are_known_after_a_restart(shop: Shop) -> None:
+    signed = (await shop.transactions.sign(wish(shop, Action.START), "k")).signed
+    shop.restart()
+    assert shop.transactions.start_time(shop.serial, signed.number) == signed.log_time
+
+
+def test_an_end_is_unclear_until_it_is_known_sure_or_given_up(tmp_path: Path) -> None:
+    known = Journal(tmp_path / "journal", now=lambda: float(NOW))
+    record = JournalRecord("begun", "f", "sign", "S", "POS-1", 1, 1, float(NOW))
+    asyncio.run(known.begin(record))
+    for key, change in {
+        "done": {"done": Signed(1, 2, 3, b"s")},
+        "sure": {"sure": True},
+        "given up": {"given_up": OutcomeUnknown.code},
+    }.items():
+        asyncio.run(known.begin(replace(record, key=key, **change)))  # type: ignore[arg-type]
+    assert [item.key for item in known.unclear()] == ["begun"]
+    assert Journal(tmp_path / "journal", now=lambda: float(NOW)).records() == known.records()
