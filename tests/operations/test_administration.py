@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.clock.trusted import Clock, KernelClock
+from gateway.clock.trusted import Clock, ClockStatus, KernelClock
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
-from gateway.operations.administration import Administration, ClockNotTrusted
+from gateway.operations.administration import Administration, ClockNotTrusted, _puk_users
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.tse.commands import Login, User
-from gateway.tse.fields import Command
+from gateway.tse.fields import Command, Generation
 from gateway.tse.pins import PinOwner
 from gateway.tse.results import Result
 from tests.clock.time_server import answer_to, time_server
@@ -150,3 +150,19 @@ async def test_all_open_transactions_are_listed_though_they_fill_several_answers
     for _ in range(70):
         await shop.transactions.sign(SigningRequest(Action.START, shop.serial, b"POS-1"))
     assert await administration.open_transactions(shop.serial, b"POS-1") == list(range(1, 71))
+
+
+def test_why_a_clock_is_not_trusted_is_told_with_what_it_seemed_to_lack() -> None:
+    for offset, told in (
+        (None, "the time was not set: why"),
+        (-1.5, "the time was not set: why; it seemed to lack -1.500 s"),
+    ):
+        error = ClockNotTrusted(ClockStatus(fit=False, source="none", offset=offset, age=0.0, reason="why"))
+        assert (str(error), error.offset) == (told, offset)
+
+
+def test_a_puk_is_that_of_all_users_unless_the_generation_has_one_for_each() -> None:
+    for user in (None, User.TIME_ADMIN):
+        assert tuple(_puk_users(Generation.ONE, user)) == (User.ADMIN,)
+    assert tuple(_puk_users(Generation.TWO, User.TIME_ADMIN)) == (User.TIME_ADMIN,)
+    assert tuple(_puk_users(Generation.TWO, None)) == (User.ADMIN, User.TIME_ADMIN, User.LOGGER)

@@ -16,6 +16,7 @@ from gateway.errors import (
     LockRefused,
     UnknownDevice,
 )
+from gateway.fleet.lock import lock
 from gateway.fleet.registry import Attachment, Registry
 from gateway.operations.lan import LanTse
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
@@ -247,3 +248,22 @@ async def test_info_and_store_are_read_under_the_session(till: Till) -> None:
     assert len(await till.lan.read_store(till.serial, till.session, 0, 2, till.connection)) == 1024
     with pytest.raises(InvalidSession):
         await till.lan.read_info(till.serial, till.session + 1, till.connection)
+
+
+async def test_a_reader_that_got_its_lock_back_does_not_wait_for_itself(
+    till: Till, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_COURTESY", 30.0)
+
+    async def read() -> None:
+        await till.lan.read_store(till.serial, till.session, 0, 1, till.connection)
+
+    await till.lan.read_info(till.serial, till.session, till.connection)
+    for _ in range(2):
+        await read()
+    device = registry.devices()[0]
+    seller = await device.lock.acquire(Connection(), 1)  # the reader steps aside
+    device.lock.release(seller.session)
+    await till.send(START)
+    async with asyncio.timeout(5):
+        await read()

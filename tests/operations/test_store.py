@@ -73,6 +73,33 @@ async def test_backwards_no_more_is_read_than_allowed(filled: Device) -> None:
     assert 0 < len(found) < 200
 
 
+async def test_a_step_is_found_by_its_counter_unless_it_is_no_transaction(ready: Device) -> None:
+    last = await receipt(ready.command, ready)
+    await receipt(ready.command, ready)
+    found = await history.signed_with(ready, last.signature_counter)
+    assert found is not None
+    assert found.signature == last.signature
+    assert await history.signed_with(ready, 1) is None  # a system log
+    assert await history.signed_with(ready, 10_000) is None
+    assert await history.start_time(ready, last.transaction_number) is not None
+    assert await history.start_time(ready, 10_000) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [(b"./x.log", "x.log"), (b"x./", "x./"), (b"\xff.log", "\\xff.log"), (b"", "h")]
+)
+async def test_a_path_beyond_a_tar_header_is_told_as_it_is_there(path: bytes, name: str) -> None:
+    record = b"path=" + path + b"\n"
+    size = next(size for size in range(99) if size == len(f"{size} ".encode() + record))
+    content = f"{size} ".encode() + record
+    extended = bytearray(member("pax", content, mtime=0))
+    extended[156:157] = b"x"
+    extended[148:156] = b" " * 8
+    extended[148:156] = b"%06o\0 " % sum(extended[:512])
+    device = _Stored(bytes(extended) + member("h", b"1", mtime=0))
+    assert [entry.name async for entry in Store(device, device.blocks).entries()] == [name]
+
+
 async def test_a_log_message_within_process_data_is_not_taken_for_one(ready: Device) -> None:
     other = member("Unixt_1_Sig-999_Log-Tra_No-1_Start_Client-POS-1.log", _forged(await export(ready)), mtime=0)
     await receipt(ready.command, ready, data=(other + b"\0") * 512)  # one of these copies begins with a block

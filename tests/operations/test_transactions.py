@@ -474,3 +474,15 @@ def test_an_end_is_unclear_until_it_is_known_sure_or_given_up(tmp_path: Path) ->
         asyncio.run(known.begin(replace(record, key=key, **change)))  # type: ignore[arg-type]
     assert [item.key for item in known.unclear()] == ["begun"]
     assert Journal(tmp_path / "journal", now=lambda: float(NOW)).records() == known.records()
+
+
+async def test_a_damaged_line_behind_one_that_gave_a_key_up_has_the_tse_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    known = Journal(path, now=lambda: float(NOW))
+    record = JournalRecord("k", "f", "sign", "S", "POS-1", 1, 1, float(NOW), given_up=OutcomeUnknown.code)
+    for _ in range(2):
+        await known.begin(record)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1].replace(b'"position": 1', b'"position": 2'))
+    again = Journal(path, now=lambda: float(NOW))
+    assert again.unclear() == [replace(record, given_up="")]
