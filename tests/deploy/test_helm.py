@@ -27,7 +27,7 @@ _SECRET = "98765"
 
 SET_BY_THE_CHART = {
     *("port", "state_dir", "site", "address", "api_token", "time_admin_pin", "tls_certificate", "tls_key"),
-    *("simulators", "simulator_profile", "upstreams", "metrics_listen", "metrics_port", "metrics_token"),
+    *("simulators", "simulator_profile", "upstreams", "tokens", "metrics_listen", "metrics_port", "metrics_token"),
 }
 
 Object = dict[str, Any]
@@ -232,13 +232,30 @@ def test_secrets_stay_in_secrets() -> None:
     assert "466743" not in json.dumps([it for it in found if it["kind"] != "Secret"])
 
 
-def test_a_changed_secret_starts_the_gateway_anew() -> None:
-    def checksum(token: str) -> str:
-        found = objects({"mode": "simulator", "secrets": {"apiToken": token}})
+def test_a_changed_secret_starts_the_gateway_anew_unless_it_is_a_token_of_tills() -> None:
+    till = {"name": "kassen", "role": "till", "tokenKey": "kassen"}
+
+    def checksum(**secrets: Any) -> str:
+        found = objects({"mode": "simulator", "tokens": [till], "secrets": {"extra": {"kassen": "123456"}} | secrets})
         annotations: dict[str, str] = one(found, "Deployment")["spec"]["template"]["metadata"]["annotations"]
         return annotations["checksum/secret"]
 
-    assert checksum("123456") != checksum("123457")
+    assert checksum(timeAdminPin="12345") != checksum(timeAdminPin="54321")
+    assert checksum(metricsToken="123456") != checksum(metricsToken="123457")
+    assert checksum(extra={"kassen": "1", "more": "2"}) != checksum(extra={"kassen": "1", "more": "3"})
+    replaced = checksum(apiToken="123457\n123456 until 2026-12-31", extra={"kassen": "654321"})
+    assert replaced == checksum(apiToken="123456")
+
+
+def test_tokens_with_names_are_settings_that_the_gateway_takes(tmp_path: Path) -> None:
+    till = {"name": "kassen", "role": "till", "tokenKey": "kassen", "clients": ["POS-1"]}
+    found = objects({"mode": "simulator", "tokens": [till], "secrets": {"extra": {"kassen": "123456"}}})
+    assert one(found, "Secret")["stringData"] == {"kassen": "123456"}
+    config = tmp_path / "gateway.toml"
+    config.write_text(one(found, "ConfigMap")["data"]["gateway.toml"])
+    (token,) = load({}, config).tokens
+    assert (token.name, token.role, token.clients) == ("kassen", "till", ("POS-1",))
+    assert str(token.token_file) == "/run/secrets/tse-gateway/kassen"
 
 
 @pytest.mark.parametrize(
@@ -258,6 +275,9 @@ def test_a_changed_secret_starts_the_gateway_anew() -> None:
         ({"settings": {"Lock-Wait": 30}}, "Lock-Wait"),
         ({"settings": {"stop_timeout": 24}}, "terminationGracePeriodSeconds"),
         ({"secrets": {"apiToken": "123"}}, "apiToken"),
+        ({"secrets": {"apiToken": "123456\n123456"}}, "apiToken"),
+        ({"tokens": [{"name": "a", "role": "till", "tokenKey": "k"}]}, "no key k"),
+        ({"tokens": [{"name": "a", "role": "boss", "tokenKey": "k"}]}, "role"),
         ({"mode": "disk", "address": "a", "persistence": {"type": "none"}}, "persistence.type"),
         ({"persistence": {"size": "big"}}, "size"),
         ({"tls": {"secretName": "a", "certManager": {"enabled": True}}}, "keep one of them"),

@@ -78,7 +78,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) -}}
 {{- fail "metrics.serviceMonitor needs metrics.enabled: the port that Prometheus reads" -}}
 {{- end -}}
-{{- range $name := list "port" "state_dir" "site" "address" "api_token" "api_token_file" "time_admin_pin" "time_admin_pin_file" "tls_certificate" "tls_key" "simulators" "simulator_profile" "upstreams" "metrics_listen" "metrics_port" "metrics_token" "metrics_token_file" -}}
+{{- range $name := list "port" "state_dir" "site" "address" "api_token" "api_token_file" "time_admin_pin" "time_admin_pin_file" "tls_certificate" "tls_key" "simulators" "simulator_profile" "upstreams" "tokens" "metrics_listen" "metrics_port" "metrics_token" "metrics_token_file" -}}
 {{- if hasKey $.Values.settings $name -}}
 {{- fail (printf "settings.%s is set by the chart itself: see the table of values for what sets it" $name) -}}
 {{- end -}}
@@ -86,6 +86,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- range .Values.lan.upstreams -}}
 {{- if not (has .tokenKey (include "tse.keys" $ | fromJsonArray)) -}}
 {{- fail (printf "lan.upstreams: the Secret has no key %s: put it into secrets.extra, or into secrets.keys for a Secret of yours" .tokenKey) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.tokens -}}
+{{- if not (has .tokenKey (include "tse.keys" $ | fromJsonArray)) -}}
+{{- fail (printf "tokens: the Secret has no key %s: put it into secrets.extra, or into secrets.keys for a Secret of yours" .tokenKey) -}}
 {{- end -}}
 {{- end -}}
 {{- if le (mulf 4 .Values.terminationGracePeriodSeconds) (mulf 5 (dig "stop_timeout" 20 .Values.settings)) -}}
