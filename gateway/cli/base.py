@@ -49,10 +49,24 @@ _OPTIONS: Mapping[str, Any] = {
     "fingerprint": Annotated[
         str, typer.Option(help="SHA-256 of its certificate, instead of --ca.", envvar="TSE_GATEWAY_FINGERPRINT")
     ],
+    "client_certificate": Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file with a client certificate and its key, instead of or beside the token.",
+            envvar="TSE_GATEWAY_CLIENT_CERTIFICATE",
+        ),
+    ],
     "language": LanguageOption,
     "as_json": Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")],
 }
-_DEFAULTS: Mapping[str, Any] = {"config": None, "token_file": None, "ca": None, "language": None, "as_json": False}
+_DEFAULTS: Mapping[str, Any] = {
+    "config": None,
+    "token_file": None,
+    "ca": None,
+    "client_certificate": None,
+    "language": None,
+    "as_json": False,
+}
 _NO_TSE = Text(
     "no TSE: plug one in, name one in GATEWAY_DEVICES, or try `tse-gateway serve --simulator 1`",
     "keine TSE: eine einstecken, in GATEWAY_DEVICES nennen, oder `tse-gateway serve --simulator 1` versuchen",
@@ -77,6 +91,7 @@ class Cli:
     token_file: Path | None = None
     ca: Path | None = None
     fingerprint: str = ""
+    client_certificate: Path | None = None
     language: Language = "en"
     as_json: bool = False
 
@@ -189,13 +204,13 @@ class Cli:
         """Return the gateway on another machine that the options name.
 
         Raises:
-            ConfigurationError: there is no file with its token.
+            ConfigurationError: there is no file with its token, and no certificate.
         """
         from gateway.client.api import Remote
 
-        if self.token_file is None:
+        if self.token_file is None and self.client_certificate is None:
             raise ConfigurationError("--url needs --token-file with the API token of that gateway")
-        return Remote(self.url, self.token_file, self.ca, self.fingerprint)
+        return Remote(self.url, self.token_file, self.ca, self.fingerprint, self.client_certificate)
 
     def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
         listed = "".join(f"\n  {serial}" for serial in serials)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def _upstream(cli: Cli) -> "Upstream":
 
     if cli.url:
         url, token, trust = cli.remote().access()
+        if not token:
+            raise ConfigurationError("--url needs --token-file here: tills send a token")
         return Upstream(str(url), SecretStr(token), trust=trust)
     settings = cli.settings()
     url_here = f"https://{settings.local_address}:{settings.port}"

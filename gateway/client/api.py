@@ -31,15 +31,18 @@ _WRITE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600) 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A gateway on another machine, and why it is trusted."""
+    """A gateway on another machine, why it is trusted, and what lets us in: a token, a certificate with its key."""
 
     url: str
-    token_file: Path
+    token_file: Path | None
     ca_file: Path | None = None
     fingerprint: str = ""
+    certificate: Path | None = None
 
     def access(self) -> tuple[URL, str, "Trust"]:
         """Return its address, its token and whom to trust: never anybody, or the token would leak.
+
+        The token is empty if there is none.
 
         Raises:
             ConfigurationError: something of it cannot be used.
@@ -49,12 +52,30 @@ class Remote:
         url = URL(self.url)
         if url.scheme != "https" or not url.host:
             raise ConfigurationError("--url must be https://HOST:PORT")
-        try:
-            token = checked_token(read_secret(str(self.token_file)))
-        except ValueError as error:
-            raise ConfigurationError(f"--token-file: {error}") from None
-        register_secret(token)
+        token = ""
+        if self.token_file is not None:
+            try:
+                token = checked_token(read_secret(str(self.token_file)))
+            except ValueError as error:
+                raise ConfigurationError(f"--token-file: {error}") from None
+            register_secret(token)
         return url, token, trust_of(self.ca_file, self.fingerprint) or True
+
+    def show_certificate(self, trust: ssl.SSLContext | bool) -> ssl.SSLContext | bool:
+        """Return a context that trusts as `trust` and shows the client certificate, if there is one.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        if self.certificate is None:
+            return trust
+        context = ssl.create_default_context() if isinstance(trust, bool) else trust
+        try:
+            context.load_cert_chain(self.certificate, password="")  # never ask for a password on the terminal
+        except OSError as error:
+            reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigurationError(f"--client-certificate: {self.certificate} cannot be used: {reason}") from None
+        return context
 
 
 class Refused(GatewayError):
@@ -189,7 +210,7 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
     url, token, trust = target.access()
     if isinstance(trust, aiohttp.Fingerprint):
         trust = await pinned(url, trust.fingerprint)
-    async with _session(str(url.origin()), trust, token) as session:
+    async with _session(str(url.origin()), target.show_certificate(trust), token) as session:
         yield await _checked(Api(session, f"{url.host}:{url.port}"))
 
 
@@ -205,7 +226,7 @@ async def over_socket(path: Path) -> AsyncIterator[Api]:
 async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> AsyncIterator[aiohttp.ClientSession]:
     # What the gateway closes is aborted with the session, not left behind in the middle of the end of TLS.
     connector = aiohttp.TCPConnector(ssl=trust, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED)
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(base, connector=connector, timeout=_STREAM, headers=headers) as session:
         yield session
 

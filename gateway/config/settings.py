@@ -33,6 +33,7 @@ from gateway.config.values import (
     FilePaths,
     JsonTables,
     Port,
+    RoleNames,
     Seconds,
     Texts,
     TimeAdminPins,
@@ -221,6 +222,15 @@ class Settings(BaseSettings):
     )
     tls_certificate: FilePath | None = Field(None, description="your own certificate chain (PEM) instead of a made one")
     tls_key: FilePath | None = Field(None, description="the private key (PEM, no password) of tls_certificate")
+    tls_client_ca: FilePath | None = Field(
+        None, description="CA certificates (PEM): a client certificate of theirs that names a token stands for it"
+    )
+    tls_client_crl: FilePath | None = Field(
+        None, description="revocation lists (PEM) of tls_client_ca, read anew each minute; all must be in date"
+    )
+    tls_client_required: RoleNames = Field(
+        (), description="roles whose tokens count only with the client certificate of their name, separated by commas"
+    )
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto is text on a terminal, else json")
     log_level: Annotated[Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], UpperCase] = Field(
         "INFO", description="TRACE, DEBUG, INFO, WARNING or ERROR"
@@ -262,6 +272,12 @@ class Settings(BaseSettings):
     def _key_and_certificate_belong_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key must be given together")
+        return self
+
+    @check_model(mode="after")
+    def _client_certificates_have_a_ca(self) -> Self:
+        if self.tls_client_ca is None and (self.tls_client_crl is not None or self.tls_client_required):
+            raise ValueError("tls_client_crl and tls_client_required need tls_client_ca")
         return self
 
     @property

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from yarl import URL
@@ -92,6 +92,7 @@ TimeAdminPins = Annotated[SecretStr | None, _secret(_checked_pins)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_listed)]
 Addresses = Annotated[tuple[IPv4Address | IPv6Address, ...], BeforeValidator(_addresses)]
+RoleNames = Annotated[tuple[Literal["lan", "till", "operator", "auditor", "monitor"], ...], BeforeValidator(_listed)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 TimeServers = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_time_servers)]
 ConnectorUrl = Annotated[str, AfterValidator(_connector_url)]

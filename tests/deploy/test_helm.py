@@ -154,7 +154,13 @@ def test_probes_ask_whether_the_gateway_is_alive(path: Path) -> None:
 
 
 def test_every_setting_of_the_gateway_has_a_place_in_the_values(tmp_path: Path) -> None:
-    elsewhere = {"archive_dir": "/var/lib/tse-gateway/archive", "self_test_client": "POS-1", "discover": False}
+    secrets = "/run/secrets/tse-gateway"
+    clients = {"tls_client_ca": f"{secrets}/clients-ca", "tls_client_crl": f"{secrets}/clients-crl"}
+    elsewhere = clients | {
+        "archive_dir": "/var/lib/tse-gateway/archive",
+        "self_test_client": "POS-1",
+        "discover": False,
+    }
     given = {}
     for name, field in Settings.model_fields.items():
         default = elsewhere.get(name, field.get_default(call_default_factory=True))

@@ -59,7 +59,12 @@ def build(
     """
     audit = audit or AuditLog()
     protocol, health = LanProtocol(lan, tokens.uses, audit), HealthHandlers(metrics, registry, outages)
-    gatekeeper = Gatekeeper(tokens, metrics, delay=auth_delay, rate=settings.guess_rate)
+    gatekeeper = Gatekeeper(
+        *(tokens, metrics),
+        delay=auth_delay,
+        rate=settings.guess_rate,
+        need_certificates=settings.tls_client_required,
+    )
     pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed, audit)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(

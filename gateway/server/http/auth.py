@@ -13,7 +13,7 @@ import binascii
 import hmac
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,6 +27,7 @@ from gateway.access.tokens import Tokens
 from gateway.errors import Unauthorized
 from gateway.server.http import connection
 from gateway.server.http.admission import network_of
+from gateway.server.http.client_certificates import ClientCertificates
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.wrong_tokens import WINDOW
@@ -39,10 +40,22 @@ _MOST_WAITING = 45  # seconds that a try may wait for its turn; tills have given
 
 
 class Gatekeeper:
-    """Judges the Authorization header of each request; `rate` is how many short tokens of an address a second."""
+    """Judges the Authorization header of each request; `rate` is how many short tokens of an address a second.
 
-    def __init__(self, tokens: Tokens, metrics: Metrics, *, delay: float = 1.0, rate: float = 1.0) -> None:
+    Tokens of the roles `need_certificates` count only with the client certificate of their name.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        metrics: Metrics,
+        *,
+        delay: float = 1.0,
+        rate: float = 1.0,
+        need_certificates: Iterable[str] = (),
+    ) -> None:
         self.tokens = tokens
+        self.certificates = ClientCertificates(tokens, frozenset(need_certificates))
         self._metrics = metrics
         self._delay = delay
         self._pause = 1 / rate
@@ -54,13 +67,25 @@ class Gatekeeper:
         self._slowed: set[str] = set()
 
     async def admit_request(self, request: web.BaseRequest, header: str | None) -> Caller:
-        """Return whose token the header holds; from then on the connection of the request may stay."""
+        """Return whose token the header holds; from then on the connection of the request may stay.
+
+        Without a header the client certificate of the connection stands for the token that it names.
+
+        Raises:
+            Unauthorized: neither is right.
+            Forbidden: the token needs a certificate that the connection does not show.
+        """
+        shown = self.certificates.token_of(request) if header is None else None
+        if shown is not None:
+            connection.authenticate(request)
+            return self._used(shown.caller(request.remote or ""))
 
         def connected() -> bool:
             return request.transport is not None and not request.transport.is_closing()
 
         known = connection.is_authenticated(request)
         caller = await self.admit(header, request.remote or "", known=known, connected=connected)
+        self.certificates.check(request, caller)
         connection.authenticate(request)
         return caller
 
@@ -90,7 +115,9 @@ class Gatekeeper:
             self._note_error(network)
             await asyncio.sleep(self._delay)
             raise _refusal()
-        caller = found.caller(address)
+        return self._used(found.caller(address))
+
+    def _used(self, caller: Caller) -> Caller:
         self.tokens.uses.note(caller)
         self._metrics.tokens.used(caller.name, old=caller.old)
         return caller

@@ -29,7 +29,9 @@ def server_context(settings: Settings) -> ssl.SSLContext:
     chain, key = _identity(settings)
     if settings.tls_certificate is None:
         _tell_if_nameless(settings)
-    return _context(chain, key)
+    context = _context(chain, key)
+    _take_client_certificates(context, settings)
+    return context
 
 
 def client_context(settings: Settings) -> ssl.SSLContext:
@@ -73,26 +75,32 @@ class Renewal:
     def __init__(self, settings: Settings, context: ssl.SSLContext) -> None:
         self._settings = settings
         self._context = context
-        self._seen = _stamp(*_identity(settings))
+        self._seen = self._stamps()
         self._trouble = ""
 
     def check(self) -> bool:
         """Load changed files and return whether there were any; files that cannot be used change nothing."""
         try:
             chain, key = _identity(self._settings)
-            stamp = _stamp(chain, key)
+            stamp = self._stamps()
             if stamp == self._seen:
                 return False
-            _context(chain, key)  # a context of its own, so that a bad pair leaves the living one alone
+            tried = _context(chain, key)  # a context of its own, so that bad files leave the living one alone
+            _take_client_certificates(tried, self._settings)
         except ConfigurationError as error:
             if str(error) != self._trouble:
                 log.error("the certificate stays as it was: %s", error, extra=event(Event.TLS_REFUSED))  # noqa: TRY400 (told by it)
             self._trouble = str(error)
             return False
         self._context.load_cert_chain(chain, key)
+        _take_client_certificates(self._context, self._settings)
         self._seen, self._trouble = stamp, ""
         log.info("the server has a new certificate: %s", fingerprint(self._settings), extra=event(Event.TLS_RENEWED))
         return True
+
+    def _stamps(self) -> tuple[tuple[int, int, int], ...]:
+        chain, key = _identity(self._settings)
+        return _stamp(chain, key, self._settings.tls_client_ca, self._settings.tls_client_crl)
 
 
 def host_names(settings: Settings) -> frozenset[str]:
@@ -120,9 +128,24 @@ def _tell_if_nameless(settings: Settings) -> None:
         )
 
 
-def _stamp(chain: Path, key: Path | None) -> tuple[tuple[int, int, int], ...]:
+def _take_client_certificates(context: ssl.SSLContext, settings: Settings) -> None:
+    """Take client certificates of the CA of the settings. What a context knows of a CA it keeps: others are added."""
+    if settings.tls_client_ca is None:
+        return
+    context.verify_mode = ssl.CERT_OPTIONAL  # tills have none; whose token needs one is judged with the request
+    for path in (settings.tls_client_ca, settings.tls_client_crl):
+        try:
+            if path is not None:
+                context.load_verify_locations(path)
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be used: {_reason(error)}") from None
+    if settings.tls_client_crl is not None:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def _stamp(*paths: Path | None) -> tuple[tuple[int, int, int], ...]:
     try:
-        found = [path.stat() for path in (chain, key) if path is not None]
+        found = [path.stat() for path in paths if path is not None]
     except OSError as error:
         raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror}") from None
     return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in found)

@@ -122,7 +122,8 @@ async def monitoring(
         yield None
         return
     plain = settings.metrics_listen == "plain"
-    gatekeeper = Gatekeeper(_tokens(settings, tokens), metrics, rate=settings.guess_rate)
+    required = settings.tls_client_required if settings.metrics_token is None else ()
+    gatekeeper = Gatekeeper(_tokens(settings, tokens), metrics, rate=settings.guess_rate, need_certificates=required)
     app = web.Application(middlewares=[] if plain else [_guarded(gatekeeper)])
     app.add_routes(HealthHandlers(metrics, registry, outages).routes(with_metrics=True, open_metrics=plain))
     async with running(app, shutdown_timeout=1.0, admission=admission) as listener:

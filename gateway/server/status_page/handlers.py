@@ -161,7 +161,14 @@ class StatusPage:
         """Return who is logged in; the login ends with its token."""
         key = self._logins.key(request.cookies.get(COOKIE))
         token = None if key is None else self._gatekeeper.tokens.by_key(key)
-        return None if token is None else token.caller(request.remote or "")
+        if token is None:
+            return None
+        caller = token.caller(request.remote or "")
+        try:
+            self._gatekeeper.certificates.check(request, caller)
+        except Forbidden:
+            return None
+        return caller
 
     def _view(self, request: web.Request) -> View:
         caller = self._caller(request)

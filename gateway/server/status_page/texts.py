@@ -206,7 +206,7 @@ LOGIN_REFUSED = Text(
     "Das war nicht der apiToken. Er steht in session.txt im Zustandsverzeichnis des Gateways.",
 )
 LOGIN_FORBIDDEN = Text(
-    "This token is for tills. Log in with that of an operator, an auditor or a monitor.",
-    "Dieses Token ist für Kassen. Mit dem eines Betreibers, Prüfers oder der Überwachung anmelden.",
+    "This token does not open the page: it is for tills, or counts only with its client certificate.",
+    "Dieses Token öffnet die Seite nicht: es ist für Kassen, oder gilt nur mit seinem Client-Zertifikat.",
 )
 LOGOUT = Text("Log out", "Abmelden")
