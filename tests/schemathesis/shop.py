@@ -1,4 +1,4 @@
-"""A gateway with a simulated TSE that is set up and has sold; prints its URL, its token and the serial, and waits.
+"""A gateway with a simulated TSE that is set up and has sold; prints its URL, token, serial and ca.pem, and waits.
 
 The argument is the generation of the TSE.
 """
@@ -17,7 +17,7 @@ async def open_shop(directory: Path, generation: int) -> None:
     async with serve(settings_for(directory, simulator_generation=generation)) as served, api_of(served) as api:
         await make_ready(served)
         await api.post("/sign", RECEIPT)
-        print(served.url, TOKEN, served.serial, flush=True)
+        print(served.url, TOKEN, served.serial, served.settings.state_dir / "tls" / "ca.pem", flush=True)
         await asyncio.Event().wait()
 
 

@@ -16,7 +16,7 @@ from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER
 from gateway.server.api.errors import Errors, InvalidRequest
 from gateway.server.api.problems import MEDIA, PROBLEM_TYPES
 from gateway.server.api.responses import Problem
-from gateway.server.api.schema import PublicSchema, example_of
+from gateway.server.api.schema import BodySchema, PublicSchema, example_of
 from gateway.server.http.responses import JSON
 from gateway.tse.results import Result
 
@@ -117,7 +117,7 @@ def _schemas(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             models[endpoint.body, "validation"] = None
         given = [file.model for file in endpoint.file.formats] if endpoint.file else [endpoint.response]
         models.update({(model, "serialization"): None for model in given if model is not None})
-    _, made = models_json_schema(list(models), ref_template=_REFERENCE, schema_generator=PublicSchema)
+    _, made = models_json_schema(list(models), ref_template=_REFERENCE, schema_generator=BodySchema)
     found: dict[str, Any] = made["$defs"]
     # pydantic describes an enum by its docstring, after the generator is done with it.
     return {

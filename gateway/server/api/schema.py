@@ -15,6 +15,8 @@ def about(description: str) -> ConfigDict:
 class PublicSchema(GenerateJsonSchema):
     """Schemas without docstrings, without titles made from names, and without `default: null`."""
 
+    drops_defaults = False
+
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (signature of the base)
         return False
 
@@ -28,7 +30,14 @@ class PublicSchema(GenerateJsonSchema):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         made = super().default_schema(schema)
-        return {name: value for name, value in made.items() if name != "default" or value is not None}
+        drops = self.drops_defaults and self.mode == "validation"
+        return {name: value for name, value in made.items() if name != "default" or (value is not None and not drops)}
+
+
+class BodySchema(PublicSchema):
+    """The same; bodies of requests have no defaults, since generated clients send them, or demand them to be sent."""
+
+    drops_defaults = True
 
 
 def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:

@@ -68,13 +68,15 @@ class Payment(_Typed):
         _Amount,
         Field(description="Amount in its currency; of cash what stays in the till, without change.", examples=["1.19"]),
     ]
-    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="ISO 4217.")
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="ISO 4217; EUR if left out.")
 
 
 class TypedReceipt(_Typed):
     model_config = about("A receipt by its amounts and payments; the gateway makes Kassenbeleg-V1 of it.")
 
-    receipt_type: Annotated[ReceiptType, Field(description="Kind of receipt (BON_TYP of DSFinV-K).")] = "Beleg"
+    receipt_type: Annotated[
+        ReceiptType, Field(description="Kind of receipt (BON_TYP of DSFinV-K); Beleg if left out.")
+    ] = "Beleg"
     amounts: Annotated[VatAmounts, Field(description="What was sold, by VAT rate.")]
     payments: Annotated[
         list[Payment],
