@@ -64,7 +64,7 @@ async def _look(journal: Journal, record: JournalRecord, store: Store) -> Journa
         if started is None or journal.claims(record.serial, started.number):
             return None
         if action is Action.START:
-            return replace(record, number=started.number, start_time=started.log_time, done=started, sure=True)
+            return replace(record, number=started.number, start_time=started.log_time, done=started)
         number, start_time = started.number, started.log_time
     try:
         ended = await _ended(store, record, number, action)
@@ -73,7 +73,7 @@ async def _look(journal: Journal, record: JournalRecord, store: Store) -> Journa
             raise
         return None  # nobody was told this number: the receipt of the request may be signed anew
     if ended is not None:
-        return replace(record, number=number, start_time=start_time, done=ended, sure=True)
+        return replace(record, number=number, start_time=start_time, done=ended)
     return replace(record, number=number, start_time=start_time, sure=True) if action is Action.SIGN else None
 
 

@@ -188,7 +188,7 @@ class Transactions:
         if record.start_time is not None:
             outcome = replace(outcome, start_time=record.start_time)
         ended = replace(record, number=outcome.signed.number, start_time=outcome.start_time, done=outcome.signed)
-        await self._journal.end(replace(ended, sure=True))
+        await self._journal.end(ended)
         return outcome
 
     async def _step_or_void(self, step: SigningRequest, record: JournalRecord, tse: Exclusive) -> Signed:

@@ -6,17 +6,23 @@ import pytest
 
 from gateway.clock.trusted import Clock, ClockStatus, KernelClock
 from gateway.errors import CommandRejected, DeviceTimeout
+from gateway.fleet.device import Device
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
 from gateway.operations.administration import Administration, ClockNotTrusted, _puk_users
+from gateway.operations.exclusive import exclusive
 from gateway.operations.receipt import Action, SigningRequest
-from gateway.tse.commands import Login, User
+from gateway.operations.setup import NotFresh, Setup, check_fresh, put_into_service
+from gateway.simulator.device import SimulatedTse
+from gateway.tse.commands import Login, Logout, User
+from gateway.tse.credentials import RETAIL_SEED
 from gateway.tse.fields import Command, Generation
+from gateway.tse.info import Lifecycle
 from gateway.tse.pins import PinOwner
 from gateway.tse.results import Result
 from tests.clock.time_server import answer_to, time_server
 from tests.operations.conftest import Shop
-from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN
+from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN, receipt
 
 CLIENTS = [b"POS-1", b"POS-2"]
 
@@ -166,3 +172,25 @@ def test_a_puk_is_that_of_all_users_unless_the_generation_has_one_for_each() -> 
         assert tuple(_puk_users(Generation.ONE, user)) == (User.ADMIN,)
     assert tuple(_puk_users(Generation.TWO, User.TIME_ADMIN)) == (User.TIME_ADMIN,)
     assert tuple(_puk_users(Generation.TWO, None)) == (User.ADMIN, User.TIME_ADMIN, User.LOGGER)
+
+
+async def test_a_tse_that_was_set_up_can_sell_and_nobody_is_logged_in(device: Device, tse: SimulatedTse) -> None:
+    given = Setup(RETAIL_SEED, PUK, ADMIN_PIN, TIME_ADMIN_PIN, (b"POS-1", b"POS-2"))
+    async with exclusive(device, 1) as held:
+        await put_into_service(held, await check_fresh(held), given, lambda: NOW)
+        info = await held.info()
+        assert (info.lifecycle, info.registered_clients, info.all_credentials_changed) == (
+            Lifecycle.INITIALIZED,
+            2,
+            True,
+        )
+        assert info.valid_time
+        assert info.self_test_passed
+        assert info.ctss_active
+        assert info.export_if_csp_fails
+        for user in (User.ADMIN, User.TIME_ADMIN):
+            with pytest.raises(CommandRejected, match="not logged in"):
+                await held.send(Logout(user))
+        with pytest.raises(NotFresh):
+            await check_fresh(held)
+    await receipt(device.command, device, b"POS-2")

@@ -107,6 +107,15 @@ async def test_a_log_message_within_process_data_is_not_taken_for_one(ready: Dev
     assert [history.step_of(step) for step in steps] == ["finish", "start"]
 
 
+async def test_a_message_with_anything_behind_it_is_none(ready: Device) -> None:
+    message = list(members(await export(ready)))[-1].data
+    whole = member("a.log", message, mtime=0)
+    assert len(whole) > 512 + len(message)
+    for store, found in ((whole, 1), (whole[:-1] + b"x", 0)):
+        device = _Stored(store)
+        assert len([each async for each in Store(device, device.blocks).newest_first(100)]) == found
+
+
 def _forged(tar: bytes) -> bytes:
     """A message of the TSE with one bit of its signature changed."""
     message = list(members(tar))[-1].data

@@ -161,7 +161,7 @@ async def test_a_start_whose_answer_died_is_found(shop: Shop) -> None:
     await begun(shop, wish(shop, Action.START), "k")
     reply = await step(device.command, device, TransactionStep.START)
     outcome = await shop.transactions.sign(wish(shop, Action.START), "k")
-    assert outcome.signed.number == reply.transaction_number
+    assert (outcome.signed.number, outcome.start_time) == (reply.transaction_number, reply.log_time)
     assert await steps(shop) == ["Start"]
 
 
@@ -399,7 +399,7 @@ async def test_a_key_of_which_only_a_damaged_line_is_left_is_not_signed_again(sh
 async def test_when_the_line_of_the_signature_is_damaged_the_tse_is_asked(shop: Shop) -> None:
     signed = (await shop.transactions.sign(wish(shop), "k")).signed
     lines = shop.journal_path.read_bytes().splitlines(keepends=True)
-    shop.journal_path.write_bytes(b"".join(lines[:-1]) + lines[-1].replace(b'"sure": true', b'"sure": trve'))
+    shop.journal_path.write_bytes(b"".join(lines[:-1]) + lines[-1].replace(b'"done": {', b'"done": ['))
     shop.restart()
     assert (await shop.transactions.sign(wish(shop), "k")).signed == signed
     assert await steps(shop) == ["Start", "Finish"]
@@ -412,6 +412,9 @@ async def test_lines_of_before_without_a_checksum_are_read(shop: Shop) -> None:
     shop.journal_path.write_bytes(line)
     shop.restart()
     assert await shop.transactions.sign(wish(shop), "k") == replace(first, replayed=True)
+    shop.journal_path.write_bytes(re.sub(rb'"signature": "....', b'"signature": "****', line))
+    shop.restart()
+    assert await shop.transactions.sign(wish(shop), "k") == replace(first, replayed=True)  # the TSE has told it
 
 
 def test_how_long_keys_are_kept_is_told_to_developers() -> None:
@@ -486,3 +489,35 @@ async def test_a_damaged_line_behind_one_that_gave_a_key_up_has_the_tse_asked_ag
     path.write_bytes(lines[0] + lines[1].replace(b'"position": 1', b'"position": 2'))
     again = Journal(path, now=lambda: float(NOW))
     assert again.unclear() == [replace(record, given_up="")]
+
+
+async def test_a_finish_that_is_refused_is_not_signed_under_a_second_start(shop: Shop) -> None:
+    refused = replace(wish(shop), process_type=b"x" * 101)
+    for _ in range(2):
+        with pytest.raises(CommandRejected):
+            await shop.transactions.sign(refused, "k")
+        record = shop.journal.find("k")
+        assert record is not None
+        assert (record.number, record.unclear) == (1, False)
+    assert await steps(shop) == ["Start"]
+
+
+async def test_an_update_that_is_refused_leaves_its_key_free(shop: Shop) -> None:
+    with pytest.raises(CommandRejected):
+        await shop.transactions.sign(wish(shop, Action.UPDATE, number=9), "k")
+    assert shop.journal.find("k") is None
+
+
+async def test_a_finish_that_is_tried_again_and_lost_is_not_signed_twice(shop: Shop) -> None:
+    device = shop.registry.devices()[0]
+    number = (await step(device.command, device, TransactionStep.START)).transaction_number
+    await begun(shop, wish(shop), "k")
+    record = shop.journal.find("k")
+    assert record is not None
+    await shop.journal.update(replace(record, number=number, sure=True))  # its start is there, its finish is not
+    shop.lose_answer_to(1)
+    with suppress(DeviceError):  # or the gateway has found the answer already
+        await shop.transactions.sign(wish(shop), "k")
+    await shop.until_usable()
+    assert (await shop.transactions.sign(wish(shop), "k")).signed.number == number
+    assert await steps(shop) == ["Start", "Finish"]
