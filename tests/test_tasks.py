@@ -1,6 +1,9 @@
 """Work beside other work, and the waits between attempts."""
 
-from gateway.tasks import Backoff
+import asyncio
+import sys
+
+from gateway.tasks import Backoff, begun
 
 
 def waits(backoff: Backoff, count: int) -> list[float]:
@@ -28,3 +31,17 @@ def test_a_shorter_limit_applies_to_the_next_wait() -> None:
     backoff = Backoff(4.0, 30.0, factor=1.5)
     backoff.longest = 5.0
     assert waits(backoff, 2) == [4, 5]
+
+
+async def test_work_that_has_begun_goes_on_by_itself_and_its_task_tells_the_result() -> None:
+    go_on, seen = asyncio.Event(), []
+
+    async def work() -> str:
+        seen.append("begun")
+        await go_on.wait()
+        return "done"
+
+    task = begun(work())
+    assert seen == (["begun"] if sys.version_info >= (3, 12) else [])
+    go_on.set()
+    assert await task == "done"

@@ -62,7 +62,8 @@ class Exclusive:
 
     async def info(self) -> TseInfo:
         """Read the info sector."""
-        return TseInfo.decode(await self.device.read_info())
+        await self.device.read_info()
+        return self.device.info
 
     async def write(self, block: int, data: bytes) -> None:
         """Write process data to the store: all whole blocks at once, then the padded rest."""

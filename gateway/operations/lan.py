@@ -16,9 +16,10 @@ of this process, too (`lan_journal`).
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from gateway.errors import BadRequest, CommandRejected, DeviceGone, ExportInterrupted, InvalidSession, LockRefused
@@ -28,6 +29,7 @@ from gateway.fleet.registry import Registry
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LanJournal
 from gateway.operations.store import PatientReader
+from gateway.tasks import begun
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart, OpenImport
 from gateway.tse.info import TseInfo
@@ -170,7 +172,7 @@ class LanTse:
         session: int,
         connection: Holder,
         request: bytes,
-        work: Callable[[Lease], Awaitable[bytes]],
+        work: Callable[[Lease], Coroutine[Any, Any, bytes]],
         *,
         repeats: bool = False,
     ) -> bytes:
@@ -188,7 +190,7 @@ class LanTse:
                     raise ExportInterrupted("a part of the export may have been lost: start the export again")
                 last.connection = connection
                 return await asyncio.shield(last.answer)
-            answer = asyncio.ensure_future(work(lease))
+            answer = begun(work(lease))
             remembered = _Remembered(request, connection, answer)
             answer.add_done_callback(remembered.settled)
             self._last[lease] = remembered

@@ -20,6 +20,7 @@ from gateway.operations.journal import Journal, JournalRecord
 from gateway.operations.receipt import Action, Signed, SigningRequest
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.settlement import Settlement
+from gateway.tasks import begun
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, ImportOpened, OpenImport, TransactionReply
 
@@ -213,7 +214,7 @@ class Transactions:
             self._starts.popitem(last=False)
 
     def _task(self, work: Coroutine[Any, Any, SigningResult]) -> "asyncio.Task[SigningResult]":
-        task = asyncio.ensure_future(work)
+        task = begun(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

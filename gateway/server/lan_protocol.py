@@ -84,7 +84,7 @@ class LanProtocol:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes; GET without its HEAD, which would lock and unlock as well."""
-        return [self._route(request) for request in REQUESTS]
+        return [self._route(request) for request in reversed(REQUESTS)]  # tried in this order, the most frequent early
 
     async def tses(self, request: web.Request) -> web.Response:
         caller = callers.caller_of(request)

@@ -238,9 +238,14 @@ def layout_of(record: type[Record], generation: Generation = Generation.ONE) -> 
 
 
 def _spellings_of(record: type[Record]) -> dict[str, Spelled]:
-    hints = get_type_hints(record, include_extras=True)
-    found = {field.name: hints[field.name].__metadata__[0] for field in fields(record)}
-    return {name: codec if isinstance(codec, Spelled) else Spelled(codec, codec) for name, codec in found.items()}
+    if record not in _SPELLINGS:  # looking at hints takes longer than a command has
+        hints = get_type_hints(record, include_extras=True)
+        found = {field.name: hints[field.name].__metadata__[0] for field in fields(record)}
+        _SPELLINGS[record] = {
+            name: codec if isinstance(codec, Spelled) else Spelled(codec, codec) for name, codec in found.items()
+        }
+    return _SPELLINGS[record]
 
 
+_SPELLINGS: dict[type[Record], dict[str, Spelled]] = {}
 _LAYOUTS: dict[tuple[type[Record], Generation], tuple[tuple[str, Codec | None], ...]] = {}

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone
+from gateway.tasks import begun
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class TseConnection:
         self.code = ""
         self._waiting: deque[asyncio.Future[None]] = deque()  # for the turn, which one hands to the next
         self._result: asyncio.Future[Any] | None = None  # of the work that is being done
-        self._doing: asyncio.Task[None] | None = None
+        self._doing: asyncio.Task[None] | None = None  # the loop alone would not keep it
 
     async def take_turn(self) -> None:
         """Wait for the turn, which `run` then uses up.
@@ -61,7 +62,8 @@ class TseConnection:
         # One task, and one future that both its end and that of the connection settle: waiting for whichever comes
         # first by means of tasks would be three more of them for each command.
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._result, self._doing = result, asyncio.ensure_future(self._do(work, result))
+        self._result = result
+        self._doing = begun(self._do(work, result))
         return await result
 
     async def drain(self) -> None:
@@ -88,7 +90,7 @@ class TseConnection:
             result.cancel()
             raise
         finally:
-            self._result = self._doing = None
+            self._result = None
             self._late_at = math.inf
             self._hand_on()
 

@@ -112,6 +112,11 @@ async def _read(request: web.Request, longest: int) -> bytes:
     if hdrs.EXPECT in request.headers:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # this was not the response
+    if request.content.is_eof() and request.content.exception() is None:  # what is small came with its head
+        body = request.content.read_nowait()
+        if len(body) > longest:
+            raise web.HTTPRequestEntityTooLarge(longest, len(body))
+        return body
     parts: list[bytes] = []
     size = 0
     try:

@@ -176,6 +176,8 @@ def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
     # without the token fill the log: health is asked all the time, and other paths by whoever wants to.
     failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and connection.is_authenticated(request)
     level = logging.WARNING if failed and request.path not in OPEN_PATHS else logging.DEBUG
+    if not log.isEnabledFor(level):
+        return  # before the fields are made
     log.log(
         level,
         "%s %s: %d in %.0f ms",

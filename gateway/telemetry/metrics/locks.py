@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.telemetry.metrics.series import WAITING_SECONDS, Series, exemplar
+from gateway.telemetry.metrics.series import WAITING_SECONDS, Series, exemplar, kept
 
 _EXPIRED = ("silent", "orphaned", "too_long", "broken")
 
@@ -22,6 +22,8 @@ class LockMetrics:
         self._held_seconds = make.histogram(
             "tse_gateway_lock_held_seconds", "Time a client held the lock", WAITING_SECONDS, "serial"
         )
+        self._waiting_of, self._held_since_of = kept(self._waiting), kept(self._held_since)
+        self._wait_seconds_of, self._held_seconds_of = kept(self._wait_seconds), kept(self._held_seconds)
         self._refused = make.counter("tse_gateway_lock_refused", "Clients that waited in vain", "serial")
         self._expired = make.counter(
             "tse_gateway_lock_expired", "Locks taken away from their holders, by the reason", "serial", "reason"
@@ -37,18 +39,18 @@ class LockMetrics:
     @contextmanager
     def waiting(self, serial: str) -> Iterator[None]:
         """Count a client as waiting for the lock within the block."""
-        with self._waiting.labels(serial).track_inprogress():
+        with self._waiting_of(serial).track_inprogress():
             yield
 
     def granted(self, serial: str, waited: float) -> None:
         """Note that somebody got the lock after `waited` seconds."""
-        self._wait_seconds.labels(serial).observe(waited, exemplar())
-        self._held_since.labels(serial).set_to_current_time()
+        self._wait_seconds_of(serial).observe(waited, exemplar())
+        self._held_since_of(serial).set_to_current_time()
 
     def released(self, serial: str, held: float) -> None:
         """Note that the lock is free after `held` seconds, whatever ended it."""
-        self._held_seconds.labels(serial).observe(held, exemplar())
-        self._held_since.labels(serial).set(0)
+        self._held_seconds_of(serial).observe(held, exemplar())
+        self._held_since_of(serial).set(0)
 
     def refused(self, serial: str) -> None:
         """Count a client that waited for the lock in vain."""

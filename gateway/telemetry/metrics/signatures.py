@@ -3,7 +3,7 @@
 import time
 from typing import Literal
 
-from gateway.telemetry.metrics.series import Series
+from gateway.telemetry.metrics.series import Series, kept
 
 SALE, MAINTENANCE = "sale", "maintenance"
 Outcome = Literal["signed", "not_signed", "unknown"]
@@ -36,6 +36,7 @@ class SignatureMetrics:
         self._signed = make.counter(
             "tse_signatures", "Signatures since the gateway started, for tills or for all the rest", "serial", "cause"
         )
+        self._signed_of = kept(self._signed)
         self._settled = make.counter(
             "tse_lost_signatures", "Signatures whose answer was lost, as the TSE told afterwards", "serial", "outcome"
         )
@@ -47,6 +48,7 @@ class SignatureMetrics:
         self._clock_offset = make.gauge(
             "tse_clock_offset_seconds", "By how much the time in the last signature was ahead of our clock", "serial"
         )
+        self._clock_offset_of = kept(self._clock_offset)
 
     def adopt(self, serial: str) -> None:
         """Show the series of this TSE from now on, as 0."""
@@ -57,7 +59,7 @@ class SignatureMetrics:
 
     def sold(self, serial: str) -> None:
         """Count one signed step of a till's transaction."""
-        self._signed.labels(serial, SALE).inc()
+        self._signed_of(serial, SALE).inc()
         if serial in self._accounts:
             self._accounts[serial].sold()
 
@@ -69,11 +71,11 @@ class SignatureMetrics:
     def counted(self, serial: str, total: int) -> None:
         """Note how many signatures the TSE made in its life."""
         account = self._accounts.setdefault(serial, _Account(total))
-        self._signed.labels(serial, MAINTENANCE).inc(account.maintained(total))
+        self._signed_of(serial, MAINTENANCE).inc(account.maintained(total))
 
     def dated(self, serial: str, moment: int) -> None:
         """Note the time in a signature made just now, in Unix seconds."""
-        self._clock_offset.labels(serial).set(moment - time.time())
+        self._clock_offset_of(serial).set(moment - time.time())
 
     def found_ahead(self, serial: str, moment: int) -> None:
         """Note when the TSE was found to hold transactions that this gateway does not know, in Unix seconds."""
