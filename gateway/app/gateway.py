@@ -22,6 +22,7 @@ from gateway.fleet.registry import Registry
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LAN_JOURNAL, LanJournal
+from gateway.server import mdns
 from gateway.server.api.routes import routes
 from gateway.server.http import application, session_file, tls
 from gateway.server.http.listener import new_admission
@@ -105,6 +106,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         )
         admission = new_admission()  # one for all ports
         port = await start(application.serving(web, settings, context, admission))
+        await start(mdns.announced(settings, port, registry))
         stack.callback(registry.refuse_waiting)
         stack.push_async_callback(archives.close)  # or who waits for a run would hold the stop up
         monitoring = exposition.monitoring(

@@ -239,6 +239,10 @@ class Settings(BaseSettings):
     local_socket: bool = Field(
         True, description="serve programs of this user or root by gateway.sock in state_dir, without token"
     )
+    mdns: bool = Field(
+        False,
+        description="announce the gateway in its network by multicast DNS; needs the extra mdns, and no container",
+    )
     status_page: bool = Field(True, description="serve the status page for people at / on the port of the tills")
     metrics: bool = Field(True, description="serve /metrics for Prometheus on the port of the tills")
     metrics_listen: Literal["off", "plain", "tls"] = Field(

@@ -1,0 +1,47 @@
+"""`discover`: the gateways of the network."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import Cli, command
+from gateway.i18n.text import Text
+
+_HEADS = (
+    Text("site", "Betriebsstätte"),
+    Text("address", "Adresse"),
+    "port",
+    Text("TSEs", "TSEs"),
+    "version",
+)
+_NONE = Text(
+    "no gateway answers: set GATEWAY_MDNS=true there, and ask in the same network",
+    "kein Gateway antwortet: dort GATEWAY_MDNS=true setzen und im selben Netz fragen",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "discover")(discover)
+
+
+def discover(
+    cli: Cli,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="How long to wait for answers.")] = 3,
+) -> None:
+    """List the gateways of the network that announce themselves (GATEWAY_MDNS). Needs the extra mdns.
+
+    Example: tse-gateway discover
+    """
+    from gateway.server import mdns
+
+    found = asyncio.run(mdns.find(seconds))
+    if cli.as_json:
+        cli.print_json([asdict(gateway) for gateway in found])
+    elif found:
+        rows = [(it.site, it.address, it.port, "" if it.tses is None else it.tses, it.version) for it in found]
+        cli.table(_HEADS, rows)
+    else:
+        cli.say(_NONE)
