@@ -91,7 +91,7 @@ async def test_each_receipt_is_told_at_least_once_and_in_order_over_kill_9(tmp_p
     no_check = ssl.create_default_context()
     no_check.check_hostname, no_check.verify_mode = False, ssl.CERT_NONE
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=no_check))
-    async with session, asyncio.timeout(100), beside(following=shop.follow(session)):
+    async with session, asyncio.timeout(60 * (KILLS + 1)), beside(following=shop.follow(session)):
         selling: list[asyncio.Task[None]] = []
         for kill in range(1, KILLS + 1):
             async with served(shop, tmp_path):

@@ -91,6 +91,8 @@ class LoginGuard:
         if self._pin is None:
             return
         self._proved = hmac.compare_digest(valid, self._pin)
+        if self._proved and self._memory.record.no_login == _OTHER:  # at a set-up the initial PIN logs in before
+            await self._memory.try_to_write(no_login="")
         if not self._proved and not self._memory.record.no_login:
             log.warning("%s: it sets no time until that is put right", _OTHER, extra=event(Event.MAINTENANCE_HELD_BACK))
             await self._memory.try_to_write(no_login=_OTHER)

@@ -65,3 +65,11 @@ async def test_without_a_pin_no_time_server_is_asked(tmp_path: Path) -> None:
                 while gateway.registry.devices()[0].info_read_at == before:  # noqa: ASYNC110 (the same)
                     await asyncio.sleep(0.01)
     assert asked == []
+
+
+async def test_a_pin_that_was_given_before_the_set_up_is_used_after_it(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, time_admin_pin=SecretStr(TIME_ADMIN_PIN.decode()))
+    async with running(settings) as gateway:
+        device = gateway.registry.devices()[0]
+        await set_up(device.command, gateway.simulators[0].serial)  # which logs in with the initial PIN first
+        assert device.login_objection() == ""
