@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -129,6 +130,7 @@ async def run(settings: Settings) -> None:
     application.allow_many_connections()
     with Shutdown(settings.stop_timeout) as shutdown:
         async with running(settings) as gateway:
+            _keep_out_of_collections()
             tses = len(gateway.registry.devices())
             started = event(Event.STARTED, version=__version__, port=gateway.port, tses=tses)
             log.info("TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, tses, extra=started)
@@ -149,6 +151,15 @@ def _first_receipt(gateway: Gateway) -> str:
     trust = tls.trusted_certificate(settings)
     serial = gateway.simulators[0].serial.hex().upper()
     return console.receipt_line(settings.local_address, gateway.port, gateway.token.value, serial, trust)
+
+
+def _keep_out_of_collections() -> None:
+    """Let the garbage collector look no more at what was made until now, mostly modules, and stays for good.
+
+    A full collection would look at these 90,000 objects each time, and requests wait 20 to 50 ms for it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _forbid_new_privileges() -> None:

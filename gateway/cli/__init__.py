@@ -9,10 +9,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from gateway import __version__
 from gateway.errors import GatewayError
 
 # Container engines call these all the time, on small computers: without the parser they take a fifth of the time.
 _PROBES = {("healthcheck",): "/healthz", ("healthcheck", "--ready"): "/readyz"}
+
+VERSION = f"tse-gateway {__version__}"
 
 
 def main() -> None:
@@ -21,7 +24,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without arrows must not end a command
     try:
-        if not _probed(sys.argv[1:], os.environ):
+        if sys.argv[1:] == ["version"]:
+            print(VERSION)
+        elif not _probed(sys.argv[1:], os.environ):
             from gateway.cli.commands import app
 
             app()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
+from gateway.cli import VERSION
 from gateway.cli.base import Cli, ConfigFile, command
 
 
@@ -99,4 +100,4 @@ def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, fo
 
     Example: tse-gateway version
     """
-    print(json.dumps({"version": __version__}) if as_json else f"tse-gateway {__version__}")
+    print(json.dumps({"version": __version__}) if as_json else VERSION)
