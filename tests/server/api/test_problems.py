@@ -23,36 +23,34 @@ async def api(served: Served) -> AsyncIterator[Api]:
         yield made
 
 
-@pytest.mark.parametrize(
-    ("body", "english", "german"),
-    [
-        ({}, "client_id is missing", "client_id fehlt"),
-        ({"client_id": 7}, "client_id must be a string", "client_id muss eine Zeichenkette sein"),
-        (
-            RECEIPT | {"proces_data": ""},
-            "proces_data is unknown here; did you mean process_data?",
-            "proces_data gibt es hier nicht; gemeint ist vielleicht process_data",
-        ),
-        (
-            RECEIPT | {"process_type": "x" * 101},
-            "process_type has more than 100 characters",
-            "process_type hat mehr als 100 Zeichen",
-        ),
-        (
-            RECEIPT | {"process_data_base64": "eA=="},
-            "process_data and process_data_base64 exclude each other",
-            "process_data und process_data_base64 schließen einander aus",
-        ),
-        ([], "must be an object with the documented fields", "muss ein Objekt mit den dokumentierten Feldern sein"),
-    ],
-)
-async def test_a_body_is_refused_by_a_sentence_that_names_the_field(
-    api: Api, body: Any, english: str, german: str
-) -> None:
-    for headers, detail in (({}, english), (GERMAN, german)):
-        refused = await api.post("/sign", body, headers=headers)
-        assert (refused.status, refused.json["code"], refused.json["detail"]) == (422, "invalid_request", detail)
-        assert f"{refused.json['errors'][0]['at']} {refused.json['errors'][0]['message']}".strip() == detail
+BODIES: list[Any] = [
+    ({}, "client_id is missing", "client_id fehlt"),
+    ({"client_id": 7}, "client_id must be a string", "client_id muss eine Zeichenkette sein"),
+    (
+        RECEIPT | {"proces_data": ""},
+        "proces_data is unknown here; did you mean process_data?",
+        "proces_data gibt es hier nicht; gemeint ist vielleicht process_data",
+    ),
+    (
+        RECEIPT | {"process_type": "x" * 101},
+        "process_type has more than 100 characters",
+        "process_type hat mehr als 100 Zeichen",
+    ),
+    (
+        RECEIPT | {"process_data_base64": "eA=="},
+        "process_data and process_data_base64 exclude each other",
+        "process_data und process_data_base64 schließen einander aus",
+    ),
+    ([], "must be an object with the documented fields", "muss ein Objekt mit den dokumentierten Feldern sein"),
+]
+
+
+async def test_a_body_is_refused_by_a_sentence_that_names_the_field(api: Api) -> None:
+    for body, english, german in BODIES:
+        for headers, detail in (({}, english), (GERMAN, german)):
+            refused = await api.post("/sign", body, headers=headers)
+            assert (refused.status, refused.json["code"], refused.json["detail"]) == (422, "invalid_request", detail)
+            assert f"{refused.json['errors'][0]['at']} {refused.json['errors'][0]['message']}".strip() == detail
 
 
 async def test_all_wrong_fields_are_named_at_once_and_no_value_is_shown(api: Api) -> None:

@@ -121,17 +121,17 @@ async def test_what_the_client_gave_comes_back_with_a_repetition_also_after_a_re
         assert again.json | own == again.json
 
 
-@pytest.mark.parametrize(
-    ("metadata", "says"),
-    [
-        ({"a b": "x"}, "metadata has a name that is not"),
-        ({"a": "x" * 101}, "metadata/a has more than 100 characters"),
-        ({str(number): "x" for number in range(11)}, "metadata has more than 10 entries"),
-    ],
-)
-async def test_metadata_are_bounded(api: Api, metadata: dict[str, str], says: str) -> None:
-    refused = await api.post("/sign", RECEIPT | {"metadata": metadata})
-    assert (refused.status, refused.json["detail"][: len(says)]) == (422, says)
+TOO_MUCH: list[Any] = [
+    ({"a b": "x"}, "metadata has a name that is not"),
+    ({"a": "x" * 101}, "metadata/a has more than 100 characters"),
+    ({str(number): "x" for number in range(11)}, "metadata has more than 10 entries"),
+]
+
+
+async def test_metadata_are_bounded(api: Api) -> None:
+    for metadata, says in TOO_MUCH:
+        refused = await api.post("/sign", RECEIPT | {"metadata": metadata})
+        assert (refused.status, refused.json["detail"][: len(says)]) == (422, says)
 
 
 async def test_when_the_tse_is_gone_the_archive_tells_the_same(api: Api) -> None:

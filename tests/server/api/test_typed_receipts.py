@@ -50,34 +50,32 @@ async def test_it_is_the_same_request_as_its_process_data(api: Api) -> None:
     assert (again["signature"], again["replayed"]) == (first["signature"], True)
 
 
-@pytest.mark.parametrize(
-    ("receipt", "english", "german"),
-    [
-        (
-            SOLD | {"payments": [CASH | {"amount": "83.30"}]},
-            "receipt does not add up: the amounts are 83.32, the payments 83.30, they differ by 0.02",
-            "receipt geht nicht auf: die Beträge sind 83.32, die Zahlungen 83.30, sie unterscheiden sich um 0.02",
-        ),
-        (
-            SOLD,
-            "receipt does not add up: the amounts are 83.32, the payments 0.00, they differ by 83.32",
-            "receipt geht nicht auf: die Beträge sind 83.32, die Zahlungen 0.00, sie unterscheiden sich um 83.32",
-        ),
-        (
-            {"amounts": {"normal": 1.19}},
-            "receipt/amounts/normal must be a string",
-            "receipt/amounts/normal muss eine Zeichenkette sein",
-        ),
-    ],
-)
-async def test_what_does_not_add_up_is_refused_and_nothing_is_signed(
-    api: Api, receipt: dict[str, Any], english: str, german: str
-) -> None:
-    before = len(await stored(api))
-    for headers, detail in (({}, english), (GERMAN, german)):
-        refused = await api.post("/sign", TILL | {"receipt": receipt}, headers=headers)
-        assert (refused.status, refused.json["detail"]) == (422, detail)
-    assert len(await stored(api)) == before
+WRONG: list[Any] = [
+    (
+        SOLD | {"payments": [CASH | {"amount": "83.30"}]},
+        "receipt does not add up: the amounts are 83.32, the payments 83.30, they differ by 0.02",
+        "receipt geht nicht auf: die Beträge sind 83.32, die Zahlungen 83.30, sie unterscheiden sich um 0.02",
+    ),
+    (
+        SOLD,
+        "receipt does not add up: the amounts are 83.32, the payments 0.00, they differ by 83.32",
+        "receipt geht nicht auf: die Beträge sind 83.32, die Zahlungen 0.00, sie unterscheiden sich um 83.32",
+    ),
+    (
+        {"amounts": {"normal": 1.19}},
+        "receipt/amounts/normal must be a string",
+        "receipt/amounts/normal muss eine Zeichenkette sein",
+    ),
+]
+
+
+async def test_what_does_not_add_up_is_refused_and_nothing_is_signed(api: Api) -> None:
+    for receipt, english, german in WRONG:
+        before = len(await stored(api))
+        for headers, detail in (({}, english), (GERMAN, german)):
+            refused = await api.post("/sign", TILL | {"receipt": receipt}, headers=headers)
+            assert (refused.status, refused.json["detail"]) == (422, detail)
+        assert len(await stored(api)) == before
 
 
 async def test_foreign_money_hides_the_sum_and_an_invoice_needs_no_payment(api: Api) -> None:
@@ -87,16 +85,16 @@ async def test_foreign_money_hides_the_sum_and_an_invoice_needs_no_payment(api: 
     assert (await api.post("/sign", TILL | {"receipt": invoice})).json["process_data"].endswith("_0.00^")
 
 
-@pytest.mark.parametrize(
-    ("body", "says"),
-    [
-        ({"order": ORDER, "other": "x"}, "order and other exclude each other"),
-        ({"other": "x", "process_data": "x"}, "other and process_data exclude each other"),
-        ({"other": "x", "process_type": "Kassenbeleg-V1"}, "process_type of other is SonstigerVorgang, or left out"),
-        ({"order": {"lines": [{"quantity": "1", "text": "a\rb", "price": "1"}]}}, "order/lines/0/text does not"),
-        ({"order": {"lines": []}}, "order/lines has fewer than 1 entries"),
-    ],
-)
-async def test_what_is_said_twice_or_cannot_be_written_is_refused(api: Api, body: dict[str, Any], says: str) -> None:
-    refused = await api.post("/sign", TILL | body)
-    assert (refused.status, refused.json["detail"][: len(says)]) == (422, says)
+REFUSED: list[Any] = [
+    ({"order": ORDER, "other": "x"}, "order and other exclude each other"),
+    ({"other": "x", "process_data": "x"}, "other and process_data exclude each other"),
+    ({"other": "x", "process_type": "Kassenbeleg-V1"}, "process_type of other is SonstigerVorgang, or left out"),
+    ({"order": {"lines": [{"quantity": "1", "text": "a\rb", "price": "1"}]}}, "order/lines/0/text does not"),
+    ({"order": {"lines": []}}, "order/lines has fewer than 1 entries"),
+]
+
+
+async def test_what_is_said_twice_or_cannot_be_written_is_refused(api: Api) -> None:
+    for body, says in REFUSED:
+        refused = await api.post("/sign", TILL | body)
+        assert (refused.status, refused.json["detail"][: len(says)]) == (422, says)
