@@ -280,9 +280,7 @@ def _top(snapshot: Snapshot, locale: Locale, page_request: PageRequest) -> HtmlE
 
 def _foot(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
     told = [el("span", locale.text(texts.VERSION, version=__version__ if full else "").strip())]
-    links = [el("a", locale.text(texts.HELP), href="/page/help")]
-    if full:
-        links.append(el("a", locale.text(texts.API), href="/api/v1/openapi.json"))
+    links = [el("a", locale.text(texts.HELP), href="/page/help"), el("a", locale.text(texts.API), href="/docs")]
     if full and snapshot.tls_expires is not None:
         told.append(el("span", *filled(locale, texts.TLS_UNTIL, date=date(locale, snapshot.tls_expires))))
     return el("footer", el("p", *told), el("p", *links, class_="links"))
