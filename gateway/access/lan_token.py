@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.config.secret import DatedToken, dated_tokens, read_secret, token_line
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Language, Text
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.log import register_secret
 
@@ -16,6 +17,12 @@ USER = b"lantse"
 FILE = "api_token"
 LONG = 10**10  # possible tokens; from here on nobody can try them all
 _LONG_TOKEN_BYTES = 20
+_COST = Text(
+    "half of all tokens like it are tried within {days} days from one address, and within {hours} hours from a "
+    "hundred: take ten digits or more unless the form of the POS takes no more",
+    "die Hälfte aller solchen Token ist von einer Adresse aus in {days} Tagen probiert, von hundert aus in {hours} "
+    "Stunden: zehn Ziffern oder mehr nehmen, wenn das Formular der Kasse sie nimmt",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +47,12 @@ def possible(token: str) -> int:
     return int(sum(len(kind) for kind in kinds if set(kind) & set(token)) ** len(token))
 
 
-def cost_of(token: str, rate: float) -> str | None:
+def cost_of(token: str, rate: float = 1.0, language: Language = "en") -> str | None:
     """Return what it means that all tokens like this could be tried, `rate` a second; `None` if it is long enough."""
     if possible(token) >= LONG:
         return None
     days = possible(token) / rate / 2 / 86_400
-    spent = f"{days:.1f} days" if days >= 1 else f"{24 * days:.1f} hours"
-    return (
-        f"half of all tokens like it are tried within {spent} from one address, and a hundred times sooner from a "
-        "hundred: take ten digits or more unless the form of the POS takes no more"
-    )
+    return _COST.in_language(language, days=f"{days:.1f}", hours=f"{24 * days / 100:.1f}")
 
 
 def is_as_wanted(settings: Settings, token: Token) -> bool:

@@ -135,8 +135,11 @@ def _say(cli: Cli, made: dict[str, Any]) -> None:
         return
     cli.note(_MADE, name=made["name"])
     print(made["token"])
-    if made["warning"] is not None:
-        cli.note(_COST, cost=made["warning"])
+    from gateway.access.lan_token import cost_of
+
+    cost = cost_of(made["token"], language=cli.language)
+    if cost is not None:
+        cli.note(_COST, cost=cost)
 
 
 def _row(token: dict[str, Any]) -> tuple[object, ...]:

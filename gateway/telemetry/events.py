@@ -109,6 +109,7 @@ class Event(StrEnum):
     LOGIN = "login", "INFO", "An administrator logged in at the status page; `peer` is the address."
     LOGIN_REFUSED = "login_refused", "WARNING", "A wrong API token; more of them are told once a minute."
     LOGIN_SLOWED = "login_slowed", "WARNING", "An address guesses a short token; its tries are judged slowly."
+    FORBIDDEN = "forbidden", "WARNING", "A token asked for what it is not for; told once a minute for each address."
     TOKENS_GUESSED = (
         "tokens_guessed",
         "WARNING",

@@ -28,7 +28,9 @@ def ready_settings(tmp_path: Path, **given: Any) -> Settings:
 
 
 async def signed(gateway: Gateway) -> Any:
-    served = Served(gateway.settings, gateway.registry, gateway.metrics, gateway.simulators[0], gateway.port)
+    served = Served(
+        gateway.settings, gateway.registry, gateway.metrics, gateway.tokens, gateway.simulators[0], gateway.port
+    )
     async with api_of(served) as api:
         return await api.post("/sign", RECEIPT)
 

@@ -13,6 +13,7 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
+from gateway.access.tokens import Tokens
 from gateway.app.gateway import running
 from gateway.config.settings import Settings
 from gateway.fleet.registry import Registry
@@ -29,6 +30,7 @@ class Served:
     settings: Settings
     registry: Registry
     metrics: Metrics
+    tokens: Tokens
     tse: SimulatedTse
     port: int
 
@@ -96,7 +98,7 @@ def settings_for(tmp_path: Path, **given: Any) -> Settings:
 async def serve(settings: Settings) -> AsyncIterator[Served]:
     """The whole gateway with one simulated TSE."""
     async with running(settings) as gateway:
-        yield Served(settings, gateway.registry, gateway.metrics, gateway.simulators[0], gateway.port)
+        yield Served(settings, gateway.registry, gateway.metrics, gateway.tokens, gateway.simulators[0], gateway.port)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ async def test_a_known_tse_that_is_not_back_yet_is_answered_with_503(tmp_path: P
         before.registry.changed.set()
         await until((tmp_path / "state" / "outages.jsonl").exists)
     async with running(settings_for(tmp_path, simulators=0)) as after:
-        away = Served(after.settings, after.registry, after.metrics, before.tse, after.port)
+        away = Served(after.settings, after.registry, after.metrics, after.tokens, before.tse, after.port)
         async with till_of(away) as till, api_of(away) as api:
             locked = await till.ask(f"{BASE}/tse/{away.serial}/lock")
             assert (locked.status, locked.json["error"], locked.headers["Retry-After"]) == (503, 3, "1")

@@ -115,7 +115,7 @@ async def test_who_holds_and_who_waits_stands_in_order_and_one_is_broken_off(tmp
         assert [till["client_id"] for till in await shop.table()][:3] == ["POS-4", "POS-3", "POS-2"]
 
 
-async def test_a_till_signs_for_no_client_id_but_its_own(tmp_path: Path) -> None:
+async def test_a_till_signs_for_no_client_id_but_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with shop_of(tmp_path) as shop:
         foreign = shop.tills["POS-1"]
         async with foreign.locked():
@@ -128,6 +128,8 @@ async def test_a_till_signs_for_no_client_id_but_its_own(tmp_path: Path) -> None
             await foreign.send_command(Logout(User.ADMIN).encode())
             await receipt(foreign.send_command, foreign, client=b"POS-1")
         body = {**RECEIPT, "client_id": "POS-40"}
+        told = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == "forbidden"]
+        assert told == ["refused to 127.0.0.1: the token left may not act for the client id 'POS-40'"]
         with pytest.raises(KeyError):  # a problem of the API has no number
             await foreign.request("POST", f"/api/v1/tses/{foreign.serial}/sign", json.dumps(body).encode())
 

@@ -8,7 +8,7 @@ from gateway.access.lan_token import cost_of
 from gateway.access.tokens import NewToken, TokenRefused, Tokens, TokenUnknown
 from gateway.access.uses import Use
 from gateway.errors import BadRequest, ConfigurationError
-from gateway.server.api.endpoint import BASE, Call, Endpoint, Section
+from gateway.server.api.endpoint import BASE, Call, Endpoint, Section, language_of
 from gateway.server.api.parameters import NoParams
 from gateway.server.api.requests import NoBody
 from gateway.server.api.responses import Done
@@ -46,7 +46,7 @@ async def add_token(call: Call[NoParams, TokenRequest]) -> TokenSecret:
     tses = tuple(beginning.upper() for beginning in body.tses)
     digits = tokens.digits_for(role) if body.digits is None else _checked(body.digits)
     made = await tokens.add(NewToken(body.name, role, tses, body.client_ids, ends), digits)
-    return TokenSecret(name=body.name, token=made, warning=cost_of(made, tokens.guess_rate))
+    return TokenSecret(name=body.name, token=made, warning=cost_of(made, tokens.guess_rate, language_of(call.request)))
 
 
 async def rotate_token(call: Call[TokenParams, TokenRotation]) -> TokenSecret:
@@ -55,7 +55,7 @@ async def rotate_token(call: Call[TokenParams, TokenRotation]) -> TokenSecret:
     role = tokens.named(name)[0].role
     digits = tokens.digits_for(role) if body.digits is None else _checked(body.digits)
     made = await tokens.rotate(name, body.overlap_seconds, digits)
-    return TokenSecret(name=name, token=made, warning=cost_of(made, tokens.guess_rate))
+    return TokenSecret(name=name, token=made, warning=cost_of(made, tokens.guess_rate, language_of(call.request)))
 
 
 async def revoke_token(call: Call[TokenParams, TokenRevocation]) -> Done:

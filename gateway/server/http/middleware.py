@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import math
 import re
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -12,7 +14,7 @@ from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.access.caller import current
-from gateway.errors import BadRequest, CommandRejected, DeviceError, GatewayError, LockRefused, Unauthorized
+from gateway.errors import BadRequest, CommandRejected, DeviceError, Forbidden, GatewayError, LockRefused, Unauthorized
 from gateway.server import lan_errors
 from gateway.server.api import problems
 from gateway.server.api.endpoint import language_of
@@ -32,6 +34,8 @@ _SERIAL = re.compile(r"[0-9A-F]{64}")
 OPEN_PATHS = frozenset({"/healthz", "/readyz", problems.DOCUMENT})
 # Only these show that the serial in the path is that of a TSE here; a label must not hold whatever clients write.
 _OF_A_TSE = (DeviceError, CommandRejected, LockRefused)
+_TELL_AGAIN = 60.0  # seconds
+_MOST_TOLD = 256  # addresses
 _REALM = 'Basic realm="TSE gateway", charset="UTF-8"'
 
 
@@ -83,6 +87,8 @@ def _observed(metrics: Metrics) -> Middleware:
 
 
 def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
+    forbidden = _ForbiddenLog()
+
     @web.middleware
     async def errors_told(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
@@ -91,6 +97,8 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
             serial = _serial(request) if isinstance(error, _OF_A_TSE) else ""
             metrics.requests.refused(serial, error)
             on_refusal(serial, error, callers.till_of(request))
+            if isinstance(error, Forbidden):
+                forbidden.tell(request, error)
             await _skip_rest(request)
             return _error_response(request, error)
         except web.HTTPException as error:
@@ -104,6 +112,24 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
             return _error_response(request, GatewayError("the gateway made an error; its log tells more"))
 
     return errors_told
+
+
+class _ForbiddenLog:
+    """Tells once a minute for each address that its token is not for what it asks: a till asks again and again."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, float] = OrderedDict()
+
+    def tell(self, request: web.Request, error: Forbidden) -> None:
+        address, now = request.remote or "", time.monotonic()
+        if now - self._told.get(address, -math.inf) < _TELL_AGAIN:
+            return
+        self._told[address] = now
+        self._told.move_to_end(address)
+        if len(self._told) > _MOST_TOLD:
+            self._told.popitem(last=False)
+        told = event(Event.FORBIDDEN, peer=address, client=callers.till_of(request))
+        log.warning("refused to %s: %s", address or "this machine", error, extra=told)
 
 
 def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:

@@ -188,7 +188,7 @@ def _tills(tse: TseSnapshot, locale: Locale, now: float) -> HtmlElement | None:
     head = el("tr", *(el("th", locale.text(name), scope="col") for name in heads))
     rows = [_till(till, locale, now) for till in tse.tills[:_MOST_TILLS]]
     table = el("table", el("thead", head), el("tbody", *rows))
-    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), table, class_="tills")
+    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), table, class_="listing")
 
 
 def _till(till: TillStatus, locale: Locale, now: float) -> HtmlElement:

@@ -17,8 +17,10 @@ from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, lack
 from gateway.limits import DAY
 from gateway.server.http import tls
+from gateway.server.status_page import tokens as token_table
 from gateway.server.status_page.recent_problems import RecentProblem, RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
+from gateway.server.status_page.tokens import TokenSnapshot
 from gateway.tse.commands import HealthReply
 from gateway.tse.info import TseInfo
 from gateway.tse.pins import USERS, PinOwner
@@ -91,6 +93,7 @@ class Snapshot:
     address: str = ""
     port: int = 0
     token: str = field(default="", repr=False)
+    tokens: Sequence[TokenSnapshot] = ()
     simulated: bool = False
     tls_expires: float | None = None
 
@@ -156,6 +159,7 @@ class SnapshotSource:
             address=settings.address,
             port=port or settings.port,
             token=self._tokens.lan.value,
+            tokens=token_table.snapshots(self._tokens),
             simulated=settings.simulators > 0,
             tls_expires=self._tls_expires(now),
         )

@@ -16,6 +16,7 @@ from gateway.server.status_page.cards import card
 from gateway.server.status_page.html import HtmlElement, as_html, as_plain, el
 from gateway.server.status_page.recent_problems import RecentProblem
 from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
+from gateway.server.status_page.tokens import table
 from gateway.server.status_page.widgets import (
     capitalized,
     copyable,
@@ -77,6 +78,8 @@ def render(snapshot: Snapshot, locale: Locale, view: View) -> RenderedPage:
     ]
     if full:
         parts += [_outages(snapshot, locale, view), _problems(snapshot, locale)]
+    if view == "operator":
+        parts.append(_card("tokens", locale, texts.TOKENS, table(list(snapshot.tokens), locale)))
     site = f" · {snapshot.site}" if snapshot.site else ""
     return RenderedPage(f"{headline} · {_NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
 
@@ -96,6 +99,7 @@ def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, page_re
             simulated if snapshot.simulated else None,
             parts["tses"],
             el("div", *columns, class_="columns"),
+            parts.get("tokens"),
             parts.get("problems"),
         ),
         _foot(snapshot, locale, full=page_request.full),

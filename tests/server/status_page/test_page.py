@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access.caller import Role
+from gateway.access.tokens import NewToken
 from gateway.server.status_page import assets
 from tests.server.api.client import make_ready
 from tests.server.shop import BASE, TOKEN, Served, serve, settings_for, till_of, until
@@ -287,3 +289,37 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
         assert (await browser.get())[0].status == 401
         assert (await browser.get("/page/help"))[0].status == 401
         assert (await browser.get(headers={"Authorization": f"Bearer {TOKEN}"}))[0].status == 404
+
+
+async def test_operators_see_tokens_and_tills_and_readers_see_no_token(served: Served) -> None:
+    await make_ready(served)
+    device = served.registry.devices()[0]
+    await receipt(device.command, device)
+    tokens = served.tokens
+    auditor = await tokens.add(NewToken("steuerberater", Role.AUDITOR), 0)
+    till = await tokens.add(NewToken("kasse-1", Role.TILL), 0)
+    async with browser_of(served) as browser:
+        await browser.log_in()
+        page = (await browser.page()).text
+        assert all(word in page for word in ("steuerberater", "auditor", "kasse-1", TOKEN, "Acts of operators"))
+    async with browser_of(served) as browser:
+        assert await browser.log_in(auditor) == "/"
+        page = (await browser.page()).text
+        assert "Recent warnings" in page
+        assert all(word not in page for word in ("steuerberater", TOKEN, "kasse-1"))
+        answer, _ = await browser.get("/api/v1/outages")
+        assert answer.status == 200
+        answer, _ = await browser.get("/api/v1/tokens")
+        assert answer.status == 403
+    async with browser_of(served) as browser:
+        assert await browser.log_in(till) == "/?login=forbidden#login"
+        assert "does not open the page" in (await browser.get("/?login=forbidden"))[1]
+
+
+async def test_a_login_ends_with_its_token(served: Served) -> None:
+    chief = await served.tokens.add(NewToken("chief", Role.OPERATOR), 0)
+    async with browser_of(served) as browser:
+        await browser.log_in(chief)
+        assert "Recent warnings" in (await browser.page()).text
+        await served.tokens.revoke("chief")
+        assert "Recent warnings" not in (await browser.page()).text
