@@ -20,9 +20,11 @@ def texts() -> Iterator[tuple[str, str, str]]:
     """Where each text stands in the source, in English, in German."""
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Text":
-                en, de = (ast.literal_eval(argument) for argument in node.args)
-                yield f"{path}:{node.lineno}", en, de
+            match node:  # others are put together from such
+                case ast.Call(
+                    func=ast.Name(id="Text"), args=[ast.Constant(value=str(en)), ast.Constant(value=str(de))]
+                ):
+                    yield f"{path}:{node.lineno}", en, de
 
 
 def placeholders(text: str) -> set[str]:
