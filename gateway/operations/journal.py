@@ -119,6 +119,13 @@ class Journal:
         """Return the records of a transaction, oldest first."""
         return [self._records[key] for key in self._keys.get((serial, number), ())]
 
+    def numbers_of(self, serial: str, reference: str) -> frozenset[int]:
+        """Return the transactions of a TSE that got this reference of a client."""
+        wanted = serial, reference
+        return frozenset(
+            it.number for it in self._records.values() if (it.serial, it.reference) == wanted and it.number
+        )
+
     def claims(self, serial: str, number: int) -> bool:
         """Return whether this transaction was started under one of the keys."""
         return any(record.action in {"start", "sign"} for record in self.of_transaction(serial, number))

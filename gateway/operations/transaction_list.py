@@ -29,6 +29,7 @@ class TransactionFilter:
     client_id: str = ""
     process_type: str | None = None
     state: TransactionState | None = None
+    numbers: Collection[int] | None = None
 
     def fits(self, found: "FoundTransaction") -> bool:
         """Tell whether a transaction is wanted."""
@@ -39,6 +40,7 @@ class TransactionFilter:
             and self.client_id in {"", message.client_id}
             and self.process_type in {None, message.process_type}
             and self.state in {None, found.state}
+            and (self.numbers is None or message.transaction_number in self.numbers)
         )
 
     def ends_at(self, message: LogMessage) -> bool:

@@ -121,6 +121,10 @@ class Transactions:
             metadata |= record.metadata
         return reference, metadata
 
+    def numbers_of(self, serial: str, reference: str) -> frozenset[int]:
+        """Return the transactions that got this reference under an Idempotency-Key."""
+        return self._journal.numbers_of(serial, reference)
+
     def start_time(self, serial: str, number: int) -> int | None:
         """Return when a transaction was started through here, in Unix seconds; `None` if that was long ago."""
         return self._starts.get((serial, number))

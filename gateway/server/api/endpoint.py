@@ -154,6 +154,7 @@ class Endpoint:
     errors: tuple[type[GatewayError], ...] = ()
     file: FileResponse | None = None
     keyed: bool = False
+    headers: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def name(self) -> str:

@@ -190,6 +190,12 @@ async def _write(response: web.StreamResponse, text: str) -> None:
         await response.write(text.encode())
 
 
+_LAST_EVENT_ID = {
+    "name": _LAST_ID,
+    "in": "header",
+    "description": "`id` of the last event that was received: the stream goes on behind it.",
+    "schema": {"type": "string", "pattern": f"^{_ID.pattern}$"},
+}
 _EXAMPLE = (
     "id: 5c1de0a8.17~E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF=31.8\n"
     'event: signed\ndata: {"operation": "finish", "transaction_number": 3, ...}\n\n'
@@ -211,6 +217,7 @@ SECTION = Section(
             "the last 1,000 of this process are kept.",
             (TooManyStreams, UnknownDevice),
             FileResponse("The events, until the client or the gateway ends.", (FileFormat(_STREAM, _EXAMPLE),)),
+            headers=(_LAST_EVENT_ID,),
         ),
     ),
 )

@@ -130,7 +130,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "description": f"{endpoint.description}\n\n{_roles(endpoint)}",
-        "parameters": [*_parameters(endpoint), *([_KEY] if endpoint.keyed else [])],
+        "parameters": [*_parameters(endpoint), *([_KEY] if endpoint.keyed else []), *endpoint.headers],
         **(_request_body(endpoint.body, schemas) if endpoint.has_body else {}),
         "responses": {**_successes(endpoint, schemas), **_problems(endpoint)},
     }

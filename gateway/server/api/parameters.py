@@ -219,6 +219,12 @@ class TransactionListParams(Span, TseParams):
     state: Literal["open", "finished"] | None = Field(None, description="Only open ones, or finished ones.")
     from_number: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="First transaction number.", examples=[1])
     to_number: int | None = Field(None, ge=0, le=_MOST_NUMBER, description="Last transaction number.", examples=[3])
+    reference: str | None = Field(
+        None,
+        max_length=100,
+        description="Only with this `reference`, while its Idempotency-Key is kept.",
+        examples=["till-3/417"],
+    )
     limit: int = Field(50, ge=1, le=200, description="Most transactions on the page.")
     cursor: _ListCursor = None
 

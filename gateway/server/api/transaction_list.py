@@ -31,14 +31,16 @@ async def list_transactions(call: Call[TransactionListParams, NoBody]) -> Transa
     wanted, serial = call.params, call.params.serial.upper()
     store, _, source = await _store_of(call, serial, wanted.cursor)
     until = wanted.until
+    numbers = None if wanted.reference is None else call.services.transactions.numbers_of(serial, wanted.reference)
     chosen = TransactionFilter(
         from_time=None if wanted.since is None else int(wanted.since),
         to_time=None if until is None else int(until) - 1 if len(wanted.to or "") == len("yyyy-mm-dd") else int(until),
-        from_number=wanted.from_number,
+        from_number=max(wanted.from_number or 0, min(numbers)) if numbers else wanted.from_number,
         to_number=wanted.to_number,
         client_id=wanted.client_id,
         process_type=wanted.process_type,
         state=wanted.state,
+        numbers=numbers,
     )
     open_numbers = await _open_numbers(call, serial, source) if wanted.state != "finished" else ()
     page = await transaction_list.page(store, chosen, open_numbers, wanted.limit)

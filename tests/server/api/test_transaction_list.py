@@ -101,6 +101,8 @@ async def test_one_transaction_has_all_its_steps_and_what_the_client_gave(api: A
     verify_qr(found["steps"][-1]["qr_text"])
     listed = (await api.get("/transactions", params={"to_number": str(number)})).json["transactions"][0]
     assert (listed["reference"], listed["metadata"]) == ("till-1/7", found["metadata"])
+    assert await numbers(api, reference="till-1/7") == [number]
+    assert await numbers(api, reference="unknown") == []
     again = (await api.get(f"/transactions/{number}/steps", params={"cursor": listed["cursor"]})).json
     assert again == found
     unknown = await api.get("/transactions/99/steps")
