@@ -107,7 +107,7 @@ def _table(receipts: int, at_once: int) -> int:
             for seed in count(1):
                 if sum(row.receipts for row in rows) * len(TROUBLES) >= receipts:
                     return
-                yield Plan.crowded(seed, name)
+                yield replace(Plan.crowded(seed, name), receipt_every=1)  # so that somebody always wants to sell
 
         for outcome in outcomes(plans(), at_once):
             rows.append(outcome)

@@ -5,12 +5,16 @@ more, no `finally` either.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from gateway.errors import GatewayError
 from tests.simulation.clock import CLOCK
 
 T = TypeVar("T")
@@ -40,29 +44,14 @@ class Process:
         asyncio.get_running_loop().call_soon(call, context=self._context.copy())
 
 
-class _Timers:
-    """In the place of a selector: nothing ever comes from outside."""
-
-    def __init__(self, loop: "SimulatedLoop") -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        if timeout is None:
-            raise AssertionError("everything waits, and nothing will ever happen")
-        if timeout > 0:
-            CLOCK.now = max(CLOCK.now, self._loop.next_timer)
-        return []
-
-
 class SimulatedLoop(asyncio.BaseEventLoop):
     """`pause` gives the seconds that a blocking call beside the event loop waits for its turn."""
 
-    _ready: Any
-    _scheduled: Any
-
     def __init__(self, pause: Callable[[], float]) -> None:
         super().__init__()
-        self._selector = _Timers(self)
+        self._calls: deque[asyncio.Handle] = deque()
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._order = count()
         self.pause = pause
         self._remains: list[object] = []
         self.delivers = True  # the result of the blocking call that is carried out
@@ -72,28 +61,32 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return CLOCK.now
 
-    @property
-    def next_timer(self) -> float:
-        """The moment for which the next call is scheduled."""
-        when: float = self._scheduled[0].when()
-        return when
-
     def kill(self, process: Process) -> None:
         """End `process` as SIGKILL does."""
         process.alive = False
-        for handle in (*self._ready, *self._scheduled):
+        for handle in (*self._calls, *(timer for _, _, timer in self._timers)):
             _unless_dead(handle)
         self._remains.append(asyncio.all_tasks(self))  # collected as garbage they would run their `finally`
+
+    def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> asyncio.Task[Any]:
+        task = super().create_task(coro, name=name, context=context)
+        if (copy_context() if context is None else context).get(_process) is not None:
+            task.add_done_callback(self._look_at)
+        return task
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        return _unless_dead(super().call_soon(callback, *args, context=context))
+        handle = _unless_dead(asyncio.Handle(callback, args, self, context))
+        self._calls.append(handle)
+        return handle
 
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return _unless_dead(super().call_at(when, callback, *args, context=context))
+        handle = _unless_dead(asyncio.TimerHandle(when, callback, args, self, context))
+        heappush(self._timers, (when, next(self._order), handle))
+        return handle
 
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -122,16 +115,38 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if not future.done():
                 future.set_result(result)
 
+    def _look_at(self, task: asyncio.Task[Any]) -> None:
+        """Note an error that the gateway did not raise on purpose; nobody may be waiting for the task."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, GatewayError | OSError | Killed):
+            self.unexpected.append(f"{task.get_name()}: {error!r}")
+
     def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, Exception):
             self.unexpected.append(f"{context['message']}: {error!r}")
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+    def _run_once(self) -> None:
+        """Carry out what is due; if nothing is, let the next moment come at which something is."""
+        calls, timers = self._calls, self._timers
+        while not calls and timers and timers[0][2].cancelled():
+            heappop(timers)
+        if not calls:
+            if not timers:
+                raise AssertionError("everything waits, and nothing will ever happen")
+            CLOCK.now = max(CLOCK.now, timers[0][0])
+        while timers and timers[0][0] <= CLOCK.now:
+            calls.append(heappop(timers)[2])
+        for _ in range(len(calls)):
+            call: Any = calls.popleft()
+            if not call.cancelled():
+                call._run()
 
     def _write_to_self(self) -> None:
         """Nothing is to be woken."""
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It is left out when its moment comes."""
 
 
 def _unless_dead(handle: H) -> H:

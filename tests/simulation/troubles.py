@@ -78,7 +78,7 @@ async def _hangs(it: Scene) -> None:
 
 async def _slow(it: Scene) -> None:
     port = it.port()
-    await _strikes(it, port, "slow", times=it.chance.uniform(1, 40))
+    await _strikes(it, port, "slow", times=it.chance.uniform(1, 12))
 
 
 async def _io_errors(it: Scene) -> None:

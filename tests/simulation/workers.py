@@ -15,6 +15,7 @@ from tests.simulation.plan import Plan
 from tests.simulation.shop import Outcome, run
 
 _LONGEST = 900  # seconds of the machine
+_IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # nothing needs to outlast a run
 
 
 def outcomes(plans: Iterable[Plan], at_once: int) -> Iterator[Outcome]:
@@ -25,7 +26,7 @@ def outcomes(plans: Iterable[Plan], at_once: int) -> Iterator[Outcome]:
     """
     waiting, numbers = iter(plans), count()
     running: dict[int, tuple[Plan, Path]] = {}
-    with tempfile.TemporaryDirectory(prefix="simulation-") as directory:
+    with tempfile.TemporaryDirectory(prefix="simulation-", dir=_IN_MEMORY) as directory:
         while True:
             while len(running) < at_once and (plan := next(waiting, None)) is not None:
                 place = Path(directory, str(next(numbers)))
