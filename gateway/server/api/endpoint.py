@@ -142,7 +142,7 @@ class Endpoint:
 
     `roles` may ask for it. The annotations of `handler` say what parameters and body it takes, and which model it
     returns if not a `file`.
-    `keyed` operations take an Idempotency-Key.
+    `keyed` operations take an Idempotency-Key; `headers` are other parameters in the head, as the document has them.
     """
 
     method: str

@@ -32,6 +32,8 @@ async def list_transactions(call: Call[TransactionListParams, NoBody]) -> Transa
     store, _, source = await _store_of(call, serial, wanted.cursor)
     until = wanted.until
     numbers = None if wanted.reference is None else call.services.transactions.numbers_of(serial, wanted.reference)
+    if numbers is not None and not numbers:
+        return TransactionList(transactions=[], next_cursor=None, source=source)
     chosen = TransactionFilter(
         from_time=None if wanted.since is None else int(wanted.since),
         to_time=None if until is None else int(until) - 1 if len(wanted.to or "") == len("yyyy-mm-dd") else int(until),
