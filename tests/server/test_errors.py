@@ -10,7 +10,7 @@ import pytest
 import gateway
 from gateway.errors import CommandRejected, DeviceError, GatewayError, nearest
 from gateway.server import lan_errors
-from gateway.server.api import problems, routes
+from gateway.server.api import problem_types, routes
 from gateway.server.api.openapi import errors_of
 from gateway.tse.error_numbers import NUMBERS, number_of
 
@@ -43,7 +43,7 @@ def test_every_error_has_a_number_and_a_status_that_a_till_understands(kind: typ
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_every_error_is_a_problem_of_its_own_in_the_json_api(kind: type[GatewayError]) -> None:
-    assert kind in problems.PROBLEM_TYPES, f"{kind.__name__} needs a row in gateway.server.api.problems.PROBLEM_TYPES"
+    assert kind in problem_types.PROBLEM_TYPES, f"{kind.__name__} needs a row in gateway.server.api.problem_types"
 
 
 def test_a_code_stands_for_one_error() -> None:
@@ -65,5 +65,5 @@ def test_an_error_without_an_entry_has_that_of_its_nearest_base() -> None:
     class Lost(DeviceError):
         """No row names it."""
 
-    assert nearest(problems.PROBLEM_TYPES, Lost) == problems.PROBLEM_TYPES[DeviceError]
+    assert nearest(problem_types.PROBLEM_TYPES, Lost) == problem_types.PROBLEM_TYPES[DeviceError]
     assert number_of(Lost("x")) == NUMBERS[DeviceError]

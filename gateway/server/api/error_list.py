@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.errors import CommandRejected, GatewayError, nearest
+from gateway.i18n.text import Text
 from gateway.server.api.openapi import errors_of
-from gateway.server.api.problems import HTTP_TITLES, PROBLEM_TYPES, remedy_of
+from gateway.server.api.problem_types import HTTP_TITLES, PROBLEM_TYPES
+from gateway.server.api.problems import remedy_of
+from gateway.server.api.result_texts import IN_GERMAN
 from gateway.server.api.routes import ENDPOINTS
 from gateway.tse.results import Result
 
@@ -36,12 +39,15 @@ Status 409, or 403 for a wrong or blocked PIN or PUK; `device_result` has the nu
 """
 
 
+_OTHER = Text("another result of the TSE", "ein anderes Ergebnis der TSE")
+
+
 class ErrorRow(NamedTuple):
     """A code, its HTTP status or the number that the TSE gives, and what it means."""
 
     code: str
     number: str
-    meaning: str
+    meaning: Text
 
 
 def of_the_api() -> list[ErrorRow]:
@@ -49,13 +55,13 @@ def of_the_api() -> list[ErrorRow]:
     kinds = {kind for endpoint in ENDPOINTS for kind in errors_of(endpoint)}
     rows = {_row(kind) for kind in kinds if not issubclass(kind, CommandRejected)}
     rows |= {ErrorRow(status.name.lower(), str(int(status)), title) for status, title in HTTP_TITLES.items()}
-    return sorted(rows)
+    return sorted(rows, key=lambda row: row.code)
 
 
 def of_tses() -> list[ErrorRow]:
     """Return what a TSE itself refuses, by number."""
-    named = [ErrorRow(r.name.lower(), f"0x{r.value:04X}", r.explanation) for r in Result if r]
-    return [*named, ErrorRow(CommandRejected.code, "", "another result of the TSE")]
+    named = [ErrorRow(r.name.lower(), f"0x{r.value:04X}", Text(r.explanation, IN_GERMAN[r])) for r in Result if r]
+    return [*named, ErrorRow(CommandRejected.code, "", _OTHER)]
 
 
 def page() -> str:
@@ -69,7 +75,7 @@ def _row(kind: type[GatewayError]) -> ErrorRow:
 
 
 def _table(rows: list[ErrorRow]) -> str:
-    return "".join(f"| `{row.code}` | {row.number} | {row.meaning}{_remedy(row.code)} |\n" for row in rows)
+    return "".join(f"| `{row.code}` | {row.number} | {row.meaning.en}{_remedy(row.code)} |\n" for row in rows)
 
 
 def _remedy(code: str) -> str:

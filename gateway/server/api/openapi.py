@@ -14,7 +14,8 @@ from gateway.fleet.pins.retry_guard import PinWithheld
 from gateway.server.api.downloads import BYTES
 from gateway.server.api.endpoint import KEY_HEADER, KEY_PATTERN, REPLAYED_HEADER, Endpoint, FileFormat, Section
 from gateway.server.api.errors import Errors, InvalidRequest
-from gateway.server.api.problems import MEDIA, PROBLEM_TYPES
+from gateway.server.api.problem_types import PROBLEM_TYPES
+from gateway.server.api.problems import MEDIA
 from gateway.server.api.responses import Problem
 from gateway.server.api.schema import BodySchema, PublicSchema, example_of
 from gateway.server.http.responses import JSON

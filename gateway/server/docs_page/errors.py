@@ -41,5 +41,5 @@ def _table(rows: Sequence[ErrorRow], locale: Locale) -> HtmlElement:
 
 def _row(row: ErrorRow, locale: Locale) -> HtmlElement:
     remedy = remedy_of(row.code, locale.language)
-    meaning = f"{row.meaning}." if remedy is None else f"{row.meaning}. {remedy}."
-    return el("tr", el("td", el("code", row.code)), el("td", row.number), el("td", meaning), id=row.code)
+    meaning = ". ".join(filter(None, (locale.text(row.meaning), remedy)))
+    return el("tr", el("td", el("code", row.code)), el("td", row.number), el("td", f"{meaning}."), id=row.code)

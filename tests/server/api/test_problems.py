@@ -9,7 +9,9 @@ import pytest
 
 from gateway.i18n.negotiation import from_accept_language
 from gateway.server.api import error_list, remedies
+from gateway.server.api.result_texts import IN_GERMAN, in_german
 from gateway.server.http import tls
+from gateway.tse.results import Result
 from tests.server.api.client import RECEIPT, Api, api_of, make_ready
 from tests.server.shop import Served
 
@@ -89,6 +91,8 @@ async def test_what_mends_it_is_named_with_the_path_of_the_tse(served: Served) -
         assert "`tse-gateway " in refused.json["remedy"]
         german = await api.post("/sign", RECEIPT, headers=GERMAN)
         assert re.search("Ausführen|Einrichten|Einrichtung", german.json["remedy"])
+        assert german.json["title"] == "Die TSE hat den Befehl abgelehnt"
+        assert german.json["detail"].startswith("die TSE hat den Befehl abgelehnt: 0x10")
 
 
 async def test_each_problem_leads_to_its_row_on_a_page_that_needs_no_token(served: Served) -> None:
@@ -110,6 +114,16 @@ async def test_each_problem_leads_to_its_row_on_a_page_that_needs_no_token(serve
                 assert answer.status == 200, path
         async with session.get("/docs/nothing") as answer:
             assert answer.status == 404
+
+
+async def test_a_wrong_pin_is_told_in_german_with_the_tries_that_are_left(api: Api) -> None:
+    refused = await api.post("/clients/list", {"admin_pin": "99999"}, headers=GERMAN)
+    assert refused.json["detail"] == "die TSE hat den Befehl abgelehnt: 0x1102 falsche PIN oder PUK, noch 2 Versuche"
+
+
+def test_each_result_of_a_tse_has_a_german_text() -> None:
+    assert set(IN_GERMAN) == {result for result in Result if result}
+    assert in_german(0x7777) == "ein Ergebnis, das dieses Gateway nicht kennt"
 
 
 def test_a_remedy_belongs_to_a_code_that_there_is() -> None:
