@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--against CHECKOUT] [ROW ...]`: how fast the gateway is, in one table.
+"""`python -m tests.bench [--against CHECKOUT] [ROW ...]`: how fast the gateway is, and where a command spends it.
 
 The checkouts are measured in turn, beside bare aiohttp and the TSE alone, so that their ratios count on any machine.
 Files lie below --scratch: by default in memory, so that what the disk takes is not measured, except for `durable`.
@@ -12,8 +12,12 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.rows import ROWS
+from tests.bench.growth import connections, tses
+from tests.bench.instructions import dearest
+from tests.bench.rows import ROWS as RATIOS
 from tests.bench.served import HERE
+
+ROWS = {**RATIOS, "connections": connections, "tses": tses}
 
 
 async def main(names: list[str], checkouts: list[Path], memory: str) -> None:
@@ -27,6 +31,8 @@ async def main(names: list[str], checkouts: list[Path], memory: str) -> None:
                 console.print(" | ".join(row.cells()), markup=False)
                 table.add_row(*row.cells())
     console.print(table)
+    with TemporaryDirectory(dir=memory) as scratch:
+        console.print(await dearest(Path(scratch)), markup=False)
 
 
 if __name__ == "__main__":

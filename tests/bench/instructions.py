@@ -84,15 +84,16 @@ async def instructions(directory: Path) -> "Counter[CodeType]":
     return Counter({code: round(count / _REQUESTS) for code, count in counts.items()})
 
 
-async def main() -> None:
-    """Print the sum and the dearest functions."""
+async def dearest(directory: Path) -> str:
+    """The sum and the functions that need most of it, as text."""
     answer_at_once()
-    with TemporaryDirectory() as directory:
-        counts = await instructions(Path(directory))
-    print(f"{counts.total():6,} instructions a request, of them")
-    for code, count in counts.most_common(_SHOWN):
-        print(f"{count:6,} {Path(code.co_filename).stem}.{code.co_qualname}")
+    counts = await instructions(directory)
+    shown = [
+        f"{count:6,} {Path(code.co_filename).stem}.{code.co_qualname}" for code, count in counts.most_common(_SHOWN)
+    ]
+    return "\n".join([f"{counts.total():6,} instructions of the interpreter for one sendCommand, of them", *shown])
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with TemporaryDirectory() as scratch:
+        print(asyncio.run(dearest(Path(scratch))))

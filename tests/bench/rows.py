@@ -75,10 +75,10 @@ async def commands(checkouts: list[Path], scratch: Path) -> list[Row]:
             for number, checkout in enumerate(checkouts)
         ]
         plain = await stack.enter_async_context(bare(served[0]))
-        works = [await stack.enter_async_context(_holding(it, 8)) for it in served]
+        works = [await stack.enter_async_context(holding(it, 8)) for it in served]
         works.append(await stack.enter_async_context(_posting(plain, 8)))
         rounds = [
-            [await _busy(it, ask) for it, ask in zip([*served, plain], works, strict=True)] for _ in range(_ROUNDS)
+            [await busy(it, ask) for it, ask in zip([*served, plain], works, strict=True)] for _ in range(_ROUNDS)
         ]
     cpu = [[each[number][0] for each in rounds] for number in range(len(works))]
     rate = [[each[number][1] for each in rounds] for number in range(len(works))]
@@ -98,7 +98,7 @@ def _percent(one: list[float], other: list[float]) -> list[float]:
 
 
 @asynccontextmanager
-async def _holding(served: Served, most: int) -> AsyncIterator[Works]:
+async def holding(served: Served, most: int) -> AsyncIterator[Works]:
     """Commands under the locks of all TSEs, over one connection each."""
     body = json.dumps({"data": base64.b64encode(COMMAND).decode()}).encode()
     async with AsyncExitStack() as stack:
@@ -118,7 +118,7 @@ async def _posting(served: Served, most: int) -> AsyncIterator[Works]:
         yield [partial(client.ask, "POST", "/command", body) for client in clients]
 
 
-async def _busy(served: Served, asks: Works, seconds: float = 1.5) -> tuple[float, float]:
+async def busy(served: Served, asks: Works, seconds: float = 1.5) -> tuple[float, float]:
     """Milliseconds of CPU of the server for each request, and requests a second, while all ask without a pause."""
     done, end = 0, time.perf_counter() + seconds
 
@@ -416,8 +416,8 @@ async def _memory(checkout: Path, state_dir: Path) -> dict[str, list[float]]:
         served = await stack.enter_async_context(gateway(checkout, state_dir, "instant", "--simulator", "16"))
         await asyncio.sleep(2)
         fresh = served.memory
-        async with _holding(served, 16) as works:
-            await _busy(served, works, 3.0)
+        async with holding(served, 16) as works:
+            await busy(served, works, 3.0)
             loaded = served.memory
         for _ in range(200):
             client = await stack.enter_async_context(Client(served))

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access.caller import Role
 from gateway.access.lan_token import FILE
+from gateway.access.tokens import NewToken
 from gateway.app.gateway import Gateway, running
 from tests.lan_client import BASE, LanClient, LanError
 from tests.server.shop import settings_for, until
@@ -104,3 +106,16 @@ async def test_a_secret_file_is_changed_while_tills_sell(tmp_path: Path) -> None
         await gateway.tokens.refresh()
         await check_refused(gateway, "4711081542")
         await shop.each_sold_again()
+
+
+async def test_a_connection_is_worth_nothing_without_its_token(tmp_path: Path) -> None:
+    async with running(settings_for(tmp_path)) as gateway:
+        token = await gateway.tokens.add(NewToken("kasse-1", Role.TILL), 0)
+        kept = LanClient(gateway.port, token)
+        for _ in range(2):
+            await kept.request("GET", f"{BASE}/tses")
+        await gateway.tokens.revoke("kasse-1")
+        with pytest.raises(LanError) as refused:
+            await kept.request("GET", f"{BASE}/tses")
+        assert (refused.value.number, kept.resent) == (INVALID_TOKEN, 0)
+        await kept.close()

@@ -18,7 +18,8 @@ _CALLER = web.RequestKey("caller", Caller)
 
 def identify(request: web.Request, caller: Caller) -> None:
     """Note who sent the request."""
-    caller = replace(caller, peer=peer_of(request.transport))
+    if not caller.peer:
+        caller = replace(caller, peer=peer_of(request.transport))
     request[_CALLER] = caller
     current.set(caller)
 

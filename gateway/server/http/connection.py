@@ -58,7 +58,16 @@ class Tls(SSLProtocol):
 class HttpConnection(RequestHandler):
     """HTTP on one connection. `authenticated` is called when the right token came, `ended` when it is closed."""
 
-    __slots__ = ("_authenticated", "_body", "_ended", "_head", "_head_since", "_quiet_since", "is_authenticated")
+    __slots__ = (
+        "_authenticated",
+        "_body",
+        "_ended",
+        "_head",
+        "_head_since",
+        "_quiet_since",
+        "is_authenticated",
+        "login",
+    )
 
     def __init__(self, server: web.Server, authenticated: Callable[[], None], ended: Callable[[], None]) -> None:
         super().__init__(
@@ -74,6 +83,7 @@ class HttpConnection(RequestHandler):
         # Two requests ahead of the one that is being answered, not 32. With one, reading would pause at each request.
         self._max_msg_queue_size, self._msg_queue_resume_size = 2, 0
         self.is_authenticated = False
+        self.login: object = None  # what `keep_login` was given
         self._authenticated, self._ended = authenticated, ended
         self._body: StreamReader | None = None
         self._head = 0  # bytes of a head that is not complete yet
@@ -152,6 +162,17 @@ def peer_of(transport: asyncio.BaseTransport | None) -> str:
 def is_authenticated(request: web.BaseRequest) -> bool:
     """Return whether a request on this connection has shown the right token before."""
     return isinstance(request.protocol, HttpConnection) and request.protocol.is_authenticated
+
+
+def keep_login(request: web.BaseRequest, login: object) -> None:
+    """Keep what a request has shown, for the next ones of its connection."""
+    if isinstance(request.protocol, HttpConnection):
+        request.protocol.login = login
+
+
+def login_of(request: web.BaseRequest) -> object:
+    """Return what `keep_login` was given last on the connection of this request."""
+    return request.protocol.login if isinstance(request.protocol, HttpConnection) else None
 
 
 def authenticate(request: web.BaseRequest) -> None:

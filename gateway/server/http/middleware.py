@@ -158,9 +158,10 @@ async def _skip_rest(request: web.Request) -> None:
 
 def _refuse_unfit(request: web.Request) -> None:
     """Refuse heads that are too large, and bodies that are packed: a megabyte may become a gigabyte."""
-    if sum(len(name) + len(value) for name, value in request.raw_headers) + len(request.raw_path) > connection.HEAD:
+    if sum([len(name) + len(value) for name, value in request.raw_headers]) + len(request.raw_path) > connection.HEAD:
         raise web.HTTPRequestHeaderFieldsTooLarge
-    if {encoding.strip().lower() for encoding in request.headers.getall(hdrs.CONTENT_ENCODING, [])} - {"identity"}:
+    given = request.headers.getall(hdrs.CONTENT_ENCODING, None)
+    if given and {encoding.strip().lower() for encoding in given} - {"identity"}:
         raise web.HTTPUnsupportedMediaType
 
 

@@ -159,6 +159,8 @@ class StatusPage:
 
     def _caller(self, request: web.Request) -> Caller | None:
         """Return who is logged in; the login ends with its token."""
+        if hdrs.COOKIE not in request.headers:
+            return None  # as each request of a till
         key = self._logins.key(request.cookies.get(COOKIE))
         token = None if key is None else self._gatekeeper.tokens.by_key(key)
         if token is None:

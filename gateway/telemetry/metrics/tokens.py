@@ -1,6 +1,6 @@
 """Uses of tokens by their names; operators choose these, and there are 200 at most."""
 
-from gateway.telemetry.metrics.series import Series
+from gateway.telemetry.metrics.series import Series, kept
 
 
 class TokenMetrics:
@@ -13,7 +13,8 @@ class TokenMetrics:
             "token",
             "old",
         )
+        self._uses_of = kept(self._uses)
 
     def used(self, name: str, *, old: bool) -> None:
         """Count a request."""
-        self._uses.labels(name, "true" if old else "false").inc()
+        self._uses_of(name, "true" if old else "false").inc()
