@@ -34,6 +34,7 @@ def test_what_has_the_form_is_well(kind: bytes, data: str) -> None:
         (RECEIPT, b"Beleg^1_0.00_0.00_0.00_0.00^1.00:Bar", "receipt_totals"),
         (RECEIPT, b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:bar", "receipt_payments"),
         (RECEIPT, b"Beleg^1.00_0.00_0.00_0.00_0.00^2.00:Bar", "receipt_sum"),
+        (RECEIPT, b"Beleg^1.00_0.00_0.00_0.00_0.00^2.00:Bar:EUR", "receipt_sum"),
         (ORDERS, b"2;Eis;3.99", "order_form"),
         (ORDERS, b'2;"Eis";3.99\n1;"Tee";2.00', "order_form"),
         (b"KassenBeleg-V1", b"", "process_type_unknown"),

@@ -203,3 +203,12 @@ async def test_what_a_failure_leaves_unclear_is_settled_though_nobody_asks(shop:
             await asyncio.sleep(0.005)
     looking.cancel()
     assert shop.journal.find("k") is None
+
+
+async def test_a_tse_is_not_asked_of_the_keys_of_another(shop: Shop) -> None:
+    await begun(shop, wish(shop), "k")
+    record = shop.journal.find("k")
+    assert record is not None
+    await shop.journal.begin(replace(record, key="other", serial="CD" * 32))
+    await start_of(await till_of(shop))
+    assert [item.key for item in shop.journal.unclear()] == ["other"]

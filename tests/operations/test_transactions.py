@@ -521,3 +521,39 @@ async def test_a_finish_that_is_tried_again_and_lost_is_not_signed_twice(shop: S
     await shop.until_usable()
     assert (await shop.transactions.sign(wish(shop), "k")).signed.number == number
     assert await steps(shop) == ["Start", "Finish"]
+
+
+async def test_a_key_that_is_freed_or_forgotten_is_none_of_its_transaction(tmp_path: Path) -> None:
+    now = float(NOW)
+    known = Journal(tmp_path / "journal", now=lambda: now)
+    first = JournalRecord("a", "f", "start", "S", "POS-1", 1, 1, now, number=7, sure=True)
+    second = replace(first, key="b", action="finish", at=now + 3 * 86_400)
+    for record in (first, second):
+        await known.begin(record)
+    assert known.of_transaction("S", 7) == [first, second]
+    moved = replace(second, number=8)
+    await known.update(moved)
+    assert (known.of_transaction("S", 7), known.of_transaction("S", 8)) == ([first], [moved])
+    await known.void(moved)
+    assert known.of_transaction("S", 8) == []
+    now += 4 * 86_400
+    await known.begin(replace(second, key="c", at=now))
+    assert [record.key for record in known.of_transaction("S", 7)] == ["c"]
+
+
+async def test_the_end_waits_for_what_was_begun_though_it_fails(shop: Shop) -> None:
+    signing = asyncio.create_task(shop.transactions.sign(wish(shop, client=b"POS-9")))
+    await asyncio.sleep(0)
+    await shop.transactions.close()
+    with pytest.raises(CommandRejected):
+        await signing
+
+
+@pytest.mark.parametrize("size", [100, 512])
+async def test_process_data_are_not_written_once_the_lock_is_lost(shop: Shop, size: int) -> None:
+    device = shop.registry.devices()[0]
+    async with exclusive(device, 1) as tse:
+        device.lock.revoke("it hangs")
+        device.lock.reopened()
+        with pytest.raises(DeviceGone, match="opened afresh"):
+            await tse.write(device.info.used_blocks + 1, b"x" * size)
