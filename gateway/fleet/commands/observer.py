@@ -139,8 +139,6 @@ class CommandObserver:
             case FlashHealth():
                 with suppress(ProtocolError):  # whoever asked gets to see it
                     self.flash_health = FlashHealthReading(HealthReply.decode(reply), time.time())
-            case _:
-                pass
 
     async def _learn_client(self, client_id: bytes) -> None:
         # The first is as good as any later one, and writing it once spares the disk.

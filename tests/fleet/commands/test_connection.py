@@ -55,6 +55,7 @@ async def test_work_is_done_one_after_the_other_in_the_order_it_came(connection:
 
         return do
 
+    assert (connection.busy, connection.reason, connection.code) == (False, "", "")
     names = await asyncio.gather(*(carried_out(connection, work(name)) for name in "abc"))
     assert names == ["a", "b", "c"]
     assert seen == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]

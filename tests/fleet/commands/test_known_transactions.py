@@ -59,6 +59,7 @@ async def test_a_tse_that_is_ahead_is_told_of_once_with_both_explanations(
         (10, 7200),  # a finish whose answer was lost with the process
         (11, 7200),  # a start whose answer was lost
         (60, 100),  # a busy minute that a crash kept from the disk
+        (60, 180),
     ],
 )
 async def test_what_a_crash_explains_is_not_told(
@@ -67,6 +68,15 @@ async def test_what_a_crash_explains_is_not_told(
     await left_at(tmp_path / "tse.json", 10, NOW)
     known(tmp_path / "tse.json").compare(reply(number, NOW + later))
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(("number", "later"), [(12, 7200), (60, 181)])
+async def test_what_a_crash_does_not_explain_is_told(tmp_path: Path, number: int, later: int) -> None:
+    await left_at(tmp_path / "tse.json", 10, NOW)
+    after = known(tmp_path / "tse.json")
+    after.compare(reply(number, NOW + later))
+    assert after.found_ahead == NOW
+    await after.close()
 
 
 async def test_it_is_saved_when_a_minute_has_passed_since_the_last_time(tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ async def test_the_counter_is_asked_for_once_after_each_opening(metrics: Metrics
     signatures, tse = SignatureTracker(SERIAL, metrics), Telling(reply(1, 3))
     announce = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode()
     for _ in range(3):
-        await signatures.before(tse, announce)
+        assert await signatures.before(tse, announce) is None
+        signatures.after(announce, bytes(8), None)
     signatures.reopened()
     await signatures.before(tse, announce)
     assert tse.asked == [b"", b""]
@@ -183,7 +184,9 @@ async def test_the_highest_number_counts_though_the_tse_told_a_lower_one_last(me
 async def test_a_tse_that_never_signed_counts_from_zero(metrics: Metrics) -> None:
     signatures = SignatureTracker(SERIAL, metrics)
     announce = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode()
-    await signatures.before(Telling(CommandRejected(0x100C, "none")), announce)
+    for told in (CommandRejected(0x1007, "no"), CommandRejected(0x100C, "none")):
+        signatures.reopened()
+        await signatures.before(Telling(told), announce)
     signatures.after(announce, bytes(8), None)
     found = signatures.announced
     assert found is not None
@@ -224,3 +227,23 @@ async def test_of_two_lost_signatures_the_later_one_is_asked_for(metrics: Metric
     assert not first.verdict.done()
     second = await lost(signatures, Telling(reply(6, 10)))
     assert (first.verdict.result(), signatures.lost) == (None, second)
+
+
+async def test_a_question_that_comes_before_the_self_test_is_not_counted(metrics: Metrics) -> None:
+    signatures = SignatureTracker(SERIAL, metrics)
+    attempt = await lost(signatures, Telling(reply(6, 10)))
+    for _ in range(4):
+        with pytest.raises(DeviceTimeout):
+            await signatures.settle(Telling(DeviceTimeout("busy")))
+    await signatures.settle(Telling(CommandRejected(0x1054, "self test")))
+    with pytest.raises(DeviceTimeout):
+        await signatures.settle(Telling(DeviceTimeout("busy")))
+    await signatures.settle(Telling(DeviceTimeout("busy")))
+    assert attempt.verdict.result() is None
+
+
+async def test_what_became_of_a_signature_is_told_in_words(metrics: Metrics, caplog: pytest.LogCaptureFixture) -> None:
+    signatures = SignatureTracker(SERIAL, metrics)
+    await lost(signatures, Telling(reply(6, 10)))
+    await signatures.settle(Telling(reply(6, 10)))
+    assert caplog.messages == [f"the lost answer of TSE {SERIAL} to a signature: not signed"]

@@ -46,11 +46,13 @@ def told(
 def test_a_self_test_that_finds_the_tse_broken_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     (line,) = told(caplog, SelfTest(b"POS-1"), Result.SELF_TEST_CSP)
     assert (line["event"], line["levelname"], line["result"]) == ("self_test_failed", "ERROR", "SELF_TEST_CSP")
+    assert line["serial"] == SERIAL
 
 
 def test_a_refused_pin_is_told_with_what_is_left_and_without_the_pin(caplog: pytest.LogCaptureFixture) -> None:
     (line,) = told(caplog, Login(User.ADMIN, b"31337"), Result.AUTHENTICATION_FAILED + 2, PinOwner.ADMIN)
     assert (line["event"], line["tries_left"], line["user"]) == ("pin_refused", 2, "admin")
+    assert line["serial"] == SERIAL
     assert "31337" not in str(line)
 
 
@@ -73,6 +75,12 @@ def test_a_changed_pin_and_a_till_that_left_are_told(caplog: pytest.LogCaptureFi
     events = [(line["event"], line.get("user"), line.get("client")) for line in map(vars, caplog.records)]
     assert events == [("pin_changed", "admin", None), ("client_deregistered", None, "POS-9")]
     assert "31337" not in caplog.text
+
+
+def test_who_did_something_is_told_only_if_that_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    told(caplog, SetTime(1), Result.OK)
+    told(caplog, UnblockPin(7, b"123456", b"31337"), Result.OK, PinOwner.PUK)
+    assert [line.get("user", "nobody") for line in map(vars, caplog.records)] == ["nobody", ""]
 
 
 def test_what_happens_all_day_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -126,9 +134,12 @@ def observed() -> Observed:
 LOGIN = Login(User.ADMIN, b"31337")
 
 
-async def test_a_wrong_pin_is_known_with_the_tries_that_are_left_of_it(observed: Observed) -> None:
+async def test_a_wrong_pin_is_known_with_the_tries_that_are_left_of_it(
+    observed: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
     await observed.memory.write(tries={PinOwner.ADMIN: 3, PinOwner.PUK: 1})
     await observed.saw(LOGIN, Result.AUTHENTICATION_FAILED + 2)
+    assert [vars(record)["user"] for record in caplog.records] == ["admin"]
     assert observed.memory.record.tries == {PinOwner.ADMIN: 2, PinOwner.PUK: 1}
     assert observed.left(PinOwner.ADMIN) == 2
     assert await observed.is_withheld(LOGIN)

@@ -61,6 +61,16 @@ def test_what_ended_unseen_is_forgotten_when_none_is_open(watch: Watch, known: O
     assert known.oldest_age == 0
 
 
+def test_fewer_than_were_seen_to_begin_are_no_reason_for_another(watch: Watch, known: OpenTransactionAges) -> None:
+    for number in (1, 2):
+        known.signed(TransactionStep.START, number)
+    known.told(1)
+    for number in (1, 2):
+        known.signed(TransactionStep.FINISH, number)
+    watch.now += 60
+    assert known.oldest_age == 0
+
+
 async def test_a_device_sees_its_transactions_begin_and_end(ready: Device) -> None:
     await receipt(ready.command, ready)
     assert ready.oldest_transaction_seconds == 0

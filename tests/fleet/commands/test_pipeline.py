@@ -19,6 +19,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import (
     CloseImport,
     FlashHealth,
+    HealthReply,
     LastTransaction,
     Login,
     OpenImport,
@@ -35,6 +36,12 @@ from tests.fleet.commands.test_lost_signatures import reply
 
 SERIAL = "AB" * 32
 START, SIGN = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode(), CloseImport().encode()
+
+
+async def idle() -> None:
+    """Let everybody do what they can do now."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 class Till:
@@ -88,7 +95,7 @@ class Way:
         await self.run(START)
         self.tse.answers[CloseImport.opcode] = DeviceTimeout("no answer")
         waiting = asyncio.create_task(self.run(SIGN))
-        await asyncio.sleep(0)
+        await idle()
         return waiting
 
 
@@ -98,8 +105,12 @@ def way() -> Way:
 
 
 async def test_a_command_is_sent_once_and_its_end_is_noted(way: Way) -> None:
-    way.tse.answers[FlashHealth.opcode] = b"answer"
-    assert await way.run(FlashHealth().encode()) == b"answer"
+    assert way.pipeline.last < 0
+    health = HealthReply(50, 0, 1000, 3000)
+    way.tse.answers[FlashHealth.opcode] = health.encode()
+    assert await way.run(FlashHealth().encode()) == health.encode()
+    assert way.observer.flash_health is not None
+    assert way.observer.flash_health.health == health
     assert (way.tse.sent, way.pipeline.last) == ([FlashHealth.opcode], 100)
     way.now = 107
     way.tse.answers[FlashHealth.opcode] = CommandRejected(Result.UNKNOWN, "no")
@@ -186,10 +197,40 @@ async def test_a_self_test_that_did_not_pass_is_no_success(caplog: pytest.LogCap
 
 async def test_a_lost_answer_is_waited_for_until_the_tse_tells(way: Way) -> None:
     waiting = await way.lose_signature()
+    assert not waiting.done()
     way.pipeline.reopened()
     way.tse.answers[LastTransaction.opcode] = reply(7, 11)
     await way.signatures.settle(cast("TseDriver", way.tse))
     assert await waiting == reply(7, 11)
+
+
+async def test_a_lost_answer_is_told_of(way: Way, caplog: pytest.LogCaptureFixture) -> None:
+    waiting = await way.lose_signature()
+    (record,) = map(vars, caplog.records)
+    assert (record["event"], record["serial"]) == ("signature_lost", SERIAL)
+    waiting.cancel()
+
+
+async def test_an_answer_that_comes_when_its_turn_was_given_up_is_the_answer(way: Way) -> None:
+    await way.run(START)
+    late, began = asyncio.Event(), []
+
+    async def slow(command: bytes) -> bytes:
+        await late.wait()
+        return reply(7, 11)
+
+    async def turn(work: Callable[[TseDriver], Awaitable[bytes]]) -> bytes:
+        began.append(asyncio.ensure_future(work(cast("TseDriver", way.tse))))
+        await idle()
+        raise DeviceTimeout("no answer")
+
+    way.tse.send_command = slow  # type: ignore[method-assign]
+    waiting = asyncio.create_task(way.pipeline.run(turn, SIGN, way.lease))
+    await idle()
+    late.set()
+    await idle()
+    assert waiting.done()
+    assert await waiting == await began[0] == reply(7, 11)
 
 
 @pytest.mark.parametrize("last", [reply(6, 10), CommandRejected(Result.NO_LAST_TRANSACTION, "none")])
@@ -203,8 +244,9 @@ async def test_a_signature_that_was_not_made_ends_in_the_error_that_came(way: Wa
 
 async def test_nobody_waits_longer_for_a_lost_answer_than_it_may(way: Way) -> None:
     impatient = Way(settle_wait=0.0)
-    with pytest.raises(DeviceTimeout):
-        await (await impatient.lose_signature())
+    async with asyncio.timeout(0.5):
+        with pytest.raises(DeviceTimeout):
+            await (await impatient.lose_signature())
     waiting = await way.lose_signature()
     way.signatures.waive()
     with pytest.raises(DeviceTimeout):
@@ -230,7 +272,7 @@ async def test_the_self_test_of_a_till_brings_the_answer_that_was_lost(way: Way)
     way.pipeline.reopened()
     way.tse.answers[LastTransaction.opcode] = reply(7, 11)
     await way.run(FlashHealth().encode())
-    assert not waiting.done()
+    assert way.tse.sent[-1] == FlashHealth.opcode
     await way.run(SelfTest(b"POS-1").encode())
     assert await waiting == reply(7, 11)
 

@@ -9,7 +9,7 @@ from gateway.errors import CommandRejected, DeviceGone, DeviceTimeout, GatewayEr
 from gateway.fleet.lock.lock import LockStatus, TseLock, new_session
 from gateway.fleet.lock.queue import Lease, LockQueue
 from gateway.telemetry.metrics import Metrics
-from gateway.tse.commands import AbortImport, OpenImport, TransactionStep
+from gateway.tse.commands import AbortImport, CloseImport, OpenImport, TransactionStep
 from gateway.tse.results import Result
 from gateway.tse.unfinished import Unfinished
 
@@ -119,6 +119,8 @@ async def test_a_lock_that_is_drained_serves_those_who_had_asked_before() -> Non
     drained = asyncio.create_task(lock.drain())
     await asyncio.sleep(0)
     late = asyncio.create_task(lock.acquire(Till(), 5))
+    await asyncio.sleep(0)
+    assert not drained.done()
     lock.release(first.session)
     lock.release((await second).session)
     async with asyncio.timeout(5):
@@ -172,9 +174,12 @@ async def test_who_holds_the_lock_is_told_for_how_long_and_since_when_it_is_sile
     def told() -> tuple[float, float]:
         status = timed.lock.status
         assert status is not None
+        assert status.token == "shop"
         return status.seconds, status.last_request_seconds
 
-    lease = await timed.lock.acquire(Till(), 1)
+    till = Till()
+    till.token = "shop"
+    lease = await timed.lock.acquire(till, 1)
     timed.now = 1012.34
     assert told() == (12.3, 12.3)
     with timed.lock.use(lease.session, lease.holder):
@@ -364,3 +369,71 @@ async def test_a_gateway_that_stops_refuses_those_who_wait(timed: Timed) -> None
     timed.lock.refuse_waiting()
     with pytest.raises(LockRefused, match="stops"):
         await waiting
+
+
+async def test_who_waited_in_vain_is_told_of_with_its_place_and_who_held_the_lock(
+    timed: Timed, pass_time: Callable[[float], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    holder, first, second = Till(), Till(), Till()
+    holder.peer, first.peer, second.peer, second.client_id, second.token = "A:1", "B:1", "C:1", "POS-3", "shop"
+    lease = await timed.lock.acquire(holder, 1)
+    lease.client_id = "POS-1"
+    patient = asyncio.create_task(timed.lock.acquire(first, 60))
+    await pass_time(0)
+    waiting = asyncio.create_task(timed.lock.acquire(second, 5))
+    await pass_time(0)
+    await pass_time(4.9)
+    assert not waiting.done()
+    await pass_time(0.2)
+    with pytest.raises(LockRefused, match="for 5 s"):
+        await waiting
+    (told,) = (vars(record) for record in caplog.records if getattr(record, "event", "") == "lock_refused")
+    assert {name: told[name] for name in ("serial", "peer", "client", "token", "place", "holder", "holder_client")} == {
+        "serial": SERIAL,
+        "peer": "C:1",
+        "client": "POS-3",
+        "token": "shop",
+        "place": 2,
+        "holder": "A:1",
+        "holder_client": "POS-1",
+    }
+    patient.cancel()
+
+
+async def test_who_hung_up_or_waited_for_nobody_in_particular_is_told_of_without_a_holder(
+    timed: Timed, pass_time: Callable[[float], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    finish = asyncio.Event()
+
+    async def clean_up() -> None:
+        await finish.wait()
+
+    timed.lock.clean_up(clean_up())
+    till, gone = Till(), Till()
+    till.peer, gone.peer = "A:1", "B:1"
+    waiting = [asyncio.create_task(timed.lock.acquire(each, 5)) for each in (till, gone)]
+    await pass_time(0)
+    gone.alive = False
+    await pass_time(5.1)
+    for task in waiting:
+        with pytest.raises(LockRefused):
+            await task
+    (told,) = (vars(record) for record in caplog.records if getattr(record, "event", "") == "lock_refused")
+    assert (told["peer"], "holder" in told) == ("A:1", False)
+    finish.set()
+
+
+@pytest.mark.parametrize(
+    ("event", "receipt"),
+    [(TransactionStep.FINISH, 1002), (TransactionStep.START, None), (TransactionStep.UPDATE, None)],
+)
+async def test_a_receipt_is_a_finish_that_was_signed(
+    timed: Timed, event: TransactionStep, receipt: float | None
+) -> None:
+    lease = await timed.lock.acquire(Till(), 1)
+    for command in (OpenImport(event, b"POS-1", 1, 0, b"").encode(), CloseImport().encode()):
+        lease.sends(command)
+        assert lease.receipt is None
+        timed.now += 1
+        timed.lock.carried_out(lease, command)
+    assert lease.receipt == receipt

@@ -243,6 +243,10 @@ def test_a_sale_is_under_way_while_a_request_runs_and_for_a_fifth_of_a_second_be
     assert [lease.under_way(now) for now in (20, 20.19, 20.21)] == [True, True, False]
 
 
+def test_at_the_end_of_that_fifth_it_is_over() -> None:
+    assert not hold(lock_queue(), Till(), now=0).under_way(0.2)
+
+
 def test_who_only_reads_is_not_in_the_middle_of_a_sale() -> None:
     lock, till = lock_queue(), Till()
     lease = reading(lock, till)

@@ -121,3 +121,11 @@ async def test_what_was_wrong_is_sent_again_once_the_tse_accepted_it_or_its_owne
 async def test_of_a_puk_that_has_no_end_of_tries_none_is_noted(memory: PinMemory) -> None:
     assert await RetryGuard(memory, Generation.TWO).send(UNBLOCK, answering(), risk=False) == b"done"
     assert memory.record.tries == {}
+
+
+@pytest.mark.parametrize(
+    "command", [LOGIN, ChangePin(User.ADMIN, PIN, NEW), ChangePuk(User.ADMIN, PUK, b"654321"), UNBLOCK]
+)
+async def test_what_was_never_wrong_may_be_accepted(guard: RetryGuard, command: Command) -> None:
+    guard.accepted(command)
+    assert await guard.send(command, answering(), risk=False) == b"done"
