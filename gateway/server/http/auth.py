@@ -4,7 +4,8 @@ A right token is let in at once, whoever else tries from the same address; a wro
 connection ends. How many can be tried is bounded by the connections that are served (see `admission`). Tokens of fewer
 than ten digits need more: after ten wrong ones within a minute those of an address are judged one after the other,
 first come first served, except on connections that were right before. So are guesses that cost a hash, while a token
-of which only the hash is kept was not shown since the start; those of addresses that guess are hashed one at a time.
+of which only the hash is kept was not shown since the start; one is hashed at a time, those first whose address has
+tried least.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ import hmac
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -28,6 +28,7 @@ from gateway.errors import Unauthorized
 from gateway.server.http import connection
 from gateway.server.http.admission import network_of
 from gateway.server.http.client_certificates import ClientCertificates
+from gateway.server.http.ranked_turn import RankedTurn
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.metrics.wrong_tokens import WINDOW
@@ -60,7 +61,7 @@ class Gatekeeper:
         self._delay = delay
         self._pause = 1 / rate
         self._turns: dict[str, _Turns] = {}
-        self._guessers = asyncio.Lock()
+        self._hash_turn = RankedTurn()
         self._hashing: Counter[str] = Counter()  # tries that are being hashed, by address
         self._wrong = 0  # since it was told last
         self._telling: asyncio.TimerHandle | None = None
@@ -116,7 +117,7 @@ class Gatekeeper:
         if found is None or (found.is_short and not known):
             if self.tokens.guessable:
                 await self._wait_for_turn(network, connected)
-            found = found or await self._by_hash(network, token)
+            found = found or await self._by_hash(network, token, connected)
         if found is None:
             self._note_error(network)
             await asyncio.sleep(self._delay)
@@ -128,15 +129,20 @@ class Gatekeeper:
         self._metrics.tokens.used(caller.name, old=caller.old)
         return caller
 
-    async def _by_hash(self, network: str, token: bytes) -> AcceptedToken | None:
-        """Return the token if it is one that was not shown yet; whoever guesses delays nobody else by more than one."""
+    async def _by_hash(self, network: str, token: bytes, connected: Callable[[], bool]) -> AcceptedToken | None:
+        """Return the token if it is one that was not shown yet.
+
+        One is hashed at a time, those first whose address has tried least: whoever guesses delays nobody else.
+        """
         if not self.tokens.needs_hash or not token:
             return None
-        seldom = self._metrics.wrong_tokens.of(network) + self._hashing[network] < _ALLOWED_ERRORS
+        rank = self._metrics.wrong_tokens.of(network) + self._hashing[network]
         self._hashing[network] += 1
         try:
-            async with nullcontext() if seldom else self._guessers:
-                return await self.tokens.verify(token)
+            async with asyncio.timeout(_MOST_WAITING), self._hash_turn.of(rank):
+                return await self.tokens.verify(token) if connected() else None
+        except TimeoutError:
+            return None
         finally:
             self._hashing[network] -= 1
             self._hashing += Counter()  # leaves the zeros out
