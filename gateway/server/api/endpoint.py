@@ -78,14 +78,14 @@ class Services:
     audit: AuditLog
 
     def whole_serial(self, beginning: str) -> str:
-        """Return the serial of the one TSE that is here or has an archive, and begins so; else `beginning` itself.
+        """Return the serial of the one TSE that is or was here, and begins so; else `beginning` itself.
 
         Raises:
             BadRequest: several begin so.
         """
         if not _BEGINNING.fullmatch(beginning):
             return beginning
-        known = {device.serial for device in self.registry.devices()}
+        known = {*self.registry.expected, *(device.serial for device in self.registry.devices())}
         known |= {archive.serial for archive in self.archives.all()}
         found = sorted(serial for serial in known if serial.startswith(beginning.upper()))
         if len(found) > 1:

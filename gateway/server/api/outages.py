@@ -63,7 +63,8 @@ async def retire_tse(call: Call[TseParams, NoBody]) -> Done:
 
 async def _report(call: Call[OutageFilter, NoBody]) -> OutageReport:
     limits = call.params
-    report = await call.services.outages.report(OutageQuery((limits.serial or "").upper(), limits.since, limits.until))
+    serial = call.services.whole_serial(limits.serial or "")
+    report = await call.services.outages.report(OutageQuery(serial.upper(), limits.since, limits.until))
     caller = caller_of(call.request)
     return replace(report, outages=tuple(it for it in report.outages if not it.serial or caller.may_use(it.serial)))
 

@@ -11,7 +11,6 @@ from gateway.server.api.validation import UnfitValue
 
 _NO_MOMENT = Text("is no moment that there is", "ist kein Zeitpunkt, den es gibt")
 _MOST_NUMBER = 2**53 - 1  # what every JSON library reads exactly
-_SERIAL_PATTERN = r"^[0-9A-Fa-f]{64}$"
 _BEGINNING_PATTERN = r"^[0-9A-Fa-f]{4,64}$"
 SERIAL_EXAMPLE = "E15E2EAD89FC9E845785B2A03B531B45E337A064DF6A317554E8B618BF906BCF"
 
@@ -248,8 +247,9 @@ class OutageFilter(Span):
     serial: Annotated[
         str | None,
         Field(
-            pattern=_SERIAL_PATTERN,
-            description="Only outages of this TSE, and of the gateway itself, which are outages of every TSE.",
+            pattern=_BEGINNING_PATTERN,
+            description="Only outages of the TSE whose serial is this or begins so, and of the gateway itself, which "
+            "are outages of every TSE.",
             examples=[SERIAL_EXAMPLE],
         ),
     ] = None

@@ -144,6 +144,18 @@ def test_the_example_of_a_body_is_taken(endpoint: Endpoint) -> None:
     endpoint.body.model_validate_json(json.dumps(content["application/json"]["example"]))
 
 
+def test_bodies_of_requests_declare_no_defaults_that_generated_clients_would_send() -> None:
+    found = {
+        f"{name}.{field}"
+        for name, form in SCHEMAS.items()
+        if form.get("additionalProperties") is False
+        for field, schema in form["properties"].items()
+        if "default" in schema
+    }
+    assert found == set()
+    assert "process_data_base64" in SCHEMAS["SignRequest"]["properties"]
+
+
 def test_the_example_of_a_receipt_is_a_signed_one() -> None:
     (example,) = [content["example"] for name, _, content in contents() if name == "get_transaction"]
     verify_qr(example["qr_text"])

@@ -93,6 +93,9 @@ async def test_what_the_file_tells_is_given_and_times_without_gateway_are_outage
     assert (away["tse_serial"], away["reason"]) == (None, "gateway_stopped")
     assert (missing["reason"], missing["ended"]) == ("absent", None)
     mine = (await ask(audited, "outages", serial=audited.served.serial.lower())).json["outages"]
+    assert (await ask(audited, "outages", serial=audited.served.serial[:8])).json["outages"] == mine
+    theirs = (await ask(audited, "outages", serial=OTHER[:8])).json["outages"]  # of a TSE that is not back
+    assert OTHER in {outage["tse_serial"] for outage in theirs}
     assert mine == [away]
     assert pulled["reason_text"] == "the TSE was unplugged"
     german = (await ask(audited, "outages", accept="fr;q=0.9, de-DE;q=0.8, en;q=0.5")).json["outages"]
