@@ -103,7 +103,7 @@ def member(name: str, data: bytes, *, mtime: int) -> bytes:
     """
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(data), mtime, 0o444
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8") + data + bytes(-len(data) % SECTOR)
+    return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % SECTOR)
 
 
 def members(archive: bytes) -> Iterator[Member]:

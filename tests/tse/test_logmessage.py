@@ -1,7 +1,5 @@
 import contextlib
 import hashlib
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -399,15 +397,6 @@ def test_messages_of_version_3_are_built_as_they_are_read_and_verify() -> None:
 def test_a_message_names_its_algorithm_by_an_oid(algorithm: bytes) -> None:
     with pytest.raises(ProtocolError, match="signature algorithm without OID"):
         LogMessage.decode(message(TRANSACTION, CERTIFIED, _WHOLE.replace(ALGORITHM, algorithm)))
-
-
-@pytest.fixture
-def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patched:
-        patched.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("far_from_greenwich")

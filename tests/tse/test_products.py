@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -45,6 +46,18 @@ def test_the_certification_ends_with_its_last_day() -> None:
     ends = certification_ends("BSI-K-TR-0800-2026")
     assert ends is not None
     assert datetime.fromtimestamp(ends, UTC) == datetime(2034, 4, 21, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+def test_the_certification_ends_in_greenwich_wherever_the_gateway_runs() -> None:
+    assert certification_ends("BSI-K-TR-0800-2026") == datetime(2034, 4, 21, tzinfo=UTC).timestamp()
+
+
+def test_a_firmware_that_a_row_names_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = PRODUCTS["BSI-K-TR-0800-2026"]
+    monkeypatch.setitem(PRODUCTS, row.number, replace(row, firmware=frozenset({"2.0.1"})))
+    assert names_firmware(f"Swissbit TSE {row.number}", "2.0.1")
+    assert not names_firmware(f"Swissbit TSE {row.number}", "2.0.2")
 
 
 def test_a_firmware_that_no_row_names_is_unknown() -> None:

@@ -11,6 +11,7 @@ from gateway.tse.sectors import (
     SECTOR,
     Response,
     WindowState,
+    cut_off,
     decode_command,
     encode_command,
     read_counter,
@@ -106,3 +107,9 @@ def test_the_largest_command_and_the_largest_reply_fill_the_window() -> None:
     assert encode_command(command)[2:] == command
     assert decode_command(encode_command(command)) == command
     assert Response.decode(reply.encode()) == reply
+
+
+def test_blocks_behind_the_end_of_a_store_are_zeros() -> None:
+    blocks = b"a" * SECTOR + b"b" * SECTOR
+    for length, kept in ((9, b""), (10, b""), (11, blocks[:SECTOR]), (12, blocks), (20, blocks)):
+        assert cut_off(blocks, 10, length) == kept + bytes(2 * SECTOR - len(kept))
