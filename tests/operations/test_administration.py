@@ -5,16 +5,20 @@ from pathlib import Path
 import pytest
 
 from gateway.clock.trusted import Clock, ClockStatus, KernelClock
+from gateway.driver.usb.block import BlockDriver
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.fleet.device import Device
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
+from gateway.fleet.registry import Attachment, Registry
 from gateway.operations.administration import Administration, ClockNotTrusted, _puk_users
 from gateway.operations.exclusive import exclusive
 from gateway.operations.receipt import Action, SigningRequest
 from gateway.operations.setup import NotFresh, Setup, check_fresh, put_into_service
-from gateway.simulator.device import SimulatedTse
-from gateway.tse.commands import Login, Logout, User
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
+from gateway.simulator.factory import Make
+from gateway.telemetry.metrics import Metrics
+from gateway.tse.commands import USER_NAMES, Login, Logout, User
 from gateway.tse.credentials import RETAIL_SEED
 from gateway.tse.fields import Command, Generation
 from gateway.tse.info import Lifecycle
@@ -22,7 +26,7 @@ from gateway.tse.pins import PinOwner
 from gateway.tse.results import Result
 from tests.clock.time_server import answer_to, time_server
 from tests.operations.conftest import Shop
-from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN, receipt
+from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN, receipt, set_up_generation_2
 
 CLIENTS = [b"POS-1", b"POS-2"]
 
@@ -194,3 +198,24 @@ async def test_a_tse_that_was_set_up_can_sell_and_nobody_is_logged_in(device: De
         with pytest.raises(NotFresh):
             await check_fresh(held)
     await receipt(device.command, device, b"POS-2")
+
+
+@pytest.mark.parametrize(("user", "changed"), [(User.TIME_ADMIN, {User.TIME_ADMIN}), (None, set(USER_NAMES))])
+async def test_in_generation_2_a_user_has_a_puk_of_its_own(
+    tmp_path: Path, user: User | None, changed: set[User]
+) -> None:
+    tse = SimulatedTse.create(tmp_path / "second", Make(generation=Generation.TWO), durable=False)
+    registry = Registry(Metrics())
+    await registry.reconcile(
+        [Attachment("simulator", lambda: BlockDriver.open(lambda: SimulatedTransport(tse), name="tse"))]
+    )
+    await set_up_generation_2(registry.devices()[0].command, tse.serial)
+    await registry.devices()[0].read_info()
+    administration = Administration(registry, lock_wait=1, clock=Clock())
+    serial = registry.devices()[0].serial
+    await administration.change_puk(serial, PinOrPuk(PUK), b"654321", user)
+    for each in USER_NAMES:
+        right = b"654321" if each in changed else PUK
+        await administration.unblock(serial, each, PinOrPuk(right), b"31337")
+    await registry.close()
+    tse.close()

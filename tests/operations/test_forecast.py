@@ -8,7 +8,7 @@ INFO = TseInfo(
     serial=bytes(32),
     public_key=b"",
     created_signatures=1010,
-    max_signatures=21_010,
+    max_signatures=21_040,
     used_blocks=5_100,
     capacity_blocks=105_100,
 )
@@ -24,7 +24,7 @@ def test_signatures_and_store_grow_on_as_until_now() -> None:
         since=ORIGIN.moment,
         signatures_per_day=100.0,
         blocks_per_day=500.0,
-        signatures_days_left=200.0,
+        signatures_days_left=200.3,
         store_days_left=200.0,
     )
 

@@ -557,3 +557,8 @@ async def test_process_data_are_not_written_once_the_lock_is_lost(shop: Shop, si
         device.lock.reopened()
         with pytest.raises(DeviceGone, match="opened afresh"):
             await tse.write(device.info.used_blocks + 1, b"x" * size)
+
+
+def test_a_damaged_line_without_a_key_tells_nothing(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_bytes(b"damaged\n")
+    assert Journal(tmp_path / "journal", now=lambda: float(NOW)).records() == []
