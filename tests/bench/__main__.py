@@ -31,8 +31,9 @@ async def main(names: list[str], checkouts: list[Path], memory: str) -> None:
                 console.print(" | ".join(row.cells()), markup=False)
                 table.add_row(*row.cells())
     console.print(table)
-    with TemporaryDirectory(dir=memory) as scratch:
-        console.print(await dearest(Path(scratch)), markup=False)
+    if not names or "commands" in names:
+        with TemporaryDirectory(dir=memory) as scratch:
+            console.print(await dearest(Path(scratch)), markup=False)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.bench.rows import Row, Works, busy, holding
-from tests.bench.served import Client, Served, gateway
+from tests.bench.rows import Row, Works, busy, holding, json_of
+from tests.bench.served import HERE, Client, Served, gateway
 from tests.lan_client import BASE
 
 _CONNECTIONS = (1, 10, 100, 1000)
 _TSES = (1, 4, 16)
+_TSES_BELOW_HTTP = (1, 16, 64)
 _ROUNDS = 3
 
 
@@ -65,4 +66,8 @@ async def tses(checkouts: list[Path], scratch: Path) -> list[Row]:
             Row(f"{many} TSEs: CPU of a command", "ms", list(cpu)),
             Row(f"{many} TSEs: RSS", "MB", list(memory)),
         ]
+    for many in _TSES_BELOW_HTTP:  # the setting allows 16 simulated ones
+        found = [json_of(it, "-m", "tests.bench.layers", str(many), tests=it == HERE) for it in checkouts]
+        below = [None if it is None else [it["lan"]] for it in found]
+        rows.append(Row(f"{many} TSEs: CPU of a command below HTTP", "us", below))
     return rows

@@ -1,4 +1,4 @@
-"""What each layer adds to one command: `python -m tests.bench.layers` prints microseconds of CPU as JSON."""
+"""What each layer adds to one command: `python -m tests.bench.layers [TSES]` prints microseconds of CPU as JSON."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,19 +31,19 @@ class Till:
     peer, token, client_id = "", "", ""
 
 
-async def layers(directory: Path) -> dict[str, Callable[[], Awaitable[Any]]]:
-    """One command from each layer downwards; the exchange has no thread, the hop no exchange."""
+async def layers(directory: Path, many: int) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """One command to one of `many` TSEs, from each layer downwards; the exchange has no thread, the hop no exchange."""
     answer_at_once()
-    tse = SimulatedTse.create(directory, durable=False)
-    drivers: list[BlockDriver] = []
+    drivers: dict[str, BlockDriver] = {}
 
-    async def opened() -> BlockDriver:
-        drivers.append(BlockDriver(SimulatedTransport(tse)))
-        return drivers[-1]
+    async def opened(tse: SimulatedTse) -> BlockDriver:
+        return drivers.setdefault(tse.serial.hex().upper(), BlockDriver(SimulatedTransport(tse)))
 
+    tses = [SimulatedTse.create(directory / f"tse-{number}", durable=False) for number in range(many)]
     registry, till = Registry(Metrics()), Till()
-    await registry.reconcile([Attachment("usb", opened)])
-    (device,), (driver,) = registry.devices(), drivers
+    await registry.reconcile([Attachment(f"usb-{number}", partial(opened, tse)) for number, tse in enumerate(tses)])
+    device = registry.devices()[0]
+    driver = drivers[device.serial]
     lan = LanTse(registry, Metrics())
     session = await lan.lock(device.serial, till)
     sector = encode_command(COMMAND)
@@ -67,24 +68,13 @@ async def cpu(call: Callable[[], Awaitable[Any]]) -> float:
     return 1e6 * (time.process_time() - began) / _CALLS
 
 
-async def measured() -> dict[str, float]:
+async def measured(many: int) -> dict[str, float]:
     """The median of some rounds, the layers in turn."""
     with TemporaryDirectory() as directory:
-        calls = await layers(Path(directory) / "tse")
+        calls = await layers(Path(directory), many)
         rounds = [{name: await cpu(call) for name, call in calls.items()} for _ in range(_ROUNDS + 1)][1:]
     return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
 
 
-async def only(name: str, count: int) -> None:
-    """Nothing but `count` calls of one layer, for a profiler."""
-    with TemporaryDirectory() as directory:
-        call = (await layers(Path(directory) / "tse"))[name]
-        for _ in range(count):
-            await call()
-
-
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        asyncio.run(only(sys.argv[1], int(sys.argv[2])))
-    else:
-        print(json.dumps(asyncio.run(measured())))
+    print(json.dumps(asyncio.run(measured(int(sys.argv[1]) if sys.argv[1:] else 1))))

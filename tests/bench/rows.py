@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ class Row:
 
     what: str
     unit: str
-    samples: list[list[float] | None]
+    samples: Sequence[list[float] | None]
     must_be: str = ""
 
     def cells(self) -> list[str]:
@@ -138,7 +138,7 @@ async def busy(served: Served, asks: Works, seconds: float = 1.5) -> tuple[float
 
 async def layers(checkouts: list[Path], _scratch: Path) -> list[Row]:
     """What each layer adds, in microseconds of CPU; only of a checkout that has today's modules."""
-    found = [_json_of(checkout, "-m", "tests.bench.layers", tests=checkout == HERE) for checkout in checkouts]
+    found = [json_of(checkout, "-m", "tests.bench.layers", tests=checkout == HERE) for checkout in checkouts]
     rows = [
         Row(f"one command: {name}", "us", [None if it is None else [it[name]] for it in found])
         for name in ("exchange", "hop", "driver", "device", "lan")
@@ -147,7 +147,7 @@ async def layers(checkouts: list[Path], _scratch: Path) -> list[Row]:
     return [*rows, Row("layers without exchange and hop", "us", ours, "150")]
 
 
-def _json_of(checkout: Path, *arguments: str, tests: bool = True) -> dict[str, float] | None:
+def json_of(checkout: Path, *arguments: str, tests: bool = True) -> dict[str, float] | None:
     if not tests:
         return None
     return {name: float(value) for name, value in json.loads(_run(checkout, *arguments)).items()}
@@ -384,7 +384,7 @@ async def durable(checkouts: list[Path], scratch: Path) -> list[Row]:
     found: list[list[dict[str, float]]] = [[] for _ in checkouts]
     for turn in range(3):
         for number, checkout in enumerate(checkouts):
-            told = _json_of(checkout, "-P", script, str(scratch / f"d{number}-{turn}"))
+            told = json_of(checkout, "-P", script, str(scratch / f"d{number}-{turn}"))
             assert told is not None
             found[number].append(told)
     return [
@@ -398,6 +398,7 @@ async def memory(checkouts: list[Path], scratch: Path) -> list[Row]:
     found = [await _memory(checkout, scratch / f"m{number}") for number, checkout in enumerate(checkouts)]
     names = {
         "start to serving, 16 TSEs": ("s", "0.8"),
+        "CPU of that start": ("s", ""),
         "RSS, 16 TSEs, fresh": ("MB", "64"),
         "RSS under load": ("MB", "72"),
         "a silent connection": ("KiB", "48"),
@@ -408,10 +409,11 @@ async def memory(checkouts: list[Path], scratch: Path) -> list[Row]:
 async def _memory(checkout: Path, state_dir: Path) -> dict[str, list[float]]:
     async with gateway(checkout, state_dir, "instant", "--simulator", "16"):
         pass  # makes the TSEs
-    starts = []
+    starts, cpu = [], []
     for _ in range(3):
         async with gateway(checkout, state_dir, "instant", "--simulator", "16") as served:
             starts.append(served.started)
+            cpu.append(served.cpu)
     async with AsyncExitStack() as stack:
         served = await stack.enter_async_context(gateway(checkout, state_dir, "instant", "--simulator", "16"))
         await asyncio.sleep(2)
@@ -425,6 +427,7 @@ async def _memory(checkout: Path, state_dir: Path) -> dict[str, list[float]]:
         silent = (served.memory - loaded) / 200
     return {
         "start to serving, 16 TSEs": starts,
+        "CPU of that start": cpu,
         "RSS, 16 TSEs, fresh": [fresh / 1e6],
         "RSS under load": [loaded / 1e6],
         "a silent connection": [silent / 1024],
