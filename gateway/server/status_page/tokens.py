@@ -50,7 +50,8 @@ def table(tokens: list[TokenSnapshot], locale: Locale) -> HtmlElement:
     heads = (texts.TOKEN, texts.ROLE, texts.LAST_USE, texts.OLDER)
     head = el("tr", *(el("th", locale.text(name), scope="col") for name in heads))
     rows = [_row(token, locale) for token in tokens[:_MOST]]
-    return el("div", el("table", el("thead", head), el("tbody", *rows)), class_="listing")
+    table = el("table", el("thead", head), el("tbody", *rows))
+    return el("div", table, class_="listing", tabindex="0")  # on a phone it is scrolled, by keys as well
 
 
 def _row(token: TokenSnapshot, locale: Locale) -> HtmlElement:
