@@ -210,10 +210,13 @@ class Tokens:
     # ---- files --------------------------------------------------------------
 
     async def keep_fresh(self) -> None:
-        """Read all files anew each minute, and write the uses. Never returns."""
-        while True:
-            await asyncio.sleep(_READ_EVERY)
-            await self.refresh()
+        """Read all files anew each minute, and write the uses, also at the end. Never returns."""
+        try:
+            while True:
+                await asyncio.sleep(_READ_EVERY)
+                await self.refresh()
+        finally:
+            self._save_uses()
 
     async def refresh(self) -> None:
         """Read all files anew, and write the uses; what cannot be used changes nothing and is told once."""
@@ -232,10 +235,7 @@ class Tokens:
             self._accept(found)
             if self.lan != lan:
                 self.on_change()
-            try:
-                await asyncio.to_thread(self.uses.save)
-            except ConfigurationError as error:
-                log.debug("uses of tokens are not kept: %s", error)
+            await asyncio.to_thread(self._save_uses)
 
     # ---- below: how ---------------------------------------------------------
 
@@ -270,6 +270,12 @@ class Tokens:
             if plain is not None:
                 known[self.key_of(plain)] = replace(token, is_short=possible(plain.decode()) < LONG)
         self._accepted, self._known = found, known
+
+    def _save_uses(self) -> None:
+        try:
+            self.uses.save()
+        except ConfigurationError as error:  # nothing depends on them
+            log.debug("uses of tokens are not kept: %s", error)
 
     def _kept_here(self) -> TokenStore:
         if self._store is None:

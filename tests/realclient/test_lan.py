@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from gateway.access.caller import Role
+from gateway.access.tokens import NewToken
 from gateway.app.gateway import Gateway, running
 from gateway.config.settings import Settings
 from tests.realclient.conftest import TOKEN
@@ -217,3 +219,23 @@ async def test_a_whole_life_with_generation_2(settings: Settings, arm: Peer) -> 
         calls = await client.run(LIFE_OF_GENERATION_2)
     assert [call.code for call in calls] == [0x1100 if "99999" in call.call else 0 for call in calls]
     assert (calls[-1].facts["state"], calls[-1].facts["st"]) == (2, 1)
+
+
+async def test_a_till_with_a_token_of_its_own_signs_for_its_client_id_only(gateway: Gateway, arm: Peer) -> None:
+    async with arm.connected(url(gateway), TOKEN) as client:
+        await client.run(["select0", *SETUP, *MORNING, "reg POS-2"])
+    token = await gateway.tokens.add(NewToken("kasse-1", Role.TILL, clients=("POS-1",)), 10)
+    async with arm.connected(url(gateway), token) as client:
+        calls = await client.run(
+            (
+                "select0",
+                "start POS-1 Kassenbeleg-V1 10",
+                "finish POS-1 Kassenbeleg-V1 60",
+                "start POS-2 Kassenbeleg-V1 10",
+            )
+        )
+    codes = [call.code for call in calls]
+    assert codes[-1] == 18
+    assert set(codes[:-1]) == {0}
+    first = gateway.registry.devices()[0].lock.tills[0]
+    assert (first.client_id, first.token) == ("POS-1", "kasse-1")
