@@ -104,7 +104,7 @@ class Manifest(
     last_time: datetime | None = Field(
         description="Log time of the last log message.", examples=["2026-09-21T14:13:20Z"]
     )
-    verdict: ArchiveVerdict = Field(description="On the segment.", examples=["ok"])
+    verdict: ArchiveVerdict = Field(description="On the segment; revocation is not checked.", examples=["ok"])
     findings: list[ArchiveFinding] = Field(description="What its verification found.", examples=[[]])
     verifier: str = Field(description="Version of the gateway that verified it.", examples=["0.2.0"])
     trust: list[str] | None = Field(

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,7 @@ _RESULTS = {
     "NOTE": Text("in order, with notes", "in Ordnung, mit Hinweisen"),
 }
 _IN_ORDER = Text("everything checked is in order", "alles Geprüfte ist in Ordnung")
+_NOT_CHECKED = Text("; revocation not checked", "; Sperrung ungeprüft")
 _COUNTS = Text(
     "{messages} messages: {valid} valid, {invalid} invalid, {unchecked} not checked",
     "{messages} Nachrichten: {valid} gültig, {invalid} ungültig, {unchecked} ungeprüft",
@@ -59,6 +61,13 @@ def verify(
     trust: Annotated[
         list[Path] | None, typer.Option(help="CA certificates: a file, or a directory with such; may be repeated.")
     ] = None,
+    *,
+    crl: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Revocation lists of the CAs, not older than a day: a file, or a directory; may be repeated."
+        ),
+    ] = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
     ] = False,
@@ -67,11 +76,13 @@ def verify(
 ) -> None:
     """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.
 
-    Exit status: 0 in order or notes only, 1 warnings, 2 errors or not checkable.
+    Exit status: 0 in order or notes only, 1 warnings or revocation not checked, 2 errors or not checkable.
 
-    Example: tse-gateway verify export.tar --trust ca.pem --json
+    Example: tse-gateway verify export.tar --trust roots/ --crl lists/
     """
-    status = verify_files(files, trust=trust or [], language=language, as_json=as_json, complete=complete)
+    status = verify_files(
+        files, trust=trust or [], crl=crl or [], language=language, as_json=as_json, complete=complete
+    )
     raise typer.Exit(status)
 
 
@@ -79,6 +90,8 @@ def verify_files(
     paths: Sequence[str],
     *,
     trust: Sequence[Path] = (),
+    crl: Sequence[Path] | None = None,
+    now: datetime | None = None,
     language: Language | None = None,
     as_json: bool = False,
     complete: bool = False,
@@ -86,19 +99,22 @@ def verify_files(
 ) -> int:
     """Check files, print the report, and return the exit status.
 
-    `paths` may hold a receipt code (`V0;...`) instead of a file. Certificate files among them
-    give keys to the others. `trust`: files and directories of CA certificates. `complete`:
-    missing messages are errors, for the files are said to be full exports. `processes` 0: one per core.
+    `paths` may hold a receipt code (`V0;...`) instead of a file. Certificate files among them give keys to the others.
+    `trust`: files and directories of CA certificates. `crl`: the same of revocation lists, which must be current at the
+    moment `now`; `None`: the caller does not ask about revocation, and it is no warning that it was not checked.
+    `complete`: missing messages are errors, for the files are said to be full exports. `processes` 0: one per core.
 
     0: nothing, or notes. 1: warnings. 2: errors, or it could not be checked. 130: Ctrl-C.
     """
     from gateway.verify.files import Options, certificates_in
     from gateway.verify.report import as_data
+    from gateway.verify.revocation import load_revocation
     from gateway.verify.trust import load_trust
 
     language = language or from_locale(os.environ)
     try:
-        options = Options(certificates_in(paths), load_trust(trust), complete, processes)
+        revocation = None if crl is None else load_revocation(crl, now or datetime.now(UTC))
+        options = Options(certificates_in(paths), load_trust(trust), revocation, complete, processes)
         reports = _reports(paths, options, None if as_json else language)
     except GatewayError as error:
         sys.stderr.write(f"tse-gateway: {error}\n")
@@ -150,7 +166,6 @@ def _lines(report: "FileReport", locale: Locale) -> "Iterator[Styled]":
     from rich.text import Text as Styled
 
     from gateway.verify.report import by_severity
-    from gateway.verify.texts import worst
 
     counts = report.counts
     yield Styled(printable(report.file), style="bold")
@@ -159,9 +174,21 @@ def _lines(report: "FileReport", locale: Locale) -> "Iterator[Styled]":
         yield Styled(f"  TSE {span.serial.hex()}\n      {_span(span, locale)}")
     for code, group in by_severity(report.findings):
         yield _finding(code, group, locale)
-    level = worst(report.findings)
+    yield _result(report, locale)
+
+
+def _result(report: "FileReport", locale: Locale) -> "Styled":
+    from rich.text import Text as Styled
+
+    from gateway.verify.findings import Code
+    from gateway.verify.texts import worst
+
+    level = worst(report.findings, apart_from=Code.REVOCATION_UNCHECKED)
     result, style = (_IN_ORDER, "green") if level is None else (_RESULTS[level.name], _STYLES[level.name])
-    yield Styled(f"  => {locale.text(result)}", style=style)
+    if report.revocation_checked or not report.counts.messages:
+        return Styled(f"  => {locale.text(result)}", style=style)
+    style = _STYLES["ERROR" if level is not None and level.name == "ERROR" else "WARNING"]
+    return Styled(f"  => {locale.text(result)}{locale.text(_NOT_CHECKED)}", style=style)
 
 
 def _span(span: "CounterSpan", locale: Locale) -> str:

@@ -74,18 +74,13 @@ def chain_problems(
     problems: list[str] = []
     current, seen = leaf, [leaf]
     while True:
-        if not _valid(current, at):
+        if not valid_at(current, at):
             problems.append(f"certificate {current.serial_number:x} was not valid at {at.isoformat()}")
         if current in trusted:
             return problems
-        # A root may have been renewed under its old name and key: take the one that holds.
-        issuers = sorted(
-            (other for other in [*others, current, *trusted] if _issued(other, current)),
-            key=lambda c: (_valid(c, at), c in trusted),
-        )
-        if not issuers:
+        issuer = issuer_of(current, others, at, trusted)
+        if issuer is None:
             return [*problems, f"the issuer of certificate {current.serial_number:x} is missing"]
-        issuer = issuers[-1]
         if issuer == current:
             untrusted = [] if anchors is None else [f"the root {current.serial_number:x} is not trusted"]
             return [*problems, *untrusted]
@@ -97,7 +92,25 @@ def chain_problems(
         current = issuer
 
 
-def _valid(certificate: x509.Certificate, at: datetime) -> bool:
+def issuer_of(
+    certificate: x509.Certificate,
+    others: Sequence[x509.Certificate],
+    at: datetime,
+    trusted: Sequence[x509.Certificate] = (),
+) -> x509.Certificate | None:
+    """Return who issued `certificate`: one of `others` or `trusted`, itself when it is self-signed; None if unknown.
+
+    A root may have been renewed under its old name and key: the one that is valid `at` that time is taken.
+    """
+    issuers = sorted(
+        (other for other in [*others, certificate, *trusted] if _issued(other, certificate)),
+        key=lambda c: (valid_at(c, at), c in trusted),
+    )
+    return issuers[-1] if issuers else None
+
+
+def valid_at(certificate: x509.Certificate, at: datetime) -> bool:
+    """Return whether the time lies in the certificate's validity."""
     return certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
 
 

@@ -22,6 +22,7 @@ from gateway.verify.findings import Code, FileKind, FileReport, MessageCounts
 from gateway.verify.history import check_sequence, check_transactions
 from gateway.verify.keys import Keyring, keyring
 from gateway.verify.messages import SEQUENCE, TRANSACTION, CheckedMessages, check_range
+from gateway.verify.revocation import Revocation, revocations
 from gateway.verify.scan import Scan, scan
 from gateway.verify.sorting import Sorter
 from gateway.verify.trust import Certificates, check_chains
@@ -37,6 +38,7 @@ def verify_archive(
     path: Path,
     certificates: Certificates = (),
     anchors: Certificates | None = None,
+    revocation: Revocation | None = None,
     *,
     complete: bool = False,
     processes: int = 0,
@@ -46,6 +48,7 @@ def verify_archive(
     """Check the export in `path` and return the report.
 
     `certificates` are known besides those in it; `anchors` are trusted (None: chains are not checked against any).
+    `revocation` None: the caller does not ask whether certificates were revoked.
     `complete`: a missing message is an error. `processes` 0: one per core. `background`: one process of low priority.
 
     Raises:
@@ -56,7 +59,8 @@ def verify_archive(
     known = (*scanned.certificates, *certificates)
     counts, findings = MessageCounts(), scanned.findings
     with Sorter(SEQUENCE.size) as sequence, Sorter(TRANSACTION.size) as transactions, ExitStack() as stack:
-        ring = keyring((*known, *(anchors or ())))
+        every = (*known, *(anchors or ()))
+        ring = keyring(every, revocations(every, revocation))
         pieces = stack.enter_context(closing(_check_pieces(path, scanned, ring, processes, background)))
         for checked in pieces:
             counts.merge(checked.counts)
@@ -67,7 +71,7 @@ def verify_archive(
                 progress(counts.messages, scanned.messages)
         spans = check_sequence(sequence, findings, complete=complete)
         check_transactions(transactions, spans, findings)
-    check_chains(spans, known, anchors, findings)
+    check_chains(spans, known, anchors, findings, revocation)
     if not counts.messages:
         findings.add(Code.FILE_EMPTY, path.name)
     return FileReport(str(path), FileKind.ARCHIVE, counts, findings, tuple(spans))

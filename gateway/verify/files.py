@@ -1,7 +1,7 @@
 """Checks one file of any kind. The kind is told by the content, since names may be wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -11,9 +11,10 @@ from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
 from gateway.verify.archive import OnProgress, verify_archive
 from gateway.verify.findings import Code, CounterSpan, FileKind, FileReport, Findings, MessageCounts
-from gateway.verify.keys import Keyring, keyring
-from gateway.verify.messages import MAX_MESSAGE, CheckedMessages, check_message
+from gateway.verify.keys import Keyring, keyring, keys_of
+from gateway.verify.messages import MAX_MESSAGE, CheckedMessages, check_message, check_validity
 from gateway.verify.receipt import MARK, ReceiptCode
+from gateway.verify.revocation import Revocation, revocations
 from gateway.verify.scan import load_certificates
 from gateway.verify.trust import Certificates, check_chains
 
@@ -28,6 +29,7 @@ class Options:
 
     certificates: Certificates = ()
     anchors: Certificates | None = None
+    revocation: Revocation | None = None
     complete: bool = False
     processes: int = 0
     background: bool = False
@@ -40,6 +42,12 @@ def verify_file(file: str, options: Options | None = None, progress: OnProgress 
         GatewayError: a process that checked was killed.
     """
     options = options or Options()
+    report = _verify(file, options, progress)
+    checked = options.revocation is not None and not report.findings.count(Code.REVOCATION_UNCHECKED)
+    return replace(report, revocation_checked=checked and report.counts.messages > 0)
+
+
+def _verify(file: str, options: Options, progress: OnProgress | None) -> FileReport:
     if file.startswith(MARK):
         return _verify_receipts(file, [file], options)
     path = Path(file)
@@ -50,6 +58,7 @@ def verify_file(file: str, options: Options | None = None, progress: OnProgress 
                 path,
                 options.certificates,
                 options.anchors,
+                options.revocation,
                 complete=options.complete,
                 processes=options.processes,
                 background=options.background,
@@ -118,15 +127,16 @@ def _verify_message(path: Path, data: bytes, options: Options) -> FileReport:
 
 
 def _verify_receipts(file: str, lines: Sequence[str], options: Options) -> FileReport:
-    counts, findings = MessageCounts(), Findings()
+    checked, ring = CheckedMessages(), _ring(options)
     for number, line in enumerate(lines, start=1):
         text = line.partition("\t")[0].strip().strip('"')  # other columns may follow
         if text.startswith(MARK):
-            _verify_receipt(text, f"line {number}", options, counts, findings)
-    return FileReport(file, FileKind.RECEIPTS, counts, findings)
+            _verify_receipt(text, f"line {number}", options, ring, checked)
+    return FileReport(file, FileKind.RECEIPTS, checked.counts, checked.findings)
 
 
-def _verify_receipt(text: str, place: str, options: Options, counts: MessageCounts, findings: Findings) -> None:
+def _verify_receipt(text: str, place: str, options: Options, ring: Keyring, checked: CheckedMessages) -> None:
+    counts, findings = checked.counts, checked.findings
     counts.messages += 1
     try:
         receipt = ReceiptCode.decode(text)
@@ -137,8 +147,11 @@ def _verify_receipt(text: str, place: str, options: Options, counts: MessageCoun
         return
     for deviation in receipt.form:
         findings.add(Code.RECEIPT_FORM, place, deviation)
+    key = keys_of(ring).get(receipt.serial)
     if fits:
         counts.valid += 1
+        if key is not None:
+            check_validity(key, receipt.log_time, place, findings)
     else:
         counts.invalid += 1
         findings.add(Code.SIGNATURE_INVALID, place)
@@ -147,11 +160,12 @@ def _verify_receipt(text: str, place: str, options: Options, counts: MessageCoun
 
 def _check_chain(serial: bytes, at: int, options: Options, findings: Findings) -> None:
     span = CounterSpan(serial, 1, 0, 0, 0, at, at, whole=False)
-    check_chains([span], options.certificates, options.anchors, findings)
+    check_chains([span], options.certificates, options.anchors, findings, options.revocation)
 
 
 def _ring(options: Options) -> Keyring:
-    return keyring((*options.certificates, *(options.anchors or ())))
+    every = (*options.certificates, *(options.anchors or ()))
+    return keyring(every, revocations(every, options.revocation))
 
 
 def _failed(file: str, code: Code, detail: str = "") -> FileReport:

@@ -58,6 +58,9 @@ class Code(StrEnum):
     CERTIFICATE_FORM = "certificate.form"
     CERTIFICATE_EXPIRED = "certificate.expired"
     CERTIFICATE_EARLY = "certificate.early"
+    CERTIFICATE_REVOKED = "certificate.revoked"
+    CERTIFICATE_REVOKED_LATER = "certificate.revoked_later"
+    REVOCATION_UNCHECKED = "revocation.unchecked"
     CHAIN_BROKEN = "chain.broken"
     CHAIN_INCOMPLETE = "chain.incomplete"
     CHAIN_UNANCHORED = "chain.unanchored"
@@ -163,10 +166,11 @@ class MessageCounts:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """Everything found in one file."""
+    """Everything found in one file; `revocation_checked`: of each TSE with messages in it, by current lists."""
 
     file: str
     kind: FileKind
     counts: MessageCounts
     findings: Findings
     spans: tuple[CounterSpan, ...] = ()
+    revocation_checked: bool = False

@@ -1,7 +1,8 @@
 """The keys that signatures are checked with, in a form that can be passed to other processes."""
 
+import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,16 +14,17 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from gateway.tse.certificates import by_serial, key_of, load
 
-Keyring = tuple[tuple[bytes, bytes], ...]  # serial and DER certificate, sorted
+Keyring = tuple[tuple[bytes, bytes, float], ...]  # serial, DER certificate, time of revocation; sorted
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A TSE's public key; its certificate was valid between two Unix times."""
+    """A TSE's public key; its certificate was valid between two Unix times, and its chain not yet revoked."""
 
     public: ec.EllipticCurvePublicKey
     not_before: float
     not_after: float
+    revoked_from: float
 
 
 @contextmanager
@@ -39,21 +41,23 @@ def load_quietly(data: bytes) -> list[x509.Certificate]:
         return load(data)
 
 
-def keyring(certificates: Iterable[x509.Certificate]) -> Keyring:
-    """Return the certificates that have an elliptic-curve key."""
-    found = by_serial(certificates)
-    return tuple(sorted((serial, certificate.public_bytes(Encoding.DER)) for serial, certificate in found.items()))
+def keyring(certificates: Iterable[x509.Certificate], revocations: Mapping[bytes, float] | None = None) -> Keyring:
+    """Return the certificates that have an elliptic-curve key; `revocations`: since when (Unix time), by serial."""
+    since = revocations or {}
+    found = by_serial(certificates).items()
+    return tuple(sorted((serial, one.public_bytes(Encoding.DER), since.get(serial, math.inf)) for serial, one in found))
 
 
 @lru_cache(maxsize=8)
 def keys_of(ring: Keyring) -> dict[bytes, Key]:
     """Return the keys by serial. Cached, since a process checks many pieces of one file."""
-    return {serial: _key(load_quietly(data)[0]) for serial, data in ring}
+    return {serial: _key(load_quietly(data)[0], revoked_from) for serial, data, revoked_from in ring}
 
 
-def _key(certificate: x509.Certificate) -> Key:
+def _key(certificate: x509.Certificate, revoked_from: float) -> Key:
     return Key(
         key_of(certificate),
         certificate.not_valid_before_utc.timestamp(),
         certificate.not_valid_after_utc.timestamp(),
+        revoked_from,
     )

@@ -120,11 +120,20 @@ def _check_signature(message: LogMessage, name: str, key: Key | None, checked: C
         findings.add(Code.SIGNATURE_INVALID, name)
         return
     counts.valid += 1
-    if message.log_time > key.not_after:
-        findings.add(Code.CERTIFICATE_EXPIRED, name)
-    elif message.log_time < key.not_before:
-        unset = message.log_time < _FIRST_TSE and message.log_type is not LogType.TRANSACTION
-        findings.add(Code.TIME_UNSET if unset else Code.CERTIFICATE_EARLY, name)
+    if message.log_time < min(key.not_before, _FIRST_TSE) and message.log_type is not LogType.TRANSACTION:
+        findings.add(Code.TIME_UNSET, name)
+    else:
+        check_validity(key, message.log_time, name, findings)
+
+
+def check_validity(key: Key, at: int, place: str, findings: Findings) -> None:
+    """Check whether a key might be used `at` this log time: its certificate valid, its chain not revoked."""
+    if at > key.not_after:
+        findings.add(Code.CERTIFICATE_EXPIRED, place)
+    elif at < key.not_before:
+        findings.add(Code.CERTIFICATE_EARLY, place)
+    if at >= key.revoked_from:
+        findings.add(Code.CERTIFICATE_REVOKED, place)
 
 
 def _record(message: LogMessage, name: str, data: bytes, checked: CheckedMessages) -> None:

@@ -20,6 +20,7 @@ def as_data(report: FileReport, language: Language) -> _Json:
         "invalid": report.counts.invalid,
         "unchecked": report.counts.unchecked,
         "severity": level.name.lower() if level else "ok",
+        "revocation": "checked" if report.revocation_checked else "not checked",
         "findings": [_finding(code, group, language) for code, group in by_severity(report.findings)],
         "tses": [_span(span) for span in report.spans],
     }

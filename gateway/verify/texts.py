@@ -16,9 +16,9 @@ class Meaning:
     text: Text
 
 
-def worst(findings: Findings) -> Severity | None:
-    """Return the highest severity among findings; None when there are none."""
-    return max((MEANINGS[code].severity for code, _ in findings.items()), default=None)
+def worst(findings: Findings, *, apart_from: Code | None = None) -> Severity | None:
+    """Return the highest severity among findings, those of one code left out; None when there are none."""
+    return max((MEANINGS[code].severity for code, _ in findings.items() if code is not apart_from), default=None)
 
 
 MEANINGS: dict[Code, Meaning] = {
@@ -170,6 +170,27 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.CERTIFICATE_EARLY: Meaning(
         _WARNING, Text("signed before the certificate was valid", "vor Beginn der Gültigkeit des Zertifikats signiert")
+    ),
+    Code.CERTIFICATE_REVOKED: Meaning(
+        _ERROR,
+        Text(
+            "signed when a certificate of the chain was already revoked",
+            "signiert, als ein Zertifikat der Kette bereits gesperrt war",
+        ),
+    ),
+    Code.CERTIFICATE_REVOKED_LATER: Meaning(
+        _NOTE,
+        Text(
+            "a certificate of the chain was revoked after the last of these messages",
+            "ein Zertifikat der Kette wurde nach der letzten dieser Nachrichten gesperrt",
+        ),
+    ),
+    Code.REVOCATION_UNCHECKED: Meaning(
+        _WARNING,
+        Text(
+            "revocation not checked: current revocation lists are missing (--crl)",
+            "Sperrung ungeprüft: aktuelle Sperrlisten fehlen (--crl)",
+        ),
     ),
     Code.CHAIN_BROKEN: Meaning(
         _ERROR, Text("the chain of certificates is not valid", "die Zertifikatskette ist nicht gültig")

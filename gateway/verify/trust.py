@@ -14,6 +14,8 @@ from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
 from gateway.verify.findings import Code, CounterSpan, Findings
 from gateway.verify.keys import load_quietly, quiet
+from gateway.verify.report import iso_time
+from gateway.verify.revocation import NEVER, NO_CERTIFICATE, Revocation, Standing, standing_of
 
 CERTIFICATE_ENDINGS = (".cer", ".crt", ".der", ".pem")
 MAX_CERTIFICATES = 16 * 1024 * 1024  # bytes of a file
@@ -41,14 +43,22 @@ def check_chains(
     certificates: Sequence[x509.Certificate],
     anchors: Certificates | None,
     findings: Findings,
+    revocation: Revocation | None = None,
 ) -> None:
-    """Check the chain of every TSE with messages, at the first and the last of their log times."""
-    known = by_serial([*certificates, *(anchors or ())])
+    """Check the chain of every TSE with messages, at the first and the last of their log times.
+
+    Messages signed after a revocation are found where messages are checked. Without `revocation` nothing is told of it.
+    """
+    every = tuple(dict.fromkeys([*certificates, *(anchors or ())]))
+    known = by_serial(every)
     others = tuple(dict.fromkeys(certificates))
     for span in spans:
         leaf = known.get(span.serial)
         if leaf is not None:
             _check_chain(leaf, others, anchors, span, findings)
+        if revocation is not None:
+            standing = NO_CERTIFICATE if leaf is None else standing_of(leaf, every, revocation)
+            _tell_revocation(standing, span, findings)
 
 
 def _check_chain(
@@ -63,6 +73,14 @@ def _check_chain(
         findings.add(Code.CHAIN_BROKEN, place, problem)
     if anchors is None:
         findings.add(Code.CHAIN_UNANCHORED, place)
+
+
+def _tell_revocation(standing: Standing, span: CounterSpan, findings: Findings) -> None:
+    place = f"serial {span.serial.hex()}"
+    for reason in standing.unchecked:
+        findings.add(Code.REVOCATION_UNCHECKED, place, reason)
+    if span.latest < standing.revoked_from < NEVER:
+        findings.add(Code.CERTIFICATE_REVOKED_LATER, place, f"from {iso_time(int(standing.revoked_from))} on")
 
 
 @lru_cache(maxsize=64)
