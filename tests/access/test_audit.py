@@ -7,6 +7,7 @@ import pytest
 
 from gateway.access.audit import FILE, AuditLog, AuditUnreadable
 from gateway.access.caller import Caller, Role
+from gateway.access.tokens import NewToken
 from gateway.tse.commands import Login, RegisterClient, User
 from tests.cli.background import running, settings_of
 from tests.lan_client import LanClient
@@ -57,6 +58,8 @@ async def test_acts_by_either_protocol_and_by_the_page_are_written_down_without_
         given = {"client_id": "POS-7", "admin_pin": ADMIN_PIN.decode()}
         assert (await api.post("/clients/register", given)).status == 200
         assert (await api.post("/clients/register", {**given, "admin_pin": "54321"})).status == 403
+        of_a_till = {"Authorization": f"Bearer {await served.tokens.add(NewToken('kasse-1', Role.TILL), 10)}"}
+        assert (await api.post("/self-test", {"client_id": "POS-1"}, headers=of_a_till)).status == 200
         lan = LanClient(served.port, TOKEN, served.serial)
         async with lan.locked():
             await lan.send_command(Login(User.ADMIN, ADMIN_PIN).encode())
