@@ -16,6 +16,9 @@ _ELSEWHERE = re.compile(r"[a-z]+:", re.IGNORECASE)
 _NOT_IN_AN_ANCHOR = re.compile(r"[^\w\- ]")
 
 
+_COMMENT = re.compile(r"[ \t]+# .*$", re.MULTILINE)
+
+
 class Link(NamedTuple):
     """Where a link leads; `anchor` is empty if it names none."""
 
@@ -40,16 +43,42 @@ def links(page: Path) -> tuple[Link, ...]:
 @cache
 def anchors(page: Path) -> frozenset[str]:
     """Return the anchors of the headings of `page`, as GitHub makes them."""
+    return frozenset(anchor for anchor, _ in _headings(page))
+
+
+def section(page: Path, anchor: str) -> str:
+    """Return the text below a heading of `page`, up to the next one of its level or above.
+
+    Raises:
+        KeyError: `page` has no heading with this anchor.
+    """
+    headings = dict(_headings(page))
+    begin = headings[anchor]
+    ends = [other.map[0] for other in headings.values() if other.map and other.tag <= begin.tag]
+    first = begin.map[0] if begin.map else 0
+    lines = page.read_text(encoding="utf-8").splitlines()
+    return "\n".join(lines[first + 1 : min((end for end in ends if end > first), default=None)])
+
+
+@cache
+def code_blocks(page: Path) -> tuple[str, ...]:
+    """Return the fenced blocks of `page` without comments at the ends of lines."""
+    return tuple(_COMMENT.sub("", token.content) for token in _parsed(page) if token.type == "fence")
+
+
+@cache
+def _headings(page: Path) -> tuple[tuple[str, Token], ...]:
     tokens = _parsed(page)
-    headings = [tokens[at + 1] for at, token in enumerate(tokens) if token.type == "heading_open"]
     seen: Counter[str] = Counter()
-    found = set()
-    for heading in headings:
-        text = "".join(part.content for part in heading.children or [] if part.type in {"text", "code_inline"})
-        name = _NOT_IN_AN_ANCHOR.sub("", text.lower()).replace(" ", "-")
-        found.add(f"{name}-{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return frozenset(found)
+    found = []
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            parts = tokens[at + 1].children or []
+            text = "".join(part.content for part in parts if part.type in {"text", "code_inline"})
+            name = _NOT_IN_AN_ANCHOR.sub("", text.lower()).replace(" ", "-")
+            found.append((f"{name}-{seen[name]}" if seen[name] else name, token))
+            seen[name] += 1
+    return tuple(found)
 
 
 @cache
@@ -69,4 +98,4 @@ def _targets(token: Token) -> list[str]:
 def _link(page: Path, target: str) -> Link:
     name, _, anchor = target.partition("#")
     file = (page.parent / unquote(name)).resolve() if name else page
-    return Link(target, file, anchor)
+    return Link(target, file, unquote(anchor))

@@ -1,0 +1,42 @@
+"""The German pages: each has an English twin, and what is typed there is typed here."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.guide import blocks
+from tests.docs.markdown import ROOT, code_blocks, links
+
+GERMAN = sorted((ROOT / "docs/de").glob("*.md"))
+INDEX = ROOT / "docs/README.md"
+_TWIN = re.compile(r"^English: \[[^]]+\]\((?P<target>[^)]+)\)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", GERMAN, ids=lambda page: page.name)
+def test_a_german_page_and_its_english_twin_link_to_each_other(page: Path) -> None:
+    twin = _twin(page)
+    text = twin.read_text(encoding="utf-8")
+    assert page in {link.file for link in links(twin)}
+    assert twin == INDEX or re.search(rf"^Deutsch: \[[^]]+\]\([^)]*{page.name}\)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in GERMAN if page.name != "README.md"], ids=lambda page: page.name)
+def test_commands_and_files_of_a_german_page_are_those_of_its_twin(page: Path) -> None:
+    others = [code for code in code_blocks(page) if code not in code_blocks(_twin(page))]
+    assert others == [], "".join(others)
+
+
+def test_whoever_follows_the_german_installation_types_the_commands_of_the_guide() -> None:
+    guide = [block for way in ("bare", "docker") for block in blocks(way)]
+    typed = code_blocks(ROOT / "docs/de/installation.md")
+    order = [typed.index(block) for block in blocks("bare")]
+    assert [block for block in guide if block not in typed] == []
+    assert order == sorted(order)
+    assert len(order) > 5
+
+
+def _twin(page: Path) -> Path:
+    found = _TWIN.search(page.read_text(encoding="utf-8"))
+    assert found, "a line of its own: English: [title](path)"
+    return (page.parent / found["target"].partition("#")[0]).resolve()
