@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from gateway.errors import ProtocolError
+from gateway.tse import ecsdsa
 
 _ECDSA = bytes.fromhex("04007f000701010401")  # ecdsa-plain, 0.4.0.127.0.7.1.1.4.1
-_ECSDSA = bytes.fromhex("04007f000701010404")  # 0.4.0.127.0.7.1.1.4.4
+_ECSDSA = bytes.fromhex("04007f000701010404")  # ecsdsa-plain, 0.4.0.127.0.7.1.1.4.4
 
-# By the last number of the OID.
+# By the last number of the OID of ECDSA.
 _HASHES: dict[int, tuple[str, Callable[[], hashes.HashAlgorithm]]] = {
     2: ("SHA224", hashes.SHA224),
     3: ("SHA256", hashes.SHA256),
@@ -27,14 +28,16 @@ _HASHES: dict[int, tuple[str, Callable[[], hashes.HashAlgorithm]]] = {
     11: ("SHA3-512", hashes.SHA3_512),
 }
 ECDSA_SHA384 = _ECDSA + b"\x04"
-ALGORITHMS = {f"ecdsa-plain-{name}": _ECDSA + bytes([number]) for number, (name, _) in _HASHES.items()}
+# By name, for example `ecdsa-plain-SHA384`. The numbers of ECSDSA count the same hashes without a gap, from 1.
+ALGORITHMS = {f"ecdsa-plain-{name}": _ECDSA + bytes([number]) for number, (name, _) in _HASHES.items()} | {
+    f"ecsdsa-plain-{name}": _ECSDSA + bytes([number]) for number, (name, _) in enumerate(_HASHES.values(), start=1)
+}
+_HASH_OF = {ALGORITHMS[f"{kind}-plain-{name}"]: made for kind in ("ecdsa", "ecsdsa") for name, made in _HASHES.values()}
 _NAMES = {oid: name for name, oid in ALGORITHMS.items()}
 
 
 def algorithm_name(oid: bytes) -> str:
     """Return for example `ecdsa-plain-SHA384`; the bytes of the OID in hex when nobody knows it."""
-    if oid[:-1] == _ECSDSA:
-        return f"ecsdsa-{oid[-1]}"
     return _NAMES.get(oid, oid.hex())
 
 
@@ -50,8 +53,11 @@ def fits(signature: bytes, signed: bytes, oid: bytes, key: ec.EllipticCurvePubli
     if len(signature) != 2 * width:
         return False
     r, s = int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
+    algorithm = _HASH_OF[oid]()
+    if oid[:-1] == _ECSDSA:
+        return ecsdsa.fits(r, s, signed, algorithm, key)
     try:  # r and s outside 1 to n-1 are refused there
-        key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(_HASHES[oid[-1]][1]()))
+        key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(algorithm))
     except InvalidSignature:
         return False
     return True

@@ -299,7 +299,7 @@ def test_numbers_from_the_group_order_on_are_no_signature(curve: str, half: int)
     ("oid", "name"),
     [
         (ECDSA_SHA384[:-1] + b"\x07", "04007f00070101040107"),
-        (bytes.fromhex("04007f00070101040403"), "ecsdsa-3"),
+        (bytes.fromhex("04007f00070101040409"), "04007f00070101040409"),
         (b"\x01", "01"),
     ],
 )

@@ -38,7 +38,7 @@ def test_a_shorter_signature_does_not_fit_though_its_numbers_are_right() -> None
     assert not fits(made[:WIDTH] + made[WIDTH + 1 :], SIGNED, OID, KEY.public_key())
 
 
-@pytest.mark.parametrize("oid", [b"", OID + b"\0", OID[:-1] + b"\1", ALGORITHMS["ecdsa-plain-SHA384"][:-2] + b"\4\3"])
+@pytest.mark.parametrize("oid", [b"", OID + b"\0", OID[:-1] + b"\1", ALGORITHMS["ecdsa-plain-SHA384"][:-2] + b"\4\x09"])
 def test_an_algorithm_that_is_not_known_is_no_verdict(oid: bytes) -> None:
     with pytest.raises(ProtocolError, match="is not supported"):
         fits(signature(), SIGNED, oid, KEY.public_key())

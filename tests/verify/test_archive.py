@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.tse.der import integer_element
+from gateway.tse.logmessage import UnsignedMessage
 from gateway.tse.sectors import SECTOR
+from gateway.tse.signatures import ALGORITHMS
 from gateway.tse.tar import END, member, members
 from gateway.verify import archive
 from gateway.verify.files import Options
 from gateway.verify.findings import Code, FileReport, MessageCounts, Severity
 from gateway.verify.tar import MAX_EXTENSION
 from gateway.verify.texts import MEANINGS
+from tests.tse.schnorr import plain_curve, sign
 from tests.verify.conftest import Check
 from tests.verify.exports import INFO, INFO_MEMBER, NOW, Tse, log_member, pem
 
@@ -195,11 +199,36 @@ def test_messages_without_certificate_are_not_called_valid(check: Check) -> None
 
 
 def test_an_algorithm_that_is_not_there_is_told(check: Check) -> None:
-    ecsdsa = MESSAGES[0].replace(bytes.fromhex("04007f00070101040104"), bytes.fromhex("04007f00070101040404"))
-    assert ecsdsa != MESSAGES[0]
-    report = check(TSE.export([ecsdsa, MESSAGES[1]]))
+    ripemd = MESSAGES[0].replace(bytes.fromhex("04007f00070101040104"), bytes.fromhex("04007f00070101040106"))
+    assert ripemd != MESSAGES[0]
+    report = check(TSE.export([ripemd, MESSAGES[1]]))
     assert report.counts == MessageCounts(2, 1, 0, 1)
     assert _worse(report) == {Code.SIGNATURE_UNSUPPORTED: 1}
+
+
+def test_schnorr_signatures_are_verified(check: Check) -> None:
+    tse = Tse(ec.BrainpoolP384R1)
+    good, bad = (_signed_by_schnorr(tse, number, signed) for number, signed in ((1, b""), (2, b"other")))
+    report = check(tse.export([good, bad]))
+    assert report.counts == MessageCounts(2, 1, 1, 0)
+    assert _worse(report) == {Code.SIGNATURE_INVALID: 1}
+
+
+def _signed_by_schnorr(tse: Tse, number: int, more: bytes) -> bytes:
+    """A start that is signed together with `more`."""
+    draft = UnsignedMessage.transaction(
+        operation="StartTransaction",
+        client_id=b"POS-1",
+        process_data=b"",
+        process_type=b"",
+        number=number,
+        serial=tse.serial,
+        counter=number,
+        log_time=integer_element(NOW),
+        algorithm=ALGORITHMS["ecsdsa-plain-SHA384"],
+    )
+    private = tse.key.private_numbers().private_value
+    return draft.sealed(sign(plain_curve("brainpoolP384r1"), private, 12345, draft.to_be_signed + more, "sha384"))
 
 
 def test_nonsense_in_the_place_of_members_is_found(check: Check) -> None:

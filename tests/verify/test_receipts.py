@@ -101,7 +101,7 @@ def test_a_changed_field_is_found(field: int, value: str) -> None:
         (5, str(1 << 64), "is no number"),
         (6, "yesterday", "is no time"),
         (7, "2019-11-22T11:29:49", "no time zone"),
-        (8, "ecsdsa-plain-SHA256", "not supported"),
+        (8, "ecsdsa-plain-MD5", "not supported"),
         (9, "sundial", "not known"),
         (10, "***", "not base64"),
         (11, "AAAA", "no point"),

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.cli.verify import ERRORS, verify_files
 from gateway.errors import ConfigurationError
+from gateway.tse.tar import END, member
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import Code, FileReport
 from gateway.verify.revocation import load_revocation
-from tests.verify.exports import NOW, Tse
+from gateway.verify.trust import load_trust
+from tests.verify.exports import INFO_MEMBER, NOW, Tse, log_member, pem
 from tests.verify.openssl_ca import DAY, OpensslCa, tse_of
 
 CHECKED = NOW + 10 * DAY  # when the auditor checks
@@ -143,6 +145,19 @@ def test_the_newest_list_counts(shop: Shop) -> None:
     shop.ca.revoke(shop.tse.leaf, NOW - 60)
     shop.list_of(shop.ca, made=CHECKED - DAY)
     assert _codes(shop.check()) == {Code.CERTIFICATE_REVOKED: 4}
+
+
+def test_issuers_that_the_export_lacks_come_from_the_trusted_ones(shop: Shop) -> None:
+    tse, now = shop.tse, datetime.fromtimestamp(CHECKED, UTC)
+    alone = member("cert.pem", pem(tse.leaf), mtime=NOW) + b"".join(map(log_member, tse.receipt(3)))
+    shop.export.write_bytes(INFO_MEMBER + alone + END)
+    trusted = Options((), load_trust([shop.root.certificate_file, shop.ca.certificate_file]))
+    assert _codes(verify_file(str(shop.export), trusted)) == {Code.COUNTER_PARTIAL: 1}
+    shop.root.revoke(shop.ca.certificate, NOW - 60)
+    shop.list_of(shop.root)
+    with_lists = replace(trusted, revocation=load_revocation([shop.lists], now))
+    found = _codes(verify_file(str(shop.export), with_lists))
+    assert found == {Code.CERTIFICATE_REVOKED: 2, Code.COUNTER_PARTIAL: 1}
 
 
 def test_a_message_alone_and_a_certificate_that_nobody_has(shop: Shop) -> None:
