@@ -30,7 +30,8 @@ from tests.simulation.tses import Port, export
 from tests.support import set_up, set_up_generation_2
 
 _END = 1800.0  # seconds in which each till must come to its end, once all is well again
-_NIGHT_TICK = 10.0
+_TICK, _CALM_TICK = 1.0, 10.0
+_CALM_AFTER = 120.0  # seconds after the last trouble
 _CLIENTS = (b"POS-1", b"POS-2", b"POS-3")
 
 
@@ -73,11 +74,13 @@ class Shop:
         self._trace = Trace(str(directory))
         self._log = TraceHandler(self._trace)
         self._network = Network(self._dice("network"), door=self._chance.random() < 0.5)
-        wishes = Wishes(pin=self._chance.random() < 0.8, keep_alive=self._chance.choice([5.0, 30.0]))
+        wishes = Wishes(pin=self._chance.random() < 0.8, keep_alive=self._chance.choice([5.0, 60.0, 60.0]))
         self._machine = Machine(directory, self._dice("machine"), self._trace, self._network, wishes, loop)
         self._histories: dict[str, History] = {}
         self._tills: list[Till] = []
         self._troubles: Counter[str] = Counter()
+        self._going = 0  # troubles
+        self._last_trouble = loop.time()
         self._well_since: float | None = None
         self._ready_after: list[float] = []
         self._closed = asyncio.Event()
@@ -90,7 +93,7 @@ class Shop:
         machine = self._loop.create_task(self._machine.run())
         await self._machine.serving.wait()
         began = self._loop.time()
-        beside = [self._loop.create_task(work) for work in (self._trouble(), self._slow_down_at_night())]
+        beside = [self._loop.create_task(work) for work in (self._trouble(), self._slow_down_when_calm())]
         selling = [self._loop.create_task(self._sell(till), name=till.name) for till in self._tills]
         await asyncio.sleep(self._plan.hours * 3600)
         for task in beside:
@@ -173,11 +176,12 @@ class Shop:
     def _is_open(self) -> bool:
         return self._plan.opens <= CLOCK.unix() / 3600 % 24 < self._plan.closes
 
-    async def _slow_down_at_night(self) -> None:
-        """While nobody sells, let the gateway look around less often than each second: that saves half of the time."""
+    async def _slow_down_when_calm(self) -> None:
+        """While all is well, let the gateway look around less often than each second: that saves half of the time."""
         while True:
-            scheduler._TICK = monitor._LOOK = 1.0 if self._is_open else _NIGHT_TICK
-            await asyncio.sleep(60)
+            calm = not self._going and self._loop.time() - self._last_trouble > _CALM_AFTER
+            scheduler._TICK = monitor._LOOK = _CALM_TICK if calm else _TICK
+            await asyncio.sleep(_CALM_TICK)
 
     async def _trouble(self) -> None:
         when = self._dice("when")
@@ -190,8 +194,11 @@ class Shop:
     async def _befall(self, name: str, scene: Scene) -> None:
         self._trace.add("trouble", name)
         self._troubles[name] += 1
+        self._going += 1
+        scheduler._TICK = monitor._LOOK = _TICK
         await TROUBLES[name](scene)
-        self._well_since = self._loop.time()
+        self._going -= 1
+        self._last_trouble = self._well_since = self._loop.time()
 
     # ---- the end --------------------------------------------------------------
 
