@@ -5,11 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from gateway.i18n.text import Text
+from gateway.server.status_page import texts
 from tests.deploy.guide import blocks
 from tests.docs.markdown import ROOT, code_blocks, links
 
 GERMAN = sorted((ROOT / "docs/de").glob("*.md"))
 INDEX = ROOT / "docs/README.md"
+LABELS = (
+    ("umzug-von-windows.md", (texts.CONNECTION, texts.TOKEN_SHOW, texts.COPY)),
+    (
+        "betriebspruefung.md",
+        (
+            *(texts.EXPORT, texts.ARCHIVE_EXPORT, texts.DSFINVK, texts.ELSTER, texts.CERTIFICATES),
+            *(texts.OUTAGE_LIST, texts.OUTAGE_TABLE, texts.AUDIT),
+        ),
+    ),
+)
 _TWIN = re.compile(r"^English: \[[^]]+\]\((?P<target>[^)]+)\)$", re.MULTILINE)
 
 
@@ -34,6 +46,13 @@ def test_whoever_follows_the_german_installation_types_the_commands_of_the_guide
     assert [block for block in guide if block not in typed] == []
     assert order == sorted(order)
     assert len(order) > 5
+
+
+@pytest.mark.parametrize(("name", "labels"), LABELS, ids=[name for name, _ in LABELS])
+def test_what_is_clicked_on_the_status_page_is_named_as_there(name: str, labels: tuple[Text, ...]) -> None:
+    page = ROOT / "docs/de" / name
+    german, english = page.read_text(encoding="utf-8"), _twin(page).read_text(encoding="utf-8")
+    assert [label for label in labels if f"**{label.de}**" not in german or f"**{label.en}**" not in english] == []
 
 
 def _twin(page: Path) -> Path:
