@@ -55,3 +55,4 @@ def test_an_owner_has_the_number_of_its_user_and_those_without_one_that_of_nobod
         User.NONE,
     ]
     assert [PinOwner.of(owner.number) for owner in PinOwner] == list(PinOwner)
+    assert PinOwner.of(len(PinOwner)) is None
