@@ -199,7 +199,7 @@ def test_prometheus_finds_the_port_of_the_metrics(tmp_path: Path) -> None:
     assert service["spec"]["ports"][0]["name"] == monitor["endpoints"][0]["port"]
     settings = _settings(found, tmp_path)
     assert (settings.metrics_listen, settings.metrics_port) == ("plain", service["spec"]["ports"][0]["port"])
-    assert service["metadata"]["labels"][monitor["jobLabel"]] == "tse-gateway"
+    assert monitor["jobLabel"] in service["metadata"]["labels"]
     rules = yaml.safe_load((CHART / "files/rules.yaml").read_text(encoding="utf-8"))
     assert one(found, "PrometheusRule")["spec"] == rules
     elsewhere = values(CHART / "examples/monitored.yaml")
@@ -208,12 +208,28 @@ def test_prometheus_finds_the_port_of_the_metrics(tmp_path: Path) -> None:
         rule["annotations"]["runbook_url"]
         for group in one(objects(elsewhere), "PrometheusRule")["spec"]["groups"]
         for rule in group["rules"]
+        if "alert" in rule
     ]
     assert all(link.startswith("https://wiki.example/tse#") for link in links)
     boards = [it for it in found if it["metadata"]["labels"].get("grafana_dashboard") == "1"]
     shown = {name: json.loads(text) for it in boards for name, text in it["data"].items()}
     files = CHART.glob("files/dashboards/*.json")
     assert shown == {path.name: json.loads(path.read_text(encoding="utf-8")) for path in files} != {}
+
+
+def test_rules_know_a_gateway_by_site_whatever_chart_and_pod_are_called() -> None:
+    named = {"mode": "simulator", "site": "${x} Ulm", "nameOverride": "kasse"}
+    scraped = {"metrics": {"enabled": True, "serviceMonitor": {"enabled": True}}}
+    (endpoint,) = one(objects(named | scraped), "ServiceMonitor")["spec"]["endpoints"]
+    fixed = {rule["targetLabel"]: rule["replacement"] for rule in endpoint["relabelings"] if "replacement" in rule}
+    assert fixed == {"component": "tse-gateway", "site": "$${x} Ulm"}
+    rules = (CHART / "files/rules.yaml").read_text(encoding="utf-8")
+    assert 'up{component="tse-gateway"} == 0' in rules
+    assert "job=" not in rules
+    (renamed,) = [rule for rule in endpoint["relabelings"] if rule.get("targetLabel") == "instance"]
+    assert renamed["sourceLabels"] == ["namespace", "service"]
+    (dropped,) = [rule for rule in endpoint["relabelings"] if rule.get("action") == "labeldrop"]
+    assert dropped["regex"].split("|") == ["pod", "container", "endpoint"]
 
 
 def test_a_token_for_the_metrics_comes_with_tls(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from gateway.telemetry.metrics import Metrics
 
 _STRING = re.compile(r'"[^"]*"')
 _LABELS = re.compile(r"\{[^}]*\}|\b(?:by|on|without|ignoring)\s*\([^)]*\)")
-_NAME = re.compile(r"\b(?:tse|process)_[a-z0-9_]+\b|\bup\b|\bALERTS\b")
+_NAME = re.compile(r"\b[a-z_]+:[a-z0-9_:]+\b|\b(?:tse|process)_[a-z0-9_]+\b|\bup\b|\bALERTS\b")
 
 
 def metrics_in(expr: str) -> set[str]:

@@ -5,9 +5,11 @@ import contextlib
 import json
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,13 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def hurried(rules: str) -> str:
-    """The rules with each `for`, range and offset `SCALE` times shorter."""
+    """The rules with each `for`, interval, range and offset `SCALE` times shorter."""
 
     def shorter(match: re.Match[str], least: int) -> str:
         before, number, unit, after = match.groups()
         return f"{before}{max(least, int(number) * _UNITS[unit] // SCALE)}s{after}"
 
+    rules = re.sub(r"(interval: )(\d+)([mhd])(\n)", lambda match: shorter(match, 1), rules)
     rules = re.sub(r"(for: )(\d+)([mhd])(\n)", lambda match: shorter(match, _SHORTEST_FOR), rules)
     return re.sub(r"(\[|offset )(\d+)([mhd])(\]|\b)", lambda match: shorter(match, _SHORTEST_WINDOW), rules)
 
@@ -45,6 +48,21 @@ class Prometheus:
             body = await answer.json()
             assert body["status"] == "success", (expr, body)
             return list(body["data"]["result"])
+
+    async def curve(self, expr: str, *, seconds: int, step: int) -> list[dict[str, Any]]:
+        """The series that `expr` gave in the last `seconds`, a value each `step`."""
+        now = time.time()
+        params = {"query": expr, "start": str(now - seconds), "end": str(now), "step": str(step)}
+        async with self.session.get(f"{self.url}/api/v1/query_range", params=params) as answer:
+            body = await answer.json()
+            assert body["status"] == "success", (expr, body)
+            return list(body["data"]["result"])
+
+    async def own(self, name: str) -> float:
+        """A metric of its own, without labels."""
+        async with self.session.get(f"{self.url}/metrics") as answer:
+            (value,) = re.findall(rf"^{name} (\S+)$", await answer.text(), flags=re.MULTILINE)
+            return float(value)
 
     async def fires(self, alert: str, matchers: str = "") -> None:
         """Wait until it does."""
@@ -97,14 +115,23 @@ async def watching(directory: Path, rules: str, *, port: int, ca: Path, token: s
         "scheme": "https",
         "authorization": {"credentials": token},
         "tls_config": {"ca_file": str(ca)},
-        "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+        "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"component": "tse-gateway"}}],
     }
-    _configure(directory, rules, job)
+    async with started(directory, rules, job, every="1s") as server:
+        await server.until("up == 1")
+        yield server
+
+
+@asynccontextmanager
+async def started(directory: Path, rules: str, job: Mapping[str, object], *, every: str) -> AsyncIterator[Prometheus]:
+    """One that answers, with its data in `directory`/data."""
+    _configure(directory, rules, job, every)
     own_port = free_port()
     process = await asyncio.create_subprocess_exec(
         "prometheus",
         f"--config.file={directory}/prometheus.json",
         f"--storage.tsdb.path={directory}/data",
+        "--storage.tsdb.retention.time=60d",
         f"--web.listen-address=127.0.0.1:{own_port}",
         "--enable-feature=exemplar-storage",
         "--log.level=error",
@@ -113,7 +140,7 @@ async def watching(directory: Path, rules: str, *, port: int, ca: Path, token: s
         async with aiohttp.ClientSession() as session:
             made = Prometheus(f"http://127.0.0.1:{own_port}", session)
             async with asyncio.timeout(_PATIENCE):
-                while not await _is_scraped(made):  # noqa: ASYNC110 (as above)
+                while not await _answers(made):  # noqa: ASYNC110 (as above)
                     await asyncio.sleep(_LOOK)
             yield made
     finally:
@@ -121,17 +148,18 @@ async def watching(directory: Path, rules: str, *, port: int, ca: Path, token: s
         await process.wait()
 
 
-def _configure(directory: Path, rules: str, job: Mapping[str, object]) -> None:
-    directory.mkdir()
+def _configure(directory: Path, rules: str, job: Mapping[str, object], every: str) -> None:
+    directory.mkdir(exist_ok=True)
     (directory / "rules.yaml").write_text(rules)
-    every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    config = {"global": every, "rule_files": ["rules.yaml"], "scrape_configs": [job]}
+    pace = {"scrape_interval": every, "evaluation_interval": every}
+    config = {"global": pace, "rule_files": ["rules.yaml"], "scrape_configs": [job]}
     (directory / "prometheus.json").write_text(json.dumps(config))
 
 
-async def _is_scraped(server: Prometheus) -> bool:
+async def _answers(server: Prometheus) -> bool:
     with contextlib.suppress(aiohttp.ClientError):
-        return bool(await server.query("up == 1"))
+        async with server.session.get(f"{server.url}/-/ready") as answer:
+            return answer.status == HTTPStatus.OK
     return False
 
 

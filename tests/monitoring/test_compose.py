@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
-from tests.monitoring.test_rules import PROMTOOL, promtool
+from tests.monitoring.test_rules import ALERTS, PROMTOOL, promtool
 
 COMPOSE = Path("compose")
+MESSAGES = (COMPOSE / "monitoring" / "alertmanager.yaml").read_text(encoding="utf-8")
+_HOURS = {"m": 1 / 60, "h": 1, "d": 24}
 DOCUMENT: dict[str, Any] = yaml.safe_load((COMPOSE / "monitoring.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, Any] = DOCUMENT["services"]
 
@@ -52,3 +54,50 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes((COMPOSE / "monitoring" / name).read_bytes())
     (tmp_path / "prometheus.yaml").write_text(text.replace("/run/secrets", str(tmp_path)))
     assert "is valid prometheus config file syntax" in promtool("check", "config", str(tmp_path / "prometheus.yaml"))
+
+
+def hours(duration: str) -> float:
+    return float(duration[:-1]) * _HOURS[duration[-1]]
+
+
+def test_alertmanager_remembers_what_it_sent_until_it_repeats_it() -> None:
+    routes = yaml.safe_load(MESSAGES)["route"]["routes"]
+    (kept,) = [
+        argument.partition("=")[2]
+        for argument in SERVICES["alertmanager"]["command"]
+        if argument.startswith("--data.retention=")
+    ]
+    assert max(hours(route["repeat_interval"]) for route in routes) < hours(kept)
+
+
+def test_messages_are_grouped_by_site_and_many_missing_sites_are_one_message() -> None:
+    found = yaml.safe_load(MESSAGES)
+    assert found["route"]["group_by"] == ["site"]
+    silenced = {
+        alert
+        for rule in found["inhibit_rules"]
+        for pattern in re.findall(r'alertname=~?"(.*)"', " ".join(rule["target_matchers"]))
+        for alert in ALERTS
+        if rule["source_matchers"] == ['alertname="SitesMissing"'] and re.fullmatch(pattern, alert)
+    }
+    assert silenced == {"SiteMissing", "GatewayMissing"}
+
+
+def test_each_pattern_of_alerts_names_some_that_there_are() -> None:
+    patterns = re.findall(r'alertname=~?"([^"]*)"', MESSAGES)
+    assert len(patterns) > 8
+    for pattern in patterns:
+        for name in pattern.split("|"):
+            assert any(re.fullmatch(name, alert) for alert in ALERTS), name
+
+
+def test_the_example_for_mail_logs_in_over_tls() -> None:
+    (mail,) = [receiver for receiver in yaml.safe_load(MESSAGES)["receivers"] if receiver["name"] == "mail"]
+    (example,) = mail["email_configs"]
+    assert example["require_tls"] is True
+    assert example["auth_username"]
+
+
+def test_a_target_has_its_site() -> None:
+    targets = yaml.safe_load((COMPOSE / "monitoring/targets/gateways.yaml").read_text(encoding="utf-8"))
+    assert all(group["labels"]["site"] for group in targets)

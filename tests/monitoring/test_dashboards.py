@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.monitoring.names import metrics_in, scraped_names
-from tests.monitoring.test_rules import PROMTOOL, promtool
+from tests.monitoring.test_rules import PROMTOOL, RECORDED, promtool
 
 FOLDER = Path("compose/monitoring/dashboards")
 FILES = sorted(FOLDER.glob("*.json"))
@@ -31,6 +31,7 @@ def panels(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def expressions(board: dict[str, Any]) -> list[str]:
     found = [target["expr"] for panel in panels(board) for target in panel["targets"]]
+    found += [marks["expr"] for marks in board["annotations"]["list"] if "expr" in marks]
     queries = [variable.get("query") or "" for variable in board["templating"]["list"]]
     return found + [query for query in queries if query.startswith("label_values")]
 
@@ -53,7 +54,7 @@ def test_the_dashboards_are_what_their_code_makes() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_dashboard_asks_for_metrics_that_there_are(path: Path, tmp_path: Path) -> None:
-    there = scraped_names(tmp_path) | {"up", "ALERTS"}
+    there = scraped_names(tmp_path) | set(RECORDED) | {"up", "ALERTS"}
     for expression in expressions(load(path)):
         asked = metrics_in(expression)
         assert asked, expression
@@ -103,3 +104,25 @@ def test_each_variable_that_is_used_is_there(path: Path) -> None:
     assert {"datasource", "site"} <= known
     for expression in expressions(board):
         assert set(re.findall(r"\$([a-z_]\w*)", expression)) <= known
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_outages_are_marked_in_all_curves(path: Path) -> None:
+    (marks,) = load(path)["annotations"]["list"]
+    assert (marks["name"], marks["enable"], marks["titleFormat"]) == ("Outages", True, "{{site}}: TSE out of order")
+    assert "tse_outage_active" in marks["expr"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_dashboard_shows_gateways_only_and_knows_none_by_its_job(path: Path) -> None:
+    for expression in expressions(load(path)):
+        assert "job=" not in expression
+        for selector in re.findall(r"(?:ALERTS|\bup)({[^}]*})", expression):
+            assert 'component="tse-gateway"' in selector
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_dashboard_reads_more_than_a_day_only_of_what_is_recorded(path: Path) -> None:
+    for expression in expressions(load(path)):
+        for name, _ in re.findall(r"([\w:]+)(?:{[^}]*})?\[(\d+d|2\dh)\]", expression):
+            assert name in RECORDED, expression

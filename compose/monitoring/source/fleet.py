@@ -2,6 +2,7 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
+from compose.monitoring.source.matchers import AT, DAY
 from compose.monitoring.source.panels import (
     GOOD,
     NO,
@@ -17,38 +18,35 @@ from compose.monitoring.source.panels import (
 )
 from gateway import limits
 
-_AT = 'site=~"$site"'
-_DAY = 86_400
-
 
 def fleet() -> dashboard.Dashboard:
     """Return the whole dashboard."""
-    made = board("TSE fleet", "tse-fleet", "All TSE gateways: who is down, whose TSE ends next, who is slow?")
+    made = board("TSE fleet", "tse-fleet", "All TSE gateways: who is down, whose TSE ends next, who is slow?", "5m")
     for rows in (_now, _tses, _next, _history):
         made = rows(made)
     return made
 
 
 def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
-    down = f'tse_up{{{_AT}}} == 0 unless on (instance, serial) tse_state{{state="initialized"}} == 0'
-    lacking = f'tse_not_ready{{{_AT}, reason!~"not_set_up|decommissioned"}} == 1'
-    left = f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"
+    down = f'tse_up{{{AT}}} == 0 unless on (site, serial) tse_state{{state="initialized"}} == 0'
+    lacking = f'tse_not_ready{{{AT}, reason!~"not_set_up|decommissioned"}} == 1'
+    left = f"tse_certificate_expiry_timestamp_seconds{{{AT}}} - time()"
     soon = f"count({left} < {limits.CERTIFICATE_LEFT.warning:.0f}) or vector(0)"
     return (
         made.with_row(dashboard.Row("Now"))
         .with_panel(
-            number("Gateways", "That answer", f"count(tse_gateway_build_info{{{_AT}}}) or vector(0)", "none", GOOD)
+            number("Gateways", "That answer", f"count(tse_gateway_build_info{{{AT}}}) or vector(0)", "none", GOOD)
         )
         .with_panel(
             number(
-                "Gateways missing",
-                "That Prometheus cannot reach",
-                'count(up{job=~".*tse-gateway.*"} == 0) or vector(0)',
+                "Sites missing",
+                "That were there within a week",
+                f"count(site:tse_gateway_up:bool{{{AT}}} == 0) or vector(0)",
                 "none",
                 NO,
             )
         )
-        .with_panel(number("TSEs", "That the gateways know", f"count(tse_up{{{_AT}}}) or vector(0)", "none", GOOD))
+        .with_panel(number("TSEs", "That the gateways know", f"count(tse_up{{{AT}}}) or vector(0)", "none", GOOD))
         .with_panel(
             number("TSEs down", "In service, but unplugged or not answering", f"count({down}) or vector(0)", "none", NO)
         )
@@ -62,12 +60,12 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
             )
         )
         .with_panel(number("Certificates end soon", "Within 180 days", soon, "none", NO))
-        .with_panel(alerts(_AT))
+        .with_panel(alerts(AT))
         .with_panel(
             listing(
-                "Gateways that do not answer",
-                "That Prometheus cannot reach; empty when all answer",
-                'up{job=~".*tse-gateway.*"} == 0',
+                "Who is missing",
+                "Sites without a gateway, and gateways that Prometheus cannot reach; empty when all answer",
+                f'site:tse_gateway_up:bool{{{AT}}} == 0 or up{{component="tse-gateway", {AT}}} == 0',
                 "Value",
                 span=8,
             )
@@ -85,7 +83,7 @@ def _now(made: dashboard.Dashboard) -> dashboard.Dashboard:
             listing(
                 "Open outages",
                 "As the outage logs of the gateways know them",
-                f"tse_outage_active{{{_AT}}} == 1",
+                f"tse_outage_active{{{AT}}} == 1",
                 "Value",
                 span=8,
             )
@@ -97,51 +95,54 @@ def _tses(made: dashboard.Dashboard) -> dashboard.Dashboard:
     def of(expr: str, by: str = "serial") -> str:
         return f"max by ({by}) ({expr})"
 
-    used, capacity = f"tse_store_used_bytes{{{_AT}}}", f"tse_store_capacity_bytes{{{_AT}}}"
-    signing = f'rate(tse_command_duration_seconds_bucket{{{_AT}, command="sign"}}[1h])'
-    locks = f"rate(tse_gateway_lock_wait_seconds_bucket{{{_AT}}}[1h])"
-    signed, most = f"tse_signatures_used{{{_AT}}}", f"tse_signatures_max{{{_AT}}}"
+    used, capacity = f"tse_store_used_bytes{{{AT}}}", f"tse_store_capacity_bytes{{{AT}}}"
+    signed, most = f"tse_signatures_used{{{AT}}}", f"tse_signatures_max{{{AT}}}"
     return made.with_row(dashboard.Row("Each TSE")).with_panel(
         overview(
             "TSEs",
             "A row for each; click on a head to sort",
-            ("Can sign", of(f"tse_ready{{{_AT}}}", "site, instance, serial"), "bool_yes_no", YES),
+            ("Can sign", of(f"tse_ready{{{AT}}}", "site, serial"), "bool_yes_no", YES),
             (
                 "Certificate ends in",
-                of(f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"),
+                of(f"tse_certificate_expiry_timestamp_seconds{{{AT}}} - time()"),
                 "s",
                 few(*limits.CERTIFICATE_LEFT),
             ),
             ("Signatures left", of(f"1 - {signed} / {most}"), "percentunit", few(*limits.SIGNATURES_LEFT)),
             ("Store", of(f"{used} / {capacity}"), "percentunit", many(*limits.STORE_USED)),
-            ("Next self test", of(f"tse_self_test_due_seconds{{{_AT}}}"), "s", few(*limits.SELF_TEST_DUE)),
-            ("Signed in 24 h", of(f'increase(tse_signatures_total{{{_AT}, cause="sale"}}[24h])'), "short", GOOD),
+            ("Next self test", of(f"tse_self_test_due_seconds{{{AT}}}"), "s", few(*limits.SELF_TEST_DUE)),
             (
-                "Time to sign (95 %, 1 h)",
-                f"histogram_quantile(0.95, sum by (serial, le) ({signing}))",
+                "Signed in 24 h",
+                of(f'sum_over_time(site_serial:tse_signatures:increase1h{{{AT}, cause="sale"}}[24h])'),
+                "short",
+                GOOD,
+            ),
+            (
+                "Time to sign (95 %)",
+                of(f"site_serial:tse_sign_seconds:p95{{{AT}}}"),
                 "s",
                 many(0.5, 1),
             ),
-            ("Wait (95 %, 1 h)", f"histogram_quantile(0.95, sum by (serial, le) ({locks}))", "s", many(1, 3)),
+            ("Wait (95 %)", of(f"site_serial:tse_lock_wait_seconds:p95{{{AT}}}"), "s", many(1, 3)),
             (
                 "Outages in 30 days",
-                f"sum by (serial) (increase(tse_outage_seconds_total{{{_AT}}}[30d]))",
+                of(f"sum_over_time(site_serial:tse_outage_seconds:increase1h{{{AT}}}[30d])"),
                 "s",
                 many(60, 3600),
             ),
-            ("Archive", of(f"tse_gateway_archive_age_seconds{{{_AT}}}"), "s", many(*limits.ARCHIVE_AGE)),
-            ("Tills", of(f"tse_registered_clients{{{_AT}}}"), "none", GOOD),
-            ("", of(f"tse_info{{{_AT}}}", "serial, software_version, place"), "none", GOOD),
+            ("Archive", of(f"tse_gateway_archive_age_seconds{{{AT}}}"), "s", many(*limits.ARCHIVE_AGE)),
+            ("Tills", of(f"tse_registered_clients{{{AT}}}"), "none", GOOD),
+            ("", of(f"tse_info{{{AT}}}", "serial, software_version, place"), "none", GOOD),
         )
     )
 
 
 def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
-    ends = f"tse_certificate_expiry_timestamp_seconds{{{_AT}}} - time()"
-    left = f"1 - tse_signatures_used{{{_AT}}} / tse_signatures_max{{{_AT}}}"
-    full = f"tse_store_used_bytes{{{_AT}}} / tse_store_capacity_bytes{{{_AT}}}"
-    room = f"(tse_store_capacity_bytes{{{_AT}}} - tse_store_used_bytes{{{_AT}}})"
-    unsigned = f"(tse_signatures_max{{{_AT}}} - tse_signatures_used{{{_AT}}})"
+    ends = f"tse_certificate_expiry_timestamp_seconds{{{AT}}} - time()"
+    left = f"1 - tse_signatures_used{{{AT}}} / tse_signatures_max{{{AT}}}"
+    full = f"tse_store_used_bytes{{{AT}}} / tse_store_capacity_bytes{{{AT}}}"
+    room = f"max by (site, serial) (tse_store_capacity_bytes{{{AT}}} - tse_store_used_bytes{{{AT}}})"
+    unsigned = f"max by (site, serial) (tse_signatures_max{{{AT}}} - tse_signatures_used{{{AT}}})"
     return (
         made.with_row(dashboard.Row("Who is next?"))
         .with_panel(
@@ -181,9 +182,9 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
             number(
                 "Stores full",
                 "The five that are full first, at the pace of the last week",
-                f"bottomk(5, {room} / (deriv(tse_store_used_bytes{{{_AT}}}[7d]) > 0))",
+                f"bottomk(5, {room} / (deriv(site_serial:tse_store_used_bytes:max{{{AT}}}[7d]) > 0))",
                 "s",
-                few(90 * _DAY, 14 * _DAY),
+                few(90 * DAY, 14 * DAY),
                 "{{site}} {{tse}}",
                 span=12,
             )
@@ -192,9 +193,9 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
             number(
                 "Signatures used up",
                 "The five that sign their last first, at the pace of the last week",
-                f"bottomk(5, {unsigned} / (deriv(tse_signatures_used{{{_AT}}}[7d]) > 0))",
+                f"bottomk(5, {unsigned} / (deriv(site_serial:tse_signatures_used:max{{{AT}}}[7d]) > 0))",
                 "s",
-                few(365 * _DAY, 180 * _DAY),
+                few(365 * DAY, 180 * DAY),
                 "{{site}} {{tse}}",
                 span=12,
             )
@@ -203,7 +204,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
             listing(
                 "Versions of the gateway",
                 "How many run which",
-                f"count by (version) (tse_gateway_build_info{{{_AT}}})",
+                f"count by (version) (tse_gateway_build_info{{{AT}}})",
                 span=8,
             )
         )
@@ -211,7 +212,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
             listing(
                 "Firmware",
                 "How many TSEs have which",
-                f"count by (software_version, form_factor) (tse_info{{{_AT}}})",
+                f"count by (software_version, form_factor) (tse_info{{{AT}}})",
                 span=8,
             )
         )
@@ -219,7 +220,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
             listing(
                 "Settings",
                 "How many gateways share which",
-                f"count by (hash) (tse_gateway_config_info{{{_AT}}})",
+                f"count by (hash) (tse_gateway_config_info{{{AT}}})",
                 span=8,
             )
         )
@@ -227,8 +228,7 @@ def _next(made: dashboard.Dashboard) -> dashboard.Dashboard:
 
 
 def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
-    signing = f'rate(tse_command_duration_seconds_bucket{{{_AT}, command="sign"}}[15m])'
-    locks = f"rate(tse_gateway_lock_wait_seconds_bucket{{{_AT}}}[15m])"
+    outages = f"site_serial:tse_outage_seconds:increase1h{{{AT}}}"
     return (
         made.with_row(dashboard.Row("Over time"))
         .with_panel(
@@ -238,8 +238,8 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "s",
                 NO,
                 (
-                    f"topk(10, sum by (site, instance) (increase(tse_outage_seconds_total{{{_AT}}}[1h])) > 0)",
-                    "{{site}} {{instance}}",
+                    f"topk(10, sum by (site) (last_over_time({outages}[1h])) > 0)",
+                    "{{site}}",
                 ),
             )
         )
@@ -250,7 +250,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "s",
                 many(0.5, 1),
                 (
-                    f"topk(10, histogram_quantile(0.95, sum by (site, serial, le) ({signing})))",
+                    f"topk(10, site_serial:tse_sign_seconds:p95{{{AT}}})",
                     "{{site}} {{tse}}",
                 ),
             )
@@ -262,7 +262,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "s",
                 many(1, 3),
                 (
-                    f"topk(10, histogram_quantile(0.95, sum by (site, serial, le) ({locks})))",
+                    f"topk(10, site_serial:tse_lock_wait_seconds:p95{{{AT}}})",
                     "{{site}} {{tse}}",
                 ),
             )
@@ -273,7 +273,7 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "Messages signed in a minute, all TSEs",
                 "short",
                 GOOD,
-                (f'sum(rate(tse_signatures_total{{{_AT}, cause="sale"}}[5m])) * 60', "all"),
+                (f'sum(rate(tse_signatures_total{{{AT}, cause="sale"}}[5m])) * 60', "all"),
                 span=12,
             )
         )
@@ -283,8 +283,8 @@ def _history(made: dashboard.Dashboard) -> dashboard.Dashboard:
                 "TSEs that can, and all that are known",
                 "none",
                 GOOD,
-                (f"sum(tse_gateway_tses_ready{{{_AT}}})", "can sign"),
-                (f"sum(tse_gateway_tses{{{_AT}}})", "known"),
+                (f"sum(tse_gateway_tses_ready{{{AT}}})", "can sign"),
+                (f"sum(tse_gateway_tses{{{AT}}})", "known"),
                 span=12,
             )
         )

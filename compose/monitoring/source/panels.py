@@ -1,6 +1,7 @@
 """Panels and variables that both dashboards are made of."""
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -9,6 +10,7 @@ from grafana_foundation_sdk.models.common import (
     LegendPlacement,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    AnnotationQuery,
     DashboardCursorSync,
     DashboardLinkType,
     DataSourceRef,
@@ -23,6 +25,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from compose.monitoring.source.matchers import AT
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 Steps = tuple[tuple[float | None, str], ...]
@@ -42,14 +46,14 @@ def many(warning: float, critical: float) -> Steps:
     return ((None, "green"), (warning, "orange"), (critical, "red"))
 
 
-def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
+def board(title: str, uid: str, description: str, refresh: str) -> dashboard.Dashboard:
     """Make an empty dashboard with its variables up to the site."""
     return (
         dashboard.Dashboard(title)
         .uid(uid)
         .description(description)
         .tags(["tse"])
-        .refresh("30s")
+        .refresh(refresh)
         .time("now-24h", "now")
         .timezone("browser")
         .tooltip(DashboardCursorSync.CROSSHAIR)
@@ -62,6 +66,7 @@ def board(title: str, uid: str, description: str) -> dashboard.Dashboard:
             .keep_time(True)
         )
         .readonly()
+        .annotation(_OutageMarks())
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
         .with_variable(variable("site", "Site", "label_values(tse_gateway_build_info, site)"))
     )
@@ -113,7 +118,7 @@ def alerts(matchers: str, span: int = 24, height: int = 5) -> table.Panel:
     return listing(
         "Alerts",
         text,
-        f'ALERTS{{alertstate="firing", {matchers}}}',
+        f'ALERTS{{component="tse-gateway", alertstate="firing", severity!="none", {matchers}}}',
         "Value",
         "alertstate",
         span=span,
@@ -168,7 +173,7 @@ def overview(
 
 def listing(title: str, text: str, expr: str, *hidden: str, span: int = 12, height: int = 7) -> table.Panel:
     """Make a row for each series of one query, with its labels."""
-    names = dict.fromkeys(("Time", "job", "__name__", *hidden), True)
+    names = dict.fromkeys(("Time", "job", "component", "__name__", *hidden), True)
     return (
         table.Panel()
         .title(title)
@@ -183,6 +188,26 @@ def listing(title: str, text: str, expr: str, *hidden: str, span: int = 12, heig
     )
 
 
+class _OutageMarks(AnnotationQuery, Builder[AnnotationQuery]):
+    """Red regions of all curves while a TSE of a chosen site is out of order."""
+
+    def __init__(self) -> None:
+        expr = f"max by (site, serial) (tse_outage_active{{{AT}}}) == 1"
+        super().__init__(name="Outages", datasource=SOURCE, icon_color="red", expr=expr)
+
+    def build(self) -> AnnotationQuery:
+        """Return itself."""
+        return self
+
+    def to_json(self) -> dict[str, object]:
+        """Add the fields that the SDK does not know."""
+        return super().to_json() | {
+            "titleFormat": "{{site}}: TSE out of order",
+            "textFormat": "{{serial}}",
+            "step": "1m",
+        }
+
+
 def _query(expr: str, legend: str) -> prometheus.Dataquery:
     """Make a legend: {{tse}} names a TSE by the first eight digits of its serial."""
     if "{{tse}}" in legend:
@@ -191,8 +216,8 @@ def _query(expr: str, legend: str) -> prometheus.Dataquery:
 
 
 def _to_site() -> DynamicConfigValue:
-    """From a row to the dashboard of its gateway."""
-    chosen = "&".join(f"var-{name}=${{__data.fields.{name}}}" for name in ("site", "instance", "serial"))
+    """From a row to the dashboard of its site."""
+    chosen = "&".join(f"var-{name}=${{__data.fields.{name}}}" for name in ("site", "serial"))
     return DynamicConfigValue(id_val="links", value=[{"title": "TSE site", "url": f"/d/tse-site?{chosen}"}])
 
 
