@@ -14,7 +14,7 @@ import typer
 
 from gateway.cli.base import LanguageOption
 from gateway.cli.formatting import printable
-from gateway.errors import GatewayError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_locale
 from gateway.i18n.text import Language, Text
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.verify.files import Options
     from gateway.verify.findings import Code, CounterSpan, FileReport, Group
+    from gateway.verify.revocation import Revocation
+    from gateway.verify.trust import Certificates
 
 CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
 
@@ -68,6 +70,12 @@ def verify(
             help="Revocation lists of the CAs, not older than a day: a file, or a directory; may be repeated."
         ),
     ] = None,
+    fetch_crls: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Fetch revocation lists that certificates below --trust name; DIR keeps them."
+        ),
+    ] = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
     ] = False,
@@ -78,10 +86,16 @@ def verify(
 
     Exit status: 0 in order or notes only, 1 warnings or revocation not checked, 2 errors or not checkable.
 
-    Example: tse-gateway verify export.tar --trust roots/ --crl lists/
+    Example: tse-gateway verify export.tar --trust ca.pem --fetch-crls lists
     """
     status = verify_files(
-        files, trust=trust or [], crl=crl or [], language=language, as_json=as_json, complete=complete
+        files,
+        trust=trust or [],
+        crl=crl or [],
+        fetch_into=fetch_crls,
+        language=language,
+        as_json=as_json,
+        complete=complete,
     )
     raise typer.Exit(status)
 
@@ -91,6 +105,7 @@ def verify_files(
     *,
     trust: Sequence[Path] = (),
     crl: Sequence[Path] | None = None,
+    fetch_into: Path | None = None,
     now: datetime | None = None,
     language: Language | None = None,
     as_json: bool = False,
@@ -102,19 +117,20 @@ def verify_files(
     `paths` may hold a receipt code (`V0;...`) instead of a file. Certificate files among them give keys to the others.
     `trust`: files and directories of CA certificates. `crl`: the same of revocation lists, which must be current at the
     moment `now`; `None`: the caller does not ask about revocation, and it is no warning that it was not checked.
+    `fetch_into`: a directory for lists that are fetched from the network.
     `complete`: missing messages are errors, for the files are said to be full exports. `processes` 0: one per core.
 
     0: nothing, or notes. 1: warnings. 2: errors, or it could not be checked. 130: Ctrl-C.
     """
     from gateway.verify.files import Options, certificates_in
     from gateway.verify.report import as_data
-    from gateway.verify.revocation import load_revocation
     from gateway.verify.trust import load_trust
 
     language = language or from_locale(os.environ)
     try:
-        revocation = None if crl is None else load_revocation(crl, now or datetime.now(UTC))
-        options = Options(certificates_in(paths), load_trust(trust), revocation, complete, processes)
+        anchors = load_trust(trust)
+        revocation = None if crl is None else _revocation(crl, fetch_into, anchors, now or datetime.now(UTC))
+        options = Options(certificates_in(paths), anchors, revocation, complete, processes)
         reports = _reports(paths, options, None if as_json else language)
     except GatewayError as error:
         sys.stderr.write(f"tse-gateway: {error}\n")
@@ -124,6 +140,19 @@ def verify_files(
     if as_json:
         sys.stdout.write(json.dumps([as_data(report, language) for report in reports], indent=2) + "\n")
     return max(map(_exit_status, reports), default=CLEAN)
+
+
+def _revocation(
+    crl: Sequence[Path], fetch_into: Path | None, anchors: "Certificates | None", now: datetime
+) -> "Revocation":
+    from gateway.verify.fetching import ListFetcher
+    from gateway.verify.revocation import load_revocation
+
+    if fetch_into is None:
+        return load_revocation(crl, now)
+    if anchors is None:
+        raise ConfigurationError("--fetch-crls needs --trust: addresses in certificates of strangers are not asked")
+    return load_revocation(crl, now, ListFetcher(fetch_into, anchors, now))
 
 
 def export_is_valid(path: Path) -> bool:

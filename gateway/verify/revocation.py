@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -37,12 +38,23 @@ class RevocationList:
     obtained: datetime
 
 
+class ListSource(Protocol):
+    """Knows more lists."""
+
+    def lists_for(
+        self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
+    ) -> tuple[list[RevocationList], list[str]]:
+        """Return lists for a certificate with these issuers up to its root, and why some are not there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Revocation:
-    """What is known of revocations at the moment `now` of the check."""
+    """What is known of revocations at the moment `now` of the check; `source` is asked for more."""
 
     lists: tuple[RevocationList, ...]
     now: datetime
+    source: ListSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +68,7 @@ class Standing:
 NO_CERTIFICATE = Standing(unchecked=("its certificate is not known",))
 
 
-def load_revocation(paths: Iterable[Path], now: datetime) -> Revocation:
+def load_revocation(paths: Iterable[Path], now: datetime, source: ListSource | None = None) -> Revocation:
     """Return the lists (PEM or DER) in files, and in the files `.crl` and `.pem` of directories and all below them.
 
     A file is taken to have been obtained when it was last written.
@@ -64,12 +76,12 @@ def load_revocation(paths: Iterable[Path], now: datetime) -> Revocation:
     Raises:
         ConfigurationError: a path cannot be read, or there is no list in a file or directory.
     """
-    return Revocation(tuple(found for path in paths for found in _lists_of(path)), now)
+    return Revocation(tuple(found for path in paths for found in _lists_of(path)), now, source)
 
 
 def revocations(certificates: Sequence[x509.Certificate], revocation: Revocation | None) -> dict[bytes, float]:
     """Return serial and time of revocation (Unix) of those whose chain is revoked at some time."""
-    if revocation is None or not revocation.lists:
+    if revocation is None or not (revocation.lists or revocation.source):
         return {}
     known = tuple(dict.fromkeys(certificates))
     times = {serial: standing_of(one, known, revocation).revoked_from for serial, one in by_serial(known).items()}
@@ -79,40 +91,44 @@ def revocations(certificates: Sequence[x509.Certificate], revocation: Revocation
 @lru_cache(maxsize=64)
 def standing_of(leaf: x509.Certificate, known: tuple[x509.Certificate, ...], revocation: Revocation) -> Standing:
     """Judge the chain from `leaf` to its root; `known` are the certificates of issuers. Cached: many files share it."""
-    if not revocation.lists:
+    if not (revocation.lists or revocation.source):
         return Standing(unchecked=("no revocation lists were given",))
     revoked_from, unchecked = NEVER, []
     with quiet():
-        for certificate in _below_root(leaf, known):
-            newest = max(_authentic(certificate, known, revocation), key=_made, default=None)
+        for certificate, issuers in _below_root(leaf, known):
+            lists, problems = revocation.lists, list[str]()
+            if revocation.source is not None:
+                fetched, problems = revocation.source.lists_for(certificate, issuers)
+                lists = (*lists, *fetched)
+            newest = max(_authentic(certificate, known, lists), key=_made, default=None)
             fault = "no list of its issuer that is signed by it" if newest is None else _fault(newest, revocation.now)
             if fault:
-                unchecked.append(f"certificate {certificate.serial_number:x}: {fault}")
+                unchecked.append("; ".join([f"certificate {certificate.serial_number:x}: {fault}", *problems]))
             if newest is not None:
                 revoked_from = min(revoked_from, _revoked_from(newest, certificate))
     return Standing(revoked_from, tuple(unchecked))
 
 
-def _below_root(leaf: x509.Certificate, known: Sequence[x509.Certificate]) -> Iterator[x509.Certificate]:
-    """Yield the certificates that need a list: all whose issuer is known, and the leaf in any case."""
-    current, seen = leaf, set[x509.Certificate]()
-    while current not in seen:
-        seen.add(current)
-        issuer = issuer_of(current, known, current.not_valid_before_utc)
-        if issuer == current:
-            return
-        if issuer is None:  # `current` is trusted by itself, or the chain has a finding of its own
-            if current == leaf:
-                yield current
-            return
-        yield current
-        current = issuer
+def _below_root(
+    leaf: x509.Certificate, known: Sequence[x509.Certificate]
+) -> list[tuple[x509.Certificate, list[x509.Certificate]]]:
+    """Return the certificates that need a list, each with its issuers: all but the topmost, and the leaf in any case.
+
+    The topmost is a root, or trusted by itself, or the chain has a finding of its own.
+    """
+    chain = [leaf]
+    while True:
+        issuer = issuer_of(chain[-1], known, chain[-1].not_valid_before_utc)
+        if issuer is None or issuer in chain:
+            break
+        chain.append(issuer)
+    return [(one, chain[at + 1 :]) for at, one in enumerate(chain[:-1] or chain)]
 
 
 def _authentic(
-    certificate: x509.Certificate, known: Sequence[x509.Certificate], revocation: Revocation
+    certificate: x509.Certificate, known: Sequence[x509.Certificate], lists: Iterable[RevocationList]
 ) -> Iterator[RevocationList]:
-    for one in revocation.lists:
+    for one in lists:
         made = _made(one)
         issuer = issuer_of(certificate, known, made)
         if issuer is None or not valid_at(issuer, made) or not _signed_by(issuer, one):
@@ -153,7 +169,7 @@ def _covers(content: x509.CertificateRevocationList, certificate: x509.Certifica
         return False
     if scope.only_contains_ca_certs if not _is_ca(certificate) else scope.only_contains_user_certs:
         return False
-    return scope.full_name is None or not _points(certificate).isdisjoint(scope.full_name)
+    return scope.full_name is None or not set(points_of(certificate)).isdisjoint(scope.full_name)
 
 
 def _is_ca(certificate: x509.Certificate) -> bool:
@@ -163,12 +179,13 @@ def _is_ca(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _points(certificate: x509.Certificate) -> set[x509.GeneralName]:
+def points_of(certificate: x509.Certificate) -> list[x509.GeneralName]:
+    """Return where the certificate says that lists are to be had."""
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except x509.ExtensionNotFound:
-        return set()
-    return {name for point in points for name in point.full_name or ()}
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return []
+    return [name for point in points for name in point.full_name or ()]
 
 
 def _fault(one: RevocationList, now: datetime) -> str:
@@ -201,13 +218,23 @@ def _made(one: RevocationList) -> datetime:
     return one.content.last_update_utc
 
 
+def load_lists(file: Path) -> list[RevocationList]:
+    """Return the lists of a file, PEM (one or many) or DER; `ValueError` if it holds something else."""
+    obtained = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    return [RevocationList(str(file), content, obtained) for content in parse_lists(_content(file))]
+
+
+def parse_lists(data: bytes) -> list[x509.CertificateRevocationList]:
+    """Return the lists in PEM or DER; `ValueError` if it is something else."""
+    if _BEGIN not in data:
+        return [x509.load_der_x509_crl(data)]
+    return [x509.load_pem_x509_crl(_BEGIN + block.partition(_END)[0] + _END) for block in data.split(_BEGIN)[1:]]
+
+
 def _lists_of(path: Path) -> list[RevocationList]:
     try:
-        if not path.is_dir():
-            found = _load(path)
-        else:
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
-            found = [one for file in files if file.suffix.lower() != ".pem" or _in_pem(file) for one in _load(file)]
+        files = _files(path) if path.is_dir() else [path]
+        found = [one for file in files for one in _load(file)]
     except OSError as error:
         raise ConfigurationError(f"revocation lists in {path} cannot be read: {error.strerror}") from None
     if not found:
@@ -215,22 +242,16 @@ def _lists_of(path: Path) -> list[RevocationList]:
     return found
 
 
-def _in_pem(file: Path) -> bool:
-    return _BEGIN in _content(file)  # certificates may lie beside
+def _files(directory: Path) -> list[Path]:
+    files = sorted(file for file in directory.rglob("*") if file.suffix.lower() in _ENDINGS and file.is_file())
+    return [file for file in files if file.suffix.lower() != ".pem" or _BEGIN in _content(file)]
 
 
 def _load(file: Path) -> list[RevocationList]:
-    data = _content(file)
-    obtained = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     try:
-        if _BEGIN in data:
-            blocks = [_BEGIN + block.partition(_END)[0] + _END for block in data.split(_BEGIN)[1:]]
-            contents = [x509.load_pem_x509_crl(block) for block in blocks]
-        else:
-            contents = [x509.load_der_x509_crl(data)]
+        return load_lists(file)
     except ValueError as error:
         raise ConfigurationError(f"{file} is not a revocation list: {error}") from None
-    return [RevocationList(str(file), content, obtained) for content in contents]
 
 
 def _content(file: Path) -> bytes:

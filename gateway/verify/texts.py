@@ -188,8 +188,8 @@ MEANINGS: dict[Code, Meaning] = {
     Code.REVOCATION_UNCHECKED: Meaning(
         _WARNING,
         Text(
-            "revocation not checked: current revocation lists are missing (--crl)",
-            "Sperrung ungeprüft: aktuelle Sperrlisten fehlen (--crl)",
+            "revocation not checked: current revocation lists are missing (--crl, --fetch-crls)",
+            "Sperrung ungeprüft: aktuelle Sperrlisten fehlen (--crl, --fetch-crls)",
         ),
     ),
     Code.CHAIN_BROKEN: Meaning(

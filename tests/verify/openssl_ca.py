@@ -29,9 +29,11 @@ commonName = supplied
 [authority]
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
+{points}
 [device]
 basicConstraints = CA:FALSE
 keyUsage = critical, digitalSignature
+{points}
 [req]
 distinguished_name = names
 [only_users]
@@ -51,9 +53,11 @@ class OpensslCa:
     name: str
 
     @classmethod
-    def create(cls, place: Path, name: str, issuer: "OpensslCa | None" = None) -> "OpensslCa":
+    def create(cls, place: Path, name: str, issuer: "OpensslCa | None" = None, *, address: str = "") -> "OpensslCa":
+        """Make one; `address`: where the certificates that it issues say that its list is."""
         place.mkdir(parents=True)
-        (place / "config").write_text(_CONFIG.format(name=name))
+        points = f"crlDistributionPoints = URI:{address}" if address else ""
+        (place / "config").write_text(_CONFIG.format(name=name, points=points))
         (place / "index").touch()
         (place / "serial").write_text("A0\n" if issuer else "10\n")
         made = cls(place, name)

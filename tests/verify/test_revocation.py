@@ -203,7 +203,7 @@ def test_the_command_does_not_call_in_order_what_it_did_not_check(
     assert "=> everything checked is in order; revocation not checked\n" in capsys.readouterr().out
     assert verify_files(export, trust=trust, crl=[], language="de") == 1
     german = capsys.readouterr().out
-    assert "Sperrung ungeprüft: aktuelle Sperrlisten fehlen (--crl)" in german
+    assert "Sperrung ungeprüft: aktuelle Sperrlisten fehlen (--crl, --fetch-crls)" in german
     assert "=> alles Geprüfte ist in Ordnung; Sperrung ungeprüft\n" in german
     assert verify_files(export, trust=trust, crl=[], as_json=True) == 1
     (told,) = json.loads(capsys.readouterr().out)
