@@ -14,10 +14,11 @@ from rich.table import Table
 
 from tests.bench.growth import connections, tses
 from tests.bench.instructions import dearest
+from tests.bench.receipts import receipts, stick
 from tests.bench.rows import ROWS as RATIOS
 from tests.bench.served import HERE
 
-ROWS = {**RATIOS, "connections": connections, "tses": tses}
+ROWS = {"receipts": receipts, "stick": stick, **RATIOS, "connections": connections, "tses": tses}
 
 
 async def main(names: list[str], checkouts: list[Path], memory: str) -> None:

@@ -27,6 +27,7 @@ async def connections(checkouts: list[Path], scratch: Path) -> list[Row]:
         for many in _CONNECTIONS:
             cpu, memory = [], []
             for it in served:
+                it.keep_to_one_core()
                 async with _kept(it, many) as clients:
                     asks: Works = [partial(client.ask, "GET", f"{BASE}/tses") for client in clients]
                     cpu.append([(await busy(it, asks, 1.0))[0] for _ in range(_ROUNDS)])
@@ -60,6 +61,7 @@ async def tses(checkouts: list[Path], scratch: Path) -> list[Row]:
                 gateway(checkout, state_dir, "instant", "--simulator", option) as served,
                 holding(served, many) as works,
             ):
+                served.keep_to_one_core()
                 cpu.append([(await busy(served, works, 1.0))[0] for _ in range(_ROUNDS)])
                 memory.append([served.memory / 1e6])
         rows += [
