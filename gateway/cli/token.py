@@ -24,6 +24,7 @@ _HEADS = (
     Text("still with an older one", "noch mit einem älteren"),
 )
 _MADE = Text("The token {name}; it is not shown again:", "Das Token {name}; es wird nicht noch einmal angezeigt:")
+_MADE_LAN = Text("The token {name}; session.txt shows it, too:", "Das Token {name}; es steht auch in session.txt:")
 _COST = Text("It is short: {cost}", "Es ist kurz: {cost}")
 _REVOKED = Text("the token {name} counts no more", "das Token {name} gilt nicht mehr")
 _OLD_REVOKED = Text("only the present token {name} counts from now on", "nur noch das jetzige Token {name} gilt")
@@ -133,10 +134,11 @@ def _say(cli: Cli, made: dict[str, Any]) -> None:
     if cli.as_json:
         cli.print_json(made)
         return
-    cli.note(_MADE, name=made["name"])
-    print(made["token"])
     from gateway.access.lan_token import cost_of
+    from gateway.access.tokens import LAN
 
+    cli.note(_MADE_LAN if made["name"] == LAN else _MADE, name=made["name"])
+    print(made["token"])
     cost = cost_of(made["token"], language=cli.language)
     if cost is not None:
         cli.note(_COST, cost=cost)

@@ -267,7 +267,9 @@ def test_tokens_are_made_shown_replaced_and_revoked(shop: Running) -> None:
 
 def test_the_lan_token_is_replaced_and_session_txt_follows(shop: Running) -> None:
     before = shop.gateway.tokens.lan.value
-    made = shop.call("token rotate lan").out.strip()
+    rotated = shop.call("token rotate lan")
+    assert "session.txt shows it" in rotated.err
+    made = rotated.out.strip()
     assert made != before
     path = shop.gateway.settings.state_dir / "session.txt"
     shop.do(lambda _: until(lambda: made in path.read_text()))
