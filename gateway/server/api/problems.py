@@ -58,8 +58,9 @@ def _detail(error: GatewayError, language: Language) -> str:
     match error:
         case InvalidRequest():
             return sentence(error.problems, language)
-        case CommandRejected() if language == "de":
-            return f"die TSE hat den Befehl abgelehnt: 0x{error.result:04x} {in_german(error.result)}"
+        case CommandRejected():
+            german = f"die TSE hat den Befehl abgelehnt: 0x{error.result:04x} {in_german(error.result)}"
+            return Text(str(error), german).template(language)
         case _:
             return str(error)
 
