@@ -226,9 +226,12 @@ def load_lists(file: Path) -> list[RevocationList]:
 
 def parse_lists(data: bytes) -> list[x509.CertificateRevocationList]:
     """Return the lists in PEM or DER; `ValueError` if it is something else."""
-    if _BEGIN not in data:
-        return [x509.load_der_x509_crl(data)]
-    return [x509.load_pem_x509_crl(_BEGIN + block.partition(_END)[0] + _END) for block in data.split(_BEGIN)[1:]]
+    try:
+        if _BEGIN not in data:
+            return [x509.load_der_x509_crl(data)]
+        return [x509.load_pem_x509_crl(_BEGIN + block.partition(_END)[0] + _END) for block in data.split(_BEGIN)[1:]]
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from None
 
 
 def _lists_of(path: Path) -> list[RevocationList]:

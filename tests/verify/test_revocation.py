@@ -1,6 +1,7 @@
 """Revocation, with certificates and lists of openssl."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,13 +12,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.cli.verify import ERRORS, verify_files
 from gateway.errors import ConfigurationError
 from gateway.tse.tar import END, member
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import Code, FileReport
-from gateway.verify.revocation import load_revocation
+from gateway.verify.revocation import load_revocation, standing_of
 from gateway.verify.trust import load_trust
 from tests.verify.exports import INFO_MEMBER, NOW, Tse, log_member, pem
 from tests.verify.openssl_ca import DAY, OpensslCa, tse_of
@@ -186,13 +189,48 @@ def test_lists_may_be_pem_or_der_and_many_in_one_file(shop: Shop) -> None:
 
 def test_what_is_no_list_is_an_error(shop: Shop) -> None:
     (shop.lists / "empty").mkdir()
+    pem = x509.load_pem_x509_crl(shop.list_of(shop.ca, kind="only_users").read_bytes())
+    third = pem.public_bytes(Encoding.DER).replace(b"\x02\x01\x01", b"\x02\x01\x03", 1)
+    (shop.lists / "version.crl").write_bytes(third)
     for path, reason in [
         (shop.lists / "empty", "no revocation list in"),
         (shop.ca.certificate_file, "is not a revocation list"),
+        (shop.lists / "version.crl", "is not a revocation list: 3 is not a valid CRL version"),
         (shop.lists / "nowhere", "No such file"),
     ]:
         with pytest.raises(ConfigurationError, match=reason):
             load_revocation([path], datetime.fromtimestamp(CHECKED, UTC))
+
+
+@given(place=st.integers(0, 2**16), value=st.integers(1, 255), size=st.integers(0, 2**16))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_changed_list_hides_a_revocation(revoking: Shop, place: int, value: int, size: int) -> None:
+    pem = x509.load_pem_x509_crl((revoking.lists / "ca.crl").read_bytes())
+    data = bytearray(pem.public_bytes(Encoding.DER))
+    data[place % len(data)] ^= value
+    changed = revoking.lists.parent / "changed.crl"
+    changed.write_bytes(data if size % 2 else data[: size % len(data)])
+    os.utime(changed, (CHECKED, CHECKED))
+    now = datetime.fromtimestamp(CHECKED, UTC)
+    try:
+        revocation = load_revocation([changed, revoking.lists / "root.crl"], now)
+    except ConfigurationError:
+        return
+    leaf, *issuers = revoking.tse.chain
+    standing = standing_of(leaf, (leaf, *issuers), revocation)
+    assert standing.unchecked or standing.revoked_from == NOW - 60
+
+
+@pytest.fixture(scope="module")
+def revoking(original: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A copy whose list revokes the TSE."""
+    place = tmp_path_factory.mktemp("revoking") / "pki"
+    shutil.copytree(original.export.parent, place)
+    root, ca = (OpensslCa(place / name, name) for name in ("root", "ca"))
+    shop = Shop(root, ca, original.tse, place / "export.tar", place / "lists")
+    ca.revoke(shop.tse.leaf, NOW - 60, NOW - 30)
+    shop.list_of(ca)
+    return shop
 
 
 def test_the_command_does_not_call_in_order_what_it_did_not_check(
