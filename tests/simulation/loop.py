@@ -123,7 +123,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _note(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, GatewayError | OSError):  # whose waiter was killed
             self.unexpected.append(f"{context['message']}: {error!r}")
 
     def _run_once(self) -> None:

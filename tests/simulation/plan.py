@@ -34,7 +34,7 @@ class Plan:
     def of_a_day(cls, seed: int) -> "Plan":
         """A day and a night of an ordinary shop, or of one with more trouble than it should have."""
         chance = Random(f"{seed} plan")
-        return cls(seed, receipt_every=chance.uniform(60, 180), trouble_every=chance.choice([300, 900, 3600]))
+        return cls(seed, receipt_every=chance.uniform(60, 180), trouble_every=chance.choice([600, 1800, 3600]))
 
     @classmethod
     def crowded(cls, seed: int, *troubles: str, hours: float = 0.5, mutation: str = "") -> "Plan":
