@@ -31,6 +31,7 @@ def test_crowded_shops_live_through_their_troubles_and_a_seed_is_the_same_run_to
     print(first)
     assert first == second
     assert first.count("seed") == 4
+    assert simulated("--crowded", "--seed", "3") == first.splitlines(keepends=True)[2]
 
 
 def test_each_mutation_is_found_and_its_run_passes_without_it() -> None:

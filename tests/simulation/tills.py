@@ -66,7 +66,7 @@ class Till:
 
     async def rest(self, error: Exception) -> None:
         """Wait after an error."""
-        self.trace.add(self.name, f"{type(error).__name__} {error}"[:100])
+        self.trace.add(self.name, f"{type(error).__name__} {error}")
         await asyncio.sleep(self.chance.uniform(*_REST))
 
     async def from_store(self, step: Step) -> Signature | None:

@@ -8,6 +8,7 @@ from gateway.telemetry.events import Event
 from tests.simulation.clock import CLOCK
 
 _KEPT = 400  # lines
+_WIDEST = 250
 _DEFECTS = frozenset({Event.DEFECT, Event.FILE_DAMAGED, Event.ARCHIVE_DAMAGED})  # no crash damages a file
 
 
@@ -21,7 +22,7 @@ class Trace:
         self.lines = 0
 
     def add(self, who: str, what: str) -> None:
-        line = f"{CLOCK.local():%d %H:%M:%S.%f} {who:10} {what}".replace(self._hidden, "")
+        line = f"{CLOCK.local():%d %H:%M:%S.%f} {who:10} {what.replace(self._hidden, '')[:_WIDEST]}"
         self._digest.update(line.encode() + b"\n")
         self.last.append(line)
         self.lines += 1
