@@ -81,8 +81,8 @@ def seen(client: str, values: str, serial: str = "AB") -> Series:
     return gateway(name, values, labels)
 
 
-def outages(reason: str, values: str) -> Series:
-    return tse("tse_outages_total", values, f'reason="{reason}"')
+def lost(reason: str, values: str) -> Series:
+    return tse("tse_lost_total", values, f'reason="{reason}"')
 
 
 _UP, _DOWN = tse("tse_up", steady(1)), tse("tse_up", steady(0))
@@ -124,8 +124,8 @@ CASES = (
         commands("self test", "SELF_TEST_RNG", "3x80 4x50"),
         commands("self test", "SELF_TEST_RNG", steady(3)),
     ),
-    Case("TseFlapping", outages("unplugged", "0+1x100"), outages("unplugged", "0x60 1x60"), "61m"),
-    Case("TseFlapping", outages("device_timeout", "0+1x100"), outages("store_full", "0+1x100"), "61m"),
+    Case("TseFlapping", lost("unplugged", "0+1x100"), lost("unplugged", "0x60 1x60"), "61m"),
+    Case("TseFlapping", lost("device_timeout", "0+1x100"), lost("stopped", "0+1x100"), "61m"),
     Case(
         "TseSelfTestDueSoon",
         _UP | _TESTED | tse("tse_self_test_due_seconds", "7000-60x60"),

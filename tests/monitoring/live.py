@@ -148,7 +148,7 @@ async def pull(server: Prometheus, shop: Shop) -> None:
     await server.fires("TseNotReady", f'{of_it}, reason="no_self_test"')
     await make_ready(device)
     await server.ends("TseNotReady", of_it)
-    await server.until(f'increase(tse_outages_total{{{of_it}, reason="device_gone"}}[1m]) > 0')
+    await server.until(f'increase(tse_lost_total{{{of_it}, reason=~"unplugged|device_gone"}}[1m]) > 0')
     for _ in range(6):
         tse.faults.set("unplugged")
         await _until(device.failed.is_set)
@@ -276,14 +276,17 @@ async def main() -> None:
             async with watching(directory / "prometheus", rules, port=port, ca=ca, token=TOKEN) as server:
                 await bring_about(server, shop)
                 await archive(server, shop)
+                await server.is_silent("SiteMissing")
                 await ask_dashboards(server)
                 await first_run.aclose()
                 await server.fires("GatewayMissing")
+                await server.fires("SiteMissing", 'site="live"')
                 as_if_archived_at(
                     datetime.now(UTC) - timedelta(hours=27), settings.state_dir / "archive" / shop.held.serial
                 )
                 async with running(settings_in(directory, port, 0)):
                     await server.ends("GatewayMissing")
+                    await server.ends("SiteMissing")
                     await server.fires("TseDown", f'serial="{shop.held.serial}"')  # nobody plugged it in since
                     await server.is_silent("GatewayNoTse")
                     await server.fires("ArchiveTooOld", f'serial="{shop.held.serial}"')
