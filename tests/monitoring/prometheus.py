@@ -59,10 +59,11 @@ class Prometheus:
             return list(body["data"]["result"])
 
     async def own(self, name: str) -> float:
-        """A metric of its own, without labels."""
+        """A metric of its own, summed."""
         async with self.session.get(f"{self.url}/metrics") as answer:
-            (value,) = re.findall(rf"^{name} (\S+)$", await answer.text(), flags=re.MULTILINE)
-            return float(value)
+            found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", await answer.text(), flags=re.MULTILINE)
+            assert found, name
+            return sum(map(float, found))
 
     async def fires(self, alert: str, matchers: str = "") -> None:
         """Wait until it does."""
