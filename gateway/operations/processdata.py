@@ -10,25 +10,25 @@ A finding never changes what is signed: the till alone decides that.
 import re
 from decimal import Decimal
 from enum import Enum
+from typing import Literal, get_args
 
 from gateway.i18n.text import Text
 
 RECEIPT, ORDERS, OTHER = "Kassenbeleg-V1", "Bestellung-V1", "SonstigerVorgang"
 MAX_PROCESS_TYPE = 100  # bytes, TR-03151
 
-KINDS = frozenset(
-    {
-        "Beleg",
-        "AVTransfer",
-        "AVBestellung",
-        "AVTraining",
-        "AVBelegstorno",
-        "AVBelegabbruch",
-        "AVSachbezug",
-        "AVSonstige",
-        "AVRechnung",
-    }
-)
+ReceiptType = Literal[
+    "Beleg",
+    "AVTransfer",
+    "AVBestellung",
+    "AVTraining",
+    "AVBelegstorno",
+    "AVBelegabbruch",
+    "AVSachbezug",
+    "AVSonstige",
+    "AVRechnung",
+]
+KINDS = frozenset(get_args(ReceiptType))
 _AMOUNT = re.compile(r"-?\d+\.\d\d", re.ASCII)
 _PAYMENT = re.compile(r"(-?\d+\.\d\d):(Bar|Unbar)(?::([A-Z]{3}))?", re.ASCII)
 _LINE = re.compile(r'-?\d+(?:\.\d+)?;"(?:[^"]|"")*";-?\d+\.\d\d', re.ASCII)

@@ -8,6 +8,7 @@ from pydantic import model_validator as check_model
 
 from gateway.i18n.text import Text
 from gateway.operations import typed_data
+from gateway.operations.processdata import ReceiptType
 from gateway.operations.typed_data import Line, Totals
 from gateway.server.api.schema import about
 from gateway.server.api.validation import UnfitValue
@@ -19,17 +20,6 @@ _DIFFER = Text(
 # Strings, since a number of JSON is a binary fraction to most programs, and 0.1 is none.
 _Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,2})?$")]
 _Quantity = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,3})?$")]
-ReceiptType = Literal[
-    "Beleg",
-    "AVTransfer",
-    "AVBestellung",
-    "AVTraining",
-    "AVBelegstorno",
-    "AVBelegabbruch",
-    "AVSachbezug",
-    "AVSonstige",
-    "AVRechnung",
-]
 
 
 RECEIPT_EXAMPLE = {
