@@ -1,25 +1,38 @@
 """Work that goes on beside other work, and how long it waits between attempts."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
 @asynccontextmanager
 async def beside(**works: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """Run `works`, as tasks of these names, while the block runs; cancel them at its end and wait for that."""
+    """Run `works`, as tasks of these names, while the block runs; cancel them at its end and wait for that.
+
+    One that fails is logged at once, and the block and the others go on.
+    """
     tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+    for task in tasks:
+        task.add_done_callback(_tell_failure)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_failure(task: "asyncio.Task[object]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s ended by an error of the gateway, until it is started anew", task.get_name(), exc_info=error)
 
 
 def begun(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":

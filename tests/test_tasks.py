@@ -3,7 +3,9 @@
 import asyncio
 import sys
 
-from gateway.tasks import Backoff, begun
+import pytest
+
+from gateway.tasks import Backoff, begun, beside
 
 
 def waits(backoff: Backoff, count: int) -> list[float]:
@@ -45,3 +47,19 @@ async def test_work_that_has_begun_goes_on_by_itself_and_its_task_tells_the_resu
     assert seen == (["begun"] if sys.version_info >= (3, 12) else [])
     go_on.set()
     assert await task == "done"
+
+
+async def test_work_that_fails_beside_other_work_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def go_on() -> None:
+        await asyncio.Event().wait()
+
+    async with beside(archive=fail(), sweep=go_on()):
+        for _ in range(3):  # it fails in the first turn of the loop, and is told in the second
+            await asyncio.sleep(0)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("archive ended by an error")
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
