@@ -34,6 +34,7 @@ from gateway.storage import state_dir
 from gateway.storage.writable import WritableCheck
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
+from gateway.telemetry.log import shared_with
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent_events import RecentEvents
 
@@ -69,8 +70,8 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     """
     async with AsyncExitStack() as stack:
         start = stack.enter_async_context
-        problems = stack.enter_context(RecentProblems().listening())
-        recent_events = stack.enter_context(RecentEvents().listening())
+        problems = stack.enter_context(shared_with(RecentProblems()))
+        recent_events = stack.enter_context(shared_with(RecentEvents()))
         stack.enter_context(state_dir.opened(settings.state_dir))
         lan_token, context = load_or_create_token(settings), tls.server_context(settings)
         tokens = services.tokens(settings, lan_token)

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import Literal, TextIO, TypeVar
 
 from pythonjsonlogger.json import JsonFormatter
 
 TRACE = 5  # below DEBUG: sectors, for hunting a bug together with the maker of a TSE
 Format = Literal["auto", "json", "text"]
 Level = Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"]
+_Handler = TypeVar("_Handler", bound=logging.Handler)
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 serial: ContextVar[str] = ContextVar("serial", default="")
@@ -57,6 +58,17 @@ def context(*, request: str | None = None, tse: str | None = None) -> Iterator[N
     finally:
         for variable, token in tokens:
             variable.reset(token)
+
+
+@contextmanager
+def shared_with(handler: _Handler) -> Iterator[_Handler]:
+    """Hand what the gateway logs to `handler` as well."""
+    root = logging.getLogger("gateway")
+    root.addHandler(handler)
+    try:
+        yield handler
+    finally:
+        root.removeHandler(handler)
 
 
 def redacted(text: str) -> str:

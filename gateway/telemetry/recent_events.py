@@ -3,10 +3,9 @@
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from gateway.telemetry.events import Event
 from gateway.telemetry.log import redacted
@@ -51,16 +50,6 @@ class RecentEvents(logging.Handler):
         self.last = 0
         self.followers = 0
         self._events: deque[RecentEvent] = deque(maxlen=_KEPT)
-
-    @contextmanager
-    def listening(self) -> Iterator[Self]:
-        """Take over the events that the gateway logs."""
-        root = logging.getLogger("gateway")
-        root.addHandler(self)
-        try:
-            yield self
-        finally:
-            root.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep an event that somebody may want."""

@@ -3,10 +3,8 @@
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
 
 from gateway.errors import GatewayError
 from gateway.telemetry.log import redacted
@@ -32,16 +30,6 @@ class RecentProblems(logging.Handler):
         super().__init__(logging.WARNING)
         self._now = now
         self._problems: OrderedDict[tuple[str, str], RecentProblem] = OrderedDict()
-
-    @contextmanager
-    def listening(self) -> Iterator[Self]:
-        """Take over every warning and error that the gateway logs."""
-        root = logging.getLogger("gateway")
-        root.addHandler(self)
-        try:
-            yield self
-        finally:
-            root.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a record, but not the access log's: `refused` tells why a request failed."""

@@ -6,6 +6,7 @@ from gateway.errors import DeviceGone
 from gateway.server.status_page.logins import LIFETIME, Logins
 from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
+from gateway.telemetry.log import shared_with
 from gateway.telemetry.metrics import Metrics
 
 NOW = 1_790_000_000.0
@@ -48,7 +49,7 @@ def test_recent_problems_are_the_warnings_of_the_log_and_what_was_refused() -> N
     now = [1.0]
     problems = RecentProblems(now=lambda: now[0])
     log = logging.getLogger("gateway.somewhere")
-    with problems.listening():
+    with shared_with(problems):
         log.info("not told")
         log.warning("low %d", 1, extra={"serial": "AB" * 32})
         now[0] = 2.0
