@@ -71,7 +71,7 @@ async def test_guesses_cost_no_hash_once_each_token_was_shown(tmp_path: Path) ->
         with pytest.raises(Unauthorized):
             await keeper.admit("Bearer 0815471142", "192.0.2.66")
     assert not tokens.needs_hash
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 1  # 50 hashes would take several times as long
 
 
 async def test_tokens_that_were_shown_do_not_wait_while_others_guess(tmp_path: Path) -> None:

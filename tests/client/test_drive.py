@@ -249,8 +249,9 @@ async def test_a_gateway_that_was_started_anew_serves_the_drive_again(tse: Simul
 async def test_a_gateway_that_does_not_answer_is_not_waited_for_for_ever(served: Served, tse: SimulatedTse) -> None:
     relay = Relay(served.port)
     async with relay.listening() as port:
-        lock_times = LockTimes(wait=0.2, after_info=0.0, unlock=0.2)
-        remote = await RemoteTse.reached(served.upstream(port), tse.serial.hex(), lock_times)
+        remote = await RemoteTse.reached(served.upstream(port), tse.serial.hex(), LockTimes(after_info=0.0))
+        assert remote._driver is not None
+        remote._driver._lock_times = LockTimes(wait=0.2, after_info=0.0, unlock=0.2)
         relay.deaf = True
         relay.cut()
         assert await answer(remote, HEALTH) == (ApiError.TIMEOUT, b"")

@@ -128,8 +128,8 @@ async def test_a_broken_connection_frees_the_lock_for_the_next(ready: Device) ->
     gone = Till()
     await ready.lock.acquire(gone, 1)
     gone.alive = False
-    async with asyncio.timeout(3):
-        await ready.lock.acquire(Till(), 2)
+    async with asyncio.timeout(20):
+        await ready.lock.acquire(Till(), 600)
 
 
 async def test_a_silent_holder_loses_its_lock_and_its_import(

@@ -305,5 +305,5 @@ def test_the_kernels_events_tell_of_sticks_within_the_time_that_tills_have(tmp_p
         [["sdy", "tse", "1"]],
         [["sdy", "tse", "1"], ["sdz", "foreign", ""]],
     ]
-    assert max(seconds for _, seconds in changes) < 1
+    assert max(seconds for _, seconds in changes) < 5  # idle machine: 0.1 s; without events: 300 s
     assert other_node == "absent"

@@ -279,7 +279,7 @@ async def test_a_sale_is_waited_for_until_its_end(timed: Timed) -> None:
     assert not waiting.done()
     timed.lock.release(lease.session)
     await timed.lock.acquire(Till(), 1)  # the sale of another till is not waited for
-    await asyncio.wait_for(waiting, 0.5)
+    await asyncio.wait_for(waiting, 20)
 
 
 @pytest.fixture

@@ -99,15 +99,15 @@ async def test_guesses_of_a_short_token_are_judged_one_after_the_other() -> None
 
 
 async def test_a_short_token_is_let_in_in_its_turn_and_at_once_where_it_was_right_before() -> None:
-    keeper = gatekeeper(SHORT, rate=10)
+    keeper = gatekeeper(SHORT, rate=4)
     await guess(keeper, 10)
     before = [asyncio.create_task(keeper.admit(WRONG, FOREIGN)) for _ in range(3)]
     await asyncio.sleep(0)
     began = time.perf_counter()
     await keeper.admit(RIGHT_SHORT, FOREIGN, known=True)
-    assert time.perf_counter() - began < 0.1
+    assert not any(task.done() for task in before)
     await keeper.admit(RIGHT_SHORT, FOREIGN)
-    assert time.perf_counter() - began >= 4 / 10
+    assert time.perf_counter() - began >= 4 / 4
     assert all(isinstance(error, Unauthorized) for error in await asyncio.gather(*before, return_exceptions=True))
 
 
@@ -124,11 +124,11 @@ async def test_a_connection_that_was_right_guesses_no_faster_than_others() -> No
 async def test_who_has_hung_up_takes_no_turn() -> None:
     keeper = gatekeeper(SHORT, rate=5)
     await guess(keeper, 10)
-    left = [asyncio.create_task(keeper.admit(RIGHT_SHORT, FOREIGN, connected=lambda: False)) for _ in range(30)]
+    left = [asyncio.create_task(keeper.admit(RIGHT_SHORT, FOREIGN, connected=lambda: False)) for _ in range(200)]
     await asyncio.sleep(0)
     began = time.perf_counter()
     await keeper.admit(RIGHT_SHORT, FOREIGN)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 10  # a turn for each of them would take 40 s
     assert all(isinstance(error, Unauthorized) for error in await asyncio.gather(*left, return_exceptions=True))
 
 

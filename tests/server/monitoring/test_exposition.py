@@ -134,7 +134,7 @@ async def test_health_and_metrics_do_not_wait_for_a_tse_that_hangs(tmp_path: Pat
         for path in ("/healthz", "/readyz", "/metrics"):
             began = time.perf_counter()
             await ask(gateway, path)
-            assert time.perf_counter() - began < 1  # 50 ms on an idle machine; the TSE would take 45 s
+            assert time.perf_counter() - began < 10  # 50 ms on an idle machine; the TSE would take 45 s
         assert not hanging.done()
         tse.faults.clear()
         await hanging

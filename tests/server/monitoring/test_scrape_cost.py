@@ -87,9 +87,9 @@ async def test_a_scrape_of_many_tses_is_cheap_and_no_tse_delays_it(tmp_path: Pat
     assert rest.series_of_a_tse < 400
     assert rest.series < MOST * rest.series_of_a_tse + 300
     assert rest.bytes_on_the_line < 100_000 < rest.bytes < 1_000_000
-    assert rest.seconds < 2  # a tenth of a second where nothing else runs
-    assert hung.seconds < 2  # the TSE would take 45 s
-    assert ready < 0.05
+    assert rest.seconds < 10  # a tenth of a second where nothing else runs
+    assert hung.seconds < 10  # the TSE would take 45 s
+    assert ready < 1
 
 
 if __name__ == "__main__":

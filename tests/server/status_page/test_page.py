@@ -190,7 +190,7 @@ async def test_an_open_page_is_loaded_anew_when_it_is_another_one(served: Served
 async def test_open_pages_are_few_and_do_not_delay_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.server.status_page.events._MOST_OF_ONE", 2)
     async with AsyncExitStack() as stack:
-        async with serve(settings_for(tmp_path)) as served:
+        async with serve(settings_for(tmp_path, stop_timeout=60)) as served:
             browser = await stack.enter_async_context(browser_of(served))
             streams = [await stack.enter_async_context(browser.events()) for _ in range(2)]
             for stream in streams:
@@ -198,7 +198,7 @@ async def test_open_pages_are_few_and_do_not_delay_the_end(tmp_path: Path, monke
             answer, text = await browser.get("/page/events?version=x")
             assert (answer.status, json.loads(text)["error_name"]) == (503, "too_many_viewers")
             began = time.monotonic()
-        assert time.monotonic() - began < 4  # stop_timeout is 5
+        assert time.monotonic() - began < 30  # stop_timeout is 60
         for stream in streams:
             assert await stream.next() == ("", None)
 
@@ -242,7 +242,7 @@ async def test_looking_asks_no_tse_and_waits_for_none(served: Served) -> None:
     async with browser_of(served) as browser:
         began = time.monotonic()
         await browser.page()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10  # the TSE would take 45 s
     served.tse.faults.clear()
     await hanging
 
