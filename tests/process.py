@@ -61,10 +61,12 @@ class Process:
 
 
 @asynccontextmanager
-async def gateway(state_dir: Path, *arguments: str, **environment: str) -> AsyncIterator[Process]:
+async def gateway(
+    state_dir: Path, *arguments: str, program: tuple[str, str] = ("-m", "gateway"), **environment: str
+) -> AsyncIterator[Process]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway", "serve", *arguments),
+        *(sys.executable, *program, "serve", *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -13,8 +13,9 @@ from gateway.access.audit import FILE as AUDIT_FILE
 from gateway.access.audit import GATEWAY, AuditLog
 from gateway.access.lan_token import Token, load_or_create_token
 from gateway.access.tokens import Tokens
-from gateway.app import console, services
+from gateway.app import console, services, watchdog
 from gateway.app.shutdown import Shutdown
+from gateway.app.systemd import Systemd
 from gateway.archive.collector import ArchiveCollector
 from gateway.config.settings import Settings
 from gateway.driver.usb.block_devices import Roots
@@ -125,21 +126,27 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         log.info("the gateway stops", extra=event(Event.STOPPING))
 
 
-async def run(settings: Settings) -> None:
-    """Serve until SIGTERM, SIGINT, or `quit` on the terminal."""
+async def run(settings: Settings, systemd: Systemd) -> None:
+    """Serve until SIGTERM, SIGINT, or `quit` on the terminal; systemd is told when."""
     _forbid_new_privileges()
     application.allow_many_connections()
     with Shutdown(settings.stop_timeout) as shutdown:
-        async with running(settings) as gateway:
+        async with (
+            beside(systemd=systemd.keep_informed()),
+            running(settings) as gateway,
+            watchdog.watching(settings.hang_timeout),
+        ):
             _keep_out_of_collections()
             tses = len(gateway.registry.devices())
             started = event(Event.STARTED, version=__version__, port=gateway.port, tses=tses)
             log.info("TSE gateway %s serves on port %d with %d TSE", __version__, gateway.port, tses, extra=started)
             path = settings.state_dir / session_file.NAME
             line = _first_receipt(gateway)
+            systemd.tell("READY=1")
             console.show_connection_data(settings.address, gateway.port, gateway.token.value, path, line)
             with console.quit_command(asyncio.get_running_loop(), shutdown.request):
                 await shutdown.requested.wait()
+                systemd.tell("STOPPING=1")
                 await shutdown.drain(gateway.registry)
         log.info("the gateway has stopped", extra=event(Event.STOPPED))
 

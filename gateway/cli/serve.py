@@ -44,6 +44,7 @@ def serve(
     Example: tse-gateway serve --simulator 1
     """
     from gateway.app import gateway as gateway_app
+    from gateway.app.systemd import Systemd
     from gateway.telemetry import log
 
     settings = Cli(config).settings(
@@ -55,7 +56,7 @@ def serve(
         state_dir=state_dir,
     )
     log.configure(settings.log_format, settings.log_level)
-    asyncio.run(gateway_app.run(settings))
+    asyncio.run(gateway_app.run(settings, Systemd(os.environ)))
 
 
 def healthcheck(

@@ -220,6 +220,9 @@ class Settings(BaseSettings):
         20,
         description="how long tills may go on when the gateway stops; it has ended after 5/4 of this, whatever hangs",
     )
+    hang_timeout: Annotated[float, Field(ge=1, le=3600)] = Field(
+        30, description="when a gateway whose event loop stands still ends itself, so that it is started anew"
+    )
     tls_certificate: FilePath | None = Field(None, description="your own certificate chain (PEM) instead of a made one")
     tls_key: FilePath | None = Field(None, description="the private key (PEM, no password) of tls_certificate")
     tls_client_ca: FilePath | None = Field(

@@ -25,6 +25,11 @@ class Event(StrEnum):
     DRAINING = "draining", "INFO", "Asked to stop: nobody new gets a TSE, and whoever has one may finish."
     STOPPING = "stopping", "INFO", "The gateway stops in order; what runs is finished."
     STOPPED = "stopped", "INFO", "The gateway let go of everything and ends."
+    STOOD_STILL = (
+        "stood_still",
+        "ERROR",
+        "The event loop had no turn for `hang_timeout`: the process ends by itself, to be started anew.",
+    )
     NO_TSE = "no_tse", "WARNING", "The gateway has started and sees no TSE."
     TLS_RENEWED = "tls_renewed", "INFO", "Another certificate is used from now on; clients that check it may care."
     TLS_REFUSED = "tls_refused", "ERROR", "A new certificate cannot be used; the old one stays."
