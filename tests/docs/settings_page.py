@@ -1,4 +1,7 @@
-"""`python -m tests.docs.settings_page` writes the table of docs/administrators/settings.md from the code."""
+"""`python -m tests.docs.settings_page` writes what tells of settings from the code.
+
+That is the table of docs/administrators/settings.md, and the part of the chart's schema.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from gateway.config.settings import Settings
+from tests.docs.settings_schema import SCHEMA, with_settings
 
 PAGE = Path(__file__).parents[2] / "docs/administrators/settings.md"
 _BEGIN, _END = "<!-- table: python -m tests.docs.settings_page -->\n", "<!-- end of table -->\n"
@@ -38,3 +42,4 @@ def _default(name: str, field: FieldInfo) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    SCHEMA.write_text(with_settings(SCHEMA.read_text(encoding="utf-8")), encoding="utf-8")

@@ -9,6 +9,7 @@ import typer
 from gateway.cli.commands import app
 from tests.docs.markdown import PAGES, ROOT, links
 from tests.docs.settings_page import PAGE, with_table
+from tests.docs.settings_schema import SCHEMA, with_settings
 
 README, INDEX = ROOT / "README.md", ROOT / "docs/README.md"
 # What the index links to may lead on: to package pages, and to pages on tests.
@@ -22,6 +23,11 @@ def test_the_page_of_settings_lists_each_with_its_default_and_meaning() -> None:
     assert with_table(page) == page, "run python -m tests.docs.settings_page"
     assert page.count("| `GATEWAY_") > 40
     assert "| None |" not in page
+
+
+def test_the_schema_of_the_chart_knows_each_setting() -> None:
+    schema = SCHEMA.read_text(encoding="utf-8")
+    assert with_settings(schema) == schema, "run python -m tests.docs.settings_page"
 
 
 def test_the_page_of_the_command_line_tells_each_command() -> None:
