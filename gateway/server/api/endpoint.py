@@ -5,7 +5,7 @@ import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
@@ -208,28 +208,9 @@ def _types(handler: Handler) -> tuple[type[BaseModel], type[RequestBody], type[B
 def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
     """Return the route that validates a request, calls the handler, and makes its model the response."""
 
-    async def audited(request: web.Request) -> web.StreamResponse:
-        if caller_of(request).role is Role.TILL:  # what it may do of this, it does every day
-            return await handle(request)
-        try:
-            response = await handle(request)
-        except GatewayError as error:
-            await _note(services.audit, endpoint, request, result_of(error).lower())
-            raise
-        await _note(services.audit, endpoint, request, DONE)
-        return response
-
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = caller_of(request)
-        caller.check_role(endpoint.roles)
-        if "serial" in request.match_info:  # whole from here on, also for the log and the outages
-            request.match_info["serial"] = services.whole_serial(request.match_info["serial"])
-        params, key = _params(endpoint, request), _key_of(endpoint, request)
-        _check_tse(caller, params)
-        async with _body(endpoint, request) as body:
-            _check_client(request, services.tokens, params, body)
-            tell_about(request, **_named_in(params), **_named_in(body))
-            result = await endpoint.handler(Call(services, request, params, body, key))
+        given, body = functools.partial(_query, endpoint, request), functools.partial(_body, endpoint, request)
+        result = await perform(endpoint, services, request, given, body)
         if not isinstance(result, BaseModel):
             return result
         response = web.Response(body=result.model_dump_json().encode(), content_type=JSON)
@@ -239,8 +220,51 @@ def route(endpoint: Endpoint, services: Services) -> web.RouteDef:
 
     if endpoint.method == hdrs.METH_GET:
         return web.get(endpoint.path, handle, allow_head=False)
-    handler = audited if endpoint.is_act else handle
-    return web.route(endpoint.method, endpoint.path, handler, expect_handler=bodies.expect)
+    return web.route(endpoint.method, endpoint.path, handle, expect_handler=bodies.expect)
+
+
+async def perform(
+    endpoint: Endpoint,
+    services: Services,
+    request: web.Request,
+    given: Callable[[], Mapping[str, object]],
+    body: Callable[[], AbstractAsyncContextManager[RequestBody]],
+) -> BaseModel | web.StreamResponse:
+    """Do what an endpoint is for, if the caller of `request` may, and note an act of an operator in the audit log.
+
+    `given` returns the parameters, `body` reads the body once all else was checked. The status page does the same acts
+    by this, with what a form holds.
+    """
+    call = functools.partial(_perform, endpoint, services, request, given, body)
+    # What a till may do of what operators do, it does every day.
+    if not endpoint.is_act or caller_of(request).role is Role.TILL:
+        return await call()
+    try:
+        result = await call()
+    except GatewayError as error:
+        await _note(services.audit, endpoint, request, result_of(error).lower())
+        raise
+    await _note(services.audit, endpoint, request, DONE)
+    return result
+
+
+async def _perform(
+    endpoint: Endpoint,
+    services: Services,
+    request: web.Request,
+    given: Callable[[], Mapping[str, object]],
+    body: Callable[[], AbstractAsyncContextManager[RequestBody]],
+) -> BaseModel | web.StreamResponse:
+    caller = caller_of(request)
+    caller.check_role(endpoint.roles)
+    if "serial" in request.match_info:  # whole from here on, also for the log and the outages
+        request.match_info["serial"] = services.whole_serial(request.match_info["serial"])
+    params, key = _params(endpoint, request, given()), _key_of(endpoint, request)
+    _check_tse(caller, params)
+    async with body() as read:
+        _check_client(request, services.tokens, params, read)
+        tell_about(request, **_named_in(params), **_named_in(read))
+        return await endpoint.handler(Call(services, request, params, read, key))
 
 
 async def _note(audit: AuditLog, endpoint: Endpoint, request: web.Request, result: str) -> None:
@@ -269,12 +293,16 @@ def _check_client(request: web.Request, tokens: Tokens, *models: BaseModel) -> N
             name_client(request, client_id)
 
 
-def _params(endpoint: Endpoint, request: web.Request) -> BaseModel:
+def _query(endpoint: Endpoint, request: web.Request) -> Mapping[str, object]:
     names = list(request.query)
     if len(set(names)) != len(names) or endpoint.path_names.intersection(names):
         raise BadRequest("a parameter is given twice")
+    return {**request.query, **request.match_info}
+
+
+def _params(endpoint: Endpoint, request: web.Request, given: Mapping[str, object]) -> BaseModel:
     try:
-        return endpoint.params.model_validate({**request.query, **request.match_info})
+        return endpoint.params.model_validate(given)
     except ValidationError as error:
         raise BadRequest(sentence(problems_of(error, endpoint.params), language_of(request))) from None
 
@@ -287,10 +315,15 @@ async def _body(endpoint: Endpoint, request: web.Request) -> AsyncIterator[Reque
     if request.content_type != JSON:
         raise web.HTTPUnsupportedMediaType
     async with bodies.received(request, endpoint.body.longest) as text:
-        yield await asyncio.to_thread(_validated, endpoint, text) if len(text) > _BIG else _validated(endpoint, text)
+        yield await asyncio.to_thread(validated, endpoint, text) if len(text) > _BIG else validated(endpoint, text)
 
 
-def _validated(endpoint: Endpoint, text: bytes) -> RequestBody:
+def validated(endpoint: Endpoint, text: bytes) -> RequestBody:
+    """Return the body in a JSON text.
+
+    Raises:
+        BadRequest, InvalidRequest: it is no JSON, or not as the endpoint takes it.
+    """
     bodies.from_json(text)  # pydantic takes keys that are given twice
     try:
         return endpoint.body.model_validate_json(text)

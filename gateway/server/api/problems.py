@@ -30,6 +30,11 @@ ERROR_PAGE = "/docs/errors"
 
 def of_error(error: GatewayError, language: Language, serial: str = "") -> web.Response:
     """Return the response to a request that ended with `error`, about the TSE with this serial if there is one."""
+    return _response(describe(error, language, serial))
+
+
+def describe(error: GatewayError, language: Language, serial: str = "") -> Problem:
+    """Return what `error` is called, what happened and what helps."""
     kind, code = nearest(PROBLEM_TYPES, type(error)), error.code
     status, members = kind.status, _members(error, language)
     if isinstance(error, CommandRejected):  # each result of the TSE is a problem of its own
@@ -37,7 +42,7 @@ def of_error(error: GatewayError, language: Language, serial: str = "") -> web.R
         code = code if name.startswith("0X") else name.lower()
         status = HTTPStatus.FORBIDDEN if refuses_secret(error.result) else status
     title, remedy = kind.title.in_language(language), remedy_of(code, language, serial)
-    return _response(status, code, title, _detail(error, language), remedy=remedy, **members)
+    return _problem(status, code, title, _detail(error, language), remedy=remedy, **members)
 
 
 def remedy_of(code: str, language: Language, serial: str = "") -> str | None:
@@ -51,7 +56,7 @@ def of_http_error(error: web.HTTPException, language: Language) -> web.Response:
     status = HTTPStatus(error.status)
     known = HTTP_TITLES.get(status)
     title = error.reason if known is None else known.in_language(language)
-    return _response(status, status.name.lower(), title, _what_helps(error).in_language(language))
+    return _response(_problem(status, status.name.lower(), title, _what_helps(error).in_language(language)))
 
 
 def _detail(error: GatewayError, language: Language) -> str:
@@ -98,8 +103,8 @@ def _what_helps(error: web.HTTPException) -> Text:
             return Text(text, text)
 
 
-def _response(status: HTTPStatus, code: str, title: str, detail: str, **members: Any) -> web.Response:
-    problem = Problem(
+def _problem(status: HTTPStatus, code: str, title: str, detail: str, **members: Any) -> Problem:
+    return Problem(
         type=f"{ERROR_PAGE}#{code}",
         title=title,
         status=status,
@@ -108,5 +113,8 @@ def _response(status: HTTPStatus, code: str, title: str, detail: str, **members:
         request_id=logs.request_id.get(),
         **members,
     )
+
+
+def _response(problem: Problem) -> web.Response:
     body = problem.model_dump_json(exclude_none=True).encode()
-    return web.Response(status=status, body=body, content_type=MEDIA)
+    return web.Response(status=problem.status, body=body, content_type=MEDIA)
