@@ -29,6 +29,7 @@ from gateway.server.api.routes import routes
 from gateway.server.http import application, session_file, tls
 from gateway.server.http.listener import new_admission
 from gateway.server.monitoring import exposition
+from gateway.server.pages.page import Site
 from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.simulator.device import SimulatedTse
 from gateway.storage import state_dir
@@ -103,7 +104,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             *(settings, lan, registry, metrics, tokens),
             on_refusal=on_refusal,
             api=routes(api),
-            snapshot=snapshot,
+            site=None if snapshot is None else Site(api, settings, snapshot),
             outages=monitor.outages,
             audit=audit,
         )

@@ -33,12 +33,13 @@ def _lan_body(data: bytes) -> None:
 
 def _json_body(data: bytes) -> None:
     if data:
-        endpoint._validated(_WITH_BODY[data[0] % len(_WITH_BODY)], data[1:])
+        endpoint.validated(_WITH_BODY[data[0] % len(_WITH_BODY)], data[1:])
 
 
 def _parameters(data: bytes) -> None:
     row = ENDPOINTS[data[0] % len(ENDPOINTS)]
-    endpoint._params(row, _request(data[1:].decode("latin-1")))
+    request = _request(data[1:].decode("latin-1"))
+    endpoint._params(row, request, endpoint._query(row, request))
 
 
 def _lan_parameters(data: bytes) -> None:

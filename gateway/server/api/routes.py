@@ -18,7 +18,7 @@ from gateway.server.api import (
     transactions,
     tses,
 )
-from gateway.server.api.endpoint import BASE, Services, route
+from gateway.server.api.endpoint import BASE, Endpoint, Handler, Services, route
 from gateway.server.http.responses import JSON
 
 DOCUMENT = f"{BASE}/openapi.json"
@@ -34,6 +34,12 @@ SECTIONS = (
     tokens.SECTION,
 )
 ENDPOINTS = tuple(endpoint for section in SECTIONS for endpoint in section.endpoints)
+_BY_HANDLER = {endpoint.handler: endpoint for endpoint in ENDPOINTS}
+
+
+def endpoint_of(handler: Handler) -> Endpoint:
+    """Return the endpoint whose work `handler` does, for those who ask for it without HTTP."""
+    return _BY_HANDLER[handler]
 
 
 def routes(services: Services) -> list[web.RouteDef]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import resource
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -25,8 +25,8 @@ from gateway.server.http.middleware import OnRefusal
 from gateway.server.http.tls import Renewal
 from gateway.server.lan_protocol import LanProtocol
 from gateway.server.monitoring.health import HealthHandlers
+from gateway.server.pages.page import Site
 from gateway.server.status_page.handlers import StatusPage
-from gateway.server.status_page.snapshot import Snapshot
 from gateway.tasks import beside
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -46,15 +46,15 @@ def build(
     *,
     on_refusal: OnRefusal = middleware.ignore_refusal,
     api: Iterable[web.RouteDef] = (),
-    snapshot: Callable[[int], Snapshot] | None = None,
+    site: Site | None = None,
     outages: OutageLog | None = None,
     audit: AuditLog | None = None,
     auth_delay: float = 1.0,
 ) -> web.Application:
     """Return the application of the gateway's one port.
 
-    `api` are the routes of the JSON API, `on_refusal` is called with each error, `snapshot` returns what the status
-    page shows (no page without it), `outages` knows which TSEs are missing, `audit` keeps acts of
+    `api` are the routes of the JSON API, `on_refusal` is called with each error, `site` is what the status
+    page works with (no page without it), `outages` knows which TSEs are missing, `audit` keeps acts of
     operators, `auth_delay` (seconds) slows wrong tokens.
     """
     audit = audit or AuditLog()
@@ -65,7 +65,7 @@ def build(
         rate=settings.guess_rate,
         need_certificates=settings.tls_client_required,
     )
-    pages = None if snapshot is None else StatusPage(snapshot, gatekeeper, registry.changed, audit)
+    pages = None if site is None else StatusPage(site, gatekeeper, registry.changed)
     logged_in = middleware.never_logged_in if pages is None else pages.lets_in
     app = web.Application(
         middlewares=middleware.middlewares(metrics, gatekeeper, on_refusal, logged_in),

@@ -21,6 +21,7 @@ from gateway.server.api.endpoint import language_of
 from gateway.server.docs_page import handlers as docs_page
 from gateway.server.http import bodies, callers, connection, unix_socket
 from gateway.server.http.auth import Gatekeeper
+from gateway.server.pages import error_page
 from gateway.telemetry import log as logs
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -177,6 +178,8 @@ def _is_api(request: web.Request) -> bool:
 def _error_response(request: web.Request, error: GatewayError) -> web.Response:
     if _is_api(request):
         response = problems.of_error(error, language_of(request), _serial(request))
+    elif error_page.is_wanted(request):
+        response = error_page.of_error(request, error)
     else:
         response = lan_errors.of_error(error)
     if response.status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -184,11 +184,16 @@ def _tills(tse: TseSnapshot, locale: Locale, now: float) -> HtmlElement | None:
     """Return a table of the tills: who holds the TSE, who waits, who sold before."""
     if not tse.tills:
         return None
+    table = till_table(tse, locale, now)
+    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), table, class_="listing")
+
+
+def till_table(tse: TseSnapshot, locale: Locale, now: float) -> HtmlElement:
+    """Return the table of the tills: who holds the TSE, who waits, who sold before."""
     heads = (texts.CLIENT, texts.TOKEN, texts.ADDRESS, texts.DOES, texts.LAST_RECEIPT)
     head = el("tr", *(el("th", locale.text(name), scope="col") for name in heads))
     rows = [_till(till, locale, now) for till in tse.tills[:_MOST_TILLS]]
-    table = el("table", el("thead", head), el("tbody", *rows))
-    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), table, class_="listing")
+    return el("table", el("thead", head), el("tbody", *rows))
 
 
 def _till(till: TillStatus, locale: Locale, now: float) -> HtmlElement:

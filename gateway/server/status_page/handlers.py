@@ -1,33 +1,34 @@
 """The status page at `/`: its handlers, and who may see what.
 
-Everybody sees whether TSEs sign, and what to do if not. Whoever logs in with the API token gets a cookie; with it the
-rest of the page and the GET requests of /api/v1 are open, but nothing that changes anything.
+Everybody sees whether TSEs sign, and what to do if not. Whoever logs in with a token gets a cookie; with it the rest of
+the page, the pages of `gateway.server.pages` and the GET requests of /api/v1 are open, as far as the role goes.
 """
 
 import asyncio
 import logging
+import re
 import secrets
 import time
-from collections.abc import Callable
-from urllib.parse import parse_qsl
 
 from aiohttp import hdrs, web
 
-from gateway.access.audit import AuditLog
 from gateway.access.caller import OPERATORS, READERS, Caller
 from gateway.errors import BadRequest, Forbidden, Unauthorized
 from gateway.i18n.locales import Locale
-from gateway.i18n.negotiation import from_accept_language, named
+from gateway.i18n.negotiation import named
 from gateway.i18n.text import Language
 from gateway.limits import DAY
 from gateway.server.api import problems
-from gateway.server.http import bodies, callers, connection
+from gateway.server.http import callers, connection
 from gateway.server.http.auth import Gatekeeper
+from gateway.server.pages.handlers import Pages
+from gateway.server.pages.page import Site
+from gateway.server.pages.table import PAGES
 from gateway.server.status_page import assets
 from gateway.server.status_page import view as page
+from gateway.server.status_page.browser import LANGUAGE_COOKIE, form_of, is_same_origin, locale_of, port_of
 from gateway.server.status_page.events import LiveUpdates
-from gateway.server.status_page.logins import LIFETIME, Logins
-from gateway.server.status_page.snapshot import Snapshot
+from gateway.server.status_page.logins import LIFETIME, BrowserLogin, Logins
 from gateway.server.status_page.view import LoginRefusal, PageRequest, RenderedPage, View
 from gateway.telemetry.events import Event, event
 
@@ -35,22 +36,18 @@ log = logging.getLogger(__name__)
 
 PATH, FOLDER = "/", "/page/"
 COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=/ and without Domain
-_LANGUAGE_COOKIE = "tse-gateway-language"
-_FORM = "application/x-www-form-urlencoded"
-_LONGEST_FORM = 2048  # bytes
+_OWN_PATH = re.compile(r"/page/[a-zA-Z0-9/_-]{1,120}")
 _SHARED = 0.1  # seconds
-_MOST_FIELDS = 16
 _LANGUAGE_KEPT = int(365 * DAY)  # seconds
 
 
 class StatusPage:
-    """All requests for the page. `snapshot` is given the port that tills use; `news` is set when a TSE came or went."""
+    """All requests for the page, and for those that operators act by; `news` is set when a TSE came or went."""
 
-    def __init__(
-        self, snapshot: Callable[[int], Snapshot], gatekeeper: Gatekeeper, news: asyncio.Event, audit: AuditLog
-    ) -> None:
-        self._audit = audit
-        self._snapshot = snapshot
+    def __init__(self, site: Site, gatekeeper: Gatekeeper, news: asyncio.Event) -> None:
+        self._audit = site.services.audit
+        self._snapshot = site.snapshot
+        self._pages = Pages(site, PAGES, self._login)
         self._gatekeeper = gatekeeper
         self._logins = Logins()
         self._updates = LiveUpdates(news)
@@ -61,6 +58,7 @@ class StatusPage:
 
     def install(self, app: web.Application) -> None:
         """Add the routes to the application."""
+        self._pages.install(app)
         app.add_routes(
             [
                 web.get(PATH, self.page),
@@ -83,17 +81,18 @@ class StatusPage:
         if request.path == PATH or request.path.startswith(FOLDER):
             return True
         reads = request.method == hdrs.METH_GET and request.path.startswith(problems.PREFIX)
-        return reads and _is_same_origin(request) and caller is not None
+        return reads and is_same_origin(request) and caller is not None
 
     async def page(self, request: web.Request) -> web.Response:
         """Answer with the whole page, which is complete without scripts, too."""
-        locale, view = _locale(request), self._view(request)
-        page_request = PageRequest(view, self._version_for(view), _refusal(request.query.get("login", "")))
+        locale, view = locale_of(request), self._view(request)
+        links = self._pages.links(self._caller(request))
+        page_request = PageRequest(view, self._version_for(view), _refusal(request.query.get("login", "")), links)
         return assets.send_document(self._document(request, locale, page_request), locale.language)
 
     async def help(self, request: web.Request) -> web.Response:
         """Answer with the page that explains each state of a TSE."""
-        locale = _locale(request)
+        locale = locale_of(request)
         return assets.send_document(page.help_page(locale), locale.language)
 
     async def asset(self, request: web.Request) -> web.Response:
@@ -105,7 +104,7 @@ class StatusPage:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send what changes, as long as the open page has the present version."""
-        locale, version = _locale(request), request.query.get("version", "")
+        locale, version = locale_of(request), request.query.get("version", "")
 
         def render(oldest: float) -> RenderedPage | None:
             present = self._view(request)
@@ -118,15 +117,16 @@ class StatusPage:
         chosen = named(request.query.get("to", ""))
         if chosen is None:
             raise BadRequest("the page is there in German (de) and English (en)")
-        answer = assets.redirect(PATH)
+        back = request.query.get("back", PATH)
+        answer = assets.redirect(back if _OWN_PATH.fullmatch(back) else PATH)
         answer.set_cookie(
-            _LANGUAGE_COOKIE, chosen, max_age=_LANGUAGE_KEPT, path="/", secure=True, httponly=True, samesite="Strict"
+            LANGUAGE_COOKIE, chosen, max_age=_LANGUAGE_KEPT, path="/", secure=True, httponly=True, samesite="Strict"
         )
         return answer
 
     async def login(self, request: web.Request) -> web.Response:
         """Check the token as every other request's: with the same delay, and counted."""
-        token = (await _form(request)).get("token", "")
+        token = (await form_of(request)).get("token", "")
         try:
             caller = await self._gatekeeper.admit_request(request, f"Bearer {token}")
             caller.check_role(READERS)
@@ -151,7 +151,7 @@ class StatusPage:
 
     async def logout(self, request: web.Request) -> web.Response:
         """End the login."""
-        await _form(request)
+        await form_of(request)
         self._logins.end(request.cookies.get(COOKIE))
         answer = assets.redirect(PATH)
         answer.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
@@ -161,8 +161,8 @@ class StatusPage:
         """Return who is logged in; the login ends with its token."""
         if hdrs.COOKIE not in request.headers:
             return None  # as each request of a till
-        key = self._logins.key(request.cookies.get(COOKIE))
-        token = None if key is None else self._gatekeeper.tokens.by_key(key)
+        login = self._logins.find(request.cookies.get(COOKIE))
+        token = None if login is None else self._gatekeeper.tokens.by_key(login.key)
         if token is None:
             return None
         caller = token.caller(request.remote or "")
@@ -171,6 +171,10 @@ class StatusPage:
         except Forbidden:
             return None
         return caller
+
+    def _login(self, request: web.Request) -> BrowserLogin | None:
+        """Return the login of the cookie, as long as its token counts."""
+        return None if self._caller(request) is None else self._logins.find(request.cookies.get(COOKIE))
 
     def _view(self, request: web.Request) -> View:
         caller = self._caller(request)
@@ -186,7 +190,7 @@ class StatusPage:
         key = locale.language, page_request
         made, document = self._documents.get(key, (float("-inf"), ""))
         if page_request.view != "anybody" or time.monotonic() - made > _SHARED:
-            snapshot = self._snapshot(_port(request))
+            snapshot = self._snapshot(port_of(request))
             rendered = page.render(snapshot, locale, page_request.view)
             document = page.document(rendered, snapshot, locale, page_request)
             if page_request.view == "anybody":
@@ -197,48 +201,11 @@ class StatusPage:
         """Return the page as it was at `oldest` (time.monotonic) or later; all browsers share it."""
         made = self._rendered.get((locale.language, view))
         if made is None or made[0] < oldest:
-            rendered = page.render(self._snapshot(_port(request)), locale, view)
+            rendered = page.render(self._snapshot(port_of(request)), locale, view)
             made = self._rendered[locale.language, view] = (time.monotonic(), rendered)
         return made[1]
-
-
-def _locale(request: web.Request) -> Locale:
-    chosen = named(request.cookies.get(_LANGUAGE_COOKIE, ""))
-    return Locale(chosen or from_accept_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), "de"))
 
 
 def _refusal(text: str) -> LoginRefusal:
     """Return why the last login was refused; other texts are none, so that the pages that are kept have a bound."""
     return "refused" if text == "refused" else "forbidden" if text == "forbidden" else ""
-
-
-def _is_same_origin(request: web.Request) -> bool:
-    """Return whether no other site made the request; SameSite of the cookie is a second check."""
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:  # Origin may be missing then, since the page sends no referrer
-        return site in {"none", "same-origin"}
-    return request.headers.get(hdrs.ORIGIN) in {None, f"https://{request.host}"}
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    """Return the fields of a small form of this page; what is no UTF-8 in them is replaced, as browsers do.
-
-    Raises:
-        BadRequest: another site sent it, or it has too many fields.
-        HTTPUnsupportedMediaType: it is none as browsers send it.
-    """
-    if not _is_same_origin(request):
-        raise BadRequest("this form is taken from the status page of this gateway only")
-    if request.content_type != _FORM:
-        raise web.HTTPUnsupportedMediaType
-    # Not aiohttp's parser: it believes charsets and multipart headers of whoever asks. Browsers send UTF-8 (WHATWG).
-    async with bodies.received(request, _LONGEST_FORM) as body:
-        try:
-            return dict(parse_qsl(body.decode("utf-8", errors="replace"), max_num_fields=_MOST_FIELDS))
-        except ValueError:
-            raise BadRequest(f"a form has at most {_MOST_FIELDS} fields") from None
-
-
-def _port(request: web.Request) -> int:
-    name = request.transport.get_extra_info("sockname") if request.transport is not None else None
-    return int(name[1]) if isinstance(name, tuple) else 0

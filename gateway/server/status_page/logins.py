@@ -1,13 +1,30 @@
 """The administrators who are logged in at the status page: their cookies, kept in memory only."""
 
+import functools
 import hashlib
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.server.pages.sent import Sent
 
 LIFETIME = 8 * 3600  # seconds; a working day
 _MOST = 64  # the oldest login ends when there are more
+
+
+@dataclass(slots=True)
+class BrowserLogin:
+    """One login. `key` is that of its token, `ends` in seconds of the clock; each form shows `form_token`.
+
+    `sent` is the form that was sent last, for the page that tells what became of it.
+    """
+
+    key: bytes
+    ends: float
+    form_token: str = field(default_factory=functools.partial(secrets.token_urlsafe, 16), repr=False)
+    sent: Sent | None = None
 
 
 class Logins:
@@ -15,20 +32,20 @@ class Logins:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._open: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()  # when they end, and keys of their tokens
+        self._open: OrderedDict[bytes, BrowserLogin] = OrderedDict()
 
     def begin(self, key: bytes) -> str:
         """Return the value of a new cookie for whoever has shown the token with this key."""
         cookie = secrets.token_urlsafe(32)
-        self._open[_hash(cookie)] = self._clock() + LIFETIME, key
+        self._open[_hash(cookie)] = BrowserLogin(key, self._clock() + LIFETIME)
         while len(self._open) > _MOST:
             self._open.popitem(last=False)
         return cookie
 
-    def key(self, cookie: str | None) -> bytes | None:
-        """Return the key of the token that the login was made with; `None` if there is none, or it has ended."""
-        ends, key = self._open.get(_hash(cookie or ""), (float("-inf"), b""))
-        return key if ends > self._clock() else None
+    def find(self, cookie: str | None) -> BrowserLogin | None:
+        """Return the login of a cookie; `None` if there is none, or it has ended."""
+        found = self._open.get(_hash(cookie or ""))
+        return found if found is not None and found.ends > self._clock() else None
 
     def end(self, cookie: str | None) -> None:
         """End the login of a cookie; any other value does no harm."""

@@ -6,6 +6,9 @@ from gateway.tse.pins import PinOwner
 # ---- around everything ------------------------------------------------------
 
 SKIP = Text("Skip to the state of the TSEs", "Zum Zustand der TSEs")
+SKIP_TO_CONTENT = Text("Skip to the content", "Zum Inhalt")
+NAVIGATION = Text("Pages", "Seiten")
+STATE = Text("State", "Zustand")
 LIVE = Text("live", "aktuell")
 LOST = Text(
     "No connection to the gateway. What is shown here is out of date; the page keeps trying to connect.",

@@ -6,31 +6,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from gateway import __version__
 from gateway.fleet.outages.log import Outage
 from gateway.i18n.locales import Locale
 from gateway.i18n.remedies import NO_TSE, NOT_SIGNING, reason_text
-from gateway.i18n.text import Language, Text
 from gateway.server.status_page import svg, texts
 from gateway.server.status_page.cards import card
-from gateway.server.status_page.html import HtmlElement, as_html, as_plain, el
+from gateway.server.status_page.html import HtmlElement, as_plain, el
+from gateway.server.status_page.layout import NAME, Link, card_of, foot, html, quiet, top
 from gateway.server.status_page.recent_problems import RecentProblem
 from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
 from gateway.server.status_page.tokens import table
 from gateway.server.status_page.widgets import (
     capitalized,
     copyable,
-    date,
     date_and_time,
-    filled,
     marked,
     sentence,
     short,
 )
-
-_NAME = "TSE-Gateway"
-_OTHER_LANGUAGE: Mapping[Language, tuple[Language, str]] = {"de": ("en", "English"), "en": ("de", "Deutsch")}
-
 
 View = Literal["anybody", "reader", "operator"]  # readers see all but the LAN token
 LoginRefusal = Literal["", "refused", "forbidden"]
@@ -52,7 +45,7 @@ class RenderedPage:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One request for the page. `refused`: why the last login was; empty if it was not.
+    """One request for the page. `refused`: why the last login was; empty if it was not. `links`: the navigation.
 
     An open page whose `version` differs from the server's is loaded again, since its scripts may be too old.
     """
@@ -60,6 +53,7 @@ class PageRequest:
     view: View
     version: str
     refused: LoginRefusal = ""
+    links: tuple[Link, ...] = ()
 
     @property
     def full(self) -> bool:
@@ -79,9 +73,9 @@ def render(snapshot: Snapshot, locale: Locale, view: View) -> RenderedPage:
     if full:
         parts += [_outages(snapshot, locale, view), _problems(snapshot, locale)]
     if view == "operator":
-        parts.append(_card("tokens", locale, texts.TOKENS, table(list(snapshot.tokens), locale)))
+        parts.append(card_of("tokens", locale, texts.TOKENS, table(list(snapshot.tokens), locale)))
     site = f" · {snapshot.site}" if snapshot.site else ""
-    return RenderedPage(f"{headline} · {_NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
+    return RenderedPage(f"{headline} · {NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
 
 
 def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, page_request: PageRequest) -> str:
@@ -91,7 +85,7 @@ def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, page_re
     simulated = el("p", svg.shape(StatusLevel.WARNING), locale.text(texts.SIMULATED), class_="simulated")
     body = (
         el("a", locale.text(texts.SKIP), href="#tses", class_="skip"),
-        _top(snapshot, locale, page_request),
+        top(snapshot.site, locale, page_request.links, logged_in=page_request.full),
         el("p", locale.text(texts.LOST), class_="lost", role="alert"),
         el(
             "main",
@@ -102,10 +96,12 @@ def document(rendered: RenderedPage, snapshot: Snapshot, locale: Locale, page_re
             parts.get("tokens"),
             parts.get("problems"),
         ),
-        _foot(snapshot, locale, full=page_request.full),
+        foot(snapshot, locale, full=page_request.full),
         el("p", id="said", class_="heard", role="status"),
     )
-    return _html(rendered.title, locale, el("body", *body), rendered.level, version=page_request.version)
+    return html(
+        rendered.title, locale, el("body", *body), rendered.level, script="page.js", version=page_request.version
+    )
 
 
 def help_page(locale: Locale) -> str:
@@ -127,22 +123,7 @@ def help_page(locale: Locale) -> str:
         el("dl", *entries, class_="help card"),
         el("p", el("a", locale.text(texts.BACK), href="/")),
     )
-    return _html(f"{title} · {_NAME}", locale, el("body", body), StatusLevel.IDLE)
-
-
-def _html(title: str, locale: Locale, body: HtmlElement, level: StatusLevel, version: str = "") -> str:
-    head = (
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", title),
-        el("link", id="icon", rel="icon", href=f"/page/{level}.svg", type="image/svg+xml"),
-        el("link", rel="stylesheet", href="/page/style.css"),
-        el("script", src="/page/page.js", type="module") if version else None,
-        el("noscript", el("meta", http_equiv="refresh", content="30")) if version else None,
-    )
-    html = el("html", el("head", *head), body, lang=locale.language, data_version=version or None)
-    return f"<!DOCTYPE html>\n{as_html(html)}\n"
+    return html(f"{title} · {NAME}", locale, el("body", body), StatusLevel.IDLE)
 
 
 # ---- the parts that change --------------------------------------------------
@@ -189,22 +170,22 @@ def _connection(snapshot: Snapshot, locale: Locale, view: View) -> HtmlElement:
         (texts.API_TOKEN, token),
     )
     listed = el("dl", *(el("div", el("dt", locale.text(name)), el("dd", value)) for name, value in rows), class_="rows")
-    return _card("connection", locale, texts.CONNECTION, _quiet(locale.text(texts.CONNECTION_INTRO)), listed)
+    return card_of("connection", locale, texts.CONNECTION, quiet(locale.text(texts.CONNECTION_INTRO)), listed)
 
 
 def _outages(snapshot: Snapshot, locale: Locale, view: View) -> HtmlElement:
-    content = [_quiet(locale.text(texts.NO_OUTAGES))]
+    content = [quiet(locale.text(texts.NO_OUTAGES))]
     if snapshot.outages:
         text = texts.ONE_OUTAGE if snapshot.outage_count == 1 else texts.SOME_OUTAGES
         count, duration = locale.number(snapshot.outage_count), locale.duration(snapshot.outage_seconds)
         rows = (_outage(outage, locale, snapshot.now) for outage in snapshot.outages)
-        content = [_quiet(locale.text(text, count=count, duration=duration)), el("ol", *rows, class_="list")]
+        content = [quiet(locale.text(text, count=count, duration=duration)), el("ol", *rows, class_="list")]
     links = (
         el("a", locale.text(texts.OUTAGE_LIST), href=f"/api/v1/outages.html?lang={locale.language}"),
         el("a", locale.text(texts.OUTAGE_TABLE), href=f"/api/v1/outages.csv?lang={locale.language}"),
         el("a", locale.text(texts.AUDIT), href="/api/v1/audit.csv") if view == "operator" else None,
     )
-    return _card("outages", locale, texts.OUTAGES, *content, el("p", *links, class_="links"))
+    return card_of("outages", locale, texts.OUTAGES, *content, el("p", *links, class_="links"))
 
 
 def _outage(outage: Outage, locale: Locale, now: float) -> HtmlElement:
@@ -223,8 +204,8 @@ def _outage(outage: Outage, locale: Locale, now: float) -> HtmlElement:
 
 def _problems(snapshot: Snapshot, locale: Locale) -> HtmlElement:
     rows = [_problem(problem, locale) for problem in snapshot.problems]
-    content = el("ol", *rows, class_="list") if rows else _quiet(locale.text(texts.NO_PROBLEMS))
-    return _card("problems", locale, texts.PROBLEMS, content)
+    content = el("ol", *rows, class_="list") if rows else quiet(locale.text(texts.NO_PROBLEMS))
+    return card_of("problems", locale, texts.PROBLEMS, content)
 
 
 def _problem(problem: RecentProblem, locale: Locale) -> HtmlElement:
@@ -267,32 +248,4 @@ def _login(locale: Locale, page_request: PageRequest) -> HtmlElement:
         method="post",
         action="/page/login",
     )
-    return _card("login", locale, texts.LOGIN, _quiet(locale.text(texts.LOGIN_INTRO)), error, form)
-
-
-def _top(snapshot: Snapshot, locale: Locale, page_request: PageRequest) -> HtmlElement:
-    site = el("span", snapshot.site, class_="site") if snapshot.site else None
-    name = el("p", el("b", _NAME), site, el("span", locale.text(texts.LIVE), class_="live js"), class_="brand")
-    language, language_name = _OTHER_LANGUAGE[locale.language]
-    other = el("a", language_name, href=f"/page/language?to={language}", lang=language, hreflang=language)
-    login = el("a", locale.text(texts.LOGIN), href="#login")
-    if page_request.full:
-        button = el("button", locale.text(texts.LOGOUT), type="submit")
-        login = el("form", button, method="post", action="/page/logout")
-    return el("header", name, el("nav", other, login), class_="top")
-
-
-def _foot(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
-    told = [el("span", locale.text(texts.VERSION, version=__version__ if full else "").strip())]
-    links = [el("a", locale.text(texts.HELP), href="/page/help"), el("a", locale.text(texts.API), href="/docs")]
-    if full and snapshot.tls_expires is not None:
-        told.append(el("span", *filled(locale, texts.TLS_UNTIL, date=date(locale, snapshot.tls_expires))))
-    return el("footer", el("p", *told), el("p", *links, class_="links"))
-
-
-def _card(name: str, locale: Locale, title: Text, *content: HtmlElement | None) -> HtmlElement:
-    return el("section", el("h2", locale.text(title)), *content, id=name, class_="card")
-
-
-def _quiet(text: str) -> HtmlElement:
-    return el("p", text, class_="quiet")
+    return card_of("login", locale, texts.LOGIN, quiet(locale.text(texts.LOGIN_INTRO)), error, form)

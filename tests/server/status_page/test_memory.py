@@ -33,16 +33,18 @@ def test_logins_are_few_and_end_in_time() -> None:
     now = [0.0]
     logins = Logins(clock=lambda: now[0])
     first = logins.begin(b"key")
-    assert logins.key(first) == b"key"
-    assert logins.key(None) is None
-    assert logins.key("x") is None
+    found = logins.find(first)
+    assert found is not None
+    assert found.key == b"key"
+    assert logins.find(None) is None
+    assert logins.find("x") is None
     last = [logins.begin(b"key") for _ in range(64)][-1]
-    assert logins.key(first) is None
+    assert logins.find(first) is None
     now[0] = LIFETIME
-    assert logins.key(last) is None
+    assert logins.find(last) is None
     again = logins.begin(b"key")
     logins.end(again)
-    assert logins.key(again) is None
+    assert logins.find(again) is None
 
 
 def test_recent_problems_are_the_warnings_of_the_log_and_what_was_refused() -> None:

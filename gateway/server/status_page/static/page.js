@@ -1,11 +1,11 @@
-// Keeps the page up to date, says so when it cannot, and copies values. Without it the page still shows the state.
+// Keeps the page up to date, says so when it cannot. Without it the page still shows the state.
 
+import "./copying.js";
 import { localizeTimes, patch } from "./patch.js";
 
 const SILENCE = 25_000; // the server says something every ten seconds
 const AGAIN = 5_000;
 const RELOAD = 30_000;
-const COPIED = 1_500;
 
 const root = document.documentElement;
 let stream;
@@ -67,20 +67,6 @@ function show({ title, level, parts }) {
   }
 }
 
-async function copy(button) {
-  await navigator.clipboard.writeText(button.dataset.copy);
-  const word = button.firstChild;
-  const before = word.data;
-  if (before === button.dataset.done) return;
-  word.data = button.dataset.done;
-  document.getElementById("said").textContent = button.textContent;
-  setTimeout(() => (word.data = before), COPIED);
-}
-
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (button) copy(button);
-});
 // A page that comes back from the browser's memory shows the past.
 addEventListener("pageshow", (event) => event.persisted && listen());
 addEventListener("pagehide", () => stream?.close());

@@ -1,0 +1,1 @@
+"""The pages by which operators act: tills, maintenance, tokens; see README.md."""

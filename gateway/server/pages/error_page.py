@@ -1,0 +1,39 @@
+"""Errors of requests for the pages, as people read them."""
+
+from aiohttp import hdrs, web
+
+from gateway.errors import GatewayError
+from gateway.i18n.text import Text
+from gateway.server.api import problems
+from gateway.server.status_page import assets
+from gateway.server.status_page.browser import locale_of
+from gateway.server.status_page.html import el
+from gateway.server.status_page.layout import NAME, html
+from gateway.server.status_page.snapshot import StatusLevel
+from gateway.server.status_page.widgets import sentence
+
+_FOLDER = "/page/"
+_BACK = Text("Back to the state", "Zurück zum Zustand")
+
+
+def is_wanted(request: web.Request) -> bool:
+    """Return whether a browser asked for a page, so that whoever looks reads no JSON."""
+    return request.path.startswith(_FOLDER) and "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def of_error(request: web.Request, error: GatewayError) -> web.Response:
+    """Return a page that says what `error` is."""
+    locale = locale_of(request)
+    problem = problems.describe(error, locale.language)
+    title = sentence(problem.title)
+    body = el(
+        "main",
+        el("h1", title),
+        el("p", sentence(problem.detail)) if problem.detail else None,
+        el("p", el("a", locale.text(_BACK), href="/")),
+    )
+    response = assets.send_document(
+        html(f"{title} · {NAME}", locale, el("body", body), StatusLevel.IDLE), locale.language
+    )
+    response.set_status(problem.status)
+    return response
