@@ -14,6 +14,7 @@ from gateway.cli import (
     outages,
     pins,
     qr,
+    reconcile,
     serve,
     setup,
     simulator,
@@ -27,7 +28,8 @@ from gateway.cli import (
 app = typer.Typer(
     name="tse-gateway",
     help="Serve USB TSEs to the network by the LAN-TSE protocol, and administer them.",
-    epilog="Exit status: 0 done, 1 failed or refused, 2 wrong usage; verify, doctor: 0 in order, 1 warnings, 2 errors.",
+    epilog="Exit status: 0 done, 1 failed or refused, 2 wrong usage; "
+    "verify, reconcile, doctor: 0 in order, 1 warnings, 2 errors.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -44,6 +46,7 @@ for subject in (
     export,
     archive,
     verify,
+    reconcile,
     qr,
     outages,
     audit,

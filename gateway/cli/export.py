@@ -1,5 +1,6 @@
 """`export`: write the log messages of a TSE into a file, which is there only when it is whole."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ _ONE_KIND = Text(
 _NO_CURSOR = Text(
     "{file} is missing: it was written beside the earlier export", "{file} fehlt: es entstand neben dem früheren Export"
 )
+_WRITTEN = Text("{file} is written", "{file} ist geschrieben")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,6 +46,10 @@ def export(
         typer.Option(help="Only what is new since this earlier export, which has a .cursor file beside it."),
     ] = None,
     check: Annotated[bool, typer.Option("--verify", help="Check the export afterwards.")] = False,
+    dsfinvk: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write tse.csv and transactions_tse.csv (DSFinV-K) of it into this folder."),
+    ] = None,
 ) -> None:
     """Export the log messages of a TSE (TAR). All, a part, or what is new; an interrupted full export is resumed.
 
@@ -72,8 +78,17 @@ def export(
     if cli.as_json:
         cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256, "cursor": done.cursor})
     cli.say(FILE_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+    if dsfinvk is not None:
+        _write_dsfinvk(cli, done.file, dsfinvk)
     if check:
         raise typer.Exit(_verified(cli, done.file, complete=not (limits or new_since)))
+
+
+def _write_dsfinvk(cli: Cli, export: Path, directory: Path) -> None:
+    from gateway.verify.tse_files import write_tse_files
+
+    for file in write_tse_files([export], directory, datetime.now(UTC)):
+        cli.note(_WRITTEN, file=file)
 
 
 def _verified(cli: Cli, file: Path, *, complete: bool) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import LanguageOption
+from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, STYLES, exit_status, finding_lines, result_of
 from gateway.cli.formatting import printable
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.locales import Locale
@@ -23,23 +24,10 @@ if TYPE_CHECKING:
     from rich.text import Text as Styled
 
     from gateway.verify.files import Options
-    from gateway.verify.findings import Code, CounterSpan, FileReport, Group
+    from gateway.verify.findings import CounterSpan, FileReport
     from gateway.verify.revocation import Revocation
     from gateway.verify.trust import Certificates
 
-CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
-
-_EXAMPLES_SHOWN = 3
-_STYLES = {"ERROR": "bold red", "WARNING": "yellow", "NOTE": "cyan"}
-_SEVERITIES = {"ERROR": Text("error", "Fehler"), "WARNING": Text("warning", "Warnung"), "NOTE": Text("note", "Hinweis")}
-_RESULTS = {
-    "ERROR": Text(
-        "ERRORS: this file is not complete and correct", "FEHLER: diese Datei ist nicht vollständig und richtig"
-    ),
-    "WARNING": Text("warnings: please look at them", "Warnungen: bitte ansehen"),
-    "NOTE": Text("in order, with notes", "in Ordnung, mit Hinweisen"),
-}
-_IN_ORDER = Text("everything checked is in order", "alles Geprüfte ist in Ordnung")
 _NOT_CHECKED = Text("; revocation not checked", "; Sperrung ungeprüft")
 _COUNTS = Text(
     "{messages} messages: {valid} valid, {invalid} invalid, {unchecked} not checked",
@@ -50,7 +38,6 @@ _SPAN = Text(
     "Zähler {first} - {last} ({count} Nachrichten{missing}), {earliest} - {latest}",
 )
 _MISSING = Text(", {count} missing", ", {count} fehlen")
-_MORE = Text("and {count} more", "und {count} weitere")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -139,7 +126,7 @@ def verify_files(
         return INTERRUPTED
     if as_json:
         sys.stdout.write(json.dumps([as_data(report, language) for report in reports], indent=2) + "\n")
-    return max(map(_exit_status, reports), default=CLEAN)
+    return max((exit_status(report.findings) for report in reports), default=CLEAN)
 
 
 def _revocation(
@@ -160,7 +147,7 @@ def export_is_valid(path: Path) -> bool:
     from gateway.verify.files import Options, certificates_in
 
     options = Options(certificates_in([str(path)]), complete=True)
-    return max(map(_exit_status, _reports([str(path)], options, None))) < ERRORS
+    return max(exit_status(report.findings) for report in _reports([str(path)], options, None)) < ERRORS
 
 
 def _reports(paths: Sequence[str], options: "Options", language: Language | None) -> "list[FileReport]":
@@ -181,43 +168,33 @@ def _reports(paths: Sequence[str], options: "Options", language: Language | None
     return reports
 
 
-def _exit_status(report: "FileReport") -> int:
-    from gateway.verify.findings import Severity
-    from gateway.verify.texts import worst
-
-    return {Severity.WARNING: WARNINGS, Severity.ERROR: ERRORS}.get(worst(report.findings) or Severity.NOTE, CLEAN)
-
-
 # ---- the report -------------------------------------------------------------
 
 
 def _lines(report: "FileReport", locale: Locale) -> "Iterator[Styled]":
     from rich.text import Text as Styled
 
-    from gateway.verify.report import by_severity
-
     counts = report.counts
     yield Styled(printable(report.file), style="bold")
     yield Styled(f"  {locale.text(_COUNTS, **asdict(counts))}")
     for span in report.spans:
         yield Styled(f"  TSE {span.serial.hex()}\n      {_span(span, locale)}")
-    for code, group in by_severity(report.findings):
-        yield _finding(code, group, locale)
+    yield from finding_lines(report.findings, locale)
     yield _result(report, locale)
 
 
 def _result(report: "FileReport", locale: Locale) -> "Styled":
     from rich.text import Text as Styled
 
-    from gateway.verify.findings import Code
+    from gateway.verify.findings import Code, Severity
     from gateway.verify.texts import worst
 
     level = worst(report.findings, apart_from=Code.REVOCATION_UNCHECKED)
-    result, style = (_IN_ORDER, "green") if level is None else (_RESULTS[level.name], _STYLES[level.name])
+    result, style = result_of(level, locale)
     if report.revocation_checked or not report.counts.messages:
-        return Styled(f"  => {locale.text(result)}", style=style)
-    style = _STYLES["ERROR" if level is not None and level.name == "ERROR" else "WARNING"]
-    return Styled(f"  => {locale.text(result)}{locale.text(_NOT_CHECKED)}", style=style)
+        return Styled(f"  => {result}", style=style)
+    style = STYLES["ERROR" if level is Severity.ERROR else "WARNING"]
+    return Styled(f"  => {result}{locale.text(_NOT_CHECKED)}", style=style)
 
 
 def _span(span: "CounterSpan", locale: Locale) -> str:
@@ -232,21 +209,3 @@ def _span(span: "CounterSpan", locale: Locale) -> str:
         earliest=iso_time(span.earliest),
         latest=iso_time(span.latest),
     )
-
-
-def _finding(code: "Code", group: "Group", locale: Locale) -> "Styled":
-    from rich.text import Text as Styled
-
-    from gateway.verify.texts import MEANINGS
-
-    meaning = MEANINGS[code]
-    name = meaning.severity.name
-    severity = f"{locale.text(_SEVERITIES[name]):8}"
-    lines = Styled.assemble("  ", (severity, _STYLES[name]), f"{locale.text(meaning.text)} ({code})")
-    if group.count > 1:
-        lines.append(f", {group.count} x")
-    for example in group.examples[:_EXAMPLES_SHOWN]:
-        lines.append(f"\n          {printable(f'{example.place}  {example.detail}')}".rstrip(), style="dim")
-    if group.count > _EXAMPLES_SHOWN:
-        lines.append(f"\n          {locale.text(_MORE, count=group.count - _EXAMPLES_SHOWN)}", style="dim")
-    return lines

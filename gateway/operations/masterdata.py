@@ -1,6 +1,5 @@
 """Master data of a TSE for forms: certificates, certification, check digits, and tse.csv of DSFinV-K."""
 
-import base64
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,15 +7,14 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.operations.receipt import ALGORITHM, TIME_FORMAT
 from gateway.operations.store import open_store
+from gateway.tse import dsfinvk
 from gateway.tse.certificates import by_serial, load
 
 _CERTIFICATE_ENTRY = 1  # of the store, behind info.csv
-_PART = 1000  # characters of a certificate in one column of tse.csv
-_PARTS = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
 class NoCertificate(GatewayError):
@@ -78,36 +76,28 @@ class TillColumns:
     number: int | None = None
 
 
-def tse_columns(device: Device, chain: Chain) -> dict[str, str]:
+def tse_columns(chain: Chain) -> dict[str, str]:
     """Return the columns of tse.csv that the TSE decides (DSFinV-K, file tse.csv), in their order.
 
     Raises:
         NoCertificate: the certificate is longer than the seven columns of the standard.
     """
-    text = base64.b64encode(chain.leaf.public_bytes(Encoding.DER)).decode()
-    if len(text) > _PART * len(_PARTS):
-        raise NoCertificate(f"the certificate has {len(text)} characters; tse.csv has room for {_PART * len(_PARTS)}")
-    parts = {f"TSE_ZERTIFIKAT_{name}": text[i * _PART : (i + 1) * _PART] for i, name in enumerate(_PARTS)}
-    return {
-        "TSE_SERIAL": device.serial,
-        "TSE_SIG_ALGO": ALGORITHM,
-        "TSE_ZEITFORMAT": TIME_FORMAT,
-        "TSE_PD_ENCODING": "UTF-8",
-        "TSE_PUBLIC_KEY": base64.b64encode(device.info.public_key).decode(),
-        **parts,
-    }
+    try:
+        return dsfinvk.tse_columns(chain.leaf, ALGORITHM, TIME_FORMAT)
+    except ProtocolError as error:
+        raise NoCertificate(str(error)) from None
 
 
 def tse_csv(columns: dict[str, str], till: TillColumns) -> str:
     """Return tse.csv, header and row: semicolons, text in quotes, numbers bare, CRLF."""
-    row: dict[str, str | int | None] = {
+    row: dict[str, dsfinvk.Value] = {
         "Z_KASSE_ID": till.cash_register,
         "Z_ERSTELLUNG": till.made,
         "Z_NR": till.closing,
         "TSE_ID": till.number,
         **columns,
     }
-    return f"{';'.join(row)}\r\n{';'.join(map(_field, row.values()))}\r\n"
+    return dsfinvk.header(row) + dsfinvk.line(row.values())
 
 
 def _chain(found: list[x509.Certificate], serial: bytes) -> Chain:
@@ -115,10 +105,3 @@ def _chain(found: list[x509.Certificate], serial: bytes) -> Chain:
     if leaf is None:
         raise NoCertificate("the store holds no certificate for the key of this TSE")
     return Chain(leaf, tuple(item for item in found if item is not leaf))
-
-
-def _field(value: str | int | None) -> str:
-    if isinstance(value, str):
-        doubled = value.replace('"', '""')
-        return f'"{doubled}"'
-    return "" if value is None else str(value)  # the csv module would put an empty number into quotes

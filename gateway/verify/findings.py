@@ -69,6 +69,17 @@ class Code(StrEnum):
     ARCHIVE_GAP = "archive.gap"
     ARCHIVE_FOREIGN = "archive.foreign"
     ARCHIVE_CHANGED = "archive.changed"
+    DSFINVK_MISSING = "dsfinvk.missing"
+    DSFINVK_EXTRA = "dsfinvk.extra"
+    DSFINVK_DIFFERS = "dsfinvk.differs"
+    DSFINVK_REPEATED = "dsfinvk.repeated"
+    DSFINVK_UNFINISHED = "dsfinvk.unfinished"
+    DSFINVK_TSE = "dsfinvk.tse"
+    DSFINVK_FORM = "dsfinvk.form"
+    DSFINVK_NO_EXPORT = "dsfinvk.no_export"
+    DSFINVK_UNSIGNED = "dsfinvk.unsigned"
+    DSFINVK_OUTAGE = "dsfinvk.outage"
+    DSFINVK_OUTSIDE = "dsfinvk.outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +185,13 @@ class FileReport:
     findings: Findings
     spans: tuple[CounterSpan, ...] = ()
     revocation_checked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileReport:
+    """Rows of the till, those that agree with what was signed, signed transactions to compare them with."""
+
+    rows: int
+    agreeing: int
+    transactions: int
+    findings: Findings

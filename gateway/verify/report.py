@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from gateway.i18n.text import Language
-from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Group
+from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Group, ReconcileReport
 from gateway.verify.texts import MEANINGS, worst
 
 _Json = dict[str, object]
@@ -23,6 +23,18 @@ def as_data(report: FileReport, language: Language) -> _Json:
         "revocation": "checked" if report.revocation_checked else "not checked",
         "findings": [_finding(code, group, language) for code, group in by_severity(report.findings)],
         "tses": [_span(span) for span in report.spans],
+    }
+
+
+def reconciled_as_data(report: ReconcileReport, language: Language) -> _Json:
+    """Return a comparison with the till's export as JSON data; keys and codes are stable."""
+    level = worst(report.findings)
+    return {
+        "rows": report.rows,
+        "agreeing": report.agreeing,
+        "transactions": report.transactions,
+        "severity": level.name.lower() if level else "ok",
+        "findings": [_finding(code, group, language) for code, group in by_severity(report.findings)],
     }
 
 

@@ -230,4 +230,68 @@ MEANINGS: dict[Code, Meaning] = {
             "eine Datei des Archivs fehlt oder ist nicht mehr, wie sie geschrieben wurde",
         ),
     ),
+    Code.DSFINVK_MISSING: Meaning(
+        _ERROR,
+        Text(
+            "a row of the till for a transaction that is not in the exports of the TSE",
+            "eine Zeile der Kasse zu einer Transaktion, die in den Exporten der TSE fehlt",
+        ),
+    ),
+    Code.DSFINVK_EXTRA: Meaning(
+        _ERROR,
+        Text(
+            "a signed transaction for which the till has no row",
+            "eine signierte Transaktion, zu der die Kasse keine Zeile hat",
+        ),
+    ),
+    Code.DSFINVK_DIFFERS: Meaning(
+        _ERROR,
+        Text("a row of the till says something else than was signed", "eine Zeile der Kasse weicht vom Signierten ab"),
+    ),
+    Code.DSFINVK_REPEATED: Meaning(
+        _WARNING,
+        Text("several rows of the till for one transaction", "mehrere Zeilen der Kasse zu einer Transaktion"),
+    ),
+    Code.DSFINVK_UNFINISHED: Meaning(
+        _ERROR,
+        Text(
+            "a row of the till for a transaction that the TSE has not finished",
+            "eine Zeile der Kasse zu einer Transaktion, die die TSE nicht beendet hat",
+        ),
+    ),
+    Code.DSFINVK_TSE: Meaning(
+        _ERROR,
+        Text("tse.csv does not fit the TSE or its certificate", "tse.csv passt nicht zur TSE oder zu ihrem Zertifikat"),
+    ),
+    Code.DSFINVK_FORM: Meaning(
+        _ERROR, Text("a row of the till that cannot be read", "eine Zeile der Kasse ist nicht lesbar")
+    ),
+    Code.DSFINVK_NO_EXPORT: Meaning(
+        _WARNING,
+        Text(
+            "rows of a TSE of which no export was given: not compared",
+            "Zeilen einer TSE, von der kein Export angegeben ist: unverglichen",
+        ),
+    ),
+    Code.DSFINVK_UNSIGNED: Meaning(
+        _WARNING,
+        Text(
+            "a receipt without signature, and no outage is recorded for its time (--outages)",
+            "ein Beleg ohne Signatur, und zu seiner Zeit ist kein Ausfall aufgezeichnet (--outages)",
+        ),
+    ),
+    Code.DSFINVK_OUTAGE: Meaning(
+        _NOTE,
+        Text(
+            "a receipt without signature during a recorded outage",
+            "ein Beleg ohne Signatur bei aufgezeichnetem Ausfall",
+        ),
+    ),
+    Code.DSFINVK_OUTSIDE: Meaning(
+        _NOTE,
+        Text(
+            "signed transactions of other tills or other times: no rows were looked for",
+            "signierte Transaktionen anderer Kassen oder Zeiten: dazu wurden keine Zeilen gesucht",
+        ),
+    ),
 }

@@ -53,7 +53,7 @@ def test_each_example_works(shop: Running) -> None:
     """One shop for all: each example leaves it so that the next can work."""
     put_back(shop, "clients deregister")
     assert shop.call("archive run").status == 0
-    assert shop.call("export -o export.tar").status == 0
+    assert shop.call("export -o export.tar --dsfinvk dsfinvk").status == 0
     Path("ca.pem").write_text(shop.call("info --certificates").out)
     assert shop.call("simulator create tse").status == 0
     Path("tse").rename("made")

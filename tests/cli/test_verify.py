@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.findings import ERRORS, INTERRUPTED
 from gateway.cli.formatting import printable
-from gateway.cli.verify import ERRORS, INTERRUPTED, verify_files
+from gateway.cli.verify import verify_files
 from gateway.verify.findings import Code
 from gateway.verify.texts import MEANINGS
 from tests.tse.samples import SAMPLES, vectors

@@ -9,12 +9,12 @@ import random
 import ssl
 import sys
 import urllib.request
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from dsfinvk.models import Bonkopf, Bonkopf_USt, Bonkopf_Zahlarten, TSE_Transaktionen
+from dsfinvk.models import Bonkopf, Bonkopf_USt, Bonkopf_Zahlarten, Stamm_Kassen, Stamm_TSE, TSE_Transaktionen
 
 RECEIPTS = 400
 MOST = 19_999  # cents at a rate: numbers from 1,000 on have points in dsfinvk, which the linter refuses
@@ -88,6 +88,12 @@ def main(url: str, token: str, serial: str, trust: str, directory: str) -> None:
     sign, context = f"{url}/api/v1/tses/{serial}/sign", ssl.create_default_context(cafile=trust)
     chance = random.Random(1)
     files: dict[str, list[Any]] = {}
+    closing = {"Z_KASSE_ID": "Kasse 1", "Z_ERSTELLUNG": datetime.now(UTC), "Z_NR": 1}
+    master = urllib.request.Request(f"{url}/api/v1/tses/{serial}/dsfinvk", headers=headers)
+    with urllib.request.urlopen(master, context=context) as answer:
+        columns = json.load(answer)
+    files[Stamm_TSE._filename] = [Stamm_TSE(**closing, TSE_ID=1, **columns)]
+    files[Stamm_Kassen._filename] = [Stamm_Kassen(**closing, KASSE_SERIENNR="POS-1", KASSE_BASISWAEH_CODE="EUR")]
     for number in range(1, RECEIPTS + 1):
         sold = receipt(chance)
         body = json.dumps({"client_id": "POS-1", "receipt": sold}).encode()

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.verify import ERRORS, verify_files
+from gateway.cli.findings import ERRORS
+from gateway.cli.verify import verify_files
 from gateway.errors import ConfigurationError
 from gateway.verify import fetching
 from gateway.verify.fetching import FRESH, ListFetcher

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.cli.verify import ERRORS, verify_files
+from gateway.cli.findings import ERRORS
+from gateway.cli.verify import verify_files
 from gateway.errors import ConfigurationError
 from gateway.tse.tar import END, member
 from gateway.verify.files import Options, verify_file

@@ -91,13 +91,13 @@ async def get_certificates(call: Call[TseParams, NoBody]) -> web.Response:
 async def get_dsfinvk(call: Call[TseParams, NoBody]) -> DsfinvkTse:
     """Return the columns that the TSE decides."""
     device = call.services.registry.find(call.params.serial)
-    return DsfinvkTse.model_validate(masterdata.tse_columns(device, await masterdata.chain_of(device)))
+    return DsfinvkTse.model_validate(masterdata.tse_columns(await masterdata.chain_of(device)))
 
 
 async def get_dsfinvk_csv(call: Call[DsfinvkParams, NoBody]) -> web.Response:
     """Return the file as it lies in an export of DSFinV-K."""
     device, given = call.services.registry.find(call.params.serial), call.params
-    columns = masterdata.tse_columns(device, await masterdata.chain_of(device))
+    columns = masterdata.tse_columns(await masterdata.chain_of(device))
     text = masterdata.tse_csv(columns, TillColumns(given.z_kasse_id, given.z_erstellung, given.z_nr, given.tse_id))
     headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="tse.csv"'}
     return web.Response(text=text, content_type=_CSV, charset="utf-8", headers=headers)
