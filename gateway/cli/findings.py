@@ -1,30 +1,30 @@
-"""Findings of `verify` and `reconcile` for people at a terminal, and the exit status that tells how bad they are."""
+"""Reports of `verify` and `reconcile`: for people at a terminal, as a page; the exit status tells how bad it is."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from gateway.cli.formatting import printable
+from gateway.errors import ConfigurationError
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from rich.text import Text as Styled
 
-    from gateway.verify.findings import Code, Findings, Group, Severity
+    from gateway.verify.findings import Findings
+    from gateway.verify.report import ListedFinding
+    from gateway.verify.sections import ReportSection
 
 CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
-STYLES = {"ERROR": "bold red", "WARNING": "yellow", "NOTE": "cyan"}
 
+HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write the report as a page to print into this file.")]
+
+_STYLES = {"ERROR": "bold red", "WARNING": "yellow", "NOTE": "cyan"}
 _EXAMPLES_SHOWN = 3
-_SEVERITIES = {"ERROR": Text("error", "Fehler"), "WARNING": Text("warning", "Warnung"), "NOTE": Text("note", "Hinweis")}
-_RESULTS = {
-    "ERROR": Text(
-        "ERRORS: this file is not complete and correct", "FEHLER: diese Datei ist nicht vollständig und richtig"
-    ),
-    "WARNING": Text("warnings: please look at them", "Warnungen: bitte ansehen"),
-    "NOTE": Text("in order, with notes", "in Ordnung, mit Hinweisen"),
-}
-_IN_ORDER = Text("everything checked is in order", "alles Geprüfte ist in Ordnung")
 _MORE = Text("and {count} more", "und {count} weitere")
 
 
@@ -36,34 +36,52 @@ def exit_status(findings: "Findings") -> int:
     return {Severity.WARNING: WARNINGS, Severity.ERROR: ERRORS}.get(worst(findings) or Severity.NOTE, CLEAN)
 
 
-def result_of(level: "Severity | None", locale: Locale, error: Text = _RESULTS["ERROR"]) -> tuple[str, str]:
-    """Return the result for the worst severity, and its style; `error` says what errors mean here."""
-    if level is None:
-        return locale.text(_IN_ORDER), "green"
-    return locale.text(error if level.name == "ERROR" else _RESULTS[level.name]), STYLES[level.name]
+def write_page(file: Path, sections: "Sequence[ReportSection]", locale: Locale) -> None:
+    """Write a report as a page to print.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    from gateway.verify.html_report import as_html
+
+    try:
+        file.write_text(as_html(sections, locale, datetime.now(UTC)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def finding_lines(findings: "Findings", locale: Locale) -> "Iterator[Styled]":
-    """Yield each finding with some of its places, the worst first."""
-    from gateway.verify.report import by_severity
-
-    for code, group in by_severity(findings):
-        yield _finding(code, group, locale)
-
-
-def _finding(code: "Code", group: "Group", locale: Locale) -> "Styled":
+def section_lines(section: "ReportSection", locale: Locale) -> "Iterator[Styled]":
+    """Yield the lines of one file; findings by class, with some of their places."""
     from rich.text import Text as Styled
 
+    from gateway.verify.report import listed
+    from gateway.verify.texts import CLASSES
+
+    yield Styled(printable(section.title), style="bold")
+    yield from (Styled(f"  {line}") for line in section.lines)
+    subject = None
+    for one in listed(section.findings):
+        if one.subject is not subject:
+            subject = one.subject
+            yield Styled(f"  {subject}  {locale.text(CLASSES[subject])}", style="bold")
+        yield _finding(one, locale)
+    yield Styled(f"  => {section.result}", style="green" if section.level is None else _STYLES[section.level.name])
+
+
+def _finding(one: "ListedFinding", locale: Locale) -> "Styled":
+    from rich.text import Text as Styled
+
+    from gateway.verify.sections import SEVERITIES
     from gateway.verify.texts import MEANINGS
 
-    meaning = MEANINGS[code]
-    name = meaning.severity.name
-    severity = f"{locale.text(_SEVERITIES[name]):8}"
-    lines = Styled.assemble("  ", (severity, STYLES[name]), f"{locale.text(meaning.text)} ({code})")
+    meaning, group = MEANINGS[one.code], one.group
+    severity = f"{locale.text(SEVERITIES[meaning.severity]):8}"
+    lines = Styled.assemble(f"  {one.number:3}  ", (severity, _STYLES[meaning.severity.name]))
+    lines.append(f"{locale.text(meaning.text)} ({one.code})")
     if group.count > 1:
         lines.append(f", {group.count} x")
     for example in group.examples[:_EXAMPLES_SHOWN]:
-        lines.append(f"\n          {printable(f'{example.place}  {example.detail}')}".rstrip(), style="dim")
+        lines.append(f"\n            {printable(f'{example.place}  {example.detail}')}".rstrip(), style="dim")
     if group.count > _EXAMPLES_SHOWN:
-        lines.append(f"\n          {locale.text(_MORE, count=group.count - _EXAMPLES_SHOWN)}", style="dim")
+        lines.append(f"\n            {locale.text(_MORE, count=group.count - _EXAMPLES_SHOWN)}", style="dim")
     return lines

@@ -4,29 +4,18 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from gateway.cli.base import LanguageOption
-from gateway.cli.findings import ERRORS, INTERRUPTED, exit_status, finding_lines, result_of
+from gateway.cli.findings import ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
 from gateway.cli.formatting import unix_time
 from gateway.errors import GatewayError
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_locale
 from gateway.i18n.text import Text
 
-if TYPE_CHECKING:
-    from gateway.verify.findings import ReconcileReport
-
-_COUNTS = Text(
-    "{rows} rows of the till: {agreeing} as signed; {transactions} signed transactions compared with them",
-    "{rows} Zeilen der Kasse: {agreeing} wie signiert; {transactions} signierte Transaktionen damit verglichen",
-)
-_DIFFERENT = Text(
-    "ERRORS: the till's export and what was signed do not agree",
-    "FEHLER: der Export der Kasse und das Signierte stimmen nicht überein",
-)
 _UNREADABLE = Text("{file} cannot be read: {reason}", "{file} ist nicht lesbar: {reason}")
 
 
@@ -47,6 +36,7 @@ def reconcile(
         Path | None,
         typer.Option(help="File that `tse-gateway outages --json` wrote: explains receipts without signature."),
     ] = None,
+    html: HtmlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     language: LanguageOption = None,
 ) -> None:
@@ -58,6 +48,7 @@ def reconcile(
     """
     from gateway.cli.progress import checking
     from gateway.verify import reconcile as comparison
+    from gateway.verify.sections import reconcile_section
 
     locale = Locale(language or from_locale(os.environ))
     limits = {
@@ -68,6 +59,9 @@ def reconcile(
         known = [] if outages is None else comparison.load_outages(outages)
         with checking() as advance:
             report = comparison.reconcile(exports, dsfinvk, outages=known, **limits, progress=advance)
+        section = reconcile_section(report, str(dsfinvk), locale)
+        if html is not None:
+            write_page(html, [section], locale)
     except GatewayError as error:
         sys.stderr.write(f"tse-gateway: {error}\n")
         raise typer.Exit(ERRORS) from None
@@ -82,19 +76,9 @@ def reconcile(
 
         sys.stdout.write(json.dumps(reconciled_as_data(report, locale.language), indent=2) + "\n")
     else:
-        _print(report, locale)
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        for line in section_lines(section, locale):
+            console.print(line, soft_wrap=True)
     raise typer.Exit(exit_status(report.findings))
-
-
-def _print(report: "ReconcileReport", locale: Locale) -> None:
-    from rich.console import Console
-
-    from gateway.verify.texts import worst
-
-    console = Console(highlight=False)
-    counts = {"rows": report.rows, "agreeing": report.agreeing, "transactions": report.transactions}
-    console.print(locale.text(_COUNTS, **counts), soft_wrap=True)
-    for line in finding_lines(report.findings, locale):
-        console.print(line, soft_wrap=True)
-    result, style = result_of(worst(report.findings), locale, _DIFFERENT)
-    console.print(f"  => {result}", style=style, soft_wrap=True)

@@ -3,8 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,31 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import LanguageOption
-from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, STYLES, exit_status, finding_lines, result_of
-from gateway.cli.formatting import printable
+from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_locale
-from gateway.i18n.text import Language, Text
+from gateway.i18n.text import Language
 
 if TYPE_CHECKING:
-    from rich.text import Text as Styled
-
     from gateway.verify.files import Options
-    from gateway.verify.findings import CounterSpan, FileReport
+    from gateway.verify.findings import FileReport
     from gateway.verify.revocation import Revocation
     from gateway.verify.trust import Certificates
-
-_NOT_CHECKED = Text("; revocation not checked", "; Sperrung ungeprüft")
-_COUNTS = Text(
-    "{messages} messages: {valid} valid, {invalid} invalid, {unchecked} not checked",
-    "{messages} Nachrichten: {valid} gültig, {invalid} ungültig, {unchecked} ungeprüft",
-)
-_SPAN = Text(
-    "counters {first} - {last} ({count} messages{missing}), {earliest} - {latest}",
-    "Zähler {first} - {last} ({count} Nachrichten{missing}), {earliest} - {latest}",
-)
-_MISSING = Text(", {count} missing", ", {count} fehlen")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,6 +51,7 @@ def verify(
     complete: Annotated[
         bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
     ] = False,
+    html: HtmlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     language: LanguageOption = None,
 ) -> None:
@@ -83,6 +69,7 @@ def verify(
         language=language,
         as_json=as_json,
         complete=complete,
+        html=html,
     )
     raise typer.Exit(status)
 
@@ -97,6 +84,7 @@ def verify_files(
     language: Language | None = None,
     as_json: bool = False,
     complete: bool = False,
+    html: Path | None = None,
     processes: int = 0,
 ) -> int:
     """Check files, print the report, and return the exit status.
@@ -106,6 +94,7 @@ def verify_files(
     moment `now`; `None`: the caller does not ask about revocation, and it is no warning that it was not checked.
     `fetch_into`: a directory for lists that are fetched from the network.
     `complete`: missing messages are errors, for the files are said to be full exports. `processes` 0: one per core.
+    `html`: a file for the report as a page.
 
     0: nothing, or notes. 1: warnings. 2: errors, or it could not be checked. 130: Ctrl-C.
     """
@@ -119,6 +108,11 @@ def verify_files(
         revocation = None if crl is None else _revocation(crl, fetch_into, anchors, now or datetime.now(UTC))
         options = Options(certificates_in(paths), anchors, revocation, complete, processes)
         reports = _reports(paths, options, None if as_json else language)
+        if html is not None:
+            from gateway.verify.sections import section_of
+
+            locale = Locale(language)
+            write_page(html, [section_of(report, locale) for report in reports], locale)
     except GatewayError as error:
         sys.stderr.write(f"tse-gateway: {error}\n")
         return ERRORS
@@ -156,6 +150,7 @@ def _reports(paths: Sequence[str], options: "Options", language: Language | None
 
     from gateway.cli.progress import checking
     from gateway.verify.files import verify_file
+    from gateway.verify.sections import section_of
 
     console, reports = Console(highlight=False), []
     with checking() as advance:
@@ -163,49 +158,7 @@ def _reports(paths: Sequence[str], options: "Options", language: Language | None
             report = verify_file(path, options, partial(advance, path))
             reports.append(report)
             if language is not None:
-                for line in _lines(report, Locale(language)):
+                locale = Locale(language)
+                for line in section_lines(section_of(report, locale), locale):
                     console.print(line, soft_wrap=True)
     return reports
-
-
-# ---- the report -------------------------------------------------------------
-
-
-def _lines(report: "FileReport", locale: Locale) -> "Iterator[Styled]":
-    from rich.text import Text as Styled
-
-    counts = report.counts
-    yield Styled(printable(report.file), style="bold")
-    yield Styled(f"  {locale.text(_COUNTS, **asdict(counts))}")
-    for span in report.spans:
-        yield Styled(f"  TSE {span.serial.hex()}\n      {_span(span, locale)}")
-    yield from finding_lines(report.findings, locale)
-    yield _result(report, locale)
-
-
-def _result(report: "FileReport", locale: Locale) -> "Styled":
-    from rich.text import Text as Styled
-
-    from gateway.verify.findings import Code, Severity
-    from gateway.verify.texts import worst
-
-    level = worst(report.findings, apart_from=Code.REVOCATION_UNCHECKED)
-    result, style = result_of(level, locale)
-    if report.revocation_checked or not report.counts.messages:
-        return Styled(f"  => {result}", style=style)
-    style = STYLES["ERROR" if level is Severity.ERROR else "WARNING"]
-    return Styled(f"  => {result}{locale.text(_NOT_CHECKED)}", style=style)
-
-
-def _span(span: "CounterSpan", locale: Locale) -> str:
-    from gateway.verify.report import iso_time
-
-    return locale.text(
-        _SPAN,
-        first=span.first_counter,
-        last=span.last_counter,
-        count=span.messages,
-        missing=locale.text(_MISSING, count=span.missing) if span.missing else "",
-        earliest=iso_time(span.earliest),
-        latest=iso_time(span.latest),
-    )

@@ -69,6 +69,8 @@ class Code(StrEnum):
     ARCHIVE_GAP = "archive.gap"
     ARCHIVE_FOREIGN = "archive.foreign"
     ARCHIVE_CHANGED = "archive.changed"
+    PROCESSDATA_START = "processdata.start"
+    PROCESSDATA_FORM = "processdata.form"
     DSFINVK_MISSING = "dsfinvk.missing"
     DSFINVK_EXTRA = "dsfinvk.extra"
     DSFINVK_DIFFERS = "dsfinvk.differs"
@@ -80,6 +82,21 @@ class Code(StrEnum):
     DSFINVK_UNSIGNED = "dsfinvk.unsigned"
     DSFINVK_OUTAGE = "dsfinvk.outage"
     DSFINVK_OUTSIDE = "dsfinvk.outside"
+
+
+class FindingClass(StrEnum):
+    """Classes of findings, by the numbers that AmadeusVerify's messages of the same subject have.
+
+    That program checks exports for the tax office; its maker, Gastro-MIS, publishes the list.
+    """
+
+    GENERAL = "100-104"
+    MESSAGE = "150-159"
+    ARCHIVE = "160-169"
+    CERTIFICATE = "190-209"
+    REVOCATION = "210-219"
+    DSFINVK = "500-549"
+    PROCESS_DATA = "600-609"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import ProtocolError
-from gateway.tse import log_names
+from gateway.tse import log_names, processdata
 from gateway.tse.commands import TransactionStep
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.verify import tar
@@ -80,6 +80,7 @@ def check_message(
     _check_form(message, name, checked.findings)
     if not any_name or log_names.is_exported(name):
         _check_name(message, name, checked.findings)
+    _check_process_data(message, name, checked.findings)
     _check_signature(message, name, keys_of(ring).get(message.serial), checked)
     _record(message, name, data, checked)
     return message
@@ -101,6 +102,20 @@ def _check_name(message: LogMessage, name: str, findings: Findings) -> None:
     # Client ids may hold slashes, and archives may have been packed again within a directory.
     if not message.is_named(name) and not message.is_named(name.rpartition("/")[2]):
         findings.add(Code.MESSAGE_NAME, name, f"content says {message.file_name}")
+
+
+def _check_process_data(message: LogMessage, name: str, findings: Findings) -> None:
+    if message.log_type is not LogType.TRANSACTION:
+        return
+    match _STEPS.get(message.operation.lower()):
+        case TransactionStep.START:
+            if message.process_type or message.process_data:
+                findings.add(Code.PROCESSDATA_START, name)
+        case TransactionStep.FINISH:
+            for deviation in processdata.findings(message.process_type.encode(), message.process_data):
+                findings.add(Code.PROCESSDATA_FORM, name, deviation.value.en)
+        case _:
+            pass  # updates may hold a part only
 
 
 def _check_signature(message: LogMessage, name: str, key: Key | None, checked: CheckedMessages) -> None:

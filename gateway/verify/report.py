@@ -1,10 +1,11 @@
 """The report on a file as plain data, for programs and for what an archive keeps."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.i18n.text import Language
-from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Group, ReconcileReport
-from gateway.verify.texts import MEANINGS, worst
+from gateway.verify.findings import Code, CounterSpan, FileReport, FindingClass, Findings, Group, ReconcileReport
+from gateway.verify.texts import MEANINGS, class_of, worst
 
 _Json = dict[str, object]
 
@@ -21,7 +22,7 @@ def as_data(report: FileReport, language: Language) -> _Json:
         "unchecked": report.counts.unchecked,
         "severity": level.name.lower() if level else "ok",
         "revocation": "checked" if report.revocation_checked else "not checked",
-        "findings": [_finding(code, group, language) for code, group in by_severity(report.findings)],
+        "findings": [_finding(one, language) for one in listed(report.findings)],
         "tses": [_span(span) for span in report.spans],
     }
 
@@ -34,13 +35,25 @@ def reconciled_as_data(report: ReconcileReport, language: Language) -> _Json:
         "agreeing": report.agreeing,
         "transactions": report.transactions,
         "severity": level.name.lower() if level else "ok",
-        "findings": [_finding(code, group, language) for code, group in by_severity(report.findings)],
+        "findings": [_finding(one, language) for one in listed(report.findings)],
     }
 
 
-def by_severity(findings: Findings) -> list[tuple[Code, Group]]:
-    """Return the findings, the worst first, otherwise in the order in which they were found."""
-    return sorted(findings.items(), key=lambda item: -MEANINGS[item[0]].severity)
+@dataclass(frozen=True, slots=True)
+class ListedFinding:
+    """A finding as a report lists it; numbers begin with 1."""
+
+    number: int
+    subject: FindingClass
+    code: Code
+    group: Group
+
+
+def listed(findings: Findings) -> list[ListedFinding]:
+    """Return the findings by class, in each the worst first, otherwise in the order in which they were found."""
+    classes = list(FindingClass)
+    ordered = sorted(findings.items(), key=lambda item: (classes.index(class_of(item[0])), -MEANINGS[item[0]].severity))
+    return [ListedFinding(number, class_of(code), code, group) for number, (code, group) in enumerate(ordered, start=1)]
 
 
 def iso_time(unix_time: int) -> str:
@@ -51,10 +64,12 @@ def iso_time(unix_time: int) -> str:
         return str(unix_time)
 
 
-def _finding(code: Code, group: Group, language: Language) -> _Json:
-    meaning = MEANINGS[code]
+def _finding(one: ListedFinding, language: Language) -> _Json:
+    meaning, group = MEANINGS[one.code], one.group
     return {
-        "code": code.value,
+        "number": one.number,
+        "class": one.subject.value,
+        "code": one.code.value,
         "severity": meaning.severity.name.lower(),
         "count": group.count,
         "text": meaning.text.in_language(language),

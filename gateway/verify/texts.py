@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.i18n.text import Text
-from gateway.verify.findings import Code, Findings, Severity
+from gateway.verify.findings import Code, FindingClass, Findings, Severity
 
 _NOTE, _WARNING, _ERROR = Severity.NOTE, Severity.WARNING, Severity.ERROR
 
@@ -14,6 +14,37 @@ class Meaning:
 
     severity: Severity
     text: Text
+
+
+CLASSES: dict[FindingClass, Text] = {
+    FindingClass.GENERAL: Text("general", "Allgemeines"),
+    FindingClass.MESSAGE: Text("log messages and receipt codes", "Log-Nachrichten und Beleg-QR-Texte"),
+    FindingClass.ARCHIVE: Text("the archive (TAR) and its completeness", "das Archiv (TAR) und seine Vollständigkeit"),
+    FindingClass.CERTIFICATE: Text("certificates and chains", "Zertifikate und Ketten"),
+    FindingClass.REVOCATION: Text("revocation (PKI, CRL)", "Sperrung (PKI, CRL)"),
+    FindingClass.DSFINVK: Text("DSFinV-K", "DSFinV-K"),
+    FindingClass.PROCESS_DATA: Text("process type and process data", "Prozess-Typ und Prozess-Daten"),
+}
+_CLASS_OF = {  # by the beginning of a code
+    "file": FindingClass.GENERAL,
+    "message": FindingClass.MESSAGE,
+    "signature": FindingClass.MESSAGE,
+    "receipt": FindingClass.MESSAGE,
+    "key": FindingClass.CERTIFICATE,
+    "certificate": FindingClass.CERTIFICATE,
+    "chain": FindingClass.CERTIFICATE,
+    "revocation": FindingClass.REVOCATION,
+    "dsfinvk": FindingClass.DSFINVK,
+    "processdata": FindingClass.PROCESS_DATA,
+}
+_REVOKED = (Code.CERTIFICATE_REVOKED, Code.CERTIFICATE_REVOKED_LATER)
+
+
+def class_of(code: Code) -> FindingClass:
+    """Return the class under which a report lists a finding."""
+    if code in _REVOKED:
+        return FindingClass.REVOCATION
+    return _CLASS_OF.get(code.partition(".")[0], FindingClass.ARCHIVE)
 
 
 def worst(findings: Findings, *, apart_from: Code | None = None) -> Severity | None:
@@ -228,6 +259,20 @@ MEANINGS: dict[Code, Meaning] = {
         Text(
             "a file of the archive is missing or not as it was written",
             "eine Datei des Archivs fehlt oder ist nicht mehr, wie sie geschrieben wurde",
+        ),
+    ),
+    Code.PROCESSDATA_START: Meaning(
+        _NOTE,
+        Text(
+            "a transaction was started with process type or data (DSFinV-K, annex I: empty)",
+            "eine Transaktion begann mit Prozess-Typ oder -Daten (DSFinV-K, Anhang I: leer)",
+        ),
+    ),
+    Code.PROCESSDATA_FORM: Meaning(
+        _NOTE,
+        Text(
+            "process data do not have the form of their process type (DSFinV-K, annex I)",
+            "Prozess-Daten haben nicht die Form ihres Prozess-Typs (DSFinV-K, Anhang I)",
         ),
     ),
     Code.DSFINVK_MISSING: Meaning(

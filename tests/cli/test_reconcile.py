@@ -43,8 +43,9 @@ def test_a_difference_is_an_error_and_its_place_is_told(exported: Running) -> No
     assert said.status == 2
     assert "ERRORS: the till's export and what was signed do not agree" in said.out
     assert "transactions_tse.csv:2" in said.out
-    found = json.loads(exported.call("reconcile export.tar --dsfinvk dsfinvk --json").out)
-    assert [one["code"] for one in found["findings"]] == ["dsfinvk.differs"]
+    found = json.loads(exported.call("reconcile export.tar --dsfinvk dsfinvk --json --html page.html").out)
+    assert [(one["class"], one["code"]) for one in found["findings"]] == [("500-549", "dsfinvk.differs")]
+    assert "500-549 DSFinV-K" in Path("page.html").read_text()
 
 
 def test_the_list_of_outages_is_what_the_gateway_writes(exported: Running) -> None:

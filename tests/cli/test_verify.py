@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,8 @@ import pytest
 from gateway.cli.findings import ERRORS, INTERRUPTED
 from gateway.cli.formatting import printable
 from gateway.cli.verify import verify_files
-from gateway.verify.findings import Code
-from gateway.verify.texts import MEANINGS
+from gateway.verify.findings import Code, FindingClass
+from gateway.verify.texts import CLASSES, MEANINGS, class_of
 from tests.tse.samples import SAMPLES, vectors
 from tests.verify.exports import Tse, log_member, pem, receipts
 
@@ -64,9 +65,53 @@ def test_json_tells_each_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert (good["messages"], good["valid"], good["invalid"], good["unchecked"]) == (40, 40, 0, 0)
     assert (good["kind"], good["severity"]) == ("archive", "note")
     assert (good["tses"][0]["first_counter"], good["tses"][0]["first_time"]) == (2, "2021-07-28T14:05:26Z")
-    worst = renamed["findings"][0]
-    assert (worst["code"], worst["severity"], worst["count"]) == ("certificate.name", "warning", 1)
-    assert worst["places"][0]["place"].startswith("BDB64")
+    found = renamed["findings"]
+    assert [(one["number"], one["class"], one["code"]) for one in found] == [
+        (1, "150-159", "message.indefinite"),
+        (2, "160-169", "counter.partial"),
+        (3, "160-169", "counter.skipped"),
+        (4, "160-169", "transaction.cut"),
+        (5, "190-209", "certificate.name"),
+        (6, "190-209", "chain.unanchored"),
+        (7, "600-609", "processdata.form"),
+    ]
+    assert (found[4]["severity"], found[4]["count"]) == ("warning", 1)
+    assert found[4]["places"][0]["place"].startswith("BDB64")
+
+
+def test_findings_stand_below_the_class_that_the_tax_office_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    verify_files([RENAMED], language="de")
+    lines = capsys.readouterr().out.splitlines()
+    heads = [line for line in lines if re.match(r"  \d{3}-\d{3}  ", line)]
+    assert heads == [
+        "  150-159  Log-Nachrichten und Beleg-QR-Texte",
+        "  160-169  das Archiv (TAR) und seine Vollständigkeit",
+        "  190-209  Zertifikate und Ketten",
+        "  600-609  Prozess-Typ und Prozess-Daten",
+    ]
+    assert lines.index(heads[2]) < next(at for at, line in enumerate(lines) if "certificate.name" in line)
+
+
+def test_the_page_to_print_runs_and_loads_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strange = tmp_path / "<img src=x>.tar"
+    shutil.copy(RENAMED, strange)
+    page = tmp_path / "report.html"
+    assert verify_files([str(strange), RECEIPT], language="de", html=page) == 1
+    text = page.read_text()
+    assert "&lt;img src=x&gt;.tar" in text
+    assert not re.search(r"<(img|script|link|iframe|object)|\son\w+=|url\(|@import|http", text)
+    assert '<html lang="de">' in text
+    assert "160-169 das Archiv (TAR) und seine Vollständigkeit" in text
+    assert "(certificate.name)" in text
+    assert verify_files([GOOD], language="en", html=tmp_path / "no" / "report.html") == ERRORS
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_each_code_has_a_class() -> None:
+    classes = {code: class_of(code) for code in Code}
+    assert set(classes.values()) == set(CLASSES) == set(FindingClass)
+    assert classes[Code.CERTIFICATE_EXPIRED] is FindingClass.CERTIFICATE
+    assert classes[Code.CERTIFICATE_REVOKED] is FindingClass.REVOCATION
 
 
 @pytest.mark.parametrize(

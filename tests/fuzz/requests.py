@@ -10,12 +10,12 @@ from yarl import URL
 
 from gateway.errors import GatewayError
 from gateway.i18n.negotiation import from_accept_language
-from gateway.operations import processdata
 from gateway.operations.exports import Mark
 from gateway.server import lan_protocol
 from gateway.server.api import downloads, endpoint
 from gateway.server.api.routes import ENDPOINTS
 from gateway.server.http import auth
+from gateway.tse import processdata
 
 _REQUEST = make_mocked_request("GET", "/")
 _WITH_BODY = [row for row in ENDPOINTS if row.has_body]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.operations import processdata
 from gateway.operations.typed_data import Line, PaidAmount, Totals, missing_in_payments, order_data, receipt_data
+from gateway.tse import processdata
 
 D = Decimal
 # Examples of DSFinV-K, annex I, and of the forms that it demands for signs, currencies and quotes.

@@ -73,8 +73,8 @@ class Tse:
             UnsignedMessage.transaction(
                 operation=f"{operation}Transaction",
                 client_id=client,
-                process_data=b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar",
-                process_type=b"Kassenbeleg-V1",
+                process_data=b"" if operation == "Start" else b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar",
+                process_type=b"" if operation == "Start" else b"Kassenbeleg-V1",
                 number=number,
                 serial=self.serial,
                 counter=counter or self._next(),

@@ -3,9 +3,7 @@
 AEAO on section 146a AO, no. 1.14.1, wants the times and reasons of outages documented. The page loads and runs nothing.
 """
 
-import base64
 import csv
-import hashlib
 import io
 from datetime import UTC, datetime
 from html import escape
@@ -16,22 +14,11 @@ from gateway.i18n.locales import Locale, local
 from gateway.i18n.remedies import reason_text
 from gateway.i18n.text import Language, Text
 from gateway.operations.outage_report import OutageReport
+from gateway.printed_page import STYLE_HASH, facts, page, table
 
-_STYLE = """
-body { font: 10pt/1.4 sans-serif; color: #000; background: #fff; margin: 2em auto; padding: 0 1em; max-width: 70em; }
-h1 { font-size: 15pt; margin: 0; } .law { margin: 0 0 1.5em; }
-dl { display: grid; grid-template-columns: max-content auto; gap: .2em 1.5em; }
-dt { font-weight: bold; } dd { margin: 0; }
-table { border-collapse: collapse; width: 100%; margin: 1.5em 0; } thead { display: table-header-group; }
-th, td { border: 1px solid #888; padding: .3em .5em; text-align: left; vertical-align: top; } th { background: #eee; }
-tr { break-inside: avoid; } .serial { font-family: monospace; overflow-wrap: anywhere; max-width: 18em; }
-.number { text-align: right; } footer { font-size: 8.5pt; }
-@page { size: A4 landscape; margin: 15mm; } @media print { body { margin: 0; padding: 0; max-width: none; } }
-"""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 HEADERS = {
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
+        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -97,21 +84,20 @@ _NOTE = Text(
 def as_html(report: OutageReport, language: Language) -> str:
     """Return the report as a whole page to print."""
     locale = Locale(language)
-    title = escape(locale.text(_TITLE))
-    facts = (
+    known: tuple[tuple[Text, str], ...] = (
         (_SITE, report.site or "-"),
         (_SERIAL, report.span.serial or locale.text(_ALL_TSES)),
         (_PERIOD, _period(report, locale)),
         (_MADE, locale.time(report.made, zone=True)),
     )
-    listed = "".join(f"<dt>{escape(locale.text(name))}</dt><dd>{escape(value)}</dd>" for name, value in facts)
     body = _table(report, locale) if report.outages else f"<p>{escape(locale.text(_NONE))}</p>"
-    return (
-        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
-        f'<body><h1>{title}</h1>\n<p class="law">{escape(locale.text(_LAW))}</p>\n<dl>{listed}</dl>\n{body}\n'
-        f"<footer><p>{escape(locale.text(_NOTE, version=__version__))}</p></footer></body></html>\n"
+    title, note = locale.text(_TITLE), locale.text(_NOTE, version=__version__)
+    return page(
+        title,
+        locale.text(_LAW),
+        f"{facts((locale.text(name), value) for name, value in known)}\n{body}",
+        note,
+        language,
     )
 
 
@@ -138,15 +124,14 @@ def duration(seconds: float) -> str:
 
 
 def _table(report: OutageReport, locale: Locale) -> str:
-    head = "".join(f"<th>{escape(locale.text(column))}</th>" for column in _COLUMNS)
-    rows = "\n".join(_row(report, outage, locale) for outage in report.outages)
+    rows = table(map(locale.text, _COLUMNS), (_row(report, outage, locale) for outage in report.outages))
     total = locale.text(
         _SUM,
         count=len(report.outages),
         length=duration(sum(outage.seconds(report.made) for outage in report.outages)),
         refused=sum(outage.refused for outage in report.outages),
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table><p>{escape(total)}</p>"
+    return f"{rows}<p>{escape(total)}</p>"
 
 
 def _row(report: OutageReport, outage: Outage, locale: Locale) -> str:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gateway.i18n.text import Language
-from gateway.operations.processdata import Finding
 from gateway.operations.receipt import ALGORITHM, TIME_FORMAT, NoQrCode, Receipt, qr_image
 from gateway.server.api.parameters import Qr
 from gateway.server.api.responses import ProcessDataWarning, SignedReceipt
+from gateway.tse.processdata import Finding
 
 
 def receipt_response(

@@ -12,12 +12,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
 from gateway.i18n.text import Text
-from gateway.operations import processdata
 from gateway.server.api.parameters import Cursor
 from gateway.server.api.schema import about
 from gateway.server.api.typed_receipts import RECEIPT_EXAMPLE, TypedOrder, TypedReceipt
 from gateway.server.api.validation import UnfitValue
 from gateway.server.http.bodies import SMALL
+from gateway.tse import processdata
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
 
 _MOST_DATA = 4 * 2**20

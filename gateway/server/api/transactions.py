@@ -9,10 +9,9 @@ from gateway.access.caller import TILLS, TILLS_AND_AUDITORS, TILLS_AND_OPERATORS
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.i18n.text import Text
-from gateway.operations import history, processdata
+from gateway.operations import history
 from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
-from gateway.operations.processdata import Finding
 from gateway.operations.receipt import Action, NoQrCode, Receipt, SigningRequest, qr_image
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.store import StoreClosed
@@ -34,6 +33,8 @@ from gateway.server.api.receipts import moment, receipt_response
 from gateway.server.api.requests import CancelRequest, NoBody, SignRequest
 from gateway.server.api.responses import OpenTransaction, OpenTransactionList, SignedReceipt
 from gateway.server.api.validation import FieldProblem
+from gateway.tse import processdata
+from gateway.tse.processdata import Finding
 from gateway.tse.products import is_simulated
 
 _ABORTED = b"AVBelegabbruch^0.00_0.00_0.00_0.00_0.00^"

@@ -8,10 +8,10 @@ from pydantic import model_validator as check_model
 
 from gateway.i18n.text import Text
 from gateway.operations import typed_data
-from gateway.operations.processdata import ReceiptType
 from gateway.operations.typed_data import Line, Totals
 from gateway.server.api.schema import about
 from gateway.server.api.validation import UnfitValue
+from gateway.tse.processdata import ReceiptType
 
 _DIFFER = Text(
     "does not add up: the amounts are {amounts}, the payments {payments}, they differ by {difference}",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.operations.processdata import findings, findings_at_start
+from gateway.tse.processdata import findings, findings_at_start
 
 RECEIPT, ORDERS = b"Kassenbeleg-V1", b"Bestellung-V1"
 
