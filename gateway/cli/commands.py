@@ -5,6 +5,7 @@ import typer
 from gateway.cli import (
     archive,
     audit,
+    backup,
     clients,
     discover,
     doctor,
@@ -50,6 +51,7 @@ for subject in (
     qr,
     outages,
     audit,
+    backup,
     swap,
     mount,
     discover,

@@ -1,8 +1,10 @@
 """Small files that are replaced in one step: after a crash there is the new content or the old one, never a mixture."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from gateway.errors import ConfigurationError
 
@@ -13,22 +15,37 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True, mode: int = 0
     Raises:
         OSError: it cannot be written; the old content stays.
     """
+    with replacing(path, durable=durable, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Give a file for the block to write, which takes the place of `path` at its end, as of `replace_file`.
+
+    A block that raises leaves the old content.
+    """
     draft = path.with_name(f".{path.name}.new")
     with suppress(FileNotFoundError):
         draft.unlink()  # left by a crash
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-            file.write(data)
+        with new_file(draft, mode=mode) as file:
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         draft.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):  # it may have taken the last room on the disk
             draft.unlink()
         raise
     if durable:
         sync_directory(path.parent)
+
+
+def new_file(path: Path, *, mode: int = 0o600) -> IO[bytes]:
+    """Make a file that is not there yet, and return it to be written."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -59,6 +59,8 @@ def test_each_example_works(shop: Running) -> None:
     Path("tse").rename("made")
     for command in (name for name in COMMANDS if name not in _RUNS_ON | _ASKS):
         line, environment = example_of(command)
+        if command == "restore":
+            environment["GATEWAY_STATE_DIR"] = "restored"
         said = shop.call(line, **environment)
         assert said.status in _VERDICTS.get(command, {0}), f"{line}: {said.out}{said.err}"
         assert said.out or command == "simulator fault"

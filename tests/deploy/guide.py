@@ -91,8 +91,10 @@ def follow(shell: Terminal) -> None:
     shell.run("timeout 120 sh -c 'until tse-gateway healthcheck --ready >/dev/null 2>&1; do sleep 0.5; done'")
     before = _known(shell)
     run(shell, *blocks("bare-backup"))
-    shell.run("sudo systemctl stop tse-gateway; sudo rm -rf /var/lib/tse-gateway /etc/tse-gateway")
+    shell.run("sudo systemctl stop tse-gateway; sudo mv /var/lib/tse-gateway/simulator-1 /root/the-tse")
+    shell.run("sudo rm -rf /var/lib/tse-gateway /etc/tse-gateway")
     shell.run("sudo systemd-tmpfiles --create")  # of step 2, on the new machine
+    shell.run("sudo mv /root/the-tse /var/lib/tse-gateway/simulator-1")  # a TSE is not lost with the disk
     run(shell, *blocks("bare-restore"))
     assert _known(shell) == before, "token, certificate, TSE or receipt are others after the restore"
     run(shell, *blocks("bare-update"))
