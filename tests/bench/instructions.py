@@ -1,14 +1,13 @@
-"""What one `sendCommand` over TLS costs in instructions of the Python interpreter: no load of the machine changes that.
+"""What requests over TLS cost in instructions of the Python interpreter: no load of the machine changes that.
 
 Counted in the thread of the event loop, by function; what is written in C counts as one instruction, and the exchange
-with the TSE has a thread of its own. `python -m tests.bench.instructions` prints the dearest functions.
+with the TSE has a thread of its own. `python -m tests.bench.instructions` prints sums, and the dearest functions of a
+`sendCommand`.
 """
 
 import asyncio
-import base64
-import http.client
-import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,40 +16,21 @@ from tempfile import TemporaryDirectory
 from types import CodeType, FrameType
 from typing import Any
 
-from tests.bench.layers import COMMAND
+from tests.bench.served import BlockingClient
 from tests.bench.standin import answer_at_once
-from tests.lan_client import BASE, trusting
+from tests.bench.till import Till
+from tests.lan_client import LanClient
 from tests.server.shop import TOKEN, Served, serve, settings_for
+from tests.support import set_up
 
-_REQUESTS, _BEFORE = 40, 20
+_TIMES, _BEFORE = 20, 10
 _SHOWN = 10
-
-
-class Client:
-    """One kept connection, for a thread that is not counted."""
-
-    def __init__(self, served: Served) -> None:
-        self._connection = http.client.HTTPSConnection("127.0.0.1", served.port, context=trusting())
-        login = base64.b64encode(f"lantse:{TOKEN}".encode()).decode()
-        self._headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
-        session = json.loads(self._ask("GET", f"{BASE}/tse/{served.serial}/lock"))["data"]
-        self._path = f"{BASE}/tse/{served.serial}/{session}/sendCommand"
-
-    def send(self, times: int) -> None:
-        """Send the command so many times, one after the other."""
-        body = json.dumps({"data": base64.b64encode(COMMAND).decode()}).encode()
-        for _ in range(times):
-            self._ask("POST", self._path, body)
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._connection.close()
-
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        self._connection.request(method, path, body, self._headers)
-        with self._connection.getresponse() as answer:
-            assert answer.status == 200
-            return answer.read()
+KINDS: dict[str, Callable[[Till], None]] = {  # a command is the last one, since it keeps the lock
+    "receipt through /api/v1": Till.sign,
+    "the same under a key": Till.sign_with_key,
+    "receipt over LAN": Till.sell,
+    "sendCommand": Till.command,
+}
 
 
 @contextmanager
@@ -72,26 +52,45 @@ def counting(counts: "Counter[CodeType]") -> Iterator[None]:
         sys.settrace(before)
 
 
-async def instructions(directory: Path) -> "Counter[CodeType]":
-    """Instructions of one request by function, of an instant TSE."""
-    counts: Counter[CodeType] = Counter()
+async def instructions(directory: Path) -> "dict[str, Counter[CodeType]]":
+    """Instructions of a request or receipt of each kind by function."""
+    found: dict[str, Counter[CodeType]] = {}
     async with serve(settings_for(directory)) as served:
-        client = await asyncio.to_thread(Client, served)
-        await asyncio.to_thread(client.send, _BEFORE)
-        with counting(counts):
-            await asyncio.to_thread(client.send, _REQUESTS)
+        await _make_ready(served)
+        client = await asyncio.to_thread(BlockingClient, served.port, TOKEN)
+        till = Till(client, served.serial)
+        for name, ask in KINDS.items():
+            counts: Counter[CodeType] = Counter()
+            await asyncio.to_thread(_repeat, ask, till, _BEFORE)
+            with counting(counts):
+                await asyncio.to_thread(_repeat, ask, till, _TIMES)
+            found[name] = Counter({code: round(count / _TIMES) for code, count in counts.items()})
         client.close()
-    return Counter({code: round(count / _REQUESTS) for code, count in counts.items()})
+    return found
+
+
+async def _make_ready(served: Served) -> None:
+    lan = LanClient(served.port, TOKEN, served.serial)
+    async with lan.locked():
+        await set_up(lan.send_command, bytes.fromhex(served.serial), now=int(time.time()))
+    await lan.close()
+
+
+def _repeat(ask: Callable[[Till], None], till: Till, times: int) -> None:
+    for _ in range(times):
+        ask(till)
 
 
 async def dearest(directory: Path) -> str:
-    """The sum and the functions that need most of it, as text."""
+    """The sums, and the functions that need most of a `sendCommand`, as text."""
     answer_at_once()
-    counts = await instructions(directory)
+    found = await instructions(directory)
+    sums = [f"{counts.total():6,} {name}" for name, counts in found.items()]
     shown = [
-        f"{count:6,} {Path(code.co_filename).stem}.{code.co_qualname}" for code, count in counts.most_common(_SHOWN)
+        f"{count:6,} {Path(code.co_filename).stem}.{code.co_qualname}"
+        for code, count in found["sendCommand"].most_common(_SHOWN)
     ]
-    return "\n".join([f"{counts.total():6,} instructions of the interpreter for one sendCommand, of them", *shown])
+    return "\n".join(["instructions of the interpreter for one", *sums, "of them", *shown])
 
 
 if __name__ == "__main__":

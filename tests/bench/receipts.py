@@ -1,7 +1,6 @@
 """Receipts: what a gateway adds to the time of a TSE that is mounted, or that signs in 250 ms."""
 
 import asyncio
-import json
 import os
 import statistics
 import sys
@@ -10,25 +9,21 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 from gateway.driver.usb.block import BlockDriver
 from gateway.driver.usb.transport import open_transport
 from gateway.simulator.device import SimulatedTse
 from gateway.storage.atomic import make_directory
-from gateway.tse.commands import TransactionStep
 from gateway.tse.info import TseInfo
 from gateway.tse.layout import INFO_FILE
 from tests.bench.rows import ROUNDS, Row, selected
-from tests.bench.served import HERE, Client, gateway
+from tests.bench.served import HERE, BlockingClient, Client, gateway
 from tests.bench.standin import STICK
-from tests.lan_client import LanClient
+from tests.bench.till import DATA, SIGN, Till
 from tests.simulator.host import Host
-from tests.support import CLIENT, receipt, set_up
+from tests.support import receipt, set_up
 
-_DATA = b"Beleg^1.19_0.00_0.00_0.00_0.00^1.19:Bar"
-_SIGN = json.dumps({"client_id": "POS-1", "process_type": "Kassenbeleg-V1", "process_data": _DATA.decode()}).encode()
 _AT_ONCE = 10  # receipts of one kind
 Samples = defaultdict[str, list[float]]
 
@@ -49,11 +44,14 @@ async def receipts(checkouts: list[Path], scratch: Path) -> list[Row]:
             for number, checkout in enumerate(checkouts)
         ]
         for _ in range(3 * ROUNDS):
-            own += [await _timed(receipt(driver.send_command, driver, data=_DATA)) for _ in range(_AT_ONCE)]
+            own += [await _timed(receipt(driver.send_command, driver, data=DATA)) for _ in range(_AT_ONCE)]
             for samples, till in zip(found, tills, strict=True):
-                await till(samples)
+                till(samples)
     base = statistics.median(own)
-    rows = [Row("receipt of the mounted TSE itself", "ms", [own] * len(found), "")]
+    rows = [
+        Row("receipt of the mounted TSE itself", "ms", [own] * len(found)),
+        Row("its p99 / p50", "", [[_p99(own) / base]] * len(found)),
+    ]
     limits = {"sign": "1.5", "sign with a key": "2.0 and fsyncs", "LAN": "2.5"}
     for kind, limit in limits.items():
         added = [[ms - base for ms in it[kind]] for it in found]
@@ -100,40 +98,31 @@ async def _timed(work: Awaitable[object]) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-@asynccontextmanager
-async def _till(checkout: Path, state_dir: Path, place: Path) -> AsyncIterator[Callable[[Samples], Awaitable[None]]]:
-    """A till of a gateway with the TSE at `place`; called, it makes some receipts of each kind."""
-    async with gateway(checkout, state_dir, "plain", GATEWAY_DEVICES=str(place)) as served, Client(served) as api:
-        lan = await selected(served)
-        keys = map(str, count(1))
-        kinds: dict[str, Callable[[], Awaitable[object]]] = {
-            "sign": lambda: sign(api, lan.serial),
-            "sign with a key": lambda: sign(api, lan.serial, next(keys)),
-            "LAN": lambda: sell(lan),
-        }
+def _time(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - began)
 
-        async def sold(samples: Samples) -> None:
+
+@asynccontextmanager
+async def _till(checkout: Path, state_dir: Path, place: Path) -> AsyncIterator[Callable[[Samples], None]]:
+    """A till of a gateway with the TSE at `place`; called, it makes some receipts of each kind."""
+    async with gateway(checkout, state_dir, "plain", GATEWAY_DEVICES=str(place)) as served:
+        lan = await selected(served)
+        await lan.close()
+        client = BlockingClient(served.port, served.token)
+        till = Till(client, lan.serial)
+        kinds = {"sign": till.sign, "sign with a key": till.sign_with_key, "LAN": till.sell}
+
+        def sold(samples: Samples) -> None:
             for kind, ask in kinds.items():
-                await ask()
+                ask()
                 cpu = served.cpu
-                samples[kind] += [await _timed(ask()) for _ in range(_AT_ONCE)]
+                samples[kind] += [_time(ask) for _ in range(_AT_ONCE)]
                 samples[f"CPU, {kind}"].append(1000 * (served.cpu - cpu) / _AT_ONCE)
 
         yield sold
-        await lan.close()
-
-
-async def sign(api: Client, serial: str, key: str = "") -> bytes:
-    """A receipt through the JSON API."""
-    fields = f"Idempotency-Key: bench-{key}\r\n" if key else ""
-    return await api.ask("POST", f"/api/v1/tses/{serial}/sign", _SIGN, fields)
-
-
-async def sell(lan: LanClient) -> None:
-    """A receipt through the LAN protocol: lock, start, finish, unlock."""
-    async with lan.locked():
-        began = await lan.sign(TransactionStep.START, CLIENT, 0, b"", b"")
-        await lan.sign(TransactionStep.FINISH, CLIENT, began.transaction_number, _DATA, b"Kassenbeleg-V1")
+        client.close()
 
 
 # ---- receipts of a stick that takes 250 ms ------------------------------------
@@ -160,7 +149,7 @@ def _own_stick(directory: Path) -> float:
     seconds = []
     for _ in range(6):
         began = time.perf_counter()
-        host.receipt(_DATA)
+        host.receipt(DATA)
         seconds.append(time.perf_counter() - began)
     tse.close()
     return 1000 * statistics.median(seconds)
@@ -172,17 +161,20 @@ async def _stick(checkout: Path, state_dir: Path, own: float) -> tuple[list[floa
         lan = await selected(served)
         async with lan.locked():
             await set_up(lan.send_command, bytes.fromhex(lan.serial), now=int(time.time()))
+        await lan.close()
+        client = BlockingClient(served.port, served.token)
+        till = Till(client, lan.serial)
+        till.sign()
+        api = [_time(till.sign) for _ in range(6)]
+        over_lan = [_time(till.sell) for _ in range(6)]
+        client.close()
         async with AsyncExitStack() as stack:
             tills = [await stack.enter_async_context(Client(served)) for _ in range(8)]
-            await sign(tills[0], lan.serial)
-            api = [await _timed(sign(tills[0], lan.serial)) for _ in range(6)]
-            over_lan = [await _timed(sell(lan)) for _ in range(6)]
             all_of_them = await _timed(asyncio.gather(*(_sign_twice(it, lan.serial) for it in tills)))
-        await lan.close()
     added = [[100 * (ms / own - 1) for ms in samples] for samples in (api, over_lan)]
     return added[0], added[1], 100 * 16 * own / all_of_them
 
 
 async def _sign_twice(api: Client, serial: str) -> None:
-    await sign(api, serial)
-    await sign(api, serial)
+    for _ in range(2):
+        await api.ask("POST", f"/api/v1/tses/{serial}/sign", SIGN)
