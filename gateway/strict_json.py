@@ -18,9 +18,7 @@ def parse(text: bytes) -> Any:
     """
     decoded = text.decode("utf-8-sig")  # some editors and programs write a mark of the order of bytes
     try:
-        value = json.loads(
-            decoded, parse_int=_integer, parse_float=_finite, parse_constant=_refused, object_pairs_hook=_unique
-        )
+        value = _DECODER.decode(decoded)
         if "\\u" in decoded and _SURROGATE.search(decoded):  # the first test is fast where there are megabytes
             json.dumps(value, ensure_ascii=False).encode()  # a half of a pair cannot be written any more
     except RecursionError:
@@ -51,3 +49,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("an object has a name twice")
     return found
+
+
+_DECODER = json.JSONDecoder(  # `json.loads` would make a new one for each text
+    parse_int=_integer, parse_float=_finite, parse_constant=_refused, object_pairs_hook=_unique
+)

@@ -41,9 +41,11 @@ class TokenUses:
         """Note a request of `caller`, and the client id that it acts for."""
         use = Use(self._now(), caller.address, client_id)
         self._last[_key(caller.name, old=caller.old)] = use
-        laggards, till = self._laggards.setdefault(caller.name, OrderedDict()), client_id or caller.address
-        laggards.pop(till, None)
+        laggards, till = self._laggards.get(caller.name), client_id or caller.address
+        if laggards is not None:
+            laggards.pop(till, None)
         if caller.old:
+            laggards = self._laggards.setdefault(caller.name, OrderedDict())
             laggards[till] = use
             if len(laggards) > _MOST_LAGGARDS:
                 laggards.popitem(last=False)

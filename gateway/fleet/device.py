@@ -110,8 +110,11 @@ class Device:
             DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
         """
         connection = self._connection
-        with self._metrics.tses.queued(self.serial):
+        joined = self._metrics.tses.joined(self.serial)
+        try:
             await connection.take_turn()
+        finally:
+            self._metrics.tses.left(self.serial, joined)
         expected = max(_SLOW, self._late_after) if slow else self._late_after
         return await connection.run(lambda driver: self._watched(connection, work(driver)), expected)
 

@@ -29,7 +29,7 @@ from gateway.fleet.registry import Registry
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LanJournal
 from gateway.operations.store import PatientReader
-from gateway.tasks import begun
+from gateway.tasks import outlasting
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart, OpenImport
 from gateway.tse.info import TseInfo
@@ -190,13 +190,13 @@ class LanTse:
                     raise ExportInterrupted("a part of the export may have been lost: start the export again")
                 last.connection = connection
                 return await asyncio.shield(last.answer)
-            answer = begun(work(lease))
+            answer, mine = outlasting(work(lease))
             remembered = _Remembered(request, connection, answer)
             answer.add_done_callback(remembered.settled)
             self._last[lease] = remembered
             if request == _SIGN:
                 self._keep_signature((device.serial, session), remembered)
-            return await asyncio.shield(answer)
+            return await mine
 
     def _keep_signature(self, key: tuple[str, int], remembered: _Remembered) -> None:
         self._signed[key] = remembered

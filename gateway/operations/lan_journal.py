@@ -82,7 +82,7 @@ class LanJournal:
             return
         step = LanStep(device.serial, lease.session, device.announced, self._now())
         self._last[device.serial] = step
-        await asyncio.shield(self._write(self._log, step))
+        await self._write(self._log, step)
 
     # ---- of the process before ----------------------------------------------
 

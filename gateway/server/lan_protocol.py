@@ -34,8 +34,9 @@ from gateway.tse.commands import OpenImport
 
 BASE = "/lantse/api/v1"
 # A till that has selected no TSE yet sends an empty serial: that must reach LanTse, which refuses it.
-_TSE = BASE + "/tse/{serial:[^/]*}"
-_SESSION = _TSE + "/{session:[^/]*}"
+# Possessive, since routes are tried one after the other: to try each length of a serial takes five times as long.
+_TSE = BASE + "/tse/{serial:[^/]*+}"
+_SESSION = _TSE + "/{session:[^/]*+}"
 _BIG = 256 * 1024  # bytes from which coding takes longer than changing to a thread
 _LONGEST_COMMAND = 8 * 1024  # bytes of JSON; the 510 bytes of a command as base64, however that is escaped
 _MOST_DIGITS = 20

@@ -49,15 +49,10 @@ def register_secret(value: str) -> None:
         _secrets.update({value, repr(value)[1:-1], json.dumps(value)[1:-1]})
 
 
-@contextmanager
-def context(*, request: str | None = None, tse: str | None = None) -> Iterator[None]:
-    """Give log lines within the block this request id and serial."""
-    tokens = [(variable, variable.set(value)) for variable, value in ((request_id, request), (serial, tse)) if value]
-    try:
-        yield
-    finally:
-        for variable, token in tokens:
-            variable.reset(token)
+def begin_request(request: str, tse: str) -> None:
+    """Give log lines of the current task, which ends with the request, this request id and serial."""
+    request_id.set(request)
+    serial.set(tse)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ without showing a parameter, since parameters may be PINs.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated, Self
 
 from gateway.errors import ProtocolError
@@ -257,6 +258,12 @@ class OpenImport(Command, opcode=0x90, title="open transaction import"):
     process_type: Lp64
     additional_external_data: Lp64 = b""
     unknown: Annotated[bytes, Spelled(None, Prefixed(1), b"")] = b""
+
+    @classmethod
+    @lru_cache(maxsize=64)  # four layers look at each announced step, and to understand one takes 10 us
+    def decode(cls, command: bytes) -> Self:
+        """Understand the bytes of this command, as of `Command`."""
+        return super().decode(command)
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,10 @@ class Unsigned:
             raise ProtocolError(f"{value} does not fit {self.size} bytes") from None
 
     def decode(self, data: bytes, at: int) -> tuple[int, int]:
-        raw, end = take(data, at, self.size)
-        return int.from_bytes(raw, "big"), end
+        end = at + self.size
+        if end > len(data):
+            take(data, at, self.size)  # says what is missing
+        return int.from_bytes(data[at:end], "big"), end
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -17,7 +18,10 @@ def _leave_logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     monkeypatch.setattr(log, "_secrets", set())
+    request_id, serial = log.request_id.set(""), log.serial.set("")
     yield
+    log.request_id.reset(request_id)
+    log.serial.reset(serial)
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
@@ -35,8 +39,8 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 def test_a_json_line_has_time_level_logger_message_context_and_extra() -> None:
     stream = io.StringIO()
     log.configure("json", "INFO", stream)
-    with log.context(request="r-1", tse="AB" * 32):
-        logging.getLogger("gateway.x").info("opened %s", "it", extra={"seconds": 0.5})
+    log.begin_request("r-1", "AB" * 32)
+    logging.getLogger("gateway.x").info("opened %s", "it", extra={"seconds": 0.5})
     (line,) = lines(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", str(line.pop("timestamp")))
     assert line == {
@@ -49,26 +53,26 @@ def test_a_json_line_has_time_level_logger_message_context_and_extra() -> None:
     }
 
 
-def test_context_ends_with_its_block() -> None:
+async def test_a_request_in_a_task_of_its_own_leaves_no_context_behind() -> None:
     stream = io.StringIO()
     log.configure("json", "INFO", stream)
-    with log.context(request="outer"):
-        with log.context(request="inner", tse="S"):
-            logging.info("a")  # noqa: LOG015
-        logging.info("b")  # noqa: LOG015
-    logging.info("c")  # noqa: LOG015
-    assert [(line.get("request_id"), line.get("serial")) for line in lines(stream)] == [
-        ("inner", "S"),
-        ("outer", None),
-        (None, None),
-    ]
+
+    async def request() -> None:
+        log.begin_request("inner", "S")
+        logging.info("a")  # noqa: LOG015
+
+    log.begin_request("outer", "")
+    await asyncio.create_task(request())
+    logging.info("b")  # noqa: LOG015
+    assert [(line.get("request_id"), line.get("serial")) for line in lines(stream)] == [("inner", "S"), ("outer", None)]
 
 
 def test_auto_means_text_on_a_terminal_and_json_elsewhere() -> None:
     terminal, pipe = _Terminal(), io.StringIO()
     log.configure("auto", "INFO", terminal)
-    with log.context(request="r-2", tse="AB" * 32):
-        logging.getLogger("gateway.x").warning("low")
+    log.begin_request("r-2", "AB" * 32)
+    logging.getLogger("gateway.x").warning("low")
+    log.begin_request("", "")
     log.configure("auto", "INFO", pipe)
     logging.getLogger("gateway.x").warning("low")
     assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING gateway.x: low \(request r-2, TSE ABABABAB\)\n", terminal.getvalue())

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone
-from gateway.tasks import begun
+from gateway.tasks import begun, fail, settle
 
 T = TypeVar("T")
 
@@ -76,16 +76,16 @@ class TseConnection:
         self.reason, self.code = reason, code
         self.over.set()
         while self._waiting:
-            _fail(self._waiting.popleft(), DeviceGone(reason))
+            fail(self._waiting.popleft(), DeviceGone(reason))
         if self._result is not None:
             # Not at once: the work may be what ends the connection, and is about to raise why.
-            asyncio.get_running_loop().call_soon(_fail, self._result, DeviceGone(reason))
+            asyncio.get_running_loop().call_soon(fail, self._result, DeviceGone(reason))
 
     async def _do(self, work: Callable[[TseDriver], Awaitable[T]], result: "asyncio.Future[T]") -> None:
         try:
-            _settle(result, await work(self.driver))
+            settle(result, await work(self.driver))
         except Exception as error:  # noqa: BLE001 (it belongs to whoever awaits the result)
-            _fail(result, error)
+            fail(result, error)
         except BaseException:
             result.cancel()
             raise
@@ -115,14 +115,3 @@ class TseConnection:
                 turn.set_result(None)
                 return
         self.busy = False
-
-
-def _settle(future: "asyncio.Future[T]", value: T) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: "asyncio.Future[T]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # whoever hung up does not fetch it; that is no news

@@ -65,14 +65,12 @@ class TseMetrics:
             self._command_seconds_of(serial, title).observe(time.perf_counter() - began, exemplar())
             self._commands_of(serial, title, result).inc()
 
-    @contextmanager
-    def queued(self, serial: str) -> Iterator[None]:
-        """Count a call as waiting for the turn of the TSE within the block."""
-        began = time.perf_counter()
-        depth = self._queue_depth_of(serial)
-        depth.inc()
-        try:
-            yield
-        finally:
-            depth.dec()
-            self._queue_seconds_of(serial).observe(time.perf_counter() - began, exemplar())
+    def joined(self, serial: str) -> float:
+        """Count a call as waiting for the turn of the TSE, and return when that began, for `left`."""
+        self._queue_depth_of(serial).inc()
+        return time.perf_counter()
+
+    def left(self, serial: str, joined: float) -> None:
+        """Count it as waiting no more."""
+        self._queue_depth_of(serial).dec()
+        self._queue_seconds_of(serial).observe(time.perf_counter() - joined, exemplar())
