@@ -90,7 +90,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if settings.archive:
             metrics.registry.register(ArchiveCollector(archives, monitor.outages))
         core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives, recent_events)
-        api = await start(services.api(core, maintenance.clock, tokens, audit))
+        api = await start(services.api(core, maintenance.clock, tokens, audit, maintenance.pins))
         snapshot = await start(services.status_page(core, tokens, problems))
 
         def on_refusal(serial: str, error: GatewayError, till: str) -> None:

@@ -22,7 +22,7 @@ from gateway.archive.schedule import ArchiveSchedule
 from gateway.archive.service import ArchiveService
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
-from gateway.config.pins import Pins
+from gateway.config.pins import KEPT, Pins
 from gateway.config.settings import Settings, effective
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import ConfigurationError
@@ -82,8 +82,7 @@ async def fleet(
         )
         registry = Registry(metrics, times, maintenance)
         stack.push_async_callback(registry.close)
-        if maintenance.pins:  # else no TSE is given the time, and no time server is asked
-            await stack.enter_async_context(beside(clock=maintenance.clock.run(metrics)))
+        await stack.enter_async_context(beside(clock=_keep_time(maintenance, metrics)))
         options = [simulators.maintenance_of(tse, maintenance) for tse in simulated]
         own = list(zip(simulated, options, strict=True))
         await stack.enter_async_context(sources.attached(settings, registry, own, roots))
@@ -93,7 +92,7 @@ async def fleet(
 def maintenance_options(settings: Settings) -> MaintenanceOptions:
     """Return how TSEs are maintained; from now on no log shows a PIN of the settings."""
     secret = settings.time_admin_pin
-    pins = Pins(secret.get_secret_value() if secret is not None else "")
+    pins = Pins(secret.get_secret_value() if secret is not None else "", settings.state_dir / KEPT)
     for pin in pins.all():
         register_secret(pin)
     return MaintenanceOptions(
@@ -105,6 +104,12 @@ def maintenance_options(settings: Settings) -> MaintenanceOptions:
         night=Night(settings.self_test_at, settings.self_test_jitter),
         directory=settings.state_dir / "tses",
     )
+
+
+async def _keep_time(maintenance: MaintenanceOptions, metrics: Metrics) -> None:
+    """Ask time servers once there is a PIN to give a TSE the time with; before, nobody needs them."""
+    await maintenance.pins.given.wait()
+    await maintenance.clock.run(metrics)
 
 
 def trusted_clock(settings: Settings) -> Clock:
@@ -142,12 +147,14 @@ async def archives(
 
 
 @asynccontextmanager
-async def api(core: GatewayCore, clock: Clock, tokens: Tokens, audit: AuditLog) -> AsyncIterator[Services]:
+async def api(
+    core: GatewayCore, clock: Clock, tokens: Tokens, audit: AuditLog, pins: Pins | None = None
+) -> AsyncIterator[Services]:
     """Make what the JSON API works with; at the end signatures that were begun are brought to their end."""
     journal = Journal(core.settings.state_dir / JOURNAL)
     lock_wait = core.settings.lock_wait
     transactions = Transactions(core.registry, journal, core.metrics, lock_wait=lock_wait, now=time.time)
-    administration = Administration(core.registry, lock_wait=lock_wait, clock=clock)
+    administration = Administration(core.registry, lock_wait=lock_wait, clock=clock, pins=pins)
     deletion = Deletion(core.registry, administration, core.archives)
     reports = OutageReports(core.outages, core.registry, core.settings.site)
     try:

@@ -199,8 +199,12 @@ class Device:
 
     @property
     def has_pin(self) -> bool:
-        """True if the settings hold a TimeAdmin PIN for this TSE."""
+        """True if the gateway has a TimeAdmin PIN for this TSE."""
         return self._login_guard.has_pin
+
+    async def take_pin(self, pin: bytes) -> None:
+        """Log in as TimeAdmin with this PIN from now on."""
+        await self._login_guard.take(pin)
 
     def login_objection(self) -> str:
         """Return why the gateway must not log in now, for any reason; empty if it may."""

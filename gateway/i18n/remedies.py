@@ -99,8 +99,10 @@ NOT_SIGNING: Mapping[str, KnownProblem] = {
     "not_set_up": KnownProblem(
         Text("the TSE is not set up yet", "die TSE ist noch nicht eingerichtet"),
         Text(
-            "set it up: with the POS software, with `tse-gateway setup`, or by the REST API",
-            "einrichten: mit der Kassensoftware, mit `tse-gateway setup` oder über die REST-API",
+            "set it up: on the status page after login, with the POS software, with `tse-gateway setup`, or by the "
+            "REST API",
+            "einrichten: auf der Statusseite nach der Anmeldung, mit der Kassensoftware, mit `tse-gateway setup` oder "
+            "über die REST-API",
         ),
     ),
     "certificate_expired": KnownProblem(

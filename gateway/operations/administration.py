@@ -4,12 +4,14 @@ Who must be logged in is logged in by the PIN of the request and logged out agai
 one lock. A login is tried once, never repeated: three wrong tries block a PIN.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from gateway.clock.trusted import Clock, ClockStatus
+from gateway.config.pins import Pins
 from gateway.errors import GatewayError
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
@@ -17,6 +19,7 @@ from gateway.operations import setup
 from gateway.operations.confirmations import Confirmations, Irreversible
 from gateway.operations.exclusive import Exclusive, exclusive
 from gateway.operations.setup import Setup
+from gateway.telemetry.log import register_secret
 from gateway.tse import lists
 from gateway.tse.commands import (
     USER_NAMES,
@@ -62,6 +65,8 @@ class PukPaused(GatewayError):
 class Administration:
     """The operations of an operator. TSEs are set to the time of `clock`; a lock is waited for `lock_wait` seconds.
 
+    `pins` keeps those that the gateway is given.
+
     `trust_system_clock` sets a time that nobody vouches for: an operator who says so has read what may come of it.
     """
 
@@ -71,11 +76,13 @@ class Administration:
         *,
         lock_wait: float,
         clock: Clock,
+        pins: Pins | None = None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
         self._lock_wait = lock_wait
         self._clock = clock
+        self._pins = Pins() if pins is None else pins
         self.confirmations = Confirmations(clock=steady)
 
     # ---- what needs no PIN --------------------------------------------------
@@ -155,6 +162,18 @@ class Administration:
             await _check_puk_pause(tse, user)
             await tse.send_pin(UnblockPin(user, puk.value, new_pin), risk=puk.risk)
 
+    async def keep_time_admin_pin(self, serial: str, pin: PinOrPuk) -> None:
+        """Keep the PIN of the TimeAdmin if it is right: from now on the gateway does self test and time by itself.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        register_secret(pin.value.decode(errors="replace"))
+        async with self.logged_in(serial, User.TIME_ADMIN, pin) as tse:
+            await asyncio.to_thread(self._pins.keep, tse.device.serial, pin.value)
+            self._pins.given.set()
+            await tse.device.take_pin(pin.value)
+
     # ---- what cannot be undone ----------------------------------------------
 
     async def set_up(self, serial: str, given: Setup, token: str) -> None:
@@ -202,12 +221,16 @@ class Administration:
 
     # ---- below: how ---------------------------------------------------------
 
+    async def clock_status(self) -> ClockStatus:
+        """Return whether TSEs may be given the time; if not, time servers are asked once more first."""
+        if not self._clock.status.fit:
+            await self._clock.measure()
+        return self._clock.status
+
     async def _check_clock(self, *, trust: bool) -> None:
         if trust:
             return
-        if not self._clock.status.fit:
-            await self._clock.measure()
-        status = self._clock.status
+        status = await self.clock_status()
         if not status.fit:
             raise ClockNotTrusted(status)
 

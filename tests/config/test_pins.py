@@ -28,6 +28,31 @@ def test_without_any_there_is_none() -> None:
     assert Pins("A1:11111").of(B) is None
 
 
+def test_a_pin_that_is_kept_counts_at_once_and_over_restarts_but_not_before_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "pins.txt"
+    pins = Pins("33333", path)
+    pins.keep(A, b"11111")
+    pins.keep(B, b"22222")
+    pins.keep(A, b"44444")
+    assert (pins.of(A), pins.of(B), pins.of("C3" * 32)) == (b"44444", b"22222", b"33333")
+    again = Pins("A1:55555", path)
+    assert (again.of(A), again.of(B)) == (b"55555", b"22222")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_file_of_kept_pins_is_named_without_showing_it(tmp_path: Path) -> None:
+    path = tmp_path / "pins.txt"
+    path.write_text("A1:987654")
+    with pytest.raises(ConfigurationError, match=r"pins\.txt is damaged") as refused:
+        Pins("", path)
+    assert "987654" not in str(refused.value)
+
+
+def test_without_a_file_no_pin_is_kept() -> None:
+    with pytest.raises(ConfigurationError, match="keeps no PINs"):
+        Pins().keep(A, b"11111")
+
+
 def test_a_pin_is_never_shown() -> None:
     assert "12345" not in repr(Pins("12345"))
 

@@ -41,6 +41,12 @@ class LoginGuard:
         """True if the settings hold a PIN for this TSE."""
         return self._pin is not None
 
+    async def take(self, pin: bytes) -> None:
+        """Log in with this PIN from now on; that of before was another one, or none."""
+        self._pin, self._proved = pin, False
+        if self._memory.record.no_login == _OTHER:
+            await self._memory.try_to_write(no_login="")
+
     def objection(self) -> str:
         """Return why the gateway must not log in now; empty if it may."""
         if self._pin is None:

@@ -205,6 +205,12 @@ class TimeRequest(_SetsTime, ShowsPin):
     pin: Annotated[_Pin, Field(description="PIN of this user.")]
 
 
+class KeepPinRequest(ShowsPin):
+    model_config = about("The PIN of the TSE's TimeAdmin.")
+
+    pin: Annotated[_Pin, Field(description="PIN of the TimeAdmin.")]
+
+
 class PinChangeRequest(ShowsPin):
     model_config = about("A new PIN for a user whose old one is known.")
 

@@ -119,11 +119,10 @@ def _summary(form: Form, locale: Locale, values: Values) -> HtmlElement | None:
     rows = []
     for field in form.fields:
         if field.name in values and field.kind is not Kind.FIXED:
-            value = {Kind.CHECK: locale.text(_YES), Kind.SECRET: locale.text(_GIVEN)}.get(
-                field.kind, values[field.name]
-            )
+            told = {Kind.CHECK: locale.text(_YES), Kind.SECRET: locale.text(_GIVEN)}
+            value = told.get(field.kind, ", ".join(values[field.name].splitlines()))
             rows.append(el("div", el("dt", locale.text(field.label)), el("dd", value)))
-    return el("dl", *rows, class_="rows") if rows else None
+    return el("dl", *rows, class_="rows summary") if rows else None
 
 
 def _row(

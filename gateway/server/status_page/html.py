@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
-_VOID = frozenset({"br", "input", "link", "meta"})  # elements without an end tag (HTML Living Standard, 13.1.2)
+_VOID = frozenset({"br", "img", "input", "link", "meta"})  # elements without an end tag (HTML Living Standard, 13.1.2)
 
 
 class HtmlElement(NamedTuple):

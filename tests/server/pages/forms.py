@@ -22,7 +22,7 @@ class Forms(HTMLParser):
         super().__init__()
         self.found: dict[str, HtmlForm] = {}
         self._form = HtmlForm("")
-        self._select = ""
+        self._select = self._text = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -33,10 +33,18 @@ class Forms(HTMLParser):
         elif tag in {"input", "select", "textarea"}:
             self._form.names.add(given.get("name", ""))
             self._select = given.get("name", "")
+            self._text = given["name"] if tag == "textarea" else ""
             if tag == "input" and given.get("value") and (given.get("type") != "checkbox" or "checked" in given):
                 self._form.fields[given["name"]] = given["value"]
         elif tag == "option" and ("selected" in given or self._select not in self._form.fields):
             self._form.fields[self._select] = given["value"]
+
+    def handle_data(self, data: str) -> None:
+        if self._text:
+            self._form.fields[self._text] = data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._text = ""
 
 
 async def forms_of(browser: Browser, path: str) -> dict[str, HtmlForm]:

@@ -6,6 +6,10 @@ import { localizeTimes } from "./patch.js";
 document.documentElement.dataset.link = "none"; // shows what is only useful with scripts
 localizeTimes();
 
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-print]")) print();
+});
+
 document.addEventListener("submit", (event) => {
   const button = event.submitter;
   if (!button?.dataset.busy) return;
