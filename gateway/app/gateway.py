@@ -39,6 +39,7 @@ from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import shared_with
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent_events import RecentEvents
+from gateway.telemetry.recent_log import RecentLog
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         start = stack.enter_async_context
         problems = stack.enter_context(shared_with(RecentProblems()))
         recent_events = stack.enter_context(shared_with(RecentEvents()))
+        recent_log = stack.enter_context(shared_with(RecentLog()))
         stack.enter_context(state_dir.opened(settings.state_dir))
         lan_token, context = load_or_create_token(settings), tls.server_context(settings)
         tokens = services.tokens(settings, lan_token)
@@ -89,7 +91,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         archives = await start(services.archives(settings, registry, metrics, scheduled=settings.archive))
         if settings.archive:
             metrics.registry.register(ArchiveCollector(archives, monitor.outages))
-        core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives, recent_events)
+        core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives, recent_events, recent_log)
         api = await start(services.api(core, maintenance.clock, tokens, audit, maintenance.pins))
         snapshot = await start(services.status_page(core, tokens, problems))
 

@@ -49,6 +49,7 @@ from gateway.telemetry.events import Event, event
 from gateway.telemetry.log import register_secret
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent_events import RecentEvents
+from gateway.telemetry.recent_log import RecentLog
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class GatewayCore:
     outages: OutageLog
     archives: ArchiveService
     recent_events: RecentEvents = field(default_factory=RecentEvents)
+    recent_log: RecentLog = field(default_factory=RecentLog)
 
 
 @asynccontextmanager
@@ -164,6 +166,7 @@ async def api(
                 translates_old_tills=core.settings.translates_old_tills,
                 tokens=tokens,
                 recent_events=core.recent_events,
+                recent_log=core.recent_log,
                 audit=audit,
             )
     finally:

@@ -1,6 +1,7 @@
 """Commands against a gateway that runs, and without one."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,26 @@ def test_the_qr_code_on_the_terminal_and_in_a_file(shop: Running) -> None:
     assert shop.call("qr rubbish").status == 2
     assert shop.call("qr 4711").status == 1
     assert shop.call("qr V0;rest -o no-such-directory/code.svg").status == 1
+
+
+def test_receipts_are_listed_the_newest_first_and_chosen_by_till_and_state(shop: Running) -> None:
+    signed = [shop.do(_signed) for _ in range(3)]
+    said = json.loads(shop.call("receipts --json").out)
+    assert [receipt["transaction_number"] for receipt in said][:3] == signed[::-1]
+    assert len(json.loads(shop.call("receipts --most 2 --json").out)) == 2
+    assert "POS-1" in shop.call("receipts --client POS-1").out
+    assert shop.call("receipts --client POS-9 --language de").out == "kein Beleg wurde gefunden\n"
+    assert shop.call("receipts --state open").out == "no receipt was found\n"
+    assert shop.call("receipts --from yesterday").status == 1
+
+
+def test_the_log_of_the_last_hour_is_shown_by_level(shop: Running, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+    assert shop.call("selftest --client POS-1").status == 0
+    assert "passed its self test" in shop.call("logs").out
+    assert "passed its self test" not in shop.call("logs --level warning").out
+    told = [line for line in json.loads(shop.call("logs --json").out)["lines"] if line["event"] == "self_test_passed"]
+    assert [(line["level"], line["tse_serial"]) for line in told] == [("INFO", shop.serial)]
 
 
 async def _signed(gateway: object) -> int:

@@ -33,6 +33,7 @@ from gateway.server.http.callers import about, caller_of, name_client, tell_abou
 from gateway.server.http.responses import JSON
 from gateway.telemetry.metrics.series import result_of
 from gateway.telemetry.recent_events import RecentEvents
+from gateway.telemetry.recent_log import RecentLog
 
 BASE = "/api/v1"
 TSE = f"{BASE}/tses/{{serial}}"
@@ -75,6 +76,7 @@ class Services:
     translates_old_tills: Callable[[str], bool]
     tokens: Tokens
     recent_events: RecentEvents
+    recent_log: RecentLog
     audit: AuditLog
 
     def whole_serial(self, beginning: str) -> str:

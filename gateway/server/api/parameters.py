@@ -181,6 +181,12 @@ _Moment = Annotated[
 ]
 
 
+class LogParams(_Params):
+    """Which lines of the log."""
+
+    level: Literal["INFO", "WARNING", "ERROR"] = Field("INFO", description="From this level on.", examples=["WARNING"])
+
+
 class Span(_Params):
     from_: _Moment = Field(
         None, alias="from", description="A day or a moment (ISO 8601), in local time unless it names its offset."

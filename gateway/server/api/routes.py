@@ -13,6 +13,7 @@ from gateway.server.api import (
     audit,
     event_stream,
     exports,
+    log,
     outages,
     tokens,
     transactions,
@@ -30,6 +31,7 @@ SECTIONS = (
     outages.SECTION,
     event_stream.SECTION,
     audit.SECTION,
+    log.SECTION,
     administration.SECTION,
     tokens.SECTION,
 )

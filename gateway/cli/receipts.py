@@ -1,0 +1,77 @@
+"""`receipts`: the transactions of a TSE."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from gateway.cli.base import Cli, TseName, command
+from gateway.cli.formatting import local_time
+from gateway.i18n.text import Text
+
+if TYPE_CHECKING:
+    from gateway.client.api import Api
+
+_HEADS = (
+    Text("number", "Nummer"),
+    Text("till", "Kasse"),
+    Text("type", "Art"),
+    Text("began", "Beginn"),
+    Text("ended", "Ende"),
+)
+_NONE = Text("no receipt was found", "kein Beleg wurde gefunden")
+_OPEN = Text("open", "offen")
+_PAGE = 100  # of one request
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "receipts")(receipts)
+
+
+def receipts(
+    cli: Cli,
+    tse: TseName = "",
+    *,
+    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
+    client: Annotated[str, typer.Option(help="Only of the till with this client id.")] = "",
+    state: Annotated[Literal["", "open", "finished"], typer.Option(help="Only those in this state.")] = "",
+    most: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+) -> None:
+    """List receipts, the newest first. `qr` shows the code of one.
+
+    Example: tse-gateway receipts --from 2026-01-01 --client POS-1
+    """
+    wanted = {"from": since, "to": until, "client_id": client, "state": state}
+    given = {name: value for name, value in wanted.items() if value}
+
+    async def work(api: "Api", path: str) -> list[Any]:
+        found: list[Any] = []
+        cursor: dict[str, str] = {}
+        while len(found) < most:
+            limit = min(_PAGE, most - len(found))
+            page = await api.get(f"{path}/transactions", **given, **cursor, limit=limit)
+            found += page["transactions"]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        return found
+
+    found = cli.ask_tse(tse, work)
+    if cli.as_json:
+        cli.print_json(found)
+    elif found:
+        cli.table(_HEADS, [_row(cli, receipt) for receipt in found])
+    else:
+        cli.say(_NONE)
+
+
+def _row(cli: Cli, receipt: dict[str, Any]) -> tuple[object, ...]:
+    began, ended = receipt["start_time"], receipt["end_time"]
+    return (
+        receipt["transaction_number"],
+        receipt["client_id"],
+        receipt["process_type"],
+        local_time(began) if began else "",
+        local_time(ended) if ended else cli.text(_OPEN),
+    )
