@@ -268,6 +268,13 @@ class DecommissionRequest(AdminRequest):
     confirmation: _Token
 
 
+class ClientsTransfer(AdminRequest):
+    model_config = about("The TSE that gets the clients of another one.")
+
+    new_serial: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$", description="Serial of the TSE that gets them.")]
+    new_admin_pin: Annotated[_Pin, Field(description="PIN of its Admin.")]
+
+
 class OwnExport(RequestBody):
     model_config = about("A full export that you made yourself, to be compared with what is stored.")
 

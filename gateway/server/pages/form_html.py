@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text
-from gateway.server.pages.forms import Field, Form, Kind, Values, end_of
+from gateway.server.pages.forms import SECRETS, Field, Form, Kind, Values, end_of
 from gateway.server.pages.sent import Sent
 from gateway.server.status_page.html import HtmlElement, el
 from gateway.server.status_page.layout import card_of, quiet
@@ -119,8 +119,9 @@ def _summary(form: Form, locale: Locale, values: Values) -> HtmlElement | None:
     rows = []
     for field in form.fields:
         if field.name in values and field.kind is not Kind.FIXED:
-            told = {Kind.CHECK: locale.text(_YES), Kind.SECRET: locale.text(_GIVEN)}
-            value = told.get(field.kind, ", ".join(values[field.name].splitlines()))
+            value = ", ".join(values[field.name].splitlines())
+            if field.kind is Kind.CHECK or field.kind in SECRETS:
+                value = locale.text(_YES if field.kind is Kind.CHECK else _GIVEN)
             rows.append(el("div", el("dt", locale.text(field.label)), el("dd", value)))
     return el("dl", *rows, class_="rows summary") if rows else None
 
@@ -168,7 +169,7 @@ def _control(
     if field.kind is Kind.LINES:
         return el("textarea", value, rows="3", required=required, **shared)
     kinds = {Kind.SECRET: "password", Kind.CHECK: "checkbox", Kind.DAY: "date"}
-    shown = "yes" if field.kind is Kind.CHECK else None if field.kind is Kind.SECRET else value
+    shown = "yes" if field.kind is Kind.CHECK else None if field.kind in SECRETS else value
     return el(
         "input",
         type=kinds.get(field.kind, "text"),

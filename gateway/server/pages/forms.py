@@ -31,7 +31,8 @@ class Kind(Enum):
     """How a value is typed, and which JSON value it becomes."""
 
     TEXT = auto()
-    SECRET = auto()  # is never shown again
+    SECRET = auto()  # is never shown
+    NEW_SECRET = auto()  # is shown while it is typed, since nobody can look it up later, and never again
     NUMBER = auto()
     CHECK = auto()  # true, or nothing
     CHOICE = auto()
@@ -39,6 +40,9 @@ class Kind(Enum):
     LINES = auto()  # a list: one entry in each line
     DAY = auto()  # the end of a day, in the time zone of the gateway
     FIXED = auto()  # is not typed: the page gives it
+
+
+SECRETS = frozenset({Kind.SECRET, Kind.NEW_SECRET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Form:
 
     def kept(self, typed: Values) -> dict[str, str]:
         """Return what may be shown again: no secrets."""
-        shown = {field.name for field in self.fields if field.kind is not Kind.SECRET}
+        shown = {field.name for field in self.fields if field.kind not in SECRETS}
         return {name: value for name, value in typed.items() if name in shown}
 
     def problems_of(self, error: GatewayError, locale: Locale) -> Problems:
