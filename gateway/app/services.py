@@ -20,6 +20,7 @@ from gateway.archive.deletion import Deletion
 from gateway.archive.run import ArchiveOptions
 from gateway.archive.schedule import ArchiveSchedule
 from gateway.archive.service import ArchiveService
+from gateway.archive.targets.service import ArchiveUploads
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import KEPT, Pins
@@ -137,12 +138,17 @@ async def archives(
     """Keep archives of all TSEs, written on demand and, if `scheduled`, each night; `refusal` says why not at all."""
     directory = settings.archive_dir or settings.state_dir / "archive"
     options = ArchiveOptions(
-        least_free=settings.archive_min_free_mib * 2**20, trust=settings.archive_trust, refusal=refusal
+        least_free=settings.archive_min_free_mib * 2**20,
+        trust=settings.archive_trust,
+        refusal=refusal,
+        targets=[target.name for target in settings.archive_targets],
+        site=settings.site,
     )
     service = ArchiveService(registry, metrics, directory, options)
     schedule = ArchiveSchedule(service, registry, Night(settings.archive_at, settings.self_test_jitter))
+    uploads = ArchiveUploads(service, settings.archive_targets, directory, metrics)
     try:
-        async with beside(archive=schedule.run()) if scheduled else nullcontext():
+        async with beside(archive=schedule.run(), archive_targets=uploads.run()) if scheduled else nullcontext():
             yield service
     finally:
         await service.close()

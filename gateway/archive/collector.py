@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.archive.service import ArchiveService
-from gateway.archive.status import ArchiveSummary
+from gateway.archive.status import ArchiveSummary, ArchiveTargetStatus
 from gateway.fleet.outages.log import OutageLog
 
 _SERIAL = ["serial"]
@@ -39,6 +39,29 @@ _OF_ARCHIVE: tuple[tuple[str, str, Callable[[ArchiveSummary], float]], ...] = (
         lambda archive: archive.verdict != "error",
     ),
 )
+_OF_TARGET: tuple[tuple[str, str, Callable[[ArchiveTargetStatus, float], float]], ...] = (
+    (
+        "lag_seconds",
+        "How long the oldest segment has waited that is not at the target; 0: all of the archive is there",
+        lambda target, now: max(0.0, now - _seconds(target.pending_since)) if target.pending_since else 0.0,
+    ),
+    ("pending_segments", "Segments that are not at the target yet", lambda target, _: target.pending_segments),
+    (
+        "last_success_timestamp_seconds",
+        "When the last upload to the target went well; 0: never",
+        lambda target, _: _seconds(target.last_success),
+    ),
+    (
+        "verified_timestamp_seconds",
+        "When all of the archive at the target, or a sample, was read back last; 0: never",
+        lambda target, _: _seconds(target.verified),
+    ),
+    (
+        "intact",
+        "1 unless a file at the target was missing or changed when it was read back",
+        lambda target, _: not target.differing,
+    ),
+)
 
 
 class ArchiveCollector(Collector):
@@ -59,6 +82,7 @@ class ArchiveCollector(Collector):
                 family.add_metric([archive.serial], of_archive(archive))
             yield family
         yield self._age(archives)
+        yield from self._targets(archives)
         failures = CounterMetricFamily(
             "tse_gateway_archive_verify_failures", "Runs that found an error in the archive", labels=_SERIAL
         )
@@ -77,6 +101,14 @@ class ArchiveCollector(Collector):
             if since is not None:
                 family.add_metric([archive.serial], max(0.0, self._now() - since.timestamp()))
         return family
+
+    def _targets(self, archives: list[ArchiveSummary]) -> Iterator[Metric]:
+        for name, text, of_target in _OF_TARGET:
+            family = GaugeMetricFamily(f"tse_gateway_archive_target_{name}", text, labels=[*_SERIAL, "target"])
+            for archive in archives:
+                for target in archive.targets:
+                    family.add_metric([archive.serial, target.name], of_target(target, self._now()))
+            yield family
 
 
 def _seconds(moment: datetime | None) -> float:

@@ -20,6 +20,7 @@ class Segment:
     first_block: int
     end_block: int
     messages: int
+    archived: datetime
     last_counter: int | None
     last_time: datetime | None
     verdict: ArchiveVerdict
@@ -36,6 +37,7 @@ class Segment:
             first_block=manifest.first_block,
             end_block=manifest.mark.used,
             messages=manifest.messages,
+            archived=manifest.archived,
             last_counter=manifest.last_counter,
             last_time=manifest.last_time,
             verdict=manifest.verdict,

@@ -35,12 +35,18 @@ class Stopped(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveOptions:
-    """How archives are written. `trust`: files and directories of certificates; `refusal`: why nothing is written."""
+    """How archives are written.
+
+    `trust`: files and directories of certificates; `refusal`: why nothing is written; `targets`: the names of those
+    that get copies, in a folder for the `site`.
+    """
 
     segment_bytes: int = 64 * 2**20
     least_free: int = 0
     trust: Sequence[Path] = ()
     refusal: str = ""
+    targets: Sequence[str] = ()
+    site: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 

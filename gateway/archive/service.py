@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from gateway.archive.directory import ArchiveDirectory, archive_directories
@@ -10,7 +11,14 @@ from gateway.archive.errors import NothingArchived
 from gateway.archive.manifest import is_name
 from gateway.archive.restore import JoinedFile, restore, whole_file
 from gateway.archive.run import ArchiveOptions, RunProgress, Stopped
-from gateway.archive.status import ArchiveRun, ArchiveStatus, ArchiveSummary, status_of, summary_of
+from gateway.archive.status import (
+    ArchiveRun,
+    ArchiveStatus,
+    ArchiveSummary,
+    status_of,
+    summary_of,
+    target_status_of,
+)
 from gateway.archive.tse_archive import TseArchive
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
@@ -50,11 +58,18 @@ class ArchiveService:
         """Return all that are known, by serial."""
         return [self._archives[serial] for serial in sorted(self._archives)]
 
+    def now(self) -> datetime:
+        """Return the time by which archives are written."""
+        return self._options.now()
+
     def summary(self, archive: TseArchive) -> ArchiveSummary:
         """Return an archive in short."""
         device = self._device(archive.serial)
         attached = device is not None and device.attached
-        return summary_of(archive.serial, archive.index, archive.state, archive.progress, attached=attached)
+        targets = [target_status_of(name, upload.state, archive.index) for name, upload in archive.uploads.items()]
+        return summary_of(
+            archive.serial, archive.index, archive.state, archive.progress, attached=attached, targets=targets
+        )
 
     async def status(self, serial: str) -> ArchiveStatus:
         """Return everything known of an archive.

@@ -11,6 +11,7 @@ from gateway.archive.directory import ArchiveState, RunFailure
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import ArchiveFinding, ArchiveModel, ArchiveVerdict, FindingPlace, Manifest
 from gateway.archive.run import RunOutcome, RunProgress
+from gateway.archive.targets.upload import UploadState
 
 _MOST_PLACES = 100
 
@@ -21,6 +22,29 @@ class ArchiveProgress(ArchiveModel, json_schema_extra={"description": "The run t
     began: datetime = Field(description="When it began.", examples=["2026-09-22T02:10:00Z"])
     done_bytes: int = Field(description="Bytes copied so far.", examples=[4608])
     total_bytes: int = Field(description="Bytes to copy.", examples=[9728])
+
+
+class ArchiveTargetStatus(
+    ArchiveModel, json_schema_extra={"description": "How far an archive is at a place beyond the gateway's machine."}
+):
+    """How far one archive is at one target."""
+
+    name: str = Field(description="Name of the target in the settings.", examples=["backup"])
+    complete: bool = Field(description="Every segment is there, and was read back.", examples=[True])
+    pending_segments: int = Field(description="Segments that are not there yet.", examples=[0])
+    pending_since: datetime | None = Field(
+        description="When the oldest of them was archived; null: there are none.", examples=[None]
+    )
+    last_success: datetime | None = Field(
+        description="When everything was there last.", examples=["2026-09-22T02:11:00Z"]
+    )
+    last_error: RunFailure | None = Field(
+        description="Why the last upload failed; null if it did not.", examples=[None]
+    )
+    verified: datetime | None = Field(
+        description="When everything, or since then a sample, was read back last.", examples=["2026-09-22T02:11:00Z"]
+    )
+    differing: list[str] = Field(description="Files that are not there as they were written.", examples=[[]])
 
 
 class ArchiveSummary(
@@ -59,6 +83,7 @@ class ArchiveSummary(
     bytes: int = Field(description="Size of all segments.", examples=[23552])
     series: int = Field(description="Number of the newest series; its store is what the TSE holds now.", examples=[1])
     segment_count: int = Field(description="Number of segments.", examples=[2])
+    targets: list[ArchiveTargetStatus] = Field(description="Copies beyond this machine, as the settings name them.")
 
 
 class ArchiveStatus(ArchiveSummary, json_schema_extra={"description": "All that is known of an archive."}):
@@ -112,7 +137,13 @@ def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "war
 
 
 def summary_of(
-    serial: str, index: Index, state: ArchiveState | None, progress: RunProgress | None, *, attached: bool
+    serial: str,
+    index: Index,
+    state: ArchiveState | None,
+    progress: RunProgress | None,
+    *,
+    attached: bool,
+    targets: list[ArchiveTargetStatus],
 ) -> ArchiveSummary:
     """Return an archive in short."""
     return ArchiveSummary(
@@ -132,6 +163,22 @@ def summary_of(
         bytes=index.size,
         series=0 if index.last is None else index.last.series,
         segment_count=len(index.segments),
+        targets=targets,
+    )
+
+
+def target_status_of(name: str, state: UploadState, index: Index) -> ArchiveTargetStatus:
+    """Return how far an archive is at the target with this name."""
+    pending = state.pending(index)
+    return ArchiveTargetStatus(
+        name=name,
+        complete=not pending and not state.differs,
+        pending_segments=len(pending),
+        pending_since=pending[0].archived if pending else None,
+        last_success=state.last_success,
+        last_error=state.last_error,
+        verified=state.verified,
+        differing=sorted(state.differs),
     )
 
 

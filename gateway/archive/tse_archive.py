@@ -13,6 +13,7 @@ from gateway.archive.index import Index
 from gateway.archive.manifest import ArchiveVerdict
 from gateway.archive.run import ArchiveOptions, RunOutcome, RunProgress
 from gateway.archive.status import ArchiveRun, run_of
+from gateway.archive.targets.upload import ArchiveUpload
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.telemetry.events import Event, event
@@ -32,6 +33,7 @@ class TseArchive:
         self.index = Index()
         self.state: ArchiveState | None = None
         self.progress: RunProgress | None = None
+        self.uploads: dict[str, ArchiveUpload] = {}
         self._options = options
         self._metrics = metrics
 
@@ -39,6 +41,8 @@ class TseArchive:
         """Read what is on the disk; blocks."""
         self.state = self.directory.load_state()
         self.index = self.directory.index()
+        site = self._options.site
+        self.uploads = {name: ArchiveUpload(self.directory, site, name) for name in self._options.targets}
 
     async def seen(self) -> ArchiveState:
         """Return the state; the TSE is there, so its archive counts as missing until it is written."""

@@ -1,4 +1,7 @@
-"""`archive`: show the archives that the gateway keeps, bring them up to date, export a store from them."""
+"""`archive`: show the archives that the gateway keeps, bring them up to date, export a store from them.
+
+What lies at targets beyond this machine: `archive_targets`.
+"""
 
 import asyncio
 from contextlib import suppress
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.archive_targets import audit, restore
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, local_time
 from gateway.errors import ConfigurationError, GatewayError
@@ -24,8 +28,11 @@ _HEADS = (
     Text("signature", "Signatur"),
     Text("messages", "Nachrichten"),
     Text("bytes", "Bytes"),
+    Text("elsewhere", "außer Haus"),
     Text("error", "Fehler"),
 )
+_ALL_THERE = Text("{target}: complete", "{target}: vollständig")
+_PENDING = Text("{target}: {count} segments missing", "{target}: {count} Segmente fehlen")
 _NONE = Text("nothing is archived yet: tse-gateway archive run", "noch ist nichts archiviert: tse-gateway archive run")
 _RUN = Text(
     "{messages} new messages in {count} new segments, verdict {verdict}; complete up to signature {counter}",
@@ -37,8 +44,8 @@ _TITLE = Text("archiving", "Archivierung")
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="The verified archives that the gateway keeps.", no_args_is_help=True)
-    for name, function in (("status", status), ("run", run), ("export", export)):
-        command(group, name)(function)
+    for function in (status, run, export, audit, restore):
+        command(group, function.__name__)(function)
     app.add_typer(group, name="archive")
 
 
@@ -60,11 +67,10 @@ def status(cli: Cli, tse: TseName = "") -> None:
     if cli.as_json:
         cli.print_json(found[0] if tse else found)
     elif found:
-        cli.table(_HEADS, map(_row, found))
+        cli.table(_HEADS, (_row(cli, archive) for archive in found))
     else:
         cli.say(_NONE)
-    bad = any(archive["last_error"] or archive["verdict"] == "error" for archive in found)
-    raise typer.Exit(int(bad))
+    raise typer.Exit(int(any(archive["verdict"] == "error" or _errors(archive) for archive in found)))
 
 
 def run(cli: Cli, tse: TseName = "") -> None:
@@ -131,8 +137,18 @@ async def _run(cli: Cli, api: "Api", base: str) -> Any:
         return running.result()
 
 
-def _row(archive: dict[str, Any]) -> tuple[object, ...]:
-    error = archive["last_error"] or {}
+def _errors(archive: dict[str, Any]) -> list[str]:
+    """Return what ended the last run and the last uploads."""
+    failures = [archive["last_error"], *(target["last_error"] for target in archive["targets"])]
+    return [failure["detail"] or failure["code"] for failure in failures if failure]
+
+
+def _elsewhere(cli: Cli, target: dict[str, Any]) -> str:
+    text = _ALL_THERE if target["complete"] else _PENDING
+    return cli.text(text, target=target["name"], count=target["pending_segments"])
+
+
+def _row(cli: Cli, archive: dict[str, Any]) -> tuple[object, ...]:
     return (
         archive["serial"][:16],
         archive["verdict"],
@@ -140,5 +156,6 @@ def _row(archive: dict[str, Any]) -> tuple[object, ...]:
         archive["complete_up_to_counter"] or "",
         archive["messages"],
         archive["bytes"],
-        error.get("detail", "") or error.get("code", ""),
+        ", ".join(_elsewhere(cli, target) for target in archive["targets"]),
+        "; ".join(_errors(archive)),
     )

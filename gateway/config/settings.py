@@ -17,6 +17,7 @@ from pydantic import model_validator as check_model
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.config.archive_target import ArchiveTargetSettings
 from gateway.config.secret import read_secret
 from gateway.config.sources import (
     CONFIG_FILE,
@@ -103,7 +104,11 @@ class TokenSettings(BaseModel):
     clients: Texts = ()
 
 
-_TABLES = {"upstreams": [*UpstreamSettings.model_fields, "token_file"], "tokens": [*TokenSettings.model_fields]}
+_TABLES = {
+    "upstreams": [*UpstreamSettings.model_fields, "token_file"],
+    "tokens": [*TokenSettings.model_fields],
+    "archive_targets": [*ArchiveTargetSettings.model_fields, "secret_file"],
+}
 
 # Shares of stop_timeout: tills that hold a TSE, then other requests; the process has ended after the last one.
 STOP_HOLDERS, STOP_REQUESTS, STOP_ALL = 0.75, 0.25, 1.25
@@ -212,6 +217,10 @@ class Settings(BaseSettings):
     archive_trust: FilePaths = Field(
         (), description="files or directories with the root certificates that archived chains must lead to"
     )
+    archive_targets: Annotated[tuple[ArchiveTargetSettings, ...], JsonTables] = Field(
+        (),
+        description="where archives are copied to: tables of name, url (bucket, SFTP or share), secret_file, ...",
+    )
     ntp_servers: TimeServers = Field(
         ("pool.ntp.org",),
         description="time servers, or none; asked only while the kernel does not say that its clock is right",
@@ -279,6 +288,13 @@ class Settings(BaseSettings):
     def _key_and_certificate_belong_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key must be given together")
+        return self
+
+    @check_model(mode="after")
+    def _archive_targets_have_names_of_their_own(self) -> Self:
+        names = [target.name for target in self.archive_targets]
+        if len(names) != len(set(names)):
+            raise ValueError("archive_targets: each needs a name of its own")
         return self
 
     @check_model(mode="after")

@@ -107,6 +107,12 @@ class Event(StrEnum):
     ARCHIVED = "archived", "INFO", "What a TSE signed since is verified and kept; `counter` is the last signature."
     ARCHIVE_FAILED = "archive_failed", "WARNING", "A run of an archive failed, `reason` is why; the next goes on."
     ARCHIVE_DAMAGED = "archive_damaged", "ERROR", "The verifier or a hash found an error in an archive."
+    UPLOADED = "uploaded", "INFO", "An archive is complete at a target, read back; `last` is its newest segment."
+    UPLOAD_FAILED = (
+        "upload_failed",
+        "WARNING",
+        "An upload to a target failed, `reason` is why; it is tried again.",
+    )
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
     TOKENS_CHANGED = "tokens_changed", "INFO", "Other tokens are accepted from now on, as files say."
     TOKENS_REFUSED = "tokens_refused", "ERROR", "A file of tokens cannot be used; those of before stay."

@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from gateway.archive.directory import ArchiveDirectory
+from gateway.archive.targets.directory import DirectoryTarget
+from gateway.archive.targets.upload import ArchiveUpload
 from gateway.cli.commands import app
 from tests.cli.background import Running, call, running, settings_of
 
@@ -49,11 +53,21 @@ def test_its_help_shows_an_example_of_itself(command: str) -> None:
     assert f"{line} ".startswith(f"{command} ")
 
 
+def copy_archive(serial: str) -> None:
+    """To a share that fleet.toml names."""
+    share = Path("share").absolute()
+    share.mkdir()
+    directory = ArchiveDirectory(Path("state", "archive"), serial)
+    ArchiveUpload(directory, "", "share").run(lambda: DirectoryTarget(share), directory.index(), datetime.now(UTC))
+    Path("fleet.toml").write_text(f'[[archive_targets]]\nname = "share"\nurl = "{share}"\n')
+
+
 def test_each_example_works(shop: Running) -> None:
     """One shop for all: each example leaves it so that the next can work."""
     put_back(shop, "clients deregister")
     assert shop.call("archive run").status == 0
     assert shop.call("export -o export.tar --dsfinvk dsfinvk").status == 0
+    copy_archive(shop.serial)
     Path("ca.pem").write_text(shop.call("info --certificates").out)
     assert shop.call("simulator create tse").status == 0
     Path("tse").rename("made")

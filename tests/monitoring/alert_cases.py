@@ -46,6 +46,10 @@ def product(days: float) -> Series:
     return tse("tse_product_certificate_expiry_timestamp_seconds", steady(days * DAY))
 
 
+def copied(hours: float) -> Series:
+    return tse("tse_gateway_archive_target_lag_seconds", steady(hours * 3600), 'target="nas"')
+
+
 def archived(hours: float) -> Series:
     return tse("tse_gateway_archive_age_seconds", steady(hours * 3600))
 
@@ -229,6 +233,13 @@ CASES = (
         "ArchiveVerifyFailed",
         tse("tse_gateway_archive_verify_failures_total", "0x60 1x40"),
         tse("tse_gateway_archive_verify_failures_total", steady(3)),
+    ),
+    Case("ArchiveTargetBehind", copied(27), copied(25)),
+    Case("ArchiveTargetBehind7d", copied(169), copied(160)),
+    Case(
+        "ArchiveTargetDiffers",
+        tse("tse_gateway_archive_target_intact", steady(0), 'target="nas"'),
+        tse("tse_gateway_archive_target_intact", steady(1), 'target="nas"'),
     ),
     Case(
         "TseFlashWear",

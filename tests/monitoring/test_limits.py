@@ -38,6 +38,8 @@ EXPECTED: dict[str, tuple[tuple[float, ...], str]] = {
     "GatewayTlsExpiresSoon": ((limits.TLS_CERTIFICATE_LEFT.critical,), "critical"),
     "ArchiveTooOld": ((limits.ARCHIVE_AGE.warning,), "warning"),
     "ArchiveTooOld7d": ((limits.ARCHIVE_AGE.critical,), "critical"),
+    "ArchiveTargetBehind": ((limits.ARCHIVE_TARGET_LAG.warning,), "warning"),
+    "ArchiveTargetBehind7d": ((limits.ARCHIVE_TARGET_LAG.critical,), "critical"),
     "GatewayClockOffset": ((limits.CLOCK_OFFSET.warning,), "warning"),
 }
 

@@ -21,6 +21,11 @@ class MaintenanceMetrics:
         self._archive_runs = make.counter(
             "tse_gateway_archive_runs", "Runs that bring the archive up to date, by outcome", "serial", "result"
         )
+        self._upload_failures = make.counter(
+            "tse_gateway_archive_target_failures",
+            "Uploads of the archive to a target that failed, by reason",
+            *("serial", "target", "reason"),
+        )
         self._done_at = {
             "self_test": make.gauge(
                 "tse_self_test_timestamp_seconds", "When the TSE last passed its self test, whoever ran it", "serial"
@@ -55,6 +60,10 @@ class MaintenanceMetrics:
     def archived(self, serial: str, result: str) -> None:
         """Count a run of the archive; `result` is ok or the code of the error."""
         self._archive_runs.labels(serial, result).inc()
+
+    def upload_failed(self, serial: str, target: str, reason: str) -> None:
+        """Count an upload to a target that failed; `reason` is the code of the error."""
+        self._upload_failures.labels(serial, target, reason).inc()
 
     def pin_tries(self, serial: str, owner: PinOwner, left: int | None) -> None:
         """Show the tries of a PIN or PUK that are left; `None` when none is lost."""

@@ -29,6 +29,7 @@ NAMES = {
     "ArchiveRun",
     "ArchiveStatus",
     "ArchiveSummary",
+    "ArchiveTargetStatus",
     "CancelRequest",
     "ClientList",
     "ClientRequest",

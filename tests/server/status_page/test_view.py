@@ -67,6 +67,7 @@ ARCHIVE = ArchiveSummary(
     bytes=4096,
     series=1,
     segment_count=1,
+    targets=[],
 )
 DE, EN = Locale("de"), Locale("en")
 

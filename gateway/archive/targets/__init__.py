@@ -1,0 +1,1 @@
+"""Places beyond this machine where archives are kept, too."""
