@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gateway.clock.trusted import Clock, ClockStatus
 from gateway.config.pins import Pins
-from gateway.errors import GatewayError
+from gateway.errors import BadRequest, CommandRejected, GatewayError
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
 from gateway.operations import setup
@@ -118,6 +118,25 @@ class Administration:
         """Deregister a client; the TSE refuses while it has open transactions."""
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
             await tse.send(DeregisterClient(client_id))
+
+    async def rename_client(self, serial: str, pin: PinOrPuk, old: bytes, new: bytes) -> None:
+        """Register a client under a new name and deregister the old one; if the TSE refuses that, all stays as it was.
+
+        Raises:
+            BadRequest: the old name is not registered, or the new one is; nothing was changed.
+        """
+        async with self.logged_in(serial, User.ADMIN, pin) as tse:
+            known = await tse.ask(lists.client_ids(tse.device.info.generation))
+            if old not in known:
+                raise BadRequest(f"the client id {old.decode()!r} is not registered")
+            if new in known:
+                raise BadRequest(f"the client id {new.decode()!r} is registered already")
+            await tse.send(RegisterClient(new))
+            try:
+                await tse.send(DeregisterClient(old))
+            except CommandRejected:
+                await tse.send(DeregisterClient(new))
+                raise
 
     async def clients(self, serial: str, pin: PinOrPuk) -> list[bytes]:
         """Return all registered client ids."""

@@ -46,6 +46,7 @@ _BEGINNING = re.compile("[0-9A-Fa-f]{4,63}")
 _NAMES = {
     "client_id",
     "client_ids",
+    "new_client_id",
     "user",
     "action",
     "name",

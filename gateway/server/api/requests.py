@@ -198,6 +198,12 @@ class ClientRequest(AdminRequest):
     client_id: ClientId
 
 
+class RenameRequest(ClientRequest):
+    model_config = about("The client that gets another name.")
+
+    new_client_id: ClientId
+
+
 class TimeRequest(_SetsTime, ShowsPin):
     model_config = about("Who sets the time.")
 

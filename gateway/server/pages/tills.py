@@ -1,9 +1,15 @@
-"""Tills of a TSE: who holds it, who waits, which are registered; register, deregister, take the lock back."""
+"""Tills of a TSE: who holds it, who waits, which are registered; register, rename, deregister, take the lock back."""
 
-from gateway.access.caller import READERS
+from dataclasses import replace
+
+from gateway.access.caller import OPERATORS, READERS
+from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.i18n.text import Text
 from gateway.server.api.administration import deregister_client, list_clients, register_client
-from gateway.server.api.responses import ClientList
+from gateway.server.api.endpoint import TSE, Call, Endpoint
+from gateway.server.api.parameters import TseParams
+from gateway.server.api.requests import RenameRequest
+from gateway.server.api.responses import ClientList, Done
 from gateway.server.api.routes import endpoint_of
 from gateway.server.api.tses import release_lock
 from gateway.server.pages.fields import ADMIN_PIN, CLIENT_ID, RISK
@@ -20,6 +26,18 @@ _WITHOUT_PIN = Text(
     "A TSE names its registered tills only to the Admin, by the Admin PIN.",
     "Eine TSE nennt ihre angemeldeten Kassen nur dem Admin, mit der Admin-PIN.",
 )
+
+
+async def rename_client(call: Call[TseParams, RenameRequest]) -> Done:
+    """Give a client another name."""
+    body = call.body
+    pin = PinOrPuk(body.admin_pin.get_secret_value().encode(), body.risk_lockout)
+    await call.services.administration.rename_client(
+        call.params.serial, pin, body.client_id.encode(), body.new_client_id.encode()
+    )
+    return Done()
+
+
 RELEASE = Form(
     endpoint_of(release_lock),
     Text("Take the TSE back from its holder", "Die TSE ihrem Inhaber wegnehmen"),
@@ -51,16 +69,28 @@ REGISTER = Form(
     Text("The till {client_id} is registered.", "Die Kasse {client_id} ist angemeldet."),
     (CLIENT_ID, ADMIN_PIN, RISK),
 )
+RENAME = Form(
+    Endpoint("POST", f"{TSE}/clients/rename", OPERATORS, rename_client, "Rename a client", "Under one login."),
+    Text("Rename a till", "Kasse umbenennen"),
+    Text("Rename", "Umbenennen"),
+    Text("The till {client_id} is now {new_client_id}.", "Die Kasse {client_id} heißt jetzt {new_client_id}."),
+    (
+        replace(CLIENT_ID, label=Text("Client id until now", "Bisherige Kassen-ID"), hint=None),
+        replace(CLIENT_ID, name="new_client_id", label=Text("New client id", "Neue Kassen-ID")),
+        ADMIN_PIN,
+        RISK,
+    ),
+    intro=Text(
+        "The TSE gets the new name and forgets the old one. Change it in the POS at the same time.",
+        "Die TSE bekommt den neuen Namen und vergisst den alten. In der Kassensoftware gleichzeitig ändern.",
+    ),
+)
 DEREGISTER = Form(
     endpoint_of(deregister_client),
     Text("Deregister a till", "Kasse abmelden"),
     Text("Deregister", "Abmelden"),
     Text("The till {client_id} is deregistered.", "Die Kasse {client_id} ist abgemeldet."),
     (CLIENT_ID, ADMIN_PIN, RISK),
-    intro=Text(
-        "A till that gets another name is registered under the new one, then deregistered under the old one.",
-        "Eine Kasse, die anders heißen soll, unter dem neuen Namen anmelden und unter dem alten abmelden.",
-    ),
     consequence=Text(
         "The till {client_id} can sell no more with this TSE until it is registered again.",
         "Die Kasse {client_id} kann mit dieser TSE nicht mehr verkaufen, bis sie wieder angemeldet wird.",
@@ -87,6 +117,7 @@ async def _content(view: PageView) -> Content:
         view.form(RELEASE) if tse.lock is not None or _was_sent(view, RELEASE) else None,
         view.form(LIST, _registered(view)),
         view.form(REGISTER, (quiet(registered),)),
+        view.form(RENAME),
         view.form(DEREGISTER, (quiet(registered),)),
     )
 
@@ -108,6 +139,6 @@ PAGE = Page(
     Text("Tills", "Kassen"),
     READERS,
     _content,
-    (RELEASE, LIST, REGISTER, DEREGISTER),
+    (RELEASE, LIST, REGISTER, RENAME, DEREGISTER),
     of_tse=True,
 )

@@ -127,6 +127,25 @@ async def test_a_till_is_registered_and_deregistered_in_two_steps_and_the_audit_
     assert done == [("a-operator", "register_client", "done"), ("a-operator", "deregister_client", "done")]
 
 
+async def test_a_till_is_renamed_or_all_stays_as_it_was(shop: Shop, chief: Browser) -> None:
+    path = shop.path("tills")
+    await send(chief, path, "register_client", client_id="OLD", admin_pin=PIN)
+    _, page, _ = await send(chief, path, "rename_client", client_id="OLD", new_client_id="NEW", admin_pin=PIN)
+    assert "The till OLD is now NEW." in page.text
+    assert {b"OLD", b"NEW"}.intersection(shop.clients) == {b"NEW"}
+    for old, new, why in (("OLD", "X", "not registered"), ("NEW", "POS-1", "registered already")):
+        _, page, _ = await send(chief, path, "rename_client", client_id=old, new_client_id=new, admin_pin=PIN)
+        assert why in page.text
+    start = {"client_id": "NEW", "process_type": "Kassenbeleg-V1"}
+    url, headers = f"/api/v1/tses/{shop.served.serial}/transactions", {"Authorization": f"Bearer {TOKEN}"}
+    async with browser_of(shop.served) as till:
+        answer, text = await till.get(url, "POST", json=start, headers=headers)
+        assert answer.status == 200, text
+        _, page, _ = await send(chief, path, "rename_client", client_id="NEW", new_client_id="NEWER", admin_pin=PIN)
+        assert "refused the command" in page.text
+        assert {b"NEW", b"NEWER"}.intersection(shop.clients) == {b"NEW"}
+
+
 async def test_what_is_wrong_stands_beside_its_field_and_what_was_typed_stays_but_no_pin(
     shop: Shop, chief: Browser
 ) -> None:

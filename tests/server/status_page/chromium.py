@@ -27,6 +27,7 @@ from gateway.server.status_page import events
 from gateway.tse.commands import Login, SelfTest, SetTime, User
 from tests.server.docs_page.tried import tries_requests
 from tests.server.shop import TOKEN, settings_for
+from tests.server.status_page.acts import act
 from tests.server.status_page.visit import PATIENCE, Proof
 from tests.support import CLIENT, TIME_ADMIN_PIN, receipt, set_up
 
@@ -207,6 +208,7 @@ async def prove(browser: Browser, directory: Path, keep: Path | None) -> None:
             await expect(seen.page.locator(".tse").first).to_contain_text("fehlt seit dem Start")
             await seen.look("de-absent")
             seen.expect_silence(but_for="net::ERR_CONNECTION_REFUSED")
+    await act(proof, directory / "acts", given, DESKTOP, PHONE)
     nothing = running(settings_for(directory / "none", **{**given, "simulators": 0, "discover": False}))
     async with nothing, proof.visit(**DESKTOP) as seen:
         await seen.says("Signiert nicht")

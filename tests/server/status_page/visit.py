@@ -16,8 +16,8 @@ PATIENCE = 20_000  # milliseconds
 class Visit:
     """One person with one browser window: what they see, and what must not happen."""
 
-    def __init__(self, context: BrowserContext, page: Page, keep: Path | None) -> None:
-        self.context, self.page, self._keep = context, page, keep
+    def __init__(self, context: BrowserContext, page: Page, url: str, keep: Path | None) -> None:
+        self.context, self.page, self.url, self._keep = context, page, url, keep
         self._weight = 0
         self.faults: list[str] = []  # of the browser
         self.barriers: list[str] = []  # that axe-core found
@@ -86,7 +86,7 @@ class Proof:
         options = {"ignore_https_errors": True, "locale": locale, "timezone_id": "Europe/Berlin", **options}
         context = await self._browser.new_context(**options)
         context.set_default_timeout(PATIENCE)
-        seen = Visit(context, await context.new_page(), self._keep)
+        seen = Visit(context, await context.new_page(), self.url, self._keep)
         try:
             await seen.page.goto(self.url)
             yield seen
