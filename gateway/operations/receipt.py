@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -127,6 +128,17 @@ def qr_blocks(text: str) -> str:
     out = io.StringIO()
     _qr_code(text).terminal(out, compact=True)
     return out.getvalue()
+
+
+def qr_outline(text: str) -> tuple[int, str]:
+    """Return the QR code of `text` as its size in modules and an SVG path of the dark ones; errors as of `qr_image`."""
+    rows = list(_qr_code(text).matrix)
+    runs = (
+        f"M{found.start()} {y}h{found.end() - found.start()}v1H{found.start()}z"
+        for y, row in enumerate(rows)
+        for found in re.finditer(rb"\x01+", row)
+    )
+    return len(rows), "".join(runs)
 
 
 def _qr_code(text: str) -> segno.QRCode:

@@ -30,7 +30,9 @@ async def export_all(call: Call[TseParams, NoBody]) -> web.StreamResponse:
 async def export_filtered(call: Call[ExportFilter, NoBody]) -> web.StreamResponse:
     """Send the log messages that match."""
     device, limits = call.services.registry.find(call.params.serial), call.params
-    chosen = Filter(limits.from_time, limits.to_time, limits.from_number, limits.to_number, limits.client_id)
+    first = limits.from_time if limits.from_time is not None else limits.first_second
+    last = limits.to_time if limits.to_time is not None else limits.last_second
+    chosen = Filter(first, last, limits.from_number, limits.to_number, limits.client_id)
     pieces = exports.matching(device, chosen)
     return await stream(call.request, web.StreamResponse(), pieces, f"TSE_{device.serial}_filtered.tar")
 

@@ -96,8 +96,70 @@ class ClientParams(TseParams):
     client_id: _AnyClient = ""
 
 
-class ExportFilter(TseParams):
-    """What an export holds; all limits are included, and what is left out limits nothing."""
+def _unix(text: str | None, *, last: bool) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if len(text) == len("yyyy-mm-dd"):  # a whole day, where the gateway is
+            moment += timedelta(days=last)
+        return moment.timestamp()
+    except (ValueError, OverflowError):
+        raise UnfitValue(_NO_MOMENT) from None
+
+
+def _existing(text: str | None) -> str | None:
+    _unix(text, last=True)
+    return text
+
+
+_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
+_Moment = Annotated[
+    str | None, Field(pattern=_MOMENT, examples=["2026-11-24", "2026-11-24T08:15:00Z"]), AfterValidator(_existing)
+]
+
+
+class LogParams(_Params):
+    """Which lines of the log."""
+
+    level: Literal["INFO", "WARNING", "ERROR"] = Field("INFO", description="From this level on.", examples=["WARNING"])
+
+
+class Span(_Params):
+    from_: _Moment = Field(
+        None, alias="from", description="A day or a moment (ISO 8601), in local time unless it names its offset."
+    )
+    to: _Moment = Field(None, description="Likewise; a day is included to its end.")
+
+    @property
+    def since(self) -> float | None:
+        """The first moment, Unix seconds."""
+        return _unix(self.from_, last=False)
+
+    @property
+    def until(self) -> float | None:
+        """The first moment behind, Unix seconds."""
+        return _unix(self.to, last=True)
+
+    @property
+    def first_second(self) -> int | None:
+        """The first second of the TSE's clock that is included, Unix seconds."""
+        return None if self.since is None else int(self.since)
+
+    @property
+    def last_second(self) -> int | None:
+        """The last one that is included."""
+        until = self.until
+        if until is None or self.to is None:
+            return None
+        return int(until) - 1 if len(self.to) == len("yyyy-mm-dd") else int(until)
+
+
+class ExportFilter(Span, TseParams):
+    """What an export holds; all limits are included, and what is left out limits nothing.
+
+    A span of time is given by `from` and `to`, or in Unix seconds.
+    """
 
     from_time: int | None = Field(
         None, ge=0, le=_MOST_NUMBER, description="First log time, Unix seconds.", examples=[1790000000]
@@ -156,52 +218,6 @@ class QrParams(TransactionParams):
     """A transaction, and the form of its QR code."""
 
     kind: Literal["svg", "png"] = Field("svg", description="Form of the picture.")
-
-
-def _unix(text: str | None, *, last: bool) -> float | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if len(text) == len("yyyy-mm-dd"):  # a whole day, where the gateway is
-            moment += timedelta(days=last)
-        return moment.timestamp()
-    except (ValueError, OverflowError):
-        raise UnfitValue(_NO_MOMENT) from None
-
-
-def _existing(text: str | None) -> str | None:
-    _unix(text, last=True)
-    return text
-
-
-_MOMENT = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?)?$"
-_Moment = Annotated[
-    str | None, Field(pattern=_MOMENT, examples=["2026-11-24", "2026-11-24T08:15:00Z"]), AfterValidator(_existing)
-]
-
-
-class LogParams(_Params):
-    """Which lines of the log."""
-
-    level: Literal["INFO", "WARNING", "ERROR"] = Field("INFO", description="From this level on.", examples=["WARNING"])
-
-
-class Span(_Params):
-    from_: _Moment = Field(
-        None, alias="from", description="A day or a moment (ISO 8601), in local time unless it names its offset."
-    )
-    to: _Moment = Field(None, description="Likewise; a day is included to its end.")
-
-    @property
-    def since(self) -> float | None:
-        """The first moment, Unix seconds."""
-        return _unix(self.from_, last=False)
-
-    @property
-    def until(self) -> float | None:
-        """The first moment behind, Unix seconds."""
-        return _unix(self.to, last=True)
 
 
 _ListCursor = Annotated[

@@ -30,13 +30,12 @@ async def list_transactions(call: Call[TransactionListParams, NoBody]) -> Transa
     """Return one page of the transactions, the newest first."""
     wanted, serial = call.params, call.params.serial.upper()
     store, _, source = await _store_of(call, serial, wanted.cursor)
-    until = wanted.until
     numbers = None if wanted.reference is None else call.services.transactions.numbers_of(serial, wanted.reference)
     if numbers is not None and not numbers:
         return TransactionList(transactions=[], next_cursor=None, source=source)
     chosen = TransactionFilter(
-        from_time=None if wanted.since is None else int(wanted.since),
-        to_time=None if until is None else int(until) - 1 if len(wanted.to or "") == len("yyyy-mm-dd") else int(until),
+        from_time=wanted.first_second,
+        to_time=wanted.last_second,
         from_number=max(wanted.from_number or 0, min(numbers)) if numbers else wanted.from_number,
         to_number=wanted.to_number,
         client_id=wanted.client_id,

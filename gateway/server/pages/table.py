@@ -1,6 +1,32 @@
 """All pages, in the order of the navigation. A new page is named here; tests/server/pages tries each with each role."""
 
-from gateway.server.pages import maintenance, pins, replacement, setup, tills, tokens
+from gateway.server.pages import (
+    certificate,
+    exports,
+    log,
+    maintenance,
+    outages,
+    pins,
+    receipts,
+    replacement,
+    settings,
+    setup,
+    tills,
+    tokens,
+)
 from gateway.server.pages.page import Page
 
-PAGES: tuple[Page, ...] = (tills.PAGE, maintenance.PAGE, pins.PAGE, setup.PAGE, replacement.PAGE, tokens.PAGE)
+PAGES: tuple[Page, ...] = (
+    tills.PAGE,
+    receipts.PAGE,
+    exports.PAGE,
+    outages.PAGE,
+    maintenance.PAGE,
+    pins.PAGE,
+    setup.PAGE,
+    replacement.PAGE,
+    tokens.PAGE,
+    certificate.PAGE,
+    settings.PAGE,
+    log.PAGE,
+)

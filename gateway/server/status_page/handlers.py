@@ -19,7 +19,7 @@ from gateway.i18n.negotiation import named
 from gateway.i18n.text import Language
 from gateway.limits import DAY
 from gateway.server.api import problems
-from gateway.server.http import callers, connection
+from gateway.server.http import callers, connection, tls
 from gateway.server.http.auth import Gatekeeper
 from gateway.server.pages.handlers import Pages
 from gateway.server.pages.page import Site
@@ -46,7 +46,7 @@ class StatusPage:
 
     def __init__(self, site: Site, gatekeeper: Gatekeeper, news: asyncio.Event) -> None:
         self._audit = site.services.audit
-        self._snapshot = site.snapshot
+        self._settings, self._snapshot = site.settings, site.snapshot
         self._pages = Pages(site, PAGES, self._login)
         self._gatekeeper = gatekeeper
         self._logins = Logins()
@@ -67,6 +67,7 @@ class StatusPage:
                 web.get(f"{FOLDER}language", self.language, allow_head=False),
                 web.post(f"{FOLDER}login", self.login),
                 web.post(f"{FOLDER}logout", self.logout),
+                web.get(f"{FOLDER}ca.pem", self.authority),
                 web.get(FOLDER + "{file}", self.asset),
             ]
         )
@@ -94,6 +95,13 @@ class StatusPage:
         """Answer with the page that explains each state of a TSE."""
         locale = locale_of(request)
         return assets.send_document(page.help_page(locale), locale.language)
+
+    async def authority(self, _: web.Request) -> web.Response:
+        """Answer with the certificate of the CA that the gateway made, which is no secret."""
+        if self._settings.tls_certificate is not None:
+            raise web.HTTPNotFound
+        content = await asyncio.to_thread(tls.trusted_certificate(self._settings).read_bytes)
+        return web.Response(body=content, content_type="application/x-pem-file")
 
     async def asset(self, request: web.Request) -> web.Response:
         """Answer with a file of the page."""

@@ -50,6 +50,8 @@ NAMES = {
     "LockState",
     "TillUse",
     "InvalidField",
+    "LogEntry",
+    "LogLines",
     "LoggedOutage",
     "Manifest",
     "OpenTransaction",

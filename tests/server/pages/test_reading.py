@@ -1,0 +1,114 @@
+"""The pages that only show: receipts, exports, outages, certificate, settings, log."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.server.api.client import make_ready
+from tests.server.pages.forms import send
+from tests.server.shop import TOKEN, Served, serve, settings_for
+from tests.server.status_page.browser import Browser, Document, browser_of
+from tests.support import receipt
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+RECEIPTS = 30
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    async with serve(settings_for(tmp_path_factory.mktemp("reading"), lock_wait=5)) as made:
+        await make_ready(made)
+        device = made.registry.devices()[0]
+        for number in range(RECEIPTS):
+            await receipt(device.command, device, data=b"Beleg^%d.00" % number)
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(served: Served) -> AsyncIterator[Browser]:
+    async with browser_of(served) as made:
+        await made.log_in(TOKEN)
+        yield made
+
+
+async def read(browser: Browser, path: str) -> Document:
+    answer, text = await browser.get(path)
+    assert answer.status == 200, text
+    return Document(text)
+
+
+def links(page: Document, pattern: str) -> list[str]:
+    return [href for tag, given in page.tags if tag == "a" and re.search(pattern, href := given.get("href") or "")]
+
+
+async def test_receipts_are_listed_by_pages_and_each_is_shown_with_its_code(served: Served, browser: Browser) -> None:
+    path = f"/page/receipts/{served.serial}"
+    first = await read(browser, path)
+    listed = links(first, r"number=")
+    (following,) = links(first, r"\?cursor=")
+    second = await read(browser, following)
+    assert (len(listed), len(links(second, r"number="))) == (25, RECEIPTS - 25)
+    one = await read(browser, links(second, r"number=1&")[0])
+    assert "Beleg^0.00" in one.text
+    assert "V0;" in one.text
+    assert [tag for tag, given in one.tags if tag == "svg" and given.get("class") == "qr"]
+    assert any((given.get("d") or "").startswith("M0 0h7v1H0z") for tag, given in one.tags if tag == "path")
+
+
+async def test_receipts_are_found_by_till_number_day_and_state(served: Served, browser: Browser) -> None:
+    path = f"/page/receipts/{served.serial}"
+    assert len(links(await read(browser, f"{path}?from_number=7&client_id=&state="), "number=")) == 1
+    for nothing in ("client_id=POS-9", "state=open", "to=2020-01-01"):
+        assert "No receipt was found" in (await read(browser, f"{path}?{nothing}")).text
+    answer, text = await browser.get(f"{path}?from=yesterday")
+    assert answer.status == 400
+    assert "Traceback" not in text
+
+
+async def test_an_export_of_some_days_is_downloaded_by_a_form_without_scripts(served: Served, browser: Browser) -> None:
+    page = await read(browser, f"/page/exports/{served.serial}")
+    (action,) = [given["action"] for tag, given in page.tags if tag == "form" and given.get("method") == "get"]
+    for limits, status in (
+        ("from=2026-01-01&to=2036-12-31&client_id=&from_number=3&to_number=4", 200),
+        ("from=2020-01-01&to=2020-12-31&client_id=&from_number=&to_number=", 404),
+    ):
+        (link,) = links(await read(browser, f"{action}?{limits}"), "export/filtered")
+        answer, _ = await browser.get(link)
+        assert answer.status == status
+    assert links(page, f"/api/v1/tses/{served.serial}/export$")
+
+
+async def test_the_archive_is_brought_up_to_date_and_its_files_are_offered(served: Served, browser: Browser) -> None:
+    path = f"/page/exports/{served.serial}"
+    _, page, _ = await send(browser, path, "run_archive")
+    assert "The archive holds everything" in page.text
+    assert "Verification" in page.text
+    for file in links(page, "/archive/files/"):
+        assert (await browser.get(file))[0].status == 200
+    assert links(page, "/archive/files/")
+
+
+async def test_outages_certificate_settings_and_log_are_shown(served: Served, browser: Browser) -> None:
+    assert "No outage is recorded" in (await read(browser, "/page/outages")).text
+    certificate = await read(browser, "/page/certificate")
+    assert "certutil -addstore Root ca.pem" in certificate.text
+    assert re.search(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", certificate.text)
+    answer, text = await browser.get("/page/ca.pem")
+    assert (answer.status, text) == (200, (served.settings.state_dir / "tls/ca.pem").read_text())
+    settings = (await read(browser, "/page/settings")).text
+    assert str(served.settings.state_dir) in settings
+    assert TOKEN not in settings
+    assert "Log" in (await read(browser, "/page/log?level=WARNING")).text
+
+
+async def test_a_name_of_a_till_and_a_logged_text_become_no_markup(served: Served, browser: Browser) -> None:
+    evil = '"><script>alert(1)</script>'
+    for query in (f"client_id={evil}", f"number={evil}", f"cursor={evil}", f"from={evil}"):
+        path = f"/page/receipts/{served.serial}?{query}"
+        answer, text = await browser.get(path, headers={"Accept": "text/html"})
+        assert (answer.status, answer.content_type) == (400, "text/html")
+        assert "<script>alert" not in text
+    page = await read(browser, f"/page/receipts/{served.serial}?client_id=%26<b")
+    assert [tag for tag, given in page.tags if tag == "script" and not given.get("src")] == []
