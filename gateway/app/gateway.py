@@ -21,6 +21,7 @@ from gateway.config.settings import Settings
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
 from gateway.fleet.registry import Registry
+from gateway.fleet.status.pool_collector import PoolCollector
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LAN_JOURNAL, LanJournal
@@ -91,7 +92,12 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         archives = await start(services.archives(settings, registry, metrics, scheduled=settings.archive))
         if settings.archive:
             metrics.registry.register(ArchiveCollector(archives, monitor.outages))
-        core = services.GatewayCore(settings, registry, metrics, monitor.outages, archives, recent_events, recent_log)
+        pool = services.pool(settings, registry, monitor.outages)
+        metrics.registry.register(PoolCollector(pool))
+        await start(beside(pool=pool.run()))
+        core = services.GatewayCore(
+            settings, registry, metrics, monitor.outages, archives, pool, recent_events, recent_log
+        )
         api = await start(services.api(core, maintenance.clock, tokens, audit, maintenance.pins))
         snapshot = await start(services.status_page(core, tokens, problems))
 
@@ -101,7 +107,9 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
 
         lan_journal = LanJournal(registry, settings.state_dir / LAN_JOURNAL)
         commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
-        lan = LanTse(registry, metrics, lan_journal, lock_wait=settings.lock_wait, commands=commands)
+        lan = LanTse(
+            *(registry, metrics, lan_journal), lock_wait=settings.lock_wait, commands=commands, hides=pool.hides
+        )
         web = application.build(
             *(settings, lan, registry, metrics, tokens),
             on_refusal=on_refusal,
@@ -120,7 +128,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         )
         metrics_port = await start(monitoring)
         tokens.on_change = registry.changed.set
-        session = services.keep_session_file(settings, registry, tokens, port)
+        session = services.keep_session_file(settings, registry, pool, tokens, port)
         await start(beside(session_file=session, tokens=tokens.keep_fresh()))
         if not registry.devices():
             nothing = event(Event.NO_TSE)

@@ -32,12 +32,14 @@ from gateway.fleet.maintenance.schedule import Night
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.outages.monitor import OutageMonitor
+from gateway.fleet.pool import Pool
 from gateway.fleet.registry import DeviceTimes, Registry
 from gateway.fleet.status.collector import FleetCollector
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.outage_report import OutageReports
+from gateway.operations.pool_signing import PoolSigning
 from gateway.operations.transactions import Transactions
 from gateway.server.api.endpoint import Services
 from gateway.server.http import session_file
@@ -64,6 +66,7 @@ class GatewayCore:
     metrics: Metrics
     outages: OutageLog
     archives: ArchiveService
+    pool: Pool
     recent_events: RecentEvents = field(default_factory=RecentEvents)
     recent_log: RecentLog = field(default_factory=RecentLog)
 
@@ -131,6 +134,12 @@ async def outage_monitor(settings: Settings, registry: Registry, metrics: Metric
         yield monitor
 
 
+def pool(settings: Settings, registry: Registry, outages: OutageLog) -> Pool:
+    """Return the pool of the settings, which is empty unless they name one."""
+    night = Night(settings.self_test_at, settings.self_test_jitter)
+    return Pool(settings.pool, registry, outages, after=settings.pool_after, night=night)
+
+
 @asynccontextmanager
 async def archives(
     settings: Settings, registry: Registry, metrics: Metrics, *, scheduled: bool, refusal: str = ""
@@ -174,6 +183,8 @@ async def api(
                 recent_events=core.recent_events,
                 recent_log=core.recent_log,
                 audit=audit,
+                pool=core.pool,
+                pool_signing=PoolSigning(core.pool, transactions),
             )
     finally:
         await transactions.close()
@@ -230,11 +241,12 @@ def given(settings: Settings) -> dict[str, str]:
     }
 
 
-async def keep_session_file(settings: Settings, registry: Registry, tokens: Tokens, port: int) -> None:
+async def keep_session_file(settings: Settings, registry: Registry, pool: Pool, tokens: Tokens, port: int) -> None:
     """Write session.txt anew, for ever, whenever the TSEs or the LAN token have changed."""
     while True:
         registry.changed.clear()
-        tses = [device for device in registry.devices() if not device.failed.is_set()]
+        usable = [device for device in registry.devices() if not device.failed.is_set()]
+        tses = [device for device in usable if not pool.hides(device.serial)]
         try:
             session_file.write(settings, tses, tokens.lan, port)
         except ConfigurationError as error:  # a full disk must not cost the next change

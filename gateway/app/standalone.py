@@ -64,7 +64,9 @@ async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots
             services.archives(settings, registry, metrics, scheduled=False, refusal=_not_ours(settings))
         )
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
-        core = services.GatewayCore(scratch, registry, metrics, OutageLog(settings.state_dir), archives)
+        outages = OutageLog(settings.state_dir)
+        pool = services.pool(settings, registry, outages)
+        core = services.GatewayCore(scratch, registry, metrics, outages, archives, pool)
         audit = AuditLog(kept / AUDIT_FILE if kept == settings.state_dir else None)
         tokens = (
             services.tokens(settings, known_token(settings) or nobody) if kept == settings.state_dir else Tokens(nobody)

@@ -33,6 +33,7 @@ from gateway.config.values import (
     FilePath,
     FilePaths,
     JsonTables,
+    PoolOrder,
     Port,
     RoleNames,
     Seconds,
@@ -155,6 +156,12 @@ class Settings(BaseSettings):
         None, description="look for TSEs at every disk and mount; without it only if no devices or simulators are named"
     )
     rescan: Seconds = Field(30, description="how often everything is looked at again, whatever the kernel tells")
+    pool: PoolOrder = Field(
+        (), description="TSEs that stand in for each other, by beginnings of serials: the primary, then its standbys"
+    )
+    pool_after: Annotated[float, Field(ge=1, le=3600)] = Field(
+        30, description="how long the TSE that serves must have failed before a standby of its pool serves"
+    )
     upstreams: Annotated[tuple[UpstreamSettings, ...], JsonTables] = Field(
         (), description="other LAN-TSE connectors whose TSEs are served here too: tables of url, token, ca_file, ..."
     )

@@ -1,6 +1,8 @@
 """Kinds of values that settings have. Error messages never show a value: it may be a secret."""
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -71,6 +73,16 @@ def _time_servers(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _pool_order(value: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not re.fullmatch("[0-9A-Fa-f]{4,64}", beginning) for beginning in value) or len(value) == 1:
+        raise ValueError(
+            "should be two serials or more, or the first 4 or more hex digits of each, separated by commas"
+        )
+    if any(two.upper().startswith(one.upper()) for one, two in itertools.permutations(value, 2)):
+        raise ValueError("names a TSE twice")
+    return value
+
+
 def _connector_url(text: str) -> str:
     try:
         url = URL(text)
@@ -94,6 +106,7 @@ FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_listed)]
 Addresses = Annotated[tuple[IPv4Address | IPv6Address, ...], BeforeValidator(_addresses)]
 RoleNames = Annotated[tuple[Literal["lan", "till", "operator", "auditor", "monitor"], ...], BeforeValidator(_listed)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+PoolOrder = Annotated[Texts, AfterValidator(_pool_order)]
 TimeServers = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_time_servers)]
 ConnectorUrl = Annotated[str, AfterValidator(_connector_url)]
 JsonTables = BeforeValidator(_from_json)

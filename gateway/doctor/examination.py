@@ -14,7 +14,7 @@ from gateway.client.api import Api, Remote, local, remote
 from gateway.client.trust import NoGateway
 from gateway.clock.trusted import KernelClock
 from gateway.config.settings import Settings
-from gateway.doctor import device, host, machine, service
+from gateway.doctor import device, host, machine, pool, service
 from gateway.doctor.host import UsbHost
 from gateway.doctor.results import CheckResult, CheckStatus, Layer, fail, ok, unknown
 from gateway.driver.usb.block_devices import Roots
@@ -53,6 +53,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[CheckR
     async with AsyncExitStack() as stack:
         api, runs = await _reached(settings, stack, beside.roots)
         tses = await _tses(api) if api else []
+        pooled = await pool.examine(api, wanted=bool(settings.pool)) if api else []
     serials = {str(tse["serial"]) for tse in tses}
     only_simulated = bool(settings.simulators) and not (settings.devices or settings.discovers)
     usb = UsbHost(beside.roots, settings.devices, not only_simulated, serials, _why_no_usb(settings, tses))
@@ -62,6 +63,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[CheckR
     found = [
         *stored,
         *_of_tses(tses, missed=runs and not usb.elsewhere and _holds_tse(stored)),
+        *pooled,
         service.gateway(settings, port_user, reached=runs),
         await asyncio.to_thread(service.certificate, settings, served=served),
         service.token(settings, accepted=accepted),
@@ -78,10 +80,10 @@ async def there(target: Remote) -> list[CheckResult]:
         GatewayError: it cannot be reached; the message says why.
     """
     async with remote(target) as api:
-        tses = await _tses(api)
+        tses, pooled = await _tses(api), await pool.examine(api)
         reached = [ok(layer, _REACHED, place=api.place) for layer in (Layer.GATEWAY, Layer.TLS, Layer.TOKEN)]
     hidden = (Layer.USB, Layer.BLOCK, Layer.CONTENT, Layer.DISK, Layer.CLOCK)
-    found = [*(unknown(layer, _ELSEWHERE) for layer in hidden), *_of_tses(tses), *reached]
+    found = [*(unknown(layer, _ELSEWHERE) for layer in hidden), *_of_tses(tses), *pooled, *reached]
     return sorted(found, key=lambda result: _ORDER[result.layer])
 
 

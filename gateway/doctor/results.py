@@ -31,6 +31,7 @@ class Layer(StrEnum):
     CLIENTS = "clients"
     CERTIFICATE = "certificate"
     STORE = "store"
+    POOL = "pool"
     GATEWAY = "gateway"
     TLS = "tls"
     TOKEN = "token"  # noqa: S105 (the name of a layer)
@@ -49,6 +50,7 @@ LAYERS = {
     Layer.CLIENTS: Text("clients", "Kassen"),
     Layer.CERTIFICATE: Text("certificate", "Zertifikat"),
     Layer.STORE: Text("store", "Speicher"),
+    Layer.POOL: Text("pool", "Pool"),
     Layer.GATEWAY: Text("gateway", "Gateway"),
     Layer.TLS: Text("TLS", "TLS"),
     Layer.TOKEN: Text("token", "Token"),

@@ -272,9 +272,14 @@ _GATEWAY_DOWN: Mapping[str, Text] = {
         "the gateway did not run (crash or power cut)", "das Gateway lief nicht (Absturz oder Stromausfall)"
     ),
 }
-REASONS: Mapping[str, Text] = {**{name: problem.text for name, problem in NOT_SIGNING.items()}, **_GATEWAY_DOWN}
+_STANDBY_SERVES = Text("no outage: TSE {standby} served in its place", "kein Ausfall: TSE {standby} sprang für sie ein")
+REASONS: Mapping[str, Text] = {
+    **{name: problem.text for name, problem in NOT_SIGNING.items()},
+    **_GATEWAY_DOWN,
+    "standby_serves": _STANDBY_SERVES,
+}
 
 
-def reason_text(reason: str, language: Language) -> str:
-    """Return a reason for an outage in words; an unknown one is returned as it is."""
-    return REASONS[reason].in_language(language) if reason in REASONS else reason
+def reason_text(reason: str, language: Language, standby: str = "") -> str:
+    """Return a reason for an outage in words; an unknown one is returned as it is. `standby`: the TSE that served."""
+    return REASONS[reason].in_language(language, standby=standby) if reason in REASONS else reason

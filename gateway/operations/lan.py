@@ -54,7 +54,10 @@ class _Remembered:
 
 
 class LanTse:
-    """The seven requests of the protocol. Serials as hex, sessions as int; a lock is waited for `lock_wait` seconds."""
+    """The seven requests of the protocol. Serials as hex, sessions as int; a lock is waited for `lock_wait` seconds.
+
+    `hides` tells which TSEs are not listed, though they can be used: others of their pool serve.
+    """
 
     def __init__(
         self,
@@ -64,18 +67,21 @@ class LanTse:
         *,
         lock_wait: float = 45.0,
         commands: LanCommands | None = None,
+        hides: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._registry = registry
         self._journal = journal or LanJournal(registry)
         self._metrics = metrics
         self._lock_wait = lock_wait
         self._commands = commands or LanCommands()
+        self._hides = hides
         self._last: WeakKeyDictionary[Lease, _Remembered] = WeakKeyDictionary()
         self._signed: OrderedDict[tuple[str, int], _Remembered] = OrderedDict()
 
     def serials(self) -> list[str]:
-        """Return the serials of the TSEs that can be used now."""
-        return [device.serial for device in self._registry.devices() if not device.failed.is_set()]
+        """Return the serials of the TSEs that can be used now, without those that are hidden."""
+        usable = [device.serial for device in self._registry.devices() if not device.failed.is_set()]
+        return [serial for serial in usable if not self._hides(serial)]
 
     def check_session(self, serial: str, session: int) -> None:
         """Check the address of a command or data that the client is going to send.

@@ -30,7 +30,7 @@ class OutageQuery:
 
     def holds(self, outage: Outage) -> bool:
         """Return whether the report contains `outage`; one of the gateway itself concerns every TSE."""
-        if self.serial and outage.serial not in (self.serial, GATEWAY):
+        if self.serial and outage.serial != GATEWAY and self.serial not in (outage.serial, outage.served_by):
             return False
         began_in_time = self.until is None or outage.began < self.until
         return began_in_time and (self.since is None or outage.ended is None or outage.ended >= self.since)

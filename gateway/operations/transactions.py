@@ -52,6 +52,7 @@ class SigningResult:
 
 @dataclass(frozen=True, slots=True)
 class _Running:
+    serial: str
     fingerprint: str
     task: "asyncio.Task[SigningResult]"
 
@@ -109,9 +110,14 @@ class Transactions:
                 self._metrics.requests.replayed(record.serial, "idempotency_key")
                 return _replayed(record, record.done)
         task = self._task(self._sign_under_key(request, key))
-        self._running[key] = _Running(request.fingerprint, task)
+        self._running[key] = _Running(request.serial, request.fingerprint, task)
         task.add_done_callback(lambda _: self._running.pop(key))
         return await self._outcome_of(task)
+
+    def begun_at(self, key: str) -> str:
+        """Return the serial of the TSE under which `key` was begun; empty if nothing is known of it, or it is void."""
+        running, record = self._running.get(key), self._journal.find(key)
+        return running.serial if running is not None else record.serial if record is not None else ""
 
     def own_of(self, serial: str, number: int) -> tuple[str, Mapping[str, str]]:
         """Return reference and metadata that the client gave for a transaction; later steps add to earlier ones."""

@@ -66,6 +66,14 @@ class Event(StrEnum):
     OUTAGE_BEGAN = "outage_began", "WARNING", "An outage is written down; `reason` is its class."
     OUTAGE_ENDED = "outage_ended", "INFO", "The TSE can be used again; `seconds` and `refused` tell what it cost."
 
+    STANDBY_SERVES = "standby_serves", "WARNING", "A standby of the pool serves in place of `primary`; `reason` is why."
+    PRIMARY_SERVES = "primary_serves", "INFO", "The primary of the pool serves again, by an operator or the night."
+    STANDBY_UNREADY = (
+        "standby_unready",
+        "WARNING",
+        "A standby of the pool lacks clients of the primary, at least `missing` of them: they could not sign there.",
+    )
+
     SELF_TEST_DUE = "self_test_due", "INFO", "A TSE signs nothing before its self test."
     SELF_TEST_PASSED = "self_test_passed", "INFO", "Whoever ran it: a till, an operator or the gateway."
     SELF_TEST_FAILED = "self_test_failed", "ERROR", "The TSE found itself broken; `result` tells where."

@@ -16,6 +16,8 @@ KINDS: Mapping[Event, str] = {
     Event.FAILED: "failed",
     Event.OUTAGE_BEGAN: "outage",
     Event.OUTAGE_ENDED: "outage",
+    Event.STANDBY_SERVES: "pool",
+    Event.PRIMARY_SERVES: "pool",
     Event.LOCK_EXPIRED: "lock",
     Event.LOCK_BROKEN: "lock",
     Event.ARCHIVED: "archive",
@@ -23,7 +25,7 @@ KINDS: Mapping[Event, str] = {
     Event.ARCHIVE_DAMAGED: "archive",
 }
 _KEPT = 1000
-_FIELDS = ("serial", "place", "reason", "seconds", "refused", "peer", "client", "counter", "segments")
+_FIELDS = ("serial", "place", "reason", "seconds", "refused", "primary", "peer", "client", "counter", "segments")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ def load_outages(path: Path) -> list[RecordedOutage]:
                 str(one["reason"]),
             )
             for one in strict_json.parse(path.read_bytes())["outages"]
+            if not one.get("served_by")  # a standby signed then
         ]
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

@@ -89,6 +89,10 @@ def lost(reason: str, values: str) -> Series:
     return tse("tse_lost_total", values, f'reason="{reason}"')
 
 
+def pool(role: str, values: str) -> Series:
+    return tse("tse_pool_serving", values, f'role="{role}"')
+
+
 _UP, _DOWN = tse("tse_up", steady(1)), tse("tse_up", steady(0))
 _TESTED = tse("tse_self_test_passed", steady(1))
 _TIMED = tse("tse_time_valid", steady(1))
@@ -111,6 +115,17 @@ CASES = (
         "6m",
     ),
     Case("TseNotReady", tse("tse_not_ready", steady(1), 'reason="store_full"'), _UP, "6m"),
+    Case("TseStandbyServes", pool("standby", steady(1)), pool("standby", steady(0)) | pool("primary", steady(1)), "1m"),
+    Case(
+        "TseStandbyUnready",
+        pool("standby", steady(0)) | tse("tse_ready", steady(0)),
+        pool("primary", steady(0)) | tse("tse_ready", steady(0)),
+    ),
+    Case(
+        "TseStandbyUnready",
+        pool("standby", steady(0)) | tse("tse_ready", steady(1)) | tse("tse_pool_missing_clients", steady(1)),
+        pool("standby", steady(0)) | tse("tse_ready", steady(1)) | tse("tse_pool_missing_clients", steady(0)),
+    ),
     Case("GatewayNoTse", gateway("tse_gateway_tses", steady(0)), gateway("tse_gateway_tses", steady(1)), "6m"),
     Case(  # one that is missed is told by TseDown
         "GatewayNoTse",
@@ -368,6 +383,12 @@ CASES = (
         gateway("tse_gateway_wrong_tokens", "60x10", 'address="192.0.2.66"'),
         gateway("tse_gateway_wrong_tokens", "10x10", 'address="192.0.2.66"'),
         "1m",
+    ),
+    Case(
+        "TokenLaggards",
+        gateway("tse_gateway_token_laggards", steady(2), 'token="lan"'),
+        gateway("tse_gateway_token_laggards", "2x700 0x100", 'token="lan"'),
+        "13h",
     ),
     Case(
         "GatewayThreadsHang",

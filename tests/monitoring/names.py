@@ -12,8 +12,10 @@ from gateway.archive.run import ArchiveOptions
 from gateway.archive.service import ArchiveService
 from gateway.config.settings import Settings
 from gateway.fleet.outages.log import OutageLog
+from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.collector import FleetCollector
+from gateway.fleet.status.pool_collector import PoolCollector
 from gateway.server.monitoring import exposition
 from gateway.telemetry.metrics import Metrics
 
@@ -33,6 +35,7 @@ def families(directory: Path) -> list[Metric]:
     exposition.register(metrics.registry, Settings(state_dir=directory), Tokens(Token("0815471142")))
     registry, outages = Registry(metrics), OutageLog(directory)
     metrics.registry.register(FleetCollector(registry, outages))
+    metrics.registry.register(PoolCollector(Pool((), registry, outages)))
     archives = ArchiveService(registry, metrics, directory / "archive", ArchiveOptions())
     metrics.registry.register(ArchiveCollector(archives, outages))
     return list(metrics.registry.collect())

@@ -203,10 +203,12 @@ def unsigned_row(till: Shop, tse_id: str = "1") -> list[str]:
     return row
 
 
-def outage_file(directory: Path, serial: str | None, began: int, ended: int | None) -> Path:
+def outage_file(
+    directory: Path, serial: str | None, began: int, ended: int | None, served_by: str | None = None
+) -> Path:
     """As `tse-gateway outages --json` writes it."""
     times = [None if at is None else datetime.fromtimestamp(at, UTC).isoformat() for at in (began, ended)]
-    outage = {"tse_serial": serial, "began": times[0], "ended": times[1], "reason": "unplugged"}
+    outage = {"tse_serial": serial, "began": times[0], "ended": times[1], "reason": "unplugged", "served_by": served_by}
     (directory / "outages.json").write_text(json.dumps({"site": "", "outages": [outage]}))
     return directory / "outages.json"
 
@@ -225,6 +227,7 @@ def test_a_receipt_without_signature_is_explained_by_an_outage_of_its_tse_at_its
         ((None, NOW, None), Code.DSFINVK_OUTAGE),
         ((serial, NOW - 900, NOW - 600), Code.DSFINVK_UNSIGNED),
         (("AB" * 32, NOW, NOW + 60), Code.DSFINVK_UNSIGNED),
+        ((serial, NOW, NOW + 60, "AB" * 32), Code.DSFINVK_UNSIGNED),  # a standby signed then
     ):
         known = load_outages(outage_file(tmp_path, *outage))
         assert [one for one, _ in till.compare(tmp_path, outages=known).findings.items()] == [code]

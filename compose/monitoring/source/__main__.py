@@ -17,8 +17,10 @@ from gateway.archive.run import ArchiveOptions
 from gateway.archive.service import ArchiveService
 from gateway.config.settings import Settings
 from gateway.fleet.outages.log import OutageLog
+from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.collector import FleetCollector
+from gateway.fleet.status.pool_collector import PoolCollector
 from gateway.server.monitoring import exposition
 from gateway.telemetry.metrics import Metrics
 
@@ -40,6 +42,7 @@ def page() -> str:
         exposition.register(metrics.registry, settings, Tokens(Token("")))
         registry, outages = Registry(metrics), OutageLog(settings.state_dir)
         metrics.registry.register(FleetCollector(registry, outages))
+        metrics.registry.register(PoolCollector(Pool((), registry, outages)))
         archives = ArchiveService(registry, metrics, settings.state_dir / "archive", ArchiveOptions())
         metrics.registry.register(ArchiveCollector(archives, outages))
         return with_table(PAGE.read_text(encoding="utf-8"), metrics.registry.collect())

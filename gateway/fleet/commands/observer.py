@@ -131,7 +131,7 @@ class CommandObserver:
             case SelfTest(client_id=client_id):
                 self._metrics.maintenance.done(self._serial, "self_test")
                 await self._learn_client(client_id)
-            case OpenImport(client_id=client_id):
+            case OpenImport(client_id=client_id) | RegisterClient(client_id=client_id):
                 await self._learn_client(client_id)
             case DeregisterClient(client_id=client_id):
                 self._metrics.clients.gone(self._serial, client_id)

@@ -7,7 +7,7 @@ from enum import IntEnum
 from gateway.tse.info import TseInfo
 
 _DAY = timedelta(days=1)
-_NIGHT = timedelta(hours=2)
+NIGHT = timedelta(hours=2)
 _TESTED_TONIGHT = timedelta(minutes=30)
 _SELF_TEST_SOON, _SELF_TEST_URGENT = 3600.0, 600.0
 # Shares of the delay that the TSE allows between two settings of its time.
@@ -50,7 +50,7 @@ def self_test_need(info: TseInfo, age: float, night: timedelta) -> Need:
     if left <= _SELF_TEST_URGENT:
         return Need.URGENT
     lasts_till_next_night = left > (_DAY - night + _TESTED_TONIGHT).total_seconds()
-    tonight = night < _NIGHT and not lasts_till_next_night
+    tonight = night < NIGHT and not lasts_till_next_night
     return Need.SOON if tonight or left <= _SELF_TEST_SOON else Need.NONE
 
 

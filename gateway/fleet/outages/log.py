@@ -5,12 +5,14 @@ outages.jsonl   one JSON object a line, only ever added to; a line is on the dis
   {"at": "...", "event": "end", "serial": "...", "reason": "...", "began": "...", "seconds": 61.2, "refused": 4,
    "tills": 2}
   "seen" names a TSE for the first time, "retired" one that is gone for good; "stopped" is an orderly end
+  a line with "served_by" is no outage: from begin to end that standby of the pool served in place of the TSE
 outages.alive   its time of change tells until when the gateway ran, should it end without "stopped"
 
 An outage without serial is one of the gateway itself.
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 LOG, ALIVE = "outages.jsonl", "outages.alive"
 GATEWAY = ""  # the serial of outages of the gateway itself
 STOPPED, CRASHED = "gateway_stopped", "gateway_crashed"
+STANDBY_SERVES = "standby_serves"
 _YEARS = range(1970, 9999)
 _KEPT = 1000  # past outages in memory; the file holds all
 
@@ -42,7 +45,8 @@ class OutagesUnreadable(GatewayError):
 class Outage:
     """One outage; moments in Unix seconds, `ended` is `None` while it lasts.
 
-    `tills` counts client ids, and addresses of tills that have sent none.
+    `tills` counts client ids, and addresses of tills that have sent none. With `served_by` it is no outage, but a time
+    in which that TSE served in place of `serial`, its primary.
     """
 
     serial: str
@@ -51,6 +55,7 @@ class Outage:
     ended: float | None = None
     refused: int = 0
     tills: int = 0
+    served_by: str = ""
 
     def seconds(self, now: float) -> float:
         """Return its length until `now` or its end, in seconds; 0 if the clock was set back."""
@@ -86,12 +91,14 @@ class OutageLog:
         self._log = AppendLog(directory / LOG)
         self._alive = directory / ALIVE
         self._unsaved: list[dict[str, Any]] = []
+        self._saving = threading.Lock()
         self._totals: dict[tuple[str, str], Total] = {}
         self._stopped_at: float | None = None
         self._tills: dict[str, set[str]] = {}  # whom the present outages have refused
         self._trouble = ""
         self.known: set[str] = set()
         self.open: dict[str, Outage] = {}
+        self.standby: Outage | None = None  # while a standby serves in place of the primary of the pool
         self.past: deque[Outage] = deque(maxlen=_KEPT)
         self._read()
 
@@ -141,6 +148,18 @@ class OutageLog:
         if outage is not None:
             self._close(replace(outage, ended=now))
 
+    def standby_begins(self, primary: str, standby: str, now: float) -> None:
+        """Note that `standby` serves in place of `primary` from now on, and no other."""
+        self.standby_ends(now)
+        self.standby = Outage(primary, STANDBY_SERVES, now, served_by=standby)
+        self._note(now, "begin", serial=primary, reason=STANDBY_SERVES, served_by=standby)
+
+    def standby_ends(self, now: float) -> None:
+        """Note that the primary serves again."""
+        if self.standby is not None:
+            self._note_end(replace(self.standby, ended=now))
+            self.standby = None
+
     def refused(self, serial: str, till: str = "") -> bool:
         """Count a refused request of `till`; return false, and count nothing, if there is no outage."""
         outage = self.open.get(serial)
@@ -163,7 +182,7 @@ class OutageLog:
         """
         unsaved, present = (
             self._unsaved[:],
-            list(self.open.values()),
+            [*self.open.values(), *filter(None, [self.standby])],
         )  # before the file: a line may move there meanwhile
         past: dict[Outage, None] = {}
         try:
@@ -189,23 +208,27 @@ class OutageLog:
 
     def save(self) -> None:
         """Write to the disk what is new, and that the gateway is alive. Blocks; what fails is tried again next time."""
-        lines = self._unsaved[:]
-        try:
-            if lines:
-                self._log.append(*lines)
-                del self._unsaved[: len(lines)]
-            self._alive.touch(mode=0o600)
-        except OSError as error:
-            if self._trouble != str(error):
-                told = event(Event.DISK_TROUBLE)
-                log.warning("the outage log %s cannot be written: %s", self._log.path, error.strerror, extra=told)
-            self._trouble = str(error)
-        else:
-            self._trouble = ""
+        with self._saving:
+            lines = self._unsaved[:]
+            try:
+                if lines:
+                    self._log.append(*lines)
+                    del self._unsaved[: len(lines)]
+                self._alive.touch(mode=0o600)
+            except OSError as error:
+                if self._trouble != str(error):
+                    told = event(Event.DISK_TROUBLE)
+                    log.warning("the outage log %s cannot be written: %s", self._log.path, error.strerror, extra=told)
+                self._trouble = str(error)
+            else:
+                self._trouble = ""
 
     def _close(self, outage: Outage) -> None:
-        moment = outage.ended or outage.began
         self._remember(outage)
+        self._note_end(outage)
+
+    def _note_end(self, outage: Outage) -> None:
+        moment = outage.ended or outage.began
         self._note(
             moment,
             "end",
@@ -215,6 +238,7 @@ class OutageLog:
             seconds=round(outage.seconds(moment), 3),
             refused=outage.refused,
             tills=outage.tills,
+            **({"served_by": outage.served_by} if outage.served_by else {}),
         )
 
     def _remember(self, outage: Outage) -> None:
@@ -241,6 +265,8 @@ class OutageLog:
         elif entry.event == "retired":
             self.known.discard(entry.serial)
             self.open.pop(entry.serial, None)
+        elif entry.outage is not None and entry.outage.served_by:
+            self.standby = entry.outage if entry.event == "begin" else None
         elif entry.event == "begin" and entry.outage is not None:
             self.open[entry.serial] = entry.outage
         elif entry.event == "end" and entry.outage is not None:
@@ -254,12 +280,12 @@ def _ended(entries: Iterable[_Entry]) -> Iterator[Outage]:
 
 def _entry(plain: dict[str, Any]) -> _Entry:
     at, event, serial = _moment(plain["at"]), str(plain["event"]), str(plain.get("serial", GATEWAY))
-    outage = None
+    outage, served_by = None, str(plain.get("served_by", ""))
     if event == "begin":
-        outage = Outage(serial, str(plain["reason"]), at)
+        outage = Outage(serial, str(plain["reason"]), at, served_by=served_by)
     elif event == "end":
         refused, tills = _count(plain["refused"]), _count(plain.get("tills", 0))  # older lines do not tell of tills
-        outage = Outage(serial, str(plain["reason"]), _moment(plain["began"]), at, refused, tills)
+        outage = Outage(serial, str(plain["reason"]), _moment(plain["began"]), at, refused, tills, served_by)
     return _Entry(at, event, serial, outage)
 
 

@@ -18,12 +18,14 @@ from gateway.access.tokens import Tokens
 from gateway.archive.deletion import Deletion
 from gateway.archive.service import ArchiveService
 from gateway.errors import BadRequest, GatewayError
+from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.i18n.negotiation import from_accept_language
 from gateway.i18n.text import Language
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
+from gateway.operations.pool_signing import PoolSigning
 from gateway.operations.transactions import Transactions
 from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody, RequestBody
@@ -79,6 +81,8 @@ class Services:
     recent_events: RecentEvents
     recent_log: RecentLog
     audit: AuditLog
+    pool: Pool
+    pool_signing: PoolSigning
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is or was here, and begins so; else `beginning` itself.

@@ -211,10 +211,10 @@ SECTION = Section(
             follow_events,
             "Follow what happens",
             "Server-sent events. `signed`: a step of a transaction, whoever had it signed, as SignedReceipt, in the "
-            "order of the store. `opened`, `failed`, `outage`, `lock`, `archive`: events of the log, unless its level "
-            "leaves them out. `begin`: the stream begins, now. Send the id of the last event as `Last-Event-ID`, as "
-            "browsers do, to go on there: each signed step is told at least once, also over a restart; of the others "
-            "the last 1,000 of this process are kept.",
+            "order of the store. `opened`, `failed`, `outage`, `pool`, `lock`, `archive`: events of the log, unless "
+            "its level leaves them out. `begin`: the stream begins, now. Send the id of the last event as "
+            "`Last-Event-ID`, as browsers do, to go on there: each signed step is told at least once, also over a "
+            "restart; of the others the last 1,000 of this process are kept.",
             (TooManyStreams, UnknownDevice),
             FileResponse("The events, until the client or the gateway ends.", (FileFormat(_STREAM, _EXAMPLE),)),
             headers=(_LAST_EVENT_ID,),

@@ -125,10 +125,11 @@ def duration(seconds: float) -> str:
 
 def _table(report: OutageReport, locale: Locale) -> str:
     rows = table(map(locale.text, _COLUMNS), (_row(report, outage, locale) for outage in report.outages))
+    outages = [outage for outage in report.outages if not outage.served_by]
     total = locale.text(
         _SUM,
-        count=len(report.outages),
-        length=duration(sum(outage.seconds(report.made) for outage in report.outages)),
+        count=len(outages),
+        length=duration(sum(outage.seconds(report.made) for outage in outages)),
         refused=sum(outage.refused for outage in report.outages),
     )
     return f"{rows}<p>{escape(total)}</p>"
@@ -140,7 +141,7 @@ def _row(report: OutageReport, outage: Outage, locale: Locale) -> str:
         locale.time(outage.began, zone=True),
         ended,
         duration(outage.seconds(report.made)),
-        reason_text(outage.reason, locale.language),
+        reason_text(outage.reason, locale.language, outage.served_by),
     )
     return (
         f'<tr><td class="serial">{escape(outage.serial or locale.text(_GATEWAY))}</td>'
@@ -158,7 +159,7 @@ def _csv_row(report: OutageReport, outage: Outage, locale: Locale) -> tuple[obje
         *("" if moment is None else datetime.fromtimestamp(moment, UTC).strftime(_CSV_TIME) for moment in ends),
         round(outage.seconds(report.made)),
         outage.reason,
-        reason_text(outage.reason, locale.language),
+        reason_text(outage.reason, locale.language, outage.served_by),
         outage.refused,
         outage.tills,
     )

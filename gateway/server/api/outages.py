@@ -29,12 +29,13 @@ async def list_outages(call: Call[OutageFilter, NoBody]) -> OutageList:
         LoggedOutage(
             tse_serial=outage.serial or None,
             reason=outage.reason,
-            reason_text=reason_text(outage.reason, language),
+            reason_text=reason_text(outage.reason, language, outage.served_by),
             began=datetime.fromtimestamp(outage.began, UTC),
             ended=None if outage.ended is None else datetime.fromtimestamp(outage.ended, UTC),
             seconds=round(outage.seconds(report.made), 3),
             refused_requests=outage.refused,
             refused_tills=outage.tills,
+            served_by=outage.served_by or None,
         )
         for outage in report.outages
     ]

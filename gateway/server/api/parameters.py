@@ -82,6 +82,10 @@ class _SigningOptions(_Params):
     qr: Qr = Field("none", description="Draw the QR code of the receipt as well, in this form.")
 
 
+class PoolParams(_SigningOptions):
+    """How to sign with whichever TSE of the pool serves."""
+
+
 class SigningParams(_SigningOptions, TseParams):
     """A TSE, and how to sign with it."""
 

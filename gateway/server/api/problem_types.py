@@ -30,6 +30,7 @@ from gateway.errors import (
 from gateway.fleet.outages.log import OutagesUnreadable
 from gateway.fleet.pins.memory import NotRemembered
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinWithheld
+from gateway.fleet.pool import CannotServe, NoPool
 from gateway.i18n.text import Text
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import NotConfirmed
@@ -38,6 +39,7 @@ from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
 from gateway.operations.masterdata import NoCertificate
 from gateway.operations.outage_report import TseInUse
+from gateway.operations.pool_signing import BegunElsewhere
 from gateway.operations.receipt import NoQrCode
 from gateway.operations.recovery import EndedOtherwise, OutcomeUnknown
 from gateway.operations.setup import NotFresh
@@ -285,6 +287,20 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
     ),
     TseInUse: ProblemType(
         HTTPStatus.CONFLICT, Text("The TSE is attached and works", "Die TSE ist angeschlossen und arbeitet")
+    ),
+    NoPool: ProblemType(
+        HTTPStatus.NOT_FOUND, Text("This gateway has no pool of TSEs", "Dieses Gateway hat keinen Pool von TSEs")
+    ),
+    CannotServe: ProblemType(
+        HTTPStatus.CONFLICT,
+        Text("This TSE cannot serve for the pool now", "Diese TSE kann jetzt nicht für den Pool signieren"),
+    ),
+    BegunElsewhere: ProblemType(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        Text(
+            "The receipt was begun on a TSE that has failed, and no other signs it under this key",
+            "Der Beleg wurde auf einer TSE begonnen, die ausgefallen ist; keine andere signiert ihn unter diesem Key",
+        ),
     ),
     TokenUnknown: ProblemType(
         HTTPStatus.NOT_FOUND, Text("There is no token of this name", "Es gibt kein Token dieses Namens")

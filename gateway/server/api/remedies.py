@@ -90,6 +90,20 @@ REMEDIES: Mapping[str, Text] = {
         "Those that are here: GET /api/v1/tokens, or `tse-gateway token list`",
         "Vorhandene: GET /api/v1/tokens oder `tse-gateway token list`",
     ),
+    "no_pool": Text(
+        "Name the TSEs in GATEWAY_POOL, the primary first; or sign with one: POST /api/v1/tses/{{serial}}/sign",
+        "Die TSEs in GATEWAY_POOL nennen, die erste zuerst; oder mit einer signieren: "
+        "POST /api/v1/tses/{{serial}}/sign",
+    ),
+    "cannot_serve": Text(
+        "Which could: GET /api/v1/pool, or `tse-gateway pool show`",
+        "Welche könnten: GET /api/v1/pool oder `tse-gateway pool show`",
+    ),
+    "begun_elsewhere": Text(
+        "Ask again with the same key when the TSE is back (GET {tse}); until then issue the receipt as in an outage",
+        "Mit demselben Key noch einmal fragen, wenn die TSE zurück ist (GET {tse}); bis dahin den Beleg wie bei einem "
+        "Ausfall ausgeben",
+    ),
     "store_full": Text(
         "Delete what the archive holds: POST {tse}/delete-stored-data, or replace the TSE: `tse-gateway swap`",
         "Löschen, was archiviert ist: POST {tse}/delete-stored-data, oder die TSE tauschen: `tse-gateway swap`",

@@ -326,6 +326,12 @@ class LoggedOutage(ApiResponse):
     seconds: float = Field(description="How long it lasted, or lasts until now.", examples=[270.0])
     refused_requests: int = Field(description="Requests of tills that were refused meanwhile.", examples=[3])
     refused_tills: int = Field(description="From how many addresses these came.", examples=[1])
+    served_by: str | None = Field(
+        None,
+        description="Serial of the standby that served in place of the TSE: a change in the pool, and no outage; null "
+        "otherwise.",
+        examples=[None],
+    )
 
 
 class OutageList(ApiResponse):

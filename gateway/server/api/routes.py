@@ -15,6 +15,7 @@ from gateway.server.api import (
     exports,
     log,
     outages,
+    pool,
     tokens,
     transactions,
     tses,
@@ -26,6 +27,7 @@ DOCUMENT = f"{BASE}/openapi.json"
 SECTIONS = (
     tses.SECTION,
     transactions.SECTION,
+    pool.SECTION,
     exports.SECTION,
     archives.SECTION,
     outages.SECTION,

@@ -40,27 +40,27 @@ from gateway.tse.products import is_simulated
 _ABORTED = b"AVBelegabbruch^0.00_0.00_0.00_0.00_0.00^"
 _QR_MEDIA = {"svg": "image/svg+xml", "png": "image/png"}
 _SIGNING: Errors = (*SENDING, KeyReused, OutcomeUnknown, EndedOtherwise, JournalFailed)
-_CHECKED: Errors = (*_SIGNING, ProcessDataForm)
+CHECKED: Errors = (*_SIGNING, ProcessDataForm)
 
 
 async def sign_receipt(call: Call[SigningParams, SignRequest]) -> SignedReceipt:
     """Start and finish a transaction; the receipt shows the finish."""
-    return await _sign(call, Action.SIGN)
+    return await sign(call, Action.SIGN, call.params.serial)
 
 
 async def start_transaction(call: Call[SigningParams, SignRequest]) -> SignedReceipt:
     """Start a transaction; the TSE assigns its number."""
-    return await _sign(call, Action.START)
+    return await sign(call, Action.START, call.params.serial)
 
 
 async def update_transaction(call: Call[StepParams, SignRequest]) -> SignedReceipt:
     """Sign more data in a transaction."""
-    return await _sign(call, Action.UPDATE, call.params.number)
+    return await sign(call, Action.UPDATE, call.params.serial, call.params.number)
 
 
 async def finish_transaction(call: Call[StepParams, SignRequest]) -> SignedReceipt:
     """Finish a transaction."""
-    return await _sign(call, Action.FINISH, call.params.number)
+    return await sign(call, Action.FINISH, call.params.serial, call.params.number)
 
 
 async def cancel_transaction(call: Call[TransactionParams, CancelRequest]) -> SignedReceipt:
@@ -114,26 +114,25 @@ async def get_qr_code(call: Call[QrParams, NoBody]) -> web.Response:
     return web.Response(body=qr_image(text, kind), content_type=media_for(call.request, _QR_MEDIA[kind]))
 
 
-async def _found(device: Device, number: int) -> Receipt:
-    steps = await history.steps_of(device, number)
-    if not steps:
-        raise TransactionNotFound(f"transaction {number} is not among the last ones in the store")
-    started = next((step.log_time for step in steps if history.step_of(step) == history.START), None)
-    return history.receipt_of(steps[0], history.owner_of(device), started)
-
-
-async def _sign(
-    call: Call[SigningParams, SignRequest] | Call[StepParams, SignRequest], action: Action, number: int = 0
-) -> SignedReceipt:
+async def sign(call: Call[Any, SignRequest], action: Action, serial: str, number: int = 0) -> SignedReceipt:
+    """Sign what the body holds with the TSE of this serial, and return its receipt."""
     body, options = call.body, call.params
     request = SigningRequest(
-        *(action, options.serial.upper(), body.client_id.encode(), number, body.signed_type, body.signed_data),
+        *(action, serial.upper(), body.client_id.encode(), number, body.signed_type, body.signed_data),
         reference=body.reference,
         metadata=body.metadata,
     )
     findings = _checked(request, options.check)
     result = await call.services.transactions.sign(request, call.key)
     return await _receipt(call, request, result, findings, options.qr)
+
+
+async def _found(device: Device, number: int) -> Receipt:
+    steps = await history.steps_of(device, number)
+    if not steps:
+        raise TransactionNotFound(f"transaction {number} is not among the last ones in the store")
+    started = next((step.log_time for step in steps if history.step_of(step) == history.START), None)
+    return history.receipt_of(steps[0], history.owner_of(device), started)
 
 
 def _checked(request: SigningRequest, check: Check) -> list[Finding]:
@@ -198,7 +197,7 @@ SECTION = Section(
             "Sign a whole receipt",
             "Starts and finishes a transaction in one request; costs two signatures. The response has what the receipt "
             "must show, that of the finish.",
-            _CHECKED,
+            CHECKED,
             keyed=True,
         ),
         Endpoint(
@@ -209,7 +208,7 @@ SECTION = Section(
             "Start a transaction",
             "Costs one signature. The response has the number of the transaction. DSFinV-K starts transactions without "
             "process type and data.",
-            _CHECKED,
+            CHECKED,
             keyed=True,
         ),
         Endpoint(
@@ -219,7 +218,7 @@ SECTION = Section(
             update_transaction,
             "Update a transaction",
             "Signs more data in an open transaction; costs one signature.",
-            _CHECKED,
+            CHECKED,
             keyed=True,
         ),
         Endpoint(
@@ -229,7 +228,7 @@ SECTION = Section(
             finish_transaction,
             "Finish a transaction",
             "Costs one signature. The response has what the receipt must show.",
-            _CHECKED,
+            CHECKED,
             keyed=True,
         ),
         Endpoint(

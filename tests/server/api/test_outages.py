@@ -184,7 +184,7 @@ async def test_the_style_of_the_page_is_the_one_that_its_policy_allows(audited: 
 
 
 def test_every_reason_has_words_in_both_languages() -> None:
-    known = REASONS.keys() | OUTAGES | {"gateway_stopped", "gateway_crashed"}
+    known = REASONS.keys() | OUTAGES | {"gateway_stopped", "gateway_crashed", "standby_serves"}
     assert remedies.REASONS.keys() == known
     assert all(remedies.reason_text(reason, language) for reason in known for language in LANGUAGES)
 
