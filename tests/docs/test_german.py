@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.i18n.text import Text
+from gateway.server.pages import maintenance, pins, replacement, setup, tills, tokens
 from gateway.server.status_page import texts
 from tests.deploy.guide import blocks
 from tests.docs.markdown import ROOT, code_blocks, links
@@ -14,6 +15,13 @@ GERMAN = sorted((ROOT / "docs/de").glob("*.md"))
 INDEX = ROOT / "docs/README.md"
 LABELS = (
     ("umzug-von-windows.md", (texts.CONNECTION, texts.TOKEN_SHOW, texts.COPY)),
+    (
+        "im-browser.md",
+        (
+            *(setup.PAGE.title, tills.PAGE.title, maintenance.PAGE.title, pins.PAGE.title, replacement.PAGE.title),
+            *(tokens.PAGE.title, tills.RELEASE.button, pins.UNBLOCK.title),
+        ),
+    ),
     (
         "betriebspruefung.md",
         (

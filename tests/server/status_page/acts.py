@@ -1,6 +1,7 @@
 """What an operator does with the pages in a real Chromium, from the first set-up to the decommissioning."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from playwright.async_api import expect
 from gateway.access.caller import Role
 from gateway.access.tokens import NewToken
 from gateway.app.gateway import Gateway, running
+from gateway.i18n.text import Language
 from gateway.server.pages.table import PAGES
 from gateway.tse.info import Lifecycle
 from tests.server.shop import Served, settings_for, till_of
@@ -16,6 +18,12 @@ from tests.server.status_page.visit import PATIENCE, Proof, Visit
 from tests.support import set_up
 
 PINS = {"admin-puk": "482915", "admin-pin": "40213", "time-admin-pin": "73519"}
+
+
+SET_UP_WORDS: Mapping[Language, tuple[str, str]] = {  # of a fresh TSE, of the sheet
+    "de": ("ab Werk, noch nie in Betrieb", "Dieses Blatt drucken"),
+    "en": ("from the factory, never in service", "Print this sheet"),
+}
 
 
 class Operator:
@@ -63,10 +71,10 @@ class Operator:
         await self._seen.look(name)
 
 
-async def first_set_up(operator: Operator, name: str, words: dict[str, str]) -> None:
+async def first_set_up(operator: Operator, name: str, words: tuple[str, str]) -> None:
     """Look at a fresh TSE, choose PINs and tills, confirm, and read the sheet."""
     await operator.open("setup")
-    await operator.reads(words["fresh"])
+    await operator.reads(words[0])
     await operator.look(f"{name}-setup-look")
     await operator.open("setup", "?step=values")
     given = {name.replace("-", "_"): value for name, value in PINS.items()}
@@ -75,7 +83,7 @@ async def first_set_up(operator: Operator, name: str, words: dict[str, str]) -> 
     await operator.send("set_up_tse", trust_system_clock="yes")
     await operator.look(f"{name}-setup-confirm")
     await operator.confirm("set_up_tse")
-    await operator.reads(words["sheet"])
+    await operator.reads(words[1])
     await operator.reads(PINS["admin-puk"])
     await operator.look(f"{name}-setup-sheet")
 
@@ -83,7 +91,7 @@ async def first_set_up(operator: Operator, name: str, words: dict[str, str]) -> 
 async def every_act(operator: Operator, seen: Visit, served: Served) -> None:
     """Do each act in German; every view is looked at once."""
     pin = PINS["admin-pin"]
-    await first_set_up(operator, "de", {"fresh": "ab Werk, noch nie in Betrieb", "sheet": "Dieses Blatt drucken"})
+    await first_set_up(operator, "de", SET_UP_WORDS["de"])
     await operator.open("setup")
     await operator.send("sign_test_receipt", client_id="POS-2")
     await operator.reads("Die TSE hat einen Testbeleg für POS-2 signiert")

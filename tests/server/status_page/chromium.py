@@ -216,6 +216,14 @@ async def prove(browser: Browser, directory: Path, keep: Path | None) -> None:
         seen.expect_silence()
 
 
+def found_chromium() -> str:
+    """The path of Chromium."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        sys.exit("needs Chromium: apt install chromium")
+    return found
+
+
 async def main(program: str, keep: Path | None) -> None:
     began = time.monotonic()
     with TemporaryDirectory() as directory:
@@ -230,9 +238,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, help="where to keep pictures")
     where: Path | None = parser.parse_args().keep
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        sys.exit("needs Chromium: apt install chromium")
     if where is not None:
         where.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(chromium, where))
+    asyncio.run(main(found_chromium(), where))
