@@ -20,6 +20,7 @@ _SETTING = re.compile(r"^#?([A-Z][A-Z_]*)=(.*)$")
 # The parser of compose-spec fills in no variables.
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::-(?P<default>[^}]*)|:\?[^}]*)?\}")
 _NEEDED = {
+    "GATEWAY_SITE": "hamburg",
     "TSE_ADDRESS": "192.168.10.5",
     "TSE_PARENT": "eth0",
     "TSE_SUBNET": "192.168.10.0/24",

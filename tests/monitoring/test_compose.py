@@ -43,6 +43,27 @@ def test_no_secret_is_committed() -> None:
 
 
 @PROMTOOL
+def test_an_agent_takes_its_configuration_and_tells_shops_apart(tmp_path: Path) -> None:
+    text = (COMPOSE / "monitoring" / "agent.yaml").read_text(encoding="utf-8")
+    (tmp_path / "remote_write_password").write_text("x")
+    (tmp_path / "agent.yaml").write_text(text.replace("/run/secrets", str(tmp_path)))
+    said = promtool("check", "config", "--agent", str(tmp_path / "agent.yaml"))
+    assert "is valid prometheus config file syntax" in said
+    (sent,) = yaml.safe_load(text)["remote_write"]
+    assert [rule["target_label"] for rule in sent["write_relabel_configs"]] == ["instance"]
+
+
+def test_the_agents_of_compose_and_quadlet_are_the_same_and_hardened() -> None:
+    (agent,) = yaml.safe_load((COMPOSE / "agent.yaml").read_text(encoding="utf-8"))["services"].values()
+    unit = (COMPOSE / "quadlet" / "tse-agent.container").read_text(encoding="utf-8")
+    assert (agent["read_only"], agent["cap_drop"]) == (True, ["ALL"])
+    assert f"Exec={' '.join(agent['command'])}\n" in unit
+    assert f"Image=docker.io/{agent['image']}\n" in unit
+    assert agent["image"] == SERVICES["prometheus"]["image"]
+    assert not {"ports"} & agent.keys()
+
+
+@PROMTOOL
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     text = (COMPOSE / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8")
     secrets = re.findall(r"/run/secrets/(\w+)", text)
