@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic import model_validator as check_model
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.config.archive_target import ArchiveTargetSettings
 from gateway.config.secret import read_secret
@@ -46,6 +47,7 @@ from gateway.config.values import (
 )
 from gateway.errors import ConfigurationError
 
+_SOURCES = "sources"
 _CLIENT_PATIENCE = 60  # seconds after which a till gives up its request (LAN-TSE protocol)
 
 
@@ -113,10 +115,10 @@ _TABLES = {
 STOP_HOLDERS, STOP_REQUESTS, STOP_ALL = 0.75, 0.25, 1.25
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """All settings; durations in seconds. Only `load` reads the environment and files."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     port: Port = Field(4433, description="TCP port of the LAN-TSE protocol; 0 takes any free one")
     bind: Annotated[Addresses, Field(min_length=1)] = Field(
@@ -277,6 +279,18 @@ class Settings(BaseModel):
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (called by name)
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources that `load` has made, the first one winning; without them only the arguments count."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = init_settings().pop(_SOURCES, (init_settings,))
+        return sources
+
     @check_model(mode="after")
     def _key_and_certificate_belong_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -336,19 +350,19 @@ def load(environ: Mapping[str, str], config_file: Path | None = None, **override
     """
     named = environ.get(CONFIG_FILE)
     given: list[NamedSource] = [
-        TomlSource(Settings, config_file or (Path(named) if named else None)),
-        EnvironmentSource(Settings, environ),
         CommandLineSource(Settings, overrides),
+        EnvironmentSource(Settings, environ),
+        TomlSource(Settings, config_file or (Path(named) if named else None)),
     ]
-    places = {name: place for source in given for name, place in source.places.items()}
-    values = {name: value for source in given for name, value in source.values.items()}
+    default = InitSettingsSource(Settings, {"state_dir": default_state_dir(environ)})
+    places = {name: place for source in reversed(given) for name, place in source.places.items()}
     try:
-        settings = Settings.model_validate({"state_dir": default_state_dir(environ)} | values)
+        settings = Settings.model_validate({_SOURCES: (*given, default)})
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         raise ConfigurationError("\n".join(["the settings cannot be used:", *_lines(problems, places)])) from None
     settings._places.update(places)  # noqa: SLF001 (its own module)
-    settings._files.update({name: path for source in given for name, path in source.files.items()})  # noqa: SLF001
+    settings._files.update({name: path for source in reversed(given) for name, path in source.files.items()})  # noqa: SLF001
     return settings
 
 

@@ -1,7 +1,7 @@
 """Places that settings come from: the command line, the environment, a TOML file.
 
-Each refuses names that are none, and reads secrets that lie in files of their own: beside each secret such as
-`api_token` there is a name `api_token_file`.
+Each refuses names that are none, which pydantic-settings would ignore, and reads secrets that lie in files
+of their own: beside each secret such as `api_token` there is a name `api_token_file`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gateway.config.secret import read_secret
 from gateway.config.toml_file import read_toml
@@ -22,7 +24,7 @@ _HINT = "`tse-gateway config` shows all settings"
 _KUBERNETES = "; Kubernetes sets these names for a service called gateway: use enableServiceLinks: false"
 
 
-def setting_names(settings_cls: type[BaseModel]) -> list[str]:
+def setting_names(settings_cls: type[BaseSettings]) -> list[str]:
     """Return the names of all settings in lower case, those of secret files included."""
     return [*settings_cls.model_fields, *(name + _FILE for name in _secrets(settings_cls))]
 
@@ -34,7 +36,7 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     return f": did you mean {prefix}{nearest[0]}?" if nearest else ""
 
 
-class NamedSource:
+class NamedSource(PydanticBaseSettingsSource):
     """What one place gives. `values`, and `places` where people find them, go by the name of the setting.
 
     `files` are those in which secrets lie. `given` goes by the names that settings have in that place: `spelled`.
@@ -47,7 +49,8 @@ class NamedSource:
     prefix = ""
     empty_is_not_set = False
 
-    def __init__(self, settings_cls: type[BaseModel], given: Mapping[str, Any], where: str) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any], where: str) -> None:
+        super().__init__(settings_cls)
         known = {self.spelled(name): name for name in setting_names(settings_cls)}
         _refuse_unknown(sorted(set(given).difference(known)), where, known, self.prefix)
         used = [name for name, value in given.items() if not (self.empty_is_not_set and value == "")]
@@ -61,6 +64,14 @@ class NamedSource:
     def spelled(cls, name: str) -> str:
         """Return what the setting `name` is called in this place."""
         return name
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (called by name)
+        """Return one value, its name, and that it needs no decoding."""
+        return self.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return all values of this place."""
+        return self.values
 
     def _read_secret(self, name: str, file: str) -> None:
         if file not in self.values:
@@ -81,7 +92,7 @@ class CommandLineSource(NamedSource):
 
     prefix = "--"
 
-    def __init__(self, settings_cls: type[BaseModel], values: Mapping[str, Any]) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
         given = {self.spelled(name): value for name, value in values.items()}
         super().__init__(settings_cls, given, "on the command line")
 
@@ -97,7 +108,7 @@ class EnvironmentSource(NamedSource):
     prefix = PREFIX
     empty_is_not_set = True
 
-    def __init__(self, settings_cls: type[BaseModel], environ: Mapping[str, str]) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name != CONFIG_FILE}
         super().__init__(settings_cls, given, "in the environment")
 
@@ -110,7 +121,7 @@ class EnvironmentSource(NamedSource):
 class TomlSource(NamedSource):
     """Keys of the configuration file, if there is one."""
 
-    def __init__(self, settings_cls: type[BaseModel], path: Path | None) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], path: Path | None) -> None:
         super().__init__(settings_cls, read_toml(path) if path else {}, f"in {path}")
 
 
@@ -121,5 +132,5 @@ def _refuse_unknown(unknown: Sequence[str], where: str, known: Iterable[str], pr
         raise ConfigurationError("\n".join([*lines, _HINT + (_KUBERNETES if kubernetes else "")]))
 
 
-def _secrets(settings_cls: type[BaseModel]) -> list[str]:
+def _secrets(settings_cls: type[BaseSettings]) -> list[str]:
     return [name for name, field in settings_cls.model_fields.items() if field.annotation == SecretStr | None]
