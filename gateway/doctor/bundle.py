@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.access import lan_token
 from gateway.client.api import Api
 from gateway.config import settings as knobs
-from gateway.config.pins import Pins
+from gateway.config.pins import KEPT, Pins
 from gateway.config.settings import Settings
 from gateway.errors import GatewayError
 from gateway.telemetry.log import masked, redacted, register_secret
@@ -35,8 +35,9 @@ def hide(settings: Settings) -> None:
             register_secret(value.get_secret_value())
     for upstream in settings.upstreams:
         register_secret(upstream.token.get_secret_value())
-    if settings.time_admin_pin is not None:
-        for pin in Pins(settings.time_admin_pin.get_secret_value()).all():
+    given = "" if settings.time_admin_pin is None else settings.time_admin_pin.get_secret_value()
+    with suppress(GatewayError):  # those that are kept may be of another user
+        for pin in (*Pins(given).all(), *Pins(path=settings.state_dir / KEPT).all()):
             register_secret(pin)
     with suppress(GatewayError):  # there is none yet
         lan_token.load_token(settings)

@@ -203,7 +203,7 @@ class Device:
         return self._login_guard.has_pin
 
     async def take_pin(self, pin: bytes) -> None:
-        """Log in as TimeAdmin with this PIN from now on."""
+        """Log in as TimeAdmin with this PIN from now on, which the TSE has just accepted."""
         await self._login_guard.take(pin)
 
     def login_objection(self) -> str:

@@ -42,10 +42,9 @@ class LoginGuard:
         return self._pin is not None
 
     async def take(self, pin: bytes) -> None:
-        """Log in with this PIN from now on; that of before was another one, or none."""
-        self._pin, self._proved = pin, False
-        if self._memory.record.no_login == _OTHER:
-            await self._memory.try_to_write(no_login="")
+        """Log in with this PIN from now on, which the TSE has just accepted: what was noted of another one is over."""
+        self._pin, self._proved = pin, True
+        await self._memory.try_to_write(no_login="")
 
     def objection(self) -> str:
         """Return why the gateway must not log in now; empty if it may."""

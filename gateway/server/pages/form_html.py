@@ -58,7 +58,7 @@ def as_card(
     others = [text for name, texts in problems.items() if name not in of_fields for text in texts]
     done = None
     if sent is not None and not problems:
-        told = locale.text(form.done, **form.kept(sent.values))
+        told = locale.text(form.done, **form.words(sent.values))
         done = el("div", el("p", told), *answer, class_="done", role="status")
     return card_of(
         marker,
@@ -79,7 +79,7 @@ def confirmation(form: Form, place: Place, sent: Sent) -> HtmlElement:
         wanted = Field(TYPED_FIELD, label, length=len(end_of(place.serial)))
         typed = _row(wanted, locale, marker, problems=sent.problems.get(TYPED_FIELD, ()))
     consequence = form.consequence or _SURE
-    told = locale.text(consequence, serial=place.serial, **form.kept(sent.values))
+    told = locale.text(consequence, **{"serial": place.serial, **form.words(sent.values)})
     return card_of(
         marker,
         locale,

@@ -112,6 +112,10 @@ class Form:
         shown = {field.name for field in self.fields if field.kind not in SECRETS}
         return {name: value for name, value in typed.items() if name in shown}
 
+    def words(self, typed: Values) -> dict[str, str]:
+        """Return what the texts of the form may name: each value that may be shown, empty if none was typed."""
+        return {field.name: "" for field in self.fields} | self.kept(typed)
+
     def problems_of(self, error: GatewayError, locale: Locale) -> Problems:
         """Return what to say of an error, beside the fields that it is about."""
         if isinstance(error, InvalidRequest):

@@ -1,5 +1,6 @@
 """The requests for the pages: show one, or do the act of a form and lead back to the page that tells how it went."""
 
+import asyncio
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from gateway.server.http.callers import caller_of
 from gateway.server.pages.form_html import CONFIRM_FIELD, TOKEN_FIELD, TYPED_FIELD, marker_of
 from gateway.server.pages.forms import WHOLE, Form, end_of
 from gateway.server.pages.page import Page, PageView, Site
-from gateway.server.pages.sent import Sent
+from gateway.server.pages.sent import KEPT, Sent
 from gateway.server.status_page import assets, texts
 from gateway.server.status_page.browser import form_of, locale_of, port_of
 from gateway.server.status_page.html import HtmlElement, el
@@ -104,8 +105,9 @@ class Pages:
         if not hmac.compare_digest(typed.pop(TOKEN_FIELD, "").encode(), login.form_token.encode()):
             raise BadRequest("this form is out of date: load the page again")
         view = self._of_its_tse(page, request)
-        login.sent = await self._sent(form, view, login, typed)
-        return assets.redirect(f"{view.path}?sent={login.sent.id}#{marker_of(form)}")
+        sent = login.sent = await self._sent(form, view, login, typed)
+        asyncio.get_running_loop().call_later(KEPT, login.forget, sent)
+        return assets.redirect(f"{view.path}?sent={sent.id}#{marker_of(form)}")
 
     async def _sent(self, form: Form, view: PageView, login: BrowserLogin, typed: Mapping[str, str]) -> Sent:
         sent = Sent(view.path, form.name, typed)

@@ -14,6 +14,7 @@ from gateway.server.api.parameters import TseParams
 from gateway.server.api.requests import ClientsTransfer, DecommissionRequest
 from gateway.server.api.responses import ClientList, Done
 from gateway.server.api.routes import endpoint_of
+from gateway.server.http.callers import caller_of
 from gateway.server.pages.fields import ADMIN_PIN, RISK
 from gateway.server.pages.forms import Field, Form, Kind
 from gateway.server.pages.page import Content, Page, PageView
@@ -29,6 +30,7 @@ _NEW_PIN = "new_admin_pin"
 async def register_clients_of(call: Call[TseParams, ClientsTransfer]) -> ClientList:
     """Register the clients of a TSE with another one."""
     administration, body = call.services.administration, call.body
+    caller_of(call.request).check_tse(body.new_serial)
     old, new = body.admin_pin.get_secret_value().encode(), body.new_admin_pin.get_secret_value().encode()
     found = await administration.clients(call.params.serial, PinOrPuk(old, body.risk_lockout))
     for client in found:

@@ -1,13 +1,12 @@
 """A form that was sent, as the page that is shown next needs it."""
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-_KEPT = 600.0  # seconds; PINs that were typed, or made, stay in memory no longer than that
+KEPT = 600.0  # seconds; PINs that were typed, or made, stay in memory no longer than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,7 @@ class Sent:
     answer: BaseModel | None = field(default=None, repr=False)
     awaits: bool = False
     id: str = field(default_factory=lambda: secrets.token_urlsafe(8))
-    at: float = field(default_factory=time.monotonic)
 
     def counts(self, path: str, wanted: str) -> bool:
-        """Return whether it is the one that is `wanted`, sent by the page at `path` not long ago."""
-        return self.id == wanted and self.path == path and time.monotonic() - self.at < _KEPT
+        """Return whether it is the one that is `wanted`, sent by the page at `path`."""
+        return self.id == wanted and self.path == path

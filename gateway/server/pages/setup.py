@@ -16,6 +16,7 @@ from gateway.server.api.endpoint import TSE, Call, Endpoint
 from gateway.server.api.parameters import SigningParams, TseParams
 from gateway.server.api.requests import ClientId, KeepPinRequest, RequestBody, SetupRequest, SignRequest
 from gateway.server.api.responses import Done, SignedReceipt
+from gateway.server.http.callers import caller_of
 from gateway.server.pages import setup_steps
 from gateway.server.pages.fields import CLIENT_ID, RISK, TRUST_CLOCK
 from gateway.server.pages.forms import Field, Form, Kind
@@ -82,6 +83,7 @@ async def keep_time_admin_pin(call: Call[TseParams, KeepPinRequest]) -> Done:
 
 
 async def _test_receipt(call: Call[TseParams, Any], client_id: str) -> SignedReceipt:
+    caller_of(call.request).check_client(client_id)
     request = SignRequest(
         client_id=client_id, process_type="Kassenbeleg-V1", process_data="AVTraining^0.00_0.00_0.00_0.00_0.00^"
     )

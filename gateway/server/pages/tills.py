@@ -12,6 +12,7 @@ from gateway.server.api.requests import RenameRequest
 from gateway.server.api.responses import ClientList, Done
 from gateway.server.api.routes import endpoint_of
 from gateway.server.api.tses import release_lock
+from gateway.server.http.callers import caller_of
 from gateway.server.pages.fields import ADMIN_PIN, CLIENT_ID, RISK
 from gateway.server.pages.forms import Form
 from gateway.server.pages.page import Content, Page, PageView
@@ -31,6 +32,7 @@ _WITHOUT_PIN = Text(
 async def rename_client(call: Call[TseParams, RenameRequest]) -> Done:
     """Give a client another name."""
     body = call.body
+    caller_of(call.request).check_client(body.new_client_id)
     pin = PinOrPuk(body.admin_pin.get_secret_value().encode(), body.risk_lockout)
     await call.services.administration.rename_client(
         call.params.serial, pin, body.client_id.encode(), body.new_client_id.encode()

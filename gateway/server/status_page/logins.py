@@ -26,6 +26,11 @@ class BrowserLogin:
     form_token: str = field(default_factory=functools.partial(secrets.token_urlsafe, 16), repr=False)
     sent: Sent | None = None
 
+    def forget(self, sent: Sent) -> None:
+        """Forget a form, unless another one was sent since."""
+        if self.sent is sent:
+            self.sent = None
+
 
 class Logins:
     """Cookies by their SHA-256, so that nothing in memory can be used to log in. `clock` in seconds."""

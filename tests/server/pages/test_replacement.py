@@ -93,6 +93,23 @@ async def test_a_tse_is_replaced_step_by_step(pair: Pair, chief: Browser) -> Non
     assert "out of service for good" in text
 
 
+async def test_a_token_for_one_tse_sees_and_changes_no_other(pair: Pair) -> None:
+    only = NewToken("filiale", Role.OPERATOR, tses=(pair.old.serial[:8],))
+    token = await pair.old.tokens.add(only, 0)
+    async with browser_of(pair.old) as browser:
+        await browser.log_in(token)
+        path = f"/page/replacement/{pair.old.serial}"
+        answer, text = await browser.get(path)
+        assert answer.status == 200
+        assert "register_clients_of" not in text, "it sees no other TSE"
+        found = (await forms_of(browser, path))["run_archive"]
+        move = {"new_serial": pair.new.serial, "admin_pin": "12345", "new_admin_pin": "12345"}
+        answer, _ = await browser.get(f"{path}/register_clients_of", "POST", data={**found.fields, **move})
+        assert pair.new.tse._core.state.clients == (b"POS-9",)
+        for page in ("tills", "setup", "pins", "maintenance", "replacement"):
+            assert (await browser.get(f"/page/{page}/{pair.new.serial}"))[0].status == 403
+
+
 async def test_a_tse_with_open_receipts_stays_in_service(pair: Pair, chief: Browser) -> None:
     old = pair.old
     async with browser_of(old) as till:
