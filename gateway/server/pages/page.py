@@ -112,7 +112,7 @@ class PageView:
         head = el("tr", *(el("th", self.text(name), scope="col") for name in heads))
         body = (el("tr", *(el("td", cell) for cell in row)) for row in rows)
         table = el("table", el("thead", head), el("tbody", *body))
-        return el("div", table, class_="listing", tabindex="0", role="region", aria_label=self.text(heads[0]))
+        return el("div", table, class_="listing", tabindex="0", role="group", aria_label=self.text(heads[0]))
 
     def rows(self, rows: Sequence[tuple[Text, HtmlElement | str]]) -> HtmlElement:
         """Return names with their values."""
