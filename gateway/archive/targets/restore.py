@@ -13,7 +13,7 @@ from gateway.archive.manifest import Manifest
 from gateway.archive.targets.stored import Connect, Reader, StoredChain, StoredManifest, stored_chains
 from gateway.archive.targets.target import Target, TargetDiffers
 from gateway.errors import ConfigurationError
-from gateway.storage.atomic import make_directory, sync_directory, write_private
+from gateway.storage.atomic import make_directory, replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +68,23 @@ def _restore(
 ) -> RestoredChain:
     faults: list[str] = []
     previous: str | None = None
-    size = 0
     for found in manifests:
         manifest = found.manifest
         if manifest is None or manifest.previous != previous:
             faults.append(f"{found.name}: it is no manifest, or the one before it is missing or changed")
-        if manifest is not None:
-            path = folder / manifest.file
-            try:
-                make_directory(folder)
-                if not _is_there(path, manifest):
-                    _fetch(target, stored.chain.key(manifest.file), path, manifest.sha256, copied)
-                size += manifest.size
-            except TargetDiffers as error:
-                faults.append(str(error))
-            except OSError as error:
-                raise unwritable(path, error) from None
-        write_private(folder / found.name, found.content)
+        try:
+            make_directory(folder)
+            if manifest is not None and not _is_there(folder / manifest.file, manifest):
+                key = stored.chain.key(manifest.file)
+                _fetch(target, key, folder / manifest.file, manifest.sha256, copied)
+            replace_file(folder / found.name, found.content, durable=False)
+        except TargetDiffers as error:
+            faults.append(str(error))
+        except OSError as error:
+            raise unwritable(folder / found.name, error) from None
         previous = found.sha256
+    os.sync()  # once: to bring each file to the disk by itself takes longer than to fetch it
+    size = sum(found.manifest.size for found in manifests if found.manifest)
     return RestoredChain(folder, len(manifests), size, _last_counter(manifests), faults)
 
 
@@ -98,12 +97,9 @@ def _fetch(target: Target, key: str, path: Path, sha256: str, copied: Callable[[
                 file.write(chunk)
                 found.update(chunk)
                 copied(len(chunk))
-            file.flush()
-            os.fsync(file.fileno())
         if found.hexdigest() != sha256:
             raise TargetDiffers(f"{key} has another SHA-256 than was written")
         draft.rename(path)
-        sync_directory(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 

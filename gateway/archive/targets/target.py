@@ -82,8 +82,8 @@ class Target(Protocol):
 class ManifestChain:
     """The manifests of one TSE that hold one another's hashes, at one site.
 
-    `identity` is the beginning of the SHA-256 of the first manifest. A gateway that lost its archive begins a new
-    chain, and both are kept side by side.
+    `identity` is the beginning of the SHA-256 of the first manifest, or of the first one that another gateway had
+    written otherwise. A gateway that lost its archive, or got an older one back, begins a new chain; both are kept.
     """
 
     site: str

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import math
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +20,7 @@ from gateway.archive.check import sha256_of
 from gateway.archive.directory import ArchiveDirectory, RunFailure
 from gateway.archive.errors import ArchiveDamaged
 from gateway.archive.index import Index, Segment
-from gateway.archive.manifest import ArchiveModel, digest
+from gateway.archive.manifest import ArchiveModel, Manifest, digest
 from gateway.archive.targets.target import ManifestChain, Target, TargetDiffers
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.storage.atomic import read_private, write_private
@@ -28,9 +28,18 @@ from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
 
+_IDENTITY = 12  # hex digits
 SAMPLE_EVERY = timedelta(days=365)
 # One file in twenty damaged: so many at random find one of them with 99 %.
 SAMPLE = math.ceil(math.log(1 - 0.99) / math.log(1 - 1 / 20))
+
+
+class _Forked(TargetDiffers):
+    """The chain at the target goes on otherwise: `identity` names the one to begin beside it."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__("the target goes on otherwise than the archive")
+        self.identity = identity
 
 
 class UploadState(ArchiveModel):
@@ -56,6 +65,7 @@ class ArchiveUpload:
     def __init__(self, directory: ArchiveDirectory, site: str, name: str) -> None:
         self.directory = directory
         self._site = site
+        self._name = name
         self._path = directory.file(f"target-{name}.json")
         self.state = self._load()
 
@@ -76,8 +86,13 @@ class ArchiveUpload:
         """
         try:
             with connect() as target:
-                for _ in self._sent(target, index):
-                    go_on()
+                try:
+                    self._send(target, index, go_on)
+                except _Forked as fork:
+                    told = event(Event.UPLOAD_FAILED, self.directory.serial, target=self._name, reason=fork.code)
+                    log.warning("%s: a copy of all of it is begun beside the one that is there", fork, extra=told)
+                    self._keep(chain=fork.identity, last="", verified=None)
+                    self._send(target, index, go_on)
                 if self.state.verified is None:
                     self._keep(verified=now)  # each file was read back
                 elif self.state.differs or self._is_sample_due(now):
@@ -90,14 +105,21 @@ class ArchiveUpload:
     def _is_sample_due(self, now: datetime) -> bool:
         return self.state.verified is None or now - self.state.verified >= SAMPLE_EVERY
 
-    def _sent(self, target: Target, index: Index) -> Iterator[None]:
+    def _send(self, target: Target, index: Index, go_on: Callable[[], None]) -> None:
         for segment in self.state.pending(index):
+            go_on()
             chain = self._chain(index)
             manifest = self.directory.file(segment.file).with_suffix(".json")
-            self._put(target, chain.key(segment.file), self.directory.file(segment.file), segment.sha256)
-            self._put(target, chain.key(manifest.name), manifest, _hash(manifest))
+            content = _read(manifest)
+            try:
+                self._put(target, chain.key(segment.file), self.directory.file(segment.file), segment.sha256)
+                self._put(target, chain.key(manifest.name), manifest, digest(content))
+            except TargetDiffers:
+                identity = digest(content)[:_IDENTITY]
+                if identity == chain.identity or not self._is_fork(target, chain.key(manifest.name), content):
+                    raise
+                raise _Forked(identity) from None
             self._keep(chain=chain.identity, last=segment.file)
-            yield
 
     @staticmethod
     def _put(target: Target, key: str, path: Path, sha256: str) -> None:
@@ -107,6 +129,22 @@ class ArchiveUpload:
         fault = _fault(target, key, sha256)
         if fault:
             raise TargetDiffers(f"{key} {fault}: look who else writes there; nothing was replaced")
+
+    def _is_fork(self, target: Target, key: str, content: bytes) -> bool:
+        """Tell whether the target goes on otherwise than the archive: this was put back from an older backup.
+
+        Then there is another manifest of this TSE with the same name, or none yet.
+        """
+        try:
+            found = b"".join(target.read(key))
+        except TargetDiffers:
+            return True
+        try:
+            return (
+                found != content and Manifest.model_validate(strict_json.parse(found)).serial == self.directory.serial
+            )
+        except ValueError:
+            return False
 
     def _sample(self, target: Target, index: Index, now: datetime, go_on: Callable[[], None]) -> None:
         """Read what differed before, else a sample; leave a report at the target if nothing differs."""
@@ -140,7 +178,7 @@ class ArchiveUpload:
         identity = self.state.chain
         if not identity:
             first = self.directory.file(index.segments[0].file).with_suffix(".json")
-            identity = digest(_read(first))[:12]
+            identity = digest(_read(first))[:_IDENTITY]
         return ManifestChain(self._site, self.directory.serial, identity)
 
     def _load(self) -> UploadState:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from gateway.config.archive_target import ArchiveTargetSettings
 
-_KEY_ID, _SECRET, BUCKET = "shop-key", "shop-secret", "evidence"
+KEY_ID, SECRET, BUCKET = "shop-key", "shop-secret", "evidence"
 _MOTO = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -63,8 +63,8 @@ class ObjectStorage:
         given: dict[str, object] = {
             "name": "storage",
             "url": f"http://{self.address}/{self.bucket}/tse",
-            "key_id": _KEY_ID,
-            "secret": SecretStr(_SECRET),
+            "key_id": KEY_ID,
+            "secret": SecretStr(SECRET),
         }
         return ArchiveTargetSettings.model_validate(given | changed)
 
@@ -95,7 +95,7 @@ def running(program: str, *arguments: str) -> Iterator[int]:
 def object_storage() -> Iterator[ObjectStorage]:
     with running(_MOTO) as port:
         address = f"127.0.0.1:{port}"
-        client = Minio(address, _KEY_ID, _SECRET, secure=False, region="us-east-1")
+        client = Minio(address, KEY_ID, SECRET, secure=False, region="us-east-1")
         client.make_bucket(BUCKET, object_lock=True)
         yield ObjectStorage(address, client)
 

@@ -83,6 +83,24 @@ async def test_a_gateway_that_lost_its_archive_begins_a_chain_beside_the_old_one
     assert first.directory.name == copies.shop.serial
 
 
+async def test_an_archive_that_was_put_back_from_an_older_backup_begins_a_chain_beside_the_one_that_went_on(
+    copies: Copies, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        await copies.run_and_upload()
+    shutil.copytree(copies.shop.directory, tmp_path / "backup")
+    await copies.run_and_upload()
+    shutil.rmtree(copies.shop.directory)
+    (tmp_path / "backup").rename(copies.shop.directory)
+    copies.restart()
+    await copies.run_and_upload(2)
+    await copies.run_and_upload()
+    found = audited(copies, read=True)
+    assert (len(found.chains), found.segments, found.faults, found.gaps, found.ready) == (2, 7, [], [], True)
+    (target,) = (await copies.shop.status()).targets
+    assert (target.complete, target.last_error) == (True, None)
+
+
 async def test_an_audit_says_until_when_everything_is_there(copies: Copies) -> None:
     for _ in range(2):
         await copies.run_and_upload(2)

@@ -81,11 +81,20 @@ async def test_what_somebody_else_wrote_there_is_told_and_not_replaced(copies: C
     await copies.run_and_upload()
     await copies.shop.sell(1)
     await copies.shop.run()
-    foreign = copies.files("*.tar")[0].with_name("0001-000002.tar")
+    foreign = copies.files("*.json")[0].with_name("0001-000002.json")
     foreign.write_bytes(b"foreign")
-    with pytest.raises(TargetDiffers, match=r"0001-000002.tar has another SHA-256 than was written"):
+    with pytest.raises(TargetDiffers, match=r"0001-000002.json has another SHA-256 than was written"):
         await copies.upload()
     assert foreign.read_bytes() == b"foreign"
+
+
+async def test_beside_a_foreign_segment_a_copy_of_all_is_begun(copies: Copies) -> None:
+    await copies.run_and_upload()
+    foreign = copies.files("*.tar")[0].with_name("0001-000002.tar")
+    foreign.write_bytes(b"foreign")
+    await copies.run_and_upload()
+    assert foreign.read_bytes() == b"foreign"
+    assert sorted(path.name for path in copies.files("*.json")) == ["0001-000001.json"] * 2 + ["0001-000002.json"]
 
 
 async def test_a_segment_that_was_changed_here_is_not_sent(copies: Copies) -> None:
