@@ -55,5 +55,6 @@ PIN_TRIES_LEFT = AtLeast(3, 2)  # of three
 TLS_CERTIFICATE_LEFT = AtLeast(21 * DAY, 7 * DAY)  # seconds
 ARCHIVE_AGE = AtMost(26 * HOUR, 7 * DAY)  # seconds; it is brought up to date each night
 ARCHIVE_TARGET_LAG = AtMost(26 * HOUR, 7 * DAY)  # seconds that a segment waits for its copy beyond the machine
+ARCHIVE_UNSTAMPED = AtMost(26 * HOUR, 7 * DAY)  # seconds that a manifest waits for a time stamp
 CLOCK_OFFSET = AtMost(30, 120)  # seconds between the clock and the time servers
 DISK_FREE = AtLeast(2**30, 32 * 2**20)  # bytes; an archive grows, and the journal must be written

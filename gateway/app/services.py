@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from gateway import __version__
@@ -21,6 +21,7 @@ from gateway.archive.run import ArchiveOptions
 from gateway.archive.schedule import ArchiveSchedule
 from gateway.archive.service import ArchiveService
 from gateway.archive.targets.service import ArchiveUploads
+from gateway.archive.timestamps import TimestampAuthority, Timestamps
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import KEPT, Pins
@@ -157,7 +158,12 @@ async def archives(
     schedule = ArchiveSchedule(service, registry, Night(settings.archive_at, settings.self_test_jitter))
     uploads = ArchiveUploads(service, settings.archive_targets, directory, metrics)
     try:
-        async with beside(archive=schedule.run(), archive_targets=uploads.run()) if scheduled else nullcontext():
+        async with AsyncExitStack() as stack:
+            if scheduled:
+                await stack.enter_async_context(beside(archive=schedule.run(), archive_targets=uploads.run()))
+            if scheduled and settings.archive_timestamp_url:
+                authority = TimestampAuthority(settings.archive_timestamp_url, settings.archive_timestamp_trust)
+                await stack.enter_async_context(beside(archive_timestamps=Timestamps(service, authority).run()))
             yield service
     finally:
         await service.close()

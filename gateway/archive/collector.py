@@ -83,6 +83,7 @@ class ArchiveCollector(Collector):
             yield family
         yield self._age(archives)
         yield from self._targets(archives)
+        yield self._unstamped(archives)
         failures = CounterMetricFamily(
             "tse_gateway_archive_verify_failures", "Runs that found an error in the archive", labels=_SERIAL
         )
@@ -100,6 +101,18 @@ class ArchiveCollector(Collector):
             since = archive.last_success or archive.first_seen
             if since is not None:
                 family.add_metric([archive.serial], max(0.0, self._now() - since.timestamp()))
+        return family
+
+    def _unstamped(self, archives: list[ArchiveSummary]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(
+            "tse_gateway_archive_unstamped_seconds",
+            "How long the oldest manifest has waited that no time stamp covers; 0: all are covered",
+            labels=_SERIAL,
+        )
+        for archive in archives:
+            if archive.stamp is not None:
+                since = archive.unstamped_since
+                family.add_metric([archive.serial], max(0.0, self._now() - since.timestamp()) if since else 0.0)
         return family
 
     def _targets(self, archives: list[ArchiveSummary]) -> Iterator[Metric]:

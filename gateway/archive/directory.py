@@ -2,6 +2,7 @@
 
 0001-000001.tar    a segment, never changed
 0001-000001.json   its manifest, written last: only with it the segment counts
+0001-000001.tsr    a time stamp on the manifest, if an authority is asked for some
 state.json         when the archive was last complete, what went wrong, what is to be checked next
 .draft.tar         being written
 
@@ -46,6 +47,21 @@ class RunFailure(
     )
 
 
+class ArchiveStamp(
+    ArchiveModel,
+    json_schema_extra={"description": "The newest time stamp (RFC 3161) on a manifest; it covers all before."},
+):
+    """The newest time stamp on a manifest, and why a newer one is not there."""
+
+    file: str = Field(
+        "", description="The segment whose manifest is stamped; empty: none is.", examples=["0001-000002.tar"]
+    )
+    stamped: datetime | None = Field(
+        None, description="The time that the authority states.", examples=["2026-09-22T02:10:01Z"]
+    )
+    error: RunFailure | None = Field(None, description="Why the newest manifest has no stamp.", examples=[None])
+
+
 class ArchiveState(ArchiveModel):
     """What changes from run to run; what proves something stands in the manifests."""
 
@@ -58,6 +74,7 @@ class ArchiveState(ArchiveModel):
     next_check: int = Field(0, description="which segment is to be hashed next")
     changed: dict[str, str] = Field({}, description="files that are not as they were written, and how")
     newest: str | None = Field(None, description="SHA-256 of the newest manifest")
+    stamp: ArchiveStamp | None = None
 
     @property
     def complete_since(self) -> datetime:

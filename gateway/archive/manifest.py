@@ -19,7 +19,7 @@ from gateway.operations.exports import Mark
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END
 
-FILE_PATTERN = r"^[0-9]{4}-[0-9]{6}\.(?:tar|json)$"
+FILE_PATTERN = r"^[0-9]{4}-[0-9]{6}\.(?:tar|json|tsr)$"
 _FILE = re.compile(FILE_PATTERN)
 
 
@@ -145,7 +145,7 @@ def name_of(series: int, number: int) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Tell whether a segment or manifest may have this name; nothing else is handed out."""
+    """Tell whether a segment, a manifest or its time stamp may have this name; nothing else is handed out."""
     return _FILE.fullmatch(name) is not None
 
 

@@ -91,6 +91,8 @@ class ArchiveService:
         archive = await self._find(serial)
         if not is_name(name) or archive.index.segment(name) is None:
             raise NothingArchived(f"the archive has no file {name[:64]!r}")
+        if name.endswith(".tsr") and not await asyncio.to_thread(archive.directory.file(name).is_file):
+            raise NothingArchived(f"there is no time stamp {name}: one covers all manifests before it")
         return await asyncio.to_thread(whole_file, archive.directory, name)
 
     async def restore(self, serial: str, series: int | None) -> JoinedFile:

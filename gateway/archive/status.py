@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import Field
 
 from gateway.archive.check import changed_finding
-from gateway.archive.directory import ArchiveState, RunFailure
+from gateway.archive.directory import ArchiveStamp, ArchiveState, RunFailure
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import ArchiveFinding, ArchiveModel, ArchiveVerdict, FindingPlace, Manifest
 from gateway.archive.run import RunOutcome, RunProgress
@@ -83,6 +84,12 @@ class ArchiveSummary(
     bytes: int = Field(description="Size of all segments.", examples=[23552])
     series: int = Field(description="Number of the newest series; its store is what the TSE holds now.", examples=[1])
     segment_count: int = Field(description="Number of segments.", examples=[2])
+    stamp: ArchiveStamp | None = Field(description="The newest time stamp; null: none was ever asked for.")
+    unstamped_since: datetime | None = Field(
+        description="When the oldest manifest was written that no time stamp covers; null: all are covered, or no "
+        "authority is asked.",
+        examples=[None],
+    )
     targets: list[ArchiveTargetStatus] = Field(description="Copies beyond this machine, as the settings name them.")
 
 
@@ -163,8 +170,15 @@ def summary_of(
         bytes=index.size,
         series=0 if index.last is None else index.last.series,
         segment_count=len(index.segments),
+        stamp=None if state is None else state.stamp,
+        unstamped_since=None if state is None or state.stamp is None else _unstamped_since(index, state.stamp),
         targets=targets,
     )
+
+
+def _unstamped_since(index: Index, stamp: ArchiveStamp) -> datetime | None:
+    later = list(takewhile(lambda segment: segment.file > stamp.file, reversed(index.segments)))
+    return later[-1].archived if later else None
 
 
 def target_status_of(name: str, state: UploadState, index: Index) -> ArchiveTargetStatus:

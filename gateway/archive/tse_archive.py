@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
 from gateway.archive import check, run
-from gateway.archive.directory import ArchiveDirectory, ArchiveState, RunFailure
+from gateway.archive.directory import ArchiveDirectory, ArchiveStamp, ArchiveState, RunFailure
 from gateway.archive.errors import ArchiveBusy
 from gateway.archive.index import Index
 from gateway.archive.manifest import ArchiveVerdict
@@ -50,6 +50,17 @@ class TseArchive:
             self.state = ArchiveState(first_seen=self._options.now())
             await self._keep(self.state)
         return self.state
+
+    @property
+    def stamp(self) -> ArchiveStamp | None:
+        """The newest time stamp; `None` if none was ever asked for."""
+        return None if self.state is None else self.state.stamp
+
+    async def keep_stamp(self, stamp: ArchiveStamp) -> None:
+        """Write down the newest time stamp, or why it is not there."""
+        state = await self.seen()
+        self.state = state.model_copy(update={"stamp": stamp})
+        await self._keep(self.state)
 
     @contextmanager
     def taken(self) -> Iterator[RunProgress]:

@@ -138,8 +138,9 @@ async def _run(cli: Cli, api: "Api", base: str) -> Any:
 
 
 def _errors(archive: dict[str, Any]) -> list[str]:
-    """Return what ended the last run and the last uploads."""
-    failures = [archive["last_error"], *(target["last_error"] for target in archive["targets"])]
+    """Return what ended the last run, the last uploads, and the last request for a time stamp."""
+    stamp = archive["stamp"] or {"error": None}
+    failures = [archive["last_error"], stamp["error"], *(target["last_error"] for target in archive["targets"])]
     return [failure["detail"] or failure["code"] for failure in failures if failure]
 
 

@@ -228,6 +228,14 @@ class Settings(BaseSettings):
         (),
         description="where archives are copied to: tables of name, url (bucket, SFTP or share), secret_file, ...",
     )
+    archive_timestamp_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="authority (RFC 3161) that stamps the newest manifest of each archive, http or https",
+    )
+    archive_timestamp_trust: FilePaths = Field(
+        (), description="files or directories with the root certificates of that authority"
+    )
     ntp_servers: TimeServers = Field(
         ("pool.ntp.org",),
         description="time servers, or none; asked only while the kernel does not say that its clock is right",
@@ -302,6 +310,12 @@ class Settings(BaseSettings):
         names = [target.name for target in self.archive_targets]
         if len(names) != len(set(names)):
             raise ValueError("archive_targets: each needs a name of its own")
+        return self
+
+    @check_model(mode="after")
+    def _stamps_can_be_verified(self) -> Self:
+        if bool(self.archive_timestamp_url) != bool(self.archive_timestamp_trust):
+            raise ValueError("archive_timestamp_url and archive_timestamp_trust must be given together")
         return self
 
     @check_model(mode="after")

@@ -121,6 +121,12 @@ class Event(StrEnum):
         "WARNING",
         "An upload to a target failed, `reason` is why; it is tried again.",
     )
+    STAMPED = "stamped", "INFO", "The authority stamped the newest manifest `file` of an archive."
+    STAMP_FAILED = (
+        "stamp_failed",
+        "WARNING",
+        "The newest manifest has no time stamp, `reason` is why; it is tried again.",
+    )
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
     TOKENS_CHANGED = "tokens_changed", "INFO", "Other tokens are accepted from now on, as files say."
     TOKENS_REFUSED = "tokens_refused", "ERROR", "A file of tokens cannot be used; those of before stay."

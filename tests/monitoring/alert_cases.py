@@ -257,6 +257,11 @@ CASES = (
         tse("tse_gateway_archive_target_intact", steady(1), 'target="nas"'),
     ),
     Case(
+        "ArchiveNotStamped",
+        tse("tse_gateway_archive_unstamped_seconds", steady(27 * 3600)),
+        tse("tse_gateway_archive_unstamped_seconds", steady(25 * 3600)),
+    ),
+    Case(
         "TseFlashWear",
         tse("tse_flash_needs_replacement", steady(1)),
         tse("tse_flash_needs_replacement", steady(0)),

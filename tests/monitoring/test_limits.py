@@ -40,6 +40,7 @@ EXPECTED: dict[str, tuple[tuple[float, ...], str]] = {
     "ArchiveTooOld7d": ((limits.ARCHIVE_AGE.critical,), "critical"),
     "ArchiveTargetBehind": ((limits.ARCHIVE_TARGET_LAG.warning,), "warning"),
     "ArchiveTargetBehind7d": ((limits.ARCHIVE_TARGET_LAG.critical,), "critical"),
+    "ArchiveNotStamped": ((limits.ARCHIVE_UNSTAMPED.warning,), "warning"),
     "GatewayClockOffset": ((limits.CLOCK_OFFSET.warning,), "warning"),
 }
 

@@ -38,6 +38,7 @@ class TseAudit(ArchiveModel):
     last_counter: int | None
     complete_until: datetime | None = Field(description="log time of the last message")
     archived: datetime | None = Field(description="when the newest segment was written")
+    stamped_until: datetime | None = Field(description="when the newest manifest with a time stamp was written")
     verified: datetime | None = Field(description="when all, or a sample, was read back last")
     gaps: list[str] = Field(description="signature counters that no segment holds")
     faults: list[str] = Field(description="files that are missing, changed, or were archived with an error")
@@ -70,12 +71,14 @@ def _of_tse(target: Target, reader: Reader, chains: list[StoredChain], *, read: 
     faults: list[str] = []
     there: list[Manifest] = []
     verified: list[datetime] = []
+    stamped: list[datetime] = []
     newest: tuple[StoredChain, Manifest] | None = None
     for stored in chains:
         found = list(_right(reader, stored, faults))
         if read:
             found = list(_unchanged(reader, stored, found, faults))
         there += found
+        stamped += [it.archived for it in found if it.file.replace(".tar", ".tsr") in stored.files]
         verified += [datetime.now(UTC)] if read else _verified(stored, found)
         if found and (newest is None or found[-1].archived > newest[1].archived):
             newest = stored, found[-1]
@@ -94,6 +97,7 @@ def _of_tse(target: Target, reader: Reader, chains: list[StoredChain], *, read: 
         last_counter=max((last for _, last in spans), default=None),
         complete_until=max((found.last_time for found in there if found.last_time), default=None),
         archived=None if newest is None else newest[1].archived,
+        stamped_until=max(stamped, default=None),
         verified=max(verified, default=None),
         gaps=gaps[:_MOST_FAULTS],
         faults=faults[:_MOST_FAULTS],

@@ -83,6 +83,8 @@ def _restore(
         except OSError as error:
             raise unwritable(folder / found.name, error) from None
         previous = found.sha256
+    for name in sorted(name for name in stored.files if name.endswith(".tsr")):
+        replace_file(folder / name, b"".join(target.read(stored.chain.key(name))), durable=False)
     os.sync()  # once: to bring each file to the disk by itself takes longer than to fetch it
     size = sum(found.manifest.size for found in manifests if found.manifest)
     return RestoredChain(folder, len(manifests), size, _last_counter(manifests), faults)

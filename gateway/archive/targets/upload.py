@@ -47,6 +47,7 @@ class UploadState(ArchiveModel):
 
     chain: str = Field("", description="as of `ManifestChain.identity`")
     last: str = Field("", description="the last segment that is there, read back with its manifest")
+    stamp: str = Field("", description="the last time stamp that is there")
     last_success: datetime | None = Field(None, description="when everything was there last")
     last_attempt: datetime | None = None
     last_error: RunFailure | None = None
@@ -74,7 +75,9 @@ class ArchiveUpload:
         state = self.state
         if not index.segments:
             return False
-        return bool(state.pending(index) or state.last_error or state.differs) or self._is_sample_due(now)
+        newest_stamp = self.directory.file(index.segments[-1].file).with_suffix(".tsr")
+        waits = state.pending(index) or state.last_error or state.differs
+        return bool(waits) or self._is_sample_due(now) or (state.stamp < newest_stamp.name and newest_stamp.exists())
 
     def run(
         self, connect: Callable[[], Target], index: Index, now: datetime, go_on: Callable[[], None] = lambda: None
@@ -91,8 +94,9 @@ class ArchiveUpload:
                 except _Forked as fork:
                     told = event(Event.UPLOAD_FAILED, self.directory.serial, target=self._name, reason=fork.code)
                     log.warning("%s: a copy of all of it is begun beside the one that is there", fork, extra=told)
-                    self._keep(chain=fork.identity, last="", verified=None)
+                    self._keep(chain=fork.identity, last="", stamp="", verified=None)
                     self._send(target, index, go_on)
+                self._send_stamps(target, index, go_on)
                 if self.state.verified is None:
                     self._keep(verified=now)  # each file was read back
                 elif self.state.differs or self._is_sample_due(now):
@@ -120,6 +124,13 @@ class ArchiveUpload:
                     raise
                 raise _Forked(identity) from None
             self._keep(chain=chain.identity, last=segment.file)
+
+    def _send_stamps(self, target: Target, index: Index, go_on: Callable[[], None]) -> None:
+        for path in sorted(self.directory.path.glob("[0-9]*.tsr")):
+            if self.state.stamp < path.name:
+                go_on()
+                self._put(target, self._chain(index).key(path.name), path, _hash(path))
+                self._keep(stamp=path.name)
 
     @staticmethod
     def _put(target: Target, key: str, path: Path, sha256: str) -> None:

@@ -16,6 +16,8 @@ from gateway.server.api.requests import NoBody
 from gateway.server.http.callers import caller_of
 from gateway.server.http.responses import JSON
 
+_STAMP = "application/timestamp-reply"  # RFC 3161, 3.4
+_MEDIA = {"tar": TAR, "json": JSON, "tsr": _STAMP}
 _STORED: Errors = (UnknownDevice, NothingArchived, ArchiveDamaged, *DOWNLOADING)
 
 
@@ -41,7 +43,7 @@ async def get_archive_file(call: Call[ArchiveFileParams, NoBody]) -> web.StreamR
     """Send a segment or a manifest as it lies on the disk."""
     name = call.params.name
     file = await call.services.archives.file(call.params.serial, name)
-    return await _send(call.request, file, name, TAR if name.endswith(".tar") else JSON)
+    return await _send(call.request, file, name, _MEDIA[name.rpartition(".")[2]])
 
 
 async def export_archive(call: Call[ArchiveSeriesParams, NoBody]) -> web.StreamResponse:
@@ -98,11 +100,12 @@ SECTION = Section(
             AUDITORS,
             get_archive_file,
             "Download a file of the archive",
-            "A segment is a TAR file that can be read alone, its manifest is JSON. Parts are requested with `Range`.",
+            "A segment is a TAR file that can be read alone, its manifest is JSON, a time stamp on that a "
+            "reply of RFC 3161. Parts are requested with `Range`.",
             _STORED,
             FileResponse(
                 "The file as it lies on the disk of the gateway.",
-                (FileFormat(TAR), FileFormat(JSON, model=Manifest)),
+                (FileFormat(TAR), FileFormat(JSON, model=Manifest), FileFormat(_STAMP)),
                 ranges=True,
                 headers={"ETag": "SHA-256 of the file, for `If-Range` and `If-Match`."},
             ),

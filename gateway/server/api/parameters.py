@@ -200,7 +200,7 @@ class ArchiveFileParams(TseParams):
         str,
         Field(
             pattern=FILE_PATTERN,
-            description="`0001-000001.tar` for a segment, `0001-000001.json` for its manifest.",
+            description="`0001-000001.tar` for a segment, `.json` for its manifest, `.tsr` for the time stamp on that.",
             examples=["0001-000001.tar"],
         ),
     ]

@@ -27,6 +27,7 @@ NAMES = {
     "AuditList",
     "ArchiveList",
     "ArchiveRun",
+    "ArchiveStamp",
     "ArchiveStatus",
     "ArchiveSummary",
     "ArchiveTargetStatus",

@@ -67,6 +67,8 @@ ARCHIVE = ArchiveSummary(
     bytes=4096,
     series=1,
     segment_count=1,
+    stamp=None,
+    unstamped_since=None,
     targets=[],
 )
 DE, EN = Locale("de"), Locale("en")
