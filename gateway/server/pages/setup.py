@@ -11,7 +11,7 @@ from gateway.errors import GatewayError
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.i18n.text import Text
 from gateway.operations.confirmations import Irreversible
-from gateway.server.api import administration, transactions
+from gateway.server.api import administration, problems, transactions
 from gateway.server.api.endpoint import TSE, Call, Endpoint
 from gateway.server.api.parameters import SigningParams, TseParams
 from gateway.server.api.requests import ClientId, KeepPinRequest, RequestBody, SetupRequest, SignRequest
@@ -21,8 +21,10 @@ from gateway.server.pages import setup_steps
 from gateway.server.pages.fields import CLIENT_ID, RISK, TRUST_CLOCK
 from gateway.server.pages.forms import Field, Form, Kind
 from gateway.server.pages.page import Content, Page, PageView
+from gateway.server.status_page.browser import locale_of
 from gateway.server.status_page.html import HtmlElement, el
 from gateway.server.status_page.layout import quiet
+from gateway.server.status_page.widgets import sentence
 from gateway.tse.credentials import PIN_LENGTH, PUK_LENGTH
 from gateway.tse.fields import Generation
 from gateway.tse.info import Lifecycle
@@ -61,12 +63,12 @@ async def set_up_tse(call: Call[TseParams, FirstSetup]) -> SetupResult:
             await call.services.administration.keep_time_admin_pin(call.params.serial, pin)
             kept = True
         except GatewayError as error:  # the TSE is set up all the same, which the sheet must say
-            troubles.append(str(error))
+            troubles.append(_told(call, error))
     if body.test_receipt:
         try:
             receipt = await _test_receipt(call, body.client_ids[0])
         except GatewayError as error:
-            troubles.append(str(error))
+            troubles.append(_told(call, error))
     return SetupResult(keeps_pin=kept, receipt=receipt, troubles=tuple(troubles))
 
 
@@ -80,6 +82,11 @@ async def keep_time_admin_pin(call: Call[TseParams, KeepPinRequest]) -> Done:
     pin = PinOrPuk(call.body.pin.get_secret_value().encode(), call.body.risk_lockout)
     await call.services.administration.keep_time_admin_pin(call.params.serial, pin)
     return Done()
+
+
+def _told(call: Call[Any, Any], error: GatewayError) -> str:
+    problem = problems.describe(error, locale_of(call.request).language)
+    return sentence(problem.detail or problem.title)
 
 
 async def _test_receipt(call: Call[TseParams, Any], client_id: str) -> SignedReceipt:

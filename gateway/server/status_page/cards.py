@@ -24,10 +24,12 @@ _MOST_GLYPHS = 12
 _MOST_TILLS = 64
 
 
-def card(tse: TseSnapshot, locale: Locale, now: float, *, full: bool) -> HtmlElement:
-    """Return the card; `full` is for the administrator, `now` in Unix seconds."""
+def card(tse: TseSnapshot, locale: Locale, now: float, *, full: bool, acts: bool = False) -> HtmlElement:
+    """Return the card; `full` is for those who are logged in, `acts` for operators; `now` in Unix seconds."""
     noted = notices(tse, locale, now) if full else []
     parts = [_head(tse, locale, noted=bool(noted)), _reason(tse, locale), _notices(noted)]
+    if acts and tse.reason == _NOT_SET_UP:
+        parts.append(el("p", el("a", locale.text(texts.SET_UP), href=f"/page/setup/{tse.serial}", class_="act")))
     if full:
         parts += [] if tse.info is None else _facts(tse, tse.info, locale, now)
         parts.append(_links(tse, locale))

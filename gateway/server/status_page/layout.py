@@ -81,4 +81,7 @@ def _navigation(links: Sequence[Link], locale: Locale) -> HtmlElement:
         el("li", el("a", locale.text(link.title), href=link.path, aria_current="page" if link.here else None))
         for link in links
     )
-    return el("nav", el("ul", *entries), aria_label=locale.text(texts.NAVIGATION))
+    here = next((locale.text(link.title) for link in links if link.here), "")
+    # On a phone the list is shown while this is open; it is not within it, since on a desktop it is always shown.
+    menu = el("details", el("summary", f"{locale.text(texts.NAVIGATION)}: {here}"), class_="menu")
+    return el("nav", menu, el("ul", *entries), aria_label=locale.text(texts.NAVIGATION))

@@ -67,7 +67,7 @@ def render(snapshot: Snapshot, locale: Locale, view: View) -> RenderedPage:
     headline, text, remedy = _summary(snapshot, locale)
     parts = [
         _state(snapshot, headline, text, remedy),
-        _tses(snapshot, locale, full=full),
+        _tses(snapshot, locale, view),
         _connection(snapshot, locale, view),
     ]
     if full:
@@ -154,8 +154,9 @@ def _state(snapshot: Snapshot, headline: str, text: str, remedy: str) -> HtmlEle
     return el("section", svg.shape(snapshot.level), told, id="state", class_=f"state {snapshot.level}", role="status")
 
 
-def _tses(snapshot: Snapshot, locale: Locale, *, full: bool) -> HtmlElement:
-    cards = (card(tse, locale, snapshot.now, full=full) for tse in snapshot.tses)
+def _tses(snapshot: Snapshot, locale: Locale, view: View) -> HtmlElement:
+    full, acts = view != "anybody", view == "operator"
+    cards = (card(tse, locale, snapshot.now, full=full, acts=acts) for tse in snapshot.tses)
     return el("section", *cards, id="tses", class_="tses", aria_label="TSEs", tabindex="-1")
 
 

@@ -192,9 +192,15 @@ async def act(
         token = await gateway.tokens.add(NewToken("chef", Role.OPERATOR), 0)
         async with proof.visit(**desktop) as seen:
             await seen.log_in(token)
+            await seen.page.click("text=Jetzt einrichten")
+            await expect(seen.page.locator("h1")).to_have_text("Einrichten")
             await every_act(Operator(seen, served.serial), seen, served)
         async with proof.visit("en-GB", **{**phone, "color_scheme": "dark"}) as seen:
             await seen.log_in(token)
+            await expect(seen.page.locator("header ul")).not_to_be_visible()
+            await seen.page.click(".menu summary")
+            await seen.page.click("header ul >> text=Tills")
+            await expect(seen.page.locator("h1")).to_have_text("Tills")
             for page in PAGES:
                 await Operator(seen, new.serial.hex().upper()).open(page.name)
                 await Operator(seen, new.serial.hex().upper()).look(f"en-phone-dark-{page.name}")
