@@ -1,5 +1,7 @@
 """Secrets that a person gives to the gateway. No error here shows one, nor the path that was given for it."""
 
+import base64
+import binascii
 import math
 import re
 from datetime import datetime, timedelta
@@ -9,6 +11,8 @@ from typing import NamedTuple
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _OWN_NAMES = frozenset({"lan", "local"})
 _UNTIL = "until"
+_WEBHOOK_PREFIX = "whsec_"  # of Standard Webhooks (https://www.standardwebhooks.com)
+_WEBHOOK_KEY_BYTES = range(24, 65)
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 6, 128
 
 
@@ -97,3 +101,18 @@ def read_secret(path: str) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no file can have this name"
         raise ValueError(f"the file that it names cannot be read: {reason}") from None
+
+
+def webhook_key(secret: str) -> bytes:
+    """Return the key in a secret of the form `whsec_` and base64.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(_WEBHOOK_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not secret.startswith(_WEBHOOK_PREFIX) or len(key) not in _WEBHOOK_KEY_BYTES:
+        raise ValueError(f"should be {_WEBHOOK_PREFIX} and 24 to 64 random bytes as base64")
+    return key

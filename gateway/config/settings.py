@@ -18,7 +18,6 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.config.archive_target import ArchiveTargetSettings
-from gateway.config.secret import read_secret
 from gateway.config.sources import (
     CONFIG_FILE,
     CommandLineSource,
@@ -27,12 +26,15 @@ from gateway.config.sources import (
     TomlSource,
     did_you_mean,
 )
+from gateway.config.tables import TokenSettings, UpstreamSettings
 from gateway.config.values import (
     Addresses,
-    ConnectorUrl,
     FilePath,
     FilePaths,
     JsonTables,
+    MailAddress,
+    MailAddresses,
+    MailServerName,
     PoolOrder,
     Port,
     RoleNames,
@@ -42,8 +44,9 @@ from gateway.config.values import (
     TimeServers,
     Token,
     TokenDigits,
-    TokenName,
     UpperCase,
+    WebhookSecret,
+    WebhookUrl,
 )
 from gateway.errors import ConfigurationError
 
@@ -67,42 +70,6 @@ def primary_address() -> str:
         except OSError:
             continue
     return "127.0.0.1"
-
-
-class UpstreamSettings(BaseModel):
-    """Another LAN-TSE connector: the vendor's, or a gateway."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    url: ConnectorUrl
-    token: SecretStr
-    ca_file: FilePath | None = None
-    fingerprint: str = ""
-
-    @check_model(mode="before")
-    @classmethod
-    def _token_from_its_file(cls, values: object) -> object:
-        if not isinstance(values, dict) or "token_file" not in values:
-            return values
-        if "token" in values:
-            raise ValueError("token and token_file are both given: keep one of them")
-        rest = {name: value for name, value in values.items() if name != "token_file"}
-        try:
-            return rest | {"token": read_secret(str(values["token_file"]))}
-        except ValueError as error:
-            raise ValueError(f"token_file: {error}") from None
-
-
-class TokenSettings(BaseModel):
-    """One more token, in a secret file that the gateway reads anew each minute."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: TokenName
-    role: Literal["till", "operator", "auditor", "monitor"]
-    token_file: FilePath
-    tses: Texts = ()
-    clients: Texts = ()
 
 
 _TABLES = {
@@ -284,6 +251,23 @@ class Settings(BaseSettings):
         None, description="bearer token of that port, which opens nothing else; without it the api_token"
     )
 
+    notify_mail_to: MailAddresses = Field(
+        (), description="mail addresses that are told once what needs attention, separated by commas"
+    )
+    notify_mail_server: MailServerName = Field(
+        "", description="host or host:port that takes these mails; port 465 for TLS, any other (587) for STARTTLS"
+    )
+    notify_mail_from: MailAddress = Field(
+        "", description="sender of these mails; without it the user if it is an address, else the first that is told"
+    )
+    notify_mail_user: str = Field("", description="login at the mail server; without it none")
+    notify_mail_password: SecretStr | None = Field(None, description="password of that login")
+    notify_webhook_url: WebhookUrl = Field("", description="address that is told the same by a signed POST of JSON")
+    notify_webhook_secret: WebhookSecret = Field(
+        None, description="key of that signature: whsec_ and 24 to 64 random bytes as base64"
+    )
+    notify_language: Literal["de", "en"] = Field("de", description="language of mails and webhook: de or en")
+
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
@@ -322,6 +306,16 @@ class Settings(BaseSettings):
     def _client_certificates_have_a_ca(self) -> Self:
         if self.tls_client_ca is None and (self.tls_client_crl is not None or self.tls_client_required):
             raise ValueError("tls_client_crl and tls_client_required need tls_client_ca")
+        return self
+
+    @check_model(mode="after")
+    def _notifications_are_whole(self) -> Self:
+        if bool(self.notify_mail_to) != bool(self.notify_mail_server):
+            raise ValueError("notify_mail_to and notify_mail_server must be given together")
+        if bool(self.notify_mail_user) != (self.notify_mail_password is not None):
+            raise ValueError("notify_mail_user and notify_mail_password must be given together")
+        if bool(self.notify_webhook_url) != (self.notify_webhook_secret is not None):
+            raise ValueError("notify_webhook_url and notify_webhook_secret must be given together")
         return self
 
     @property

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from yarl import URL
 
 from gateway.clock.sntp import TimeServer
+from gateway.config.mail import checked_address, mail_server
 from gateway.config.pins import Pins
-from gateway.config.secret import checked_digits, checked_name, dated_tokens
+from gateway.config.secret import checked_digits, checked_name, dated_tokens, webhook_key
 from gateway.errors import ConfigurationError
 
 
@@ -95,6 +96,29 @@ def _connector_url(text: str) -> str:
     return text
 
 
+def _mail_server(text: str) -> str:
+    if text:
+        mail_server(text)
+    return text
+
+
+def _mail_address(text: str) -> str:
+    return checked_address(text) if text else text
+
+
+def _mail_addresses(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(checked_address, value))
+
+
+def _webhook_url(text: str) -> str:
+    if not text:
+        return text
+    url = URL(text)
+    if url.scheme not in {"http", "https"} or not url.host or url.user is not None or url.fragment:
+        raise ValueError("should be https://<host>/<path>, without a user")
+    return text
+
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 TokenDigits = Annotated[int, Field(ge=0, le=32), AfterValidator(checked_digits)]
@@ -109,5 +133,10 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 PoolOrder = Annotated[Texts, AfterValidator(_pool_order)]
 TimeServers = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_time_servers)]
 ConnectorUrl = Annotated[str, AfterValidator(_connector_url)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+MailAddresses = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_mail_addresses)]
+MailServerName = Annotated[str, AfterValidator(_mail_server)]
+WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
+WebhookSecret = Annotated[SecretStr | None, _secret(webhook_key)]
 JsonTables = BeforeValidator(_from_json)
 UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)

@@ -14,6 +14,7 @@ from gateway.server.api import (
     event_stream,
     exports,
     log,
+    notifications,
     outages,
     pool,
     tokens,
@@ -36,6 +37,7 @@ SECTIONS = (
     log.SECTION,
     administration.SECTION,
     tokens.SECTION,
+    notifications.SECTION,
 )
 ENDPOINTS = tuple(endpoint for section in SECTIONS for endpoint in section.endpoints)
 _BY_HANDLER = {endpoint.handler: endpoint for endpoint in ENDPOINTS}

@@ -1,0 +1,45 @@
+"""Settings that are lists of tables: other connectors, and tokens."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import model_validator as check_model
+
+from gateway.config.secret import read_secret
+from gateway.config.values import ConnectorUrl, FilePath, Texts, TokenName
+
+
+class UpstreamSettings(BaseModel):
+    """Another LAN-TSE connector: the vendor's, or a gateway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: ConnectorUrl
+    token: SecretStr
+    ca_file: FilePath | None = None
+    fingerprint: str = ""
+
+    @check_model(mode="before")
+    @classmethod
+    def _token_from_its_file(cls, values: object) -> object:
+        if not isinstance(values, dict) or "token_file" not in values:
+            return values
+        if "token" in values:
+            raise ValueError("token and token_file are both given: keep one of them")
+        rest = {name: value for name, value in values.items() if name != "token_file"}
+        try:
+            return rest | {"token": read_secret(str(values["token_file"]))}
+        except ValueError as error:
+            raise ValueError(f"token_file: {error}") from None
+
+
+class TokenSettings(BaseModel):
+    """One more token, in a secret file that the gateway reads anew each minute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: TokenName
+    role: Literal["till", "operator", "auditor", "monitor"]
+    token_file: FilePath
+    tses: Texts = ()
+    clients: Texts = ()
