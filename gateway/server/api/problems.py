@@ -53,10 +53,15 @@ def remedy_of(code: str, language: Language, serial: str = "") -> str | None:
 
 def of_http_error(error: web.HTTPException, language: Language) -> web.Response:
     """Return the response to a request that aiohttp refused."""
+    return _response(describe_http(error, language))
+
+
+def describe_http(error: web.HTTPException, language: Language) -> Problem:
+    """Return what the refusal of a request is called, and what helps."""
     status = HTTPStatus(error.status)
     known = HTTP_TITLES.get(status)
     title = error.reason if known is None else known.in_language(language)
-    return _response(_problem(status, status.name.lower(), title, _what_helps(error).in_language(language)))
+    return _problem(status, status.name.lower(), title, _what_helps(error).in_language(language))
 
 
 def _detail(error: GatewayError, language: Language) -> str:

@@ -196,6 +196,8 @@ def _error_response(request: web.Request, error: GatewayError) -> web.Response:
 def _http_error_response(request: web.Request, error: web.HTTPException) -> web.Response:
     if _is_api(request):
         response = problems.of_http_error(error, language_of(request))
+    elif error_page.is_wanted(request):
+        response = error_page.of_http_error(request, error)
     else:
         response = lan_errors.of_http_error(error, request.path)
     if hdrs.ALLOW in error.headers:

@@ -3,6 +3,7 @@
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
+from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text
 from gateway.server.api import problems
 from gateway.server.status_page import assets
@@ -25,15 +26,25 @@ def of_error(request: web.Request, error: GatewayError) -> web.Response:
     """Return a page that says what `error` is."""
     locale = locale_of(request)
     problem = problems.describe(error, locale.language)
-    title = sentence(problem.title)
+    return _page(locale, problem.status, problem.title, problem.detail)
+
+
+def of_http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Return a page that says why aiohttp refused a request."""
+    locale = locale_of(request)
+    return _page(locale, error.status, problems.describe_http(error, locale.language).title)
+
+
+def _page(locale: Locale, status: int, named: str, detail: str | None = None) -> web.Response:
+    title = sentence(named)
     body = el(
         "main",
         el("h1", title),
-        el("p", sentence(problem.detail)) if problem.detail else None,
+        el("p", sentence(detail)) if detail else None,
         el("p", el("a", locale.text(_BACK), href="/")),
     )
     response = assets.send_document(
         html(f"{title} · {NAME}", locale, el("body", body), StatusLevel.IDLE), locale.language
     )
-    response.set_status(problem.status)
+    response.set_status(status)
     return response

@@ -7,8 +7,11 @@ from gateway.archive.errors import NothingArchived
 from gateway.archive.status import ArchiveStatus
 from gateway.errors import GatewayError, UnknownDevice
 from gateway.i18n.text import Text
+from gateway.operations.confirmations import Irreversible
+from gateway.server.api.administration import delete_stored_data
 from gateway.server.api.archives import get_archive, run_archive
 from gateway.server.api.routes import endpoint_of
+from gateway.server.pages.fields import ADMIN_PIN, RISK
 from gateway.server.pages.forms import Form
 from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.pages.query import Input, asked, query_form
@@ -71,6 +74,27 @@ RUN = Form(
         "diese Seite verlassen.",
     ),
 )
+DELETE = Form(
+    endpoint_of(delete_stored_data),
+    Text("Make room in a full TSE", "Platz in einer vollen TSE schaffen"),
+    Text("Delete the stored data", "Gespeicherte Daten löschen"),
+    Text(
+        "The log messages in the TSE are deleted. The archive holds them: keep it as long as the books.",
+        "Die Protokolldaten in der TSE sind gelöscht. Das Archiv enthält sie: so lange aufbewahren wie die Bücher.",
+    ),
+    (ADMIN_PIN, RISK),
+    intro=Text(
+        "Brings the archive up to date first. Unless that is whole and verified nothing is deleted.",
+        "Bringt zuerst das Archiv auf den neuesten Stand. Ist es nicht vollständig und geprüft, wird nichts gelöscht.",
+    ),
+    consequence=Text(
+        "All log messages in TSE {serial} are deleted. Only the archive of the gateway still holds them: is it backed "
+        "up?",
+        "Alle Protokolldaten in TSE {serial} werden gelöscht. Dann enthält sie nur noch das Archiv des Gateways: ist "
+        "es gesichert?",
+    ),
+    irreversible=Irreversible.DELETE_STORED_DATA,
+)
 
 
 async def _content(view: PageView) -> Content:
@@ -93,6 +117,7 @@ async def _content(view: PageView) -> Content:
         ),
         await _archive(view, base),
         view.form(RUN),
+        view.form(DELETE),
     )
 
 
@@ -127,4 +152,4 @@ async def _archive(view: PageView, base: str) -> HtmlElement:
     )
 
 
-PAGE = Page("exports", _TITLE, AUDITORS, _content, (RUN,), of_tse=True)
+PAGE = Page("exports", _TITLE, AUDITORS, _content, (RUN, DELETE), of_tse=True)

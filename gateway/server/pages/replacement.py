@@ -7,7 +7,6 @@ from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.status.readiness import ABSENT
 from gateway.i18n.text import Text
 from gateway.operations.confirmations import Irreversible
-from gateway.server.api.archives import run_archive
 from gateway.server.api.endpoint import TSE, Call, Endpoint
 from gateway.server.api.outages import retire_tse
 from gateway.server.api.parameters import TseParams
@@ -15,6 +14,7 @@ from gateway.server.api.requests import ClientsTransfer, DecommissionRequest
 from gateway.server.api.responses import ClientList, Done
 from gateway.server.api.routes import endpoint_of
 from gateway.server.http.callers import caller_of
+from gateway.server.pages.exports import RUN
 from gateway.server.pages.fields import ADMIN_PIN, RISK
 from gateway.server.pages.forms import Field, Form, Kind
 from gateway.server.pages.page import Content, Page, PageView
@@ -50,18 +50,6 @@ async def decommission_tse(call: Call[TseParams, DecommissionRequest]) -> Done:
     return Done()
 
 
-ARCHIVE = Form(
-    endpoint_of(run_archive),
-    Text("Archive everything", "Alles archivieren"),
-    Text("Archive now", "Jetzt archivieren"),
-    Text("The archive holds everything, verified.", "Das Archiv enthält alles, geprüft."),
-    intro=Text(
-        "Copies what the TSE has signed since the last run, and verifies it. Tills go first; the first run of a full "
-        "TSE takes hours, and goes on if you leave the page.",
-        "Kopiert, was die TSE seit dem letzten Lauf signiert hat, und prüft es. Kassen gehen vor; der erste Lauf einer "
-        "vollen TSE dauert Stunden und läuft weiter, wenn Sie die Seite verlassen.",
-    ),
-)
 MOVE = Form(
     Endpoint("POST", f"{TSE}/clients/copy", OPERATORS, register_clients_of, "Copy the clients", "To another TSE."),
     Text("Register the tills with the new TSE", "Die Kassen an der neuen TSE anmelden"),
@@ -157,7 +145,7 @@ async def _content(view: PageView) -> Content:
             _steps(view, others, new, ended=ended),
             quiet(view.text(_DEAD)),
         ),
-        view.form(ARCHIVE),
+        view.form(RUN),
         view.form(MOVE, _moved(view), options=choices) if in_service and new else None,
         el("p", view.text(_OPEN_TRANSACTIONS, count=open_now), class_="consequence") if open_now else None,
         view.form(DECOMMISSION) if in_service or _was_sent(view, DECOMMISSION) else None,
@@ -214,6 +202,6 @@ PAGE = Page(
     Text("Replace a TSE", "TSE ersetzen"),
     OPERATORS,
     _content,
-    (ARCHIVE, MOVE, DECOMMISSION, RETIRE),
+    (RUN, MOVE, DECOMMISSION, RETIRE),
     of_tse=True,
 )

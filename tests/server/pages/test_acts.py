@@ -229,6 +229,9 @@ async def test_a_browser_reads_an_error_as_a_page(shop: Shop, chief: Browser) ->
     answer, text = await chief.get("/page/tills/ABCDEF0123", headers={"Accept": "text/html"})
     assert (answer.status, answer.content_type) == (404, "text/html")
     assert "No TSE with this serial" in text
+    answer, text = await chief.get("/page/nothing", headers={"Accept": "text/html"})
+    assert (answer.status, answer.content_type) == (404, "text/html")
+    assert "There is no such path" in text
 
 
 async def test_a_page_of_a_tse_is_found_without_its_serial(shop: Shop, chief: Browser) -> None:

@@ -71,7 +71,7 @@ async def test_a_tse_is_replaced_step_by_step(pair: Pair, chief: Browser) -> Non
     old, new = pair.old, pair.new
     path = f"/page/replacement/{old.serial}"
     _, page, _ = await send(chief, path, "run_archive")
-    assert "The archive holds everything, verified." in page.text
+    assert "The archive holds everything" in page.text
     _, page, _ = await send(
         chief, path, "register_clients_of", new_serial=new.serial, admin_pin="12345", new_admin_pin="12345"
     )
@@ -85,12 +85,25 @@ async def test_a_tse_is_replaced_step_by_step(pair: Pair, chief: Browser) -> Non
     assert old.tse.lifecycle == Lifecycle.DECOMMISSIONED
     assert old.tse._core.state.clients == ()
     _, page, _ = await send(chief, path, "run_archive")
-    assert "verified" in page.text
+    assert "The archive holds everything" in page.text
     assert "decommission_tse" not in await forms_of(chief, path)
     log = (old.settings.state_dir / "audit.jsonl").read_text(encoding="utf-8")
     assert log.count('"decommission_tse"') == 1
     _, text = await chief.get(f"/page/setup/{old.serial}")
     assert "out of service for good" in text
+
+
+async def test_stored_data_are_deleted_once_the_archive_holds_them_and_that_is_confirmed(
+    pair: Pair, chief: Browser
+) -> None:
+    path, device = f"/page/exports/{pair.old.serial}", pair.old.registry.find(pair.old.serial)
+    used = device.info.used_blocks
+    where, page, _ = await send(chief, path, "delete_stored_data", admin_pin="12345")
+    assert "are deleted" in page.text
+    _, page, _ = await send(chief, where, "delete_stored_data", serial_end=pair.old.serial[-4:])
+    assert "The archive holds them" in page.text
+    await device.read_info()
+    assert device.info.used_blocks < used
 
 
 async def test_a_token_for_one_tse_sees_and_changes_no_other(pair: Pair) -> None:

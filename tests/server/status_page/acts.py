@@ -156,7 +156,12 @@ async def replace(operator: Operator, new: str) -> None:
     """The way from the old TSE to the new one, in English and on a phone."""
     await operator.open("replacement")
     await operator.send("run_archive")
-    await operator.reads("The archive holds everything, verified.")
+    await operator.reads("The archive holds everything")
+    await operator.open("exports")
+    await operator.send("delete_stored_data", admin_pin=PINS["admin-pin"])
+    await operator.confirm("delete_stored_data")
+    await operator.reads("The archive holds them")
+    await operator.open("replacement")
     await operator.send("register_clients_of", new_serial=new, admin_pin=PINS["admin-pin"], new_admin_pin="12345")
     await operator.reads("POS-2")
     await operator.look("en-phone-dark-replacement")
