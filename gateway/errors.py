@@ -1,19 +1,30 @@
 """The one error tree: what went wrong.
 
-`code` is for programs, the message tells people what happened and what helps. Which HTTP status or number a protocol
-gives an error stands in the mapping of that protocol: `server.api.problems`, `server.lan_errors`, `tse.error_numbers`.
+`code` is for programs, the message tells people what happened and what helps, in German or English. Which HTTP status
+or number a protocol gives an error stands in the mapping of that protocol: `server.api.problems`, `server.lan_errors`,
+`tse.error_numbers`.
 """
 
 from collections.abc import Mapping
 from typing import TypeVar
 
+from gateway.i18n.text import Text, TextError
+
 T = TypeVar("T")
+_REFUSED = Text(
+    "the TSE refused the command: 0x{result:04x} {explanation}",
+    "die TSE hat den Befehl abgelehnt: 0x{result:04x} {explanation}",
+)
 
 
-class GatewayError(Exception):
+class GatewayError(TextError):
     """Root of everything the gateway raises on purpose."""
 
     code = "internal_error"
+
+
+class UnfitValue(TextError, ValueError):
+    """A value is none of those that can be used here. The message never shows it: it may be a secret."""
 
 
 class ProtocolError(GatewayError):
@@ -27,8 +38,8 @@ class CommandRejected(GatewayError):
 
     code = "command_rejected"
 
-    def __init__(self, result: int, explanation: str) -> None:
-        super().__init__(f"the TSE refused the command: 0x{result:04x} {explanation}")
+    def __init__(self, result: int, explanation: Text) -> None:
+        super().__init__(_REFUSED, result=result, explanation=explanation)
         self.result = result
 
 

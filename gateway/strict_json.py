@@ -5,6 +5,9 @@ import math
 import re
 from typing import Any
 
+from gateway.errors import UnfitValue
+from gateway.i18n.text import Text
+
 _INTEGERS = range(-(2**63), 2**64)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -22,32 +25,32 @@ def parse(text: bytes) -> Any:
         if "\\u" in decoded and _SURROGATE.search(decoded):  # the first test is fast where there are megabytes
             json.dumps(value, ensure_ascii=False).encode()  # a half of a pair cannot be written any more
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise UnfitValue(Text("nested too deeply", "zu tief geschachtelt")) from None
     return value
 
 
 def _integer(text: str) -> int:
     number = int(text)
     if number not in _INTEGERS:
-        raise ValueError("an integer of more than 64 bits")
+        raise UnfitValue(Text("an integer of more than 64 bits", "eine ganze Zahl von mehr als 64 Bit"))
     return number
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number that is too large")
+        raise UnfitValue(Text("a number that is too large", "eine zu große Zahl"))
     return number
 
 
 def _refused(text: str) -> float:
-    raise ValueError(f"{text} is no number in JSON")
+    raise UnfitValue(Text("{text} is no number in JSON", "{text} ist in JSON keine Zahl"), text=text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("an object has a name twice")
+        raise UnfitValue(Text("an object has a name twice", "in einem Objekt steht ein Name zweimal"))
     return found
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from gateway.access.caller import Caller
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
 
@@ -82,7 +83,14 @@ class AuditLog:
         try:
             found = await asyncio.to_thread(lambda: list(kept.read(_act)))
         except OSError as error:
-            raise AuditUnreadable(f"the audit log {kept.path} cannot be read: {error.strerror}") from None
+            raise AuditUnreadable(
+                Text(
+                    "the audit log {path} cannot be read: {reason}",
+                    "das Audit-Protokoll {path} lässt sich nicht lesen: {reason}",
+                ),
+                path=kept.path,
+                reason=reason_of(error),
+            ) from None
         return [act for act in found if (since is None or act.at >= since) and (until is None or act.at < until)]
 
 

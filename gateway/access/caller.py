@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.errors import Forbidden
+from gateway.i18n.text import Text
 
 
 class Role(StrEnum):
@@ -59,7 +60,15 @@ class Caller:
         """
         if self.role is not None and self.role not in roles:
             named = ", ".join(sorted(roles - {Role.LAN}))
-            raise Forbidden(f"the token {self.name} has the role {self.role}; this needs one of: {named}")
+            raise Forbidden(
+                Text(
+                    "the token {name} has the role {role}; this needs one of: {named}",
+                    "das Token {name} hat die Rolle {role}; hierfür braucht es eine von: {named}",
+                ),
+                name=self.name,
+                role=self.role,
+                named=named,
+            )
 
     def check_tse(self, serial: str) -> None:
         """Return if the token is for this TSE.
@@ -68,7 +77,12 @@ class Caller:
             Forbidden: it is not.
         """
         if not self.may_use(serial):
-            raise Forbidden(f"the token {self.name} is for other TSEs than this one")
+            raise Forbidden(
+                Text(
+                    "the token {name} is for other TSEs than this one", "das Token {name} ist für andere TSEs als diese"
+                ),
+                name=self.name,
+            )
 
     def check_client(self, client_id: str) -> None:
         """Return if the token may act for this client id.
@@ -77,7 +91,14 @@ class Caller:
             Forbidden: it may not.
         """
         if self.clients and client_id not in self.clients:
-            raise Forbidden(f"the token {self.name} may not act for the client id {client_id!r}")
+            raise Forbidden(
+                Text(
+                    "the token {name} may not act for the client id {client_id!r}",
+                    "das Token {name} darf nicht für die Client-ID {client_id!r} handeln",
+                ),
+                name=self.name,
+                client_id=client_id,
+            )
 
 
 current: ContextVar[Caller | None] = ContextVar("caller", default=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.config.secret import DatedToken, dated_tokens, read_secret, token_line
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Language, Text
+from gateway.i18n.text import Language, Text, text_of
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.log import register_secret
 
@@ -23,6 +23,7 @@ _COST = Text(
     "die Hälfte aller solchen Token ist von einer Adresse aus in {days} Tagen probiert, von hundert aus in {hours} "
     "Stunden: zehn Ziffern oder mehr nehmen, wenn das Formular der Kasse sie nimmt",
 )
+_IN_PLACE = Text("{place}: the token {error}", "{place}: das Token {error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,13 @@ def load_token(settings: Settings) -> Token:
     """
     token = known_token(settings)
     if token is None:
-        raise ConfigurationError(f"there is no token in {settings.state_dir}: start the gateway once, or set api_token")
+        raise ConfigurationError(
+            Text(
+                "there is no token in {state_dir}: start the gateway once, or set api_token",
+                "in {state_dir} liegt kein Token: das Gateway einmal starten, oder api_token setzen",
+            ),
+            state_dir=settings.state_dir,
+        )
     return token
 
 
@@ -106,8 +113,13 @@ def known_token(settings: Settings) -> Token | None:
         return _token(text, "")
     except ConfigurationError as error:
         raise ConfigurationError(
-            f"the token in {settings.state_dir / FILE} cannot be used, it {error}: restore the file, or remove it to "
-            "get a new token"
+            Text(
+                "the token in {file} cannot be used, it {error}: restore the file, or remove it to get a new token",
+                "das Token in {file} ist nicht zu gebrauchen, es {error}: die Datei zurückholen, oder für ein neues "
+                "Token löschen",
+            ),
+            file=settings.state_dir / FILE,
+            error=error,
         ) from None
 
 
@@ -131,14 +143,16 @@ def _read(file: Path) -> str:
     try:
         return read_secret(str(file))
     except ValueError as error:
-        raise ConfigurationError(f"GATEWAY_API_TOKEN_FILE: {error}") from None
+        raise ConfigurationError(
+            Text("GATEWAY_API_TOKEN_FILE: {error}", "GATEWAY_API_TOKEN_FILE: {error}"), error=error
+        ) from None
 
 
 def _token(text: str, place: str, *, configured: bool = False) -> Token:
     try:
         present, *older = dated_tokens(text)
     except ValueError as error:
-        raise ConfigurationError(f"{place}: the token {error}" if place else str(error)) from None
+        raise ConfigurationError(_IN_PLACE if place else text_of(error), place=place, error=error) from None
     for token in (present, *older):
         keep_out_of_logs(token.value)
     return Token(present.value, configured, tuple(older))

@@ -17,6 +17,7 @@ from typing import Any
 from gateway import strict_json
 from gateway.access.caller import Role
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.storage.atomic import read_private, write_private
 
 FILE = "tokens.json"
@@ -61,7 +62,12 @@ class TokenStore:
             self._salt, self.tokens = bytes.fromhex(plain["salt"]), tuple(map(_decoded, plain["tokens"]))
         except (ValueError, KeyError, TypeError):
             raise ConfigurationError(
-                f"{self.path} is damaged: restore it, or remove it and make the tokens anew (`tse-gateway token add`)"
+                Text(
+                    "{path} is damaged: restore it, or remove it and make the tokens anew (`tse-gateway token add`)",
+                    "{path} ist beschädigt: die Datei zurückholen, oder löschen und die Token neu anlegen "
+                    "(`tse-gateway token add`)",
+                ),
+                path=self.path,
             ) from None
         self._read = content
         return True

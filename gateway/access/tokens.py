@@ -26,6 +26,7 @@ from gateway.access.uses import TokenUses
 from gateway.config.secret import DatedToken, dated_tokens, read_secret
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class Tokens:
         """
         found = [token for token in self.all() if token.name == name]
         if not found:
-            raise TokenUnknown(f"there is no token {name!r}")
+            raise TokenUnknown(Text("there is no token {name!r}", "es gibt kein Token {name!r}"), name=name)
         return found
 
     async def add(self, wanted: NewToken, digits: int) -> str:
@@ -163,9 +164,18 @@ class Tokens:
         async with self._writing:
             store, taken = self._kept_here(), self.all()
             if any(token.name == wanted.name for token in taken):
-                raise TokenRefused(f"there is a token {wanted.name!r} already: rotate or revoke it")
+                raise TokenRefused(
+                    Text(
+                        "there is a token {name!r} already: rotate or revoke it",
+                        "ein Token {name!r} gibt es schon: es erneuern oder widerrufen",
+                    ),
+                    name=wanted.name,
+                )
             if len(taken) >= _MOST:
-                raise TokenRefused(f"there are {_MOST} tokens already: revoke one")
+                raise TokenRefused(
+                    Text("there are {most} tokens already: revoke one", "es gibt schon {most} Token: eines widerrufen"),
+                    most=_MOST,
+                )
             return await self._make(store, wanted, digits, list(store.tokens))
 
     async def rotate(self, name: str, overlap: float, digits: int) -> str:
@@ -204,7 +214,12 @@ class Tokens:
             elif old_only:
                 await self._keep_lan(replace(self.lan, older=()))
             else:
-                raise TokenRefused("tills need the LAN token: rotate it, or revoke only those before it")
+                raise TokenRefused(
+                    Text(
+                        "tills need the LAN token: rotate it, or revoke only those before it",
+                        "Kassen brauchen das LAN-Token: es erneuern, oder nur die früheren widerrufen",
+                    )
+                )
             self.uses.forget(name)
 
     # ---- files --------------------------------------------------------------
@@ -254,7 +269,9 @@ class Tokens:
             try:
                 found += in_clear(dated_tokens(read_secret(str(table.token_file))), like)
             except ValueError as error:
-                raise ConfigurationError(f"tokens, {table.name}: {error}") from None
+                raise ConfigurationError(
+                    Text("tokens, {name}: {error}", "Token, {name}: {error}"), name=table.name, error=error
+                ) from None
         if self._store is not None:
             self._store.refresh()
             found += of_store(self._store.tokens)
@@ -279,15 +296,21 @@ class Tokens:
 
     def _kept_here(self) -> TokenStore:
         if self._store is None:
-            raise TokenRefused("this gateway keeps no tokens")
+            raise TokenRefused(Text("this gateway keeps no tokens", "dieses Gateway bewahrt keine Token auf"))
         return self._store
 
     def _own(self, name: str) -> AcceptedToken:
         present = self.named(name)[0]
         if present.place != "gateway":
             raise TokenRefused(
-                f"the token {name} stands in a secret file or in the settings: put the new one on its first line, the "
-                "one before behind it as `TOKEN until 2026-12-31`; a file is read anew within a minute"
+                Text(
+                    "the token {name} stands in a secret file or in the settings: put the new one on its first line, "
+                    "the one before behind it as `TOKEN until 2026-12-31`; a file is read anew within a minute",
+                    "das Token {name} steht in einer Geheimnisdatei oder in den Einstellungen: das neue in ihre erste "
+                    "Zeile schreiben, das bisherige dahinter als `TOKEN until 2026-12-31`; eine Datei wird binnen "
+                    "einer Minute neu gelesen",
+                ),
+                name=name,
             )
         return present
 
@@ -307,7 +330,7 @@ class Tokens:
 
     async def _keep_lan(self, token: Token) -> None:
         if self._settings is None:
-            raise TokenRefused("this gateway keeps no tokens")
+            raise TokenRefused(Text("this gateway keeps no tokens", "dieses Gateway bewahrt keine Token auf"))
         now = self._now()
         kept = replace(token, older=tuple(it for it in token.older if it.ends > now))
         await asyncio.to_thread(lan_token.keep, self._settings.state_dir, kept)

@@ -14,14 +14,12 @@ from gateway.access.audit import GATEWAY, AuditLog
 from gateway.access.lan_token import Token, load_or_create_token
 from gateway.access.tokens import Tokens
 from gateway.app import console, services, watchdog
-from gateway.app.notifying import notifications_of, notifying
 from gateway.app.shutdown import Shutdown
 from gateway.app.systemd import Systemd
 from gateway.archive.collector import ArchiveCollector
 from gateway.config.settings import Settings
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
-from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.pool_collector import PoolCollector
 from gateway.operations.lan import LanTse
@@ -60,7 +58,6 @@ class Gateway:
     port: int
     simulators: tuple[SimulatedTse, ...]
     metrics_port: int | None
-    pool: Pool
 
     @property
     def token(self) -> Token:
@@ -99,12 +96,10 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         metrics.registry.register(PoolCollector(pool))
         await start(beside(pool=pool.run()))
         core = services.GatewayCore(
-            *(settings, registry, metrics, monitor.outages, archives, pool, notifications_of(settings, metrics)),
-            *(recent_events, recent_log),
+            settings, registry, metrics, monitor.outages, archives, pool, recent_events, recent_log
         )
-        snapshot = await start(services.snapshots(core, tokens, problems))
-        await start(notifying(core, snapshot, writable, maintenance))
         api = await start(services.api(core, maintenance.clock, tokens, audit, maintenance.pins))
+        snapshot = await start(services.status_page(core, tokens, problems))
 
         def on_refusal(serial: str, error: GatewayError, till: str) -> None:
             monitor.refused(serial, error, till)
@@ -119,7 +114,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             *(settings, lan, registry, metrics, tokens),
             on_refusal=on_refusal,
             api=routes(api),
-            site=Site(api, settings, snapshot) if settings.status_page else None,
+            site=None if snapshot is None else Site(api, settings, snapshot),
             outages=monitor.outages,
             audit=audit,
         )
@@ -138,7 +133,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if not registry.devices():
             nothing = event(Event.NO_TSE)
             log.warning("no TSE found: the gateway waits for one and signs nothing until then", extra=nothing)
-        yield Gateway(settings, registry, metrics, tokens, port, simulators, metrics_port, pool)
+        yield Gateway(settings, registry, metrics, tokens, port, simulators, metrics_port)
         log.info("the gateway stops", extra=event(Event.STOPPING))
 
 

@@ -36,7 +36,7 @@ from gateway.fleet.outages.monitor import OutageMonitor
 from gateway.fleet.pool import Pool
 from gateway.fleet.registry import DeviceTimes, Registry
 from gateway.fleet.status.collector import FleetCollector
-from gateway.notifications.service import Notifications
+from gateway.i18n.text import NOTHING, Text
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
@@ -69,7 +69,6 @@ class GatewayCore:
     outages: OutageLog
     archives: ArchiveService
     pool: Pool
-    notifications: Notifications
     recent_events: RecentEvents = field(default_factory=RecentEvents)
     recent_log: RecentLog = field(default_factory=RecentLog)
 
@@ -145,7 +144,7 @@ def pool(settings: Settings, registry: Registry, outages: OutageLog) -> Pool:
 
 @asynccontextmanager
 async def archives(
-    settings: Settings, registry: Registry, metrics: Metrics, *, scheduled: bool, refusal: str = ""
+    settings: Settings, registry: Registry, metrics: Metrics, *, scheduled: bool, refusal: Text = NOTHING
 ) -> AsyncIterator[ArchiveService]:
     """Keep archives of all TSEs, written on demand and, if `scheduled`, each night; `refusal` says why not at all."""
     directory = settings.archive_dir or settings.state_dir / "archive"
@@ -193,17 +192,19 @@ async def api(
                 audit=audit,
                 pool=core.pool,
                 pool_signing=PoolSigning(core.pool, transactions),
-                notifications=core.notifications,
             )
     finally:
         await transactions.close()
 
 
 @asynccontextmanager
-async def snapshots(
+async def status_page(
     core: GatewayCore, tokens: Tokens, problems: RecentProblems
-) -> AsyncIterator[Callable[[int], Snapshot]]:
-    """Gather what the status page shows and the notifications go by."""
+) -> AsyncIterator[Callable[[int], Snapshot] | None]:
+    """Gather what the status page shows; None when the settings want no page."""
+    if not core.settings.status_page:
+        yield None
+        return
     rate = SignatureRate(core.metrics)
     source = SnapshotSource(
         core.settings,

@@ -12,7 +12,6 @@ from gateway.access.audit import AuditLog
 from gateway.access.lan_token import Token, known_token
 from gateway.access.tokens import Tokens
 from gateway.app import services
-from gateway.app.notifying import notifications_of
 from gateway.client.api import Api, over_socket
 from gateway.config.settings import Settings
 from gateway.driver.usb.block_devices import Roots
@@ -21,6 +20,7 @@ from gateway.driver.usb.probe import ProbeVerdict
 from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
+from gateway.i18n.text import NOTHING, Language, Text, joined
 from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes
 from gateway.server.http import application, unix_socket
@@ -29,6 +29,20 @@ from gateway.storage import state_dir
 from gateway.telemetry.metrics import Metrics
 
 _SHUTDOWN = 60.0  # seconds for what the command still waits for
+_NOT_YOURS = Text(
+    "{directory} is not yours: run this as the user of the gateway",
+    "{directory} gehört einem anderen: den Befehl als Benutzer des Gateways aufrufen",
+)
+_NOT_FOUND = Text(
+    "no gateway runs here, and no TSE was found: plug one in, name one in GATEWAY_DEVICES, or try "
+    "`tse-gateway serve --simulator 1`",
+    "hier läuft kein Gateway, und es wurde keine TSE gefunden: eine einstecken, in GATEWAY_DEVICES nennen, oder "
+    "`tse-gateway serve --simulator 1` versuchen",
+)
+_CANNOT_BE_OPENED = Text(
+    "no gateway runs here, and no TSE can be opened: {troubles}",
+    "hier läuft kein Gateway, und keine TSE lässt sich öffnen: {troubles}",
+)
 
 
 class NoTse(ConfigurationError):
@@ -38,7 +52,9 @@ class NoTse(ConfigurationError):
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots | None = None) -> AsyncIterator[Api]:
+async def serving(
+    settings: Settings, *, language: Language = "en", without_tse: bool = False, roots: Roots | None = None
+) -> AsyncIterator[Api]:
     """Serve the JSON API over the TSEs of this machine; nothing listens at a port, and no TSE is maintained.
 
     `roots`: where its disks are looked for.
@@ -65,9 +81,9 @@ async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots
             services.archives(settings, registry, metrics, scheduled=False, refusal=_not_ours(settings))
         )
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
-        outages, notifications = OutageLog(settings.state_dir), notifications_of(settings, metrics)
+        outages = OutageLog(settings.state_dir)
         pool = services.pool(settings, registry, outages)
-        core = services.GatewayCore(scratch, registry, metrics, outages, archives, pool, notifications)
+        core = services.GatewayCore(scratch, registry, metrics, outages, archives, pool)
         audit = AuditLog(kept / AUDIT_FILE if kept == settings.state_dir else None)
         tokens = (
             services.tokens(settings, known_token(settings) or nobody) if kept == settings.state_dir else Tokens(nobody)
@@ -77,7 +93,7 @@ async def serving(settings: Settings, *, without_tse: bool = False, roots: Roots
         web = application.build(scratch, lan, registry, metrics, tokens, api=routes(api), audit=audit)
         listener = await start(running(web, shutdown_timeout=_SHUTDOWN))
         await start(unix_socket.listening(listener, scratch))
-        yield await start(over_socket(unix_socket.socket_path(scratch)))
+        yield await start(over_socket(unix_socket.socket_path(scratch), language))
 
 
 def _is_ours(state_dir: Path) -> bool:
@@ -88,10 +104,10 @@ def _is_ours(state_dir: Path) -> bool:
         return False
 
 
-def _not_ours(settings: Settings) -> str:
+def _not_ours(settings: Settings) -> Text:
     """Return why archives are not written from here, or nothing: they must not lie in a directory that goes away."""
     directory = settings.archive_dir or settings.state_dir
-    return "" if _is_ours(directory) else f"{directory} is not yours: run this as the user of the gateway"
+    return NOTHING if _is_ours(directory) else _NOT_YOURS.filled(directory=directory)
 
 
 async def _seen(settings: Settings, roots: Roots) -> Sequence[Sighting]:
@@ -100,13 +116,11 @@ async def _seen(settings: Settings, roots: Roots) -> Sequence[Sighting]:
         return await discovery.scan()
 
 
-def _why(seen: Sequence[Sighting]) -> str:
+def _why(seen: Sequence[Sighting]) -> Text:
+    place = Text("{place}: {way_out}", "{place}: {way_out}")
     troubles = [
-        f"{sighting.place}: {sighting.way_out}" for sighting in seen if sighting.verdict is not ProbeVerdict.TSE
+        place.filled(place=sighting.place, way_out=sighting.way_out)
+        for sighting in seen
+        if sighting.verdict is not ProbeVerdict.TSE
     ]
-    if not troubles:
-        return (
-            "no gateway runs here, and no TSE was found: plug one in, name one in GATEWAY_DEVICES, "
-            "or try `tse-gateway serve --simulator 1`"
-        )
-    return "no gateway runs here, and no TSE can be opened: " + "; ".join(troubles)
+    return _CANNOT_BE_OPENED.filled(troubles=joined(troubles, "; ")) if troubles else _NOT_FOUND

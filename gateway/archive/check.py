@@ -15,6 +15,7 @@ from gateway.archive.directory import ArchiveDirectory
 from gateway.archive.errors import ArchiveDamaged
 from gateway.archive.index import Segment
 from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, FindingPlace
+from gateway.i18n.text import Text
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Severity
 from gateway.verify.report import as_data
@@ -113,7 +114,13 @@ def demand_intact(directory: ArchiveDirectory, segments: Iterable[Segment]) -> N
     for segment in segments:
         fault = fault_of(directory, segment, whole=True)
         if fault:
-            raise ArchiveDamaged(f"{segment.file} {fault}: put it back from your backup")
+            raise ArchiveDamaged(
+                Text(
+                    "{file} {fault}: put it back from your backup", "{file} {fault}: aus der Datensicherung zurückholen"
+                ),
+                file=segment.file,
+                fault=fault,
+            )
 
 
 def _check_counters(span: CounterSpan, last_counter: int | None, findings: Findings) -> None:

@@ -18,6 +18,7 @@ from gateway.errors import GatewayError
 from gateway.fleet.device import Device
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text
 from gateway.operations import exports
 from gateway.operations.administration import Administration
 from gateway.operations.confirmations import Irreversible
@@ -101,35 +102,61 @@ async def _bring_up_to_date(archive: TseArchive, device: Device, progress: RunPr
     done = await archive.run(device, progress)
     last = archive.index.last
     if last is None:
-        raise NotArchived("there is nothing to delete")
+        raise NotArchived(Text("there is nothing to delete", "es gibt nichts zu löschen"))
     errors = [one.file for one in archive.index.of_series(last.series) if one.verdict is ArchiveVerdict.ERROR]
     if done.verdict is ArchiveVerdict.ERROR or errors:
-        raise NotArchived(f"the archive has errors ({', '.join(errors[:3]) or 'changed files'}): see its findings")
+        raise NotArchived(
+            Text(
+                "the archive has errors ({errors}): see its findings",
+                "das Archiv hat Fehler ({errors}): siehe seine Befunde",
+            ),
+            errors=", ".join(errors[:3]) or "changed files",
+        )
     await archive.demand_intact()
 
 
 async def _add_rest(archive: TseArchive, device: Device, progress: RunProgress, used: int) -> Manifest:
     last = archive.index.last
     if last is None or used - last.mark.used > _MOST_REST_BLOCKS:
-        raise NotArchived("too much was signed meanwhile: try again at a quieter time")
+        raise NotArchived(
+            Text(
+                "too much was signed meanwhile: try again at a quieter time",
+                "inzwischen wurde zu viel signiert: zu einer ruhigeren Zeit noch einmal versuchen",
+            )
+        )
     try:
         done = await archive.run(device, progress, quick=True)
     except ArchiveNotWritten as error:
-        raise RestNotKept(str(error)) from None
+        raise RestNotKept(error.text) from None
     last = archive.index.last
     if done.verdict is ArchiveVerdict.ERROR or last is None or last.mark.used != used:
-        raise NotArchived("what was signed last is not in the archive as it should be: see its findings")
+        raise NotArchived(
+            Text(
+                "what was signed last is not in the archive as it should be: see its findings",
+                "was zuletzt signiert wurde, ist nicht so im Archiv, wie es sein soll: siehe seine Befunde",
+            )
+        )
     return last
 
 
 async def _compare(device: Device, mark: Mark, sha256: str) -> None:
     if not await exports.still_holds(device, mark):
-        raise NotExported("the export is not of what is stored now: export again")
+        raise NotExported(
+            Text(
+                "the export is not of what is stored now: export again",
+                "der Export ist nicht von dem, was jetzt gespeichert ist: noch einmal exportieren",
+            )
+        )
     digest = hashlib.sha256()
     async for piece in exports.full(device, mark, 0, exports.full_size(mark)):
         digest.update(piece)
     if not hmac.compare_digest(digest.hexdigest(), sha256.lower()):
-        raise NotExported("the SHA-256 is not that of the export: export again and compare")
+        raise NotExported(
+            Text(
+                "the SHA-256 is not that of the export: export again and compare",
+                "die SHA-256 ist nicht die des Exports: noch einmal exportieren und vergleichen",
+            )
+        )
 
 
 async def _acknowledge_and_delete(tse: Exclusive, used: int) -> None:

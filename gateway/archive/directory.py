@@ -26,6 +26,7 @@ from gateway.archive.errors import ArchiveNotWritten, unwritable
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import ArchiveModel, Manifest, digest, is_name
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.storage.atomic import make_directory, read_private, sync_directory, write_private
 from gateway.telemetry.events import Event, event
 
@@ -242,13 +243,22 @@ class ArchiveDirectory:
         except (OSError, ConfigurationError) as error:
             with suppress(OSError):
                 path.unlink()  # it does not count, and holds the room that was lacking
-            raise ArchiveNotWritten(f"{path} cannot be kept: {error}") from None
+            raise ArchiveNotWritten(
+                Text("{path} cannot be kept: {error}", "{path} lässt sich nicht halten: {error}"),
+                path=path,
+                error=error,
+            ) from None
 
     def _make_sure_of(self, size: int, least_free: int) -> None:
         free = shutil.disk_usage(self.path).free
         if free < size + least_free:
             raise ArchiveNotWritten(
-                f"only {free // 2**20} MiB are free below {self.path}: make room, or name another archive_dir"
+                Text(
+                    "only {free} MiB are free below {path}: make room, or name another archive_dir",
+                    "unter {path} sind nur {free} MiB frei: Platz schaffen, oder ein anderes archive_dir nennen",
+                ),
+                free=free // 2**20,
+                path=self.path,
             )
 
 

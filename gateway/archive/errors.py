@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text, reason_of
 
 
 class ArchiveNotWritten(GatewayError):
@@ -31,4 +32,8 @@ class NothingArchived(GatewayError):
 
 def unwritable(path: Path, error: OSError) -> ArchiveNotWritten:
     """Return the error that tells why `path` cannot be written."""
-    return ArchiveNotWritten(f"{path} cannot be written: {error.strerror or error}")
+    return ArchiveNotWritten(
+        Text("{path} cannot be written: {reason}", "{path} lässt sich nicht schreiben: {reason}"),
+        path=path,
+        reason=reason_of(error),
+    )

@@ -10,6 +10,7 @@ from gateway.archive.directory import ArchiveDirectory
 from gateway.archive.errors import ArchiveDamaged, NothingArchived
 from gateway.archive.index import Segment
 from gateway.archive.manifest import digest
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END
 
@@ -72,7 +73,11 @@ def whole_file(directory: ArchiveDirectory, name: str) -> JoinedFile:
     try:
         return JoinedFile((Slice(path, 0, path.stat().st_size),), sha256_of(path))
     except OSError as error:
-        raise ArchiveDamaged(f"{name} cannot be read: {error.strerror}") from None
+        raise ArchiveDamaged(
+            Text("{name} cannot be read: {reason}", "{name} lässt sich nicht lesen: {reason}"),
+            name=name,
+            reason=reason_of(error),
+        ) from None
 
 
 def restore(directory: ArchiveDirectory, series: Sequence[Segment]) -> JoinedFile:
@@ -83,14 +88,22 @@ def restore(directory: ArchiveDirectory, series: Sequence[Segment]) -> JoinedFil
         ArchiveDamaged: one is missing in between.
     """
     if not series:
-        raise NothingArchived("the archive has no segment of this series")
+        raise NothingArchived(
+            Text("the archive has no segment of this series", "das Archiv hat kein Segment dieser Reihe")
+        )
     newest = series[-1]
     # info.csv may have been written anew by a firmware update: the newest is what an export would hold.
     slices = [Slice(directory.file(newest.file), 0, newest.leading_bytes)]
     end = newest.leading_bytes // SECTOR
     for segment in series:
         if segment.first_block != end:
-            raise ArchiveDamaged(f"a segment before {segment.file} is missing: put it back from your backup")
+            raise ArchiveDamaged(
+                Text(
+                    "a segment before {file} is missing: put it back from your backup",
+                    "ein Segment vor {file} fehlt: aus der Datensicherung zurückholen",
+                ),
+                file=segment.file,
+            )
         body = segment.size - segment.leading_bytes - len(END)
         slices.append(Slice(directory.file(segment.file), segment.leading_bytes, body))
         end = segment.end_block
@@ -104,7 +117,17 @@ def _read(path: Path, at: int, size: int) -> bytes:
             file.seek(at)
             found = file.read(size)
     except OSError as error:
-        raise ArchiveDamaged(f"{path.name} cannot be read: {error.strerror}") from None
+        raise ArchiveDamaged(
+            Text("{name} cannot be read: {reason}", "{name} lässt sich nicht lesen: {reason}"),
+            name=path.name,
+            reason=reason_of(error),
+        ) from None
     if len(found) < size:
-        raise ArchiveDamaged(f"{path.name} is cut off: put it back from your backup")
+        raise ArchiveDamaged(
+            Text(
+                "{name} is cut off: put it back from your backup",
+                "{name} ist abgeschnitten: aus der Datensicherung zurückholen",
+            ),
+            name=path.name,
+        )
     return found

@@ -18,6 +18,7 @@ from gateway.archive.index import Index
 from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, Manifest, name_of, worst_of
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
+from gateway.i18n.text import NOTHING, Text
 from gateway.operations.exports import Mark, mark_of, still_holds
 from gateway.tse.info import Lifecycle
 from gateway.tse.sectors import SECTOR
@@ -44,7 +45,7 @@ class ArchiveOptions:
     segment_bytes: int = 64 * 2**20
     least_free: int = 0
     trust: Sequence[Path] = ()
-    refusal: str = ""
+    refusal: Text = NOTHING
     targets: Sequence[str] = ()
     site: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -62,7 +63,7 @@ class RunProgress:
     def raise_if_stopped(self) -> None:
         """Raise `Stopped` when the run is to end."""
         if self.stop.is_set():
-            raise Stopped("the gateway stops")
+            raise Stopped(Text("the gateway stops", "das Gateway wird beendet"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gateway.archive.tse_archive import TseArchive
 from gateway.errors import DeviceGone, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text
 from gateway.operations.store import Store
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.sectors import SECTOR
@@ -90,9 +91,17 @@ class ArchiveService:
         """
         archive = await self._find(serial)
         if not is_name(name) or archive.index.segment(name) is None:
-            raise NothingArchived(f"the archive has no file {name[:64]!r}")
+            raise NothingArchived(
+                Text("the archive has no file {name!r}", "das Archiv hat keine Datei {name!r}"), name=name[:64]
+            )
         if name.endswith(".tsr") and not await asyncio.to_thread(archive.directory.file(name).is_file):
-            raise NothingArchived(f"there is no time stamp {name}: one covers all manifests before it")
+            raise NothingArchived(
+                Text(
+                    "there is no time stamp {name}: one covers all manifests before it",
+                    "es gibt keinen Zeitstempel {name}: einer gilt für alle Manifeste vor ihm",
+                ),
+                name=name,
+            )
         return await asyncio.to_thread(whole_file, archive.directory, name)
 
     async def restore(self, serial: str, series: int | None) -> JoinedFile:
@@ -129,7 +138,12 @@ class ArchiveService:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise Stopped("the gateway stops; the next run goes on") from None
+                raise Stopped(
+                    Text(
+                        "the gateway stops; the next run goes on",
+                        "das Gateway wird beendet; der nächste Lauf macht weiter",
+                    )
+                ) from None
             raise
 
     @asynccontextmanager
@@ -163,7 +177,13 @@ class ArchiveService:
             return await self.of(device)
         directory = self._directory_of(serial)
         if not await asyncio.to_thread(directory.path.is_dir):
-            raise UnknownDevice(f"neither a TSE nor an archive has the serial {serial[:64]!r}")
+            raise UnknownDevice(
+                Text(
+                    "neither a TSE nor an archive has the serial {serial!r}",
+                    "weder eine TSE noch ein Archiv hat die Seriennummer {serial!r}",
+                ),
+                serial=serial[:64],
+            )
         return await self._opened(directory.serial)
 
     async def _opened(self, serial: str) -> TseArchive:

@@ -21,6 +21,7 @@ from gateway.archive.directory import ArchiveStamp, RunFailure
 from gateway.archive.service import ArchiveService
 from gateway.archive.tse_archive import TseArchive
 from gateway.errors import ConfigurationError, GatewayError, ProtocolError
+from gateway.i18n.text import Text
 from gateway.storage.atomic import write_private
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
@@ -65,7 +66,12 @@ class TimestampAuthority:
             from rfc3161_client.errors import VerificationError
             from rfc3161_client.verify import VerifierBuilder
         except ImportError:
-            raise ConfigurationError("time stamps need the extra archive: pip install 'tse-gateway[archive]'") from None
+            raise ConfigurationError(
+                Text(
+                    "time stamps need the extra archive: pip install 'tse-gateway[archive]'",
+                    "Zeitstempel brauchen das Extra archive: pip install 'tse-gateway[archive]'",
+                )
+            ) from None
         roots = await asyncio.to_thread(load_trust, self.roots)
         request = TimestampRequestBuilder().data(data).hash_algorithm(HashAlgorithm.SHA256).build()
         reply = await self._asked(request.as_bytes())
@@ -76,7 +82,11 @@ class TimestampAuthority:
                 verifier = verifier.add_root_certificate(root)
             verifier.build().verify_message(response, data)
         except (ValueError, VerificationError, x509.ExtensionNotFound) as error:
-            raise NotStamped(f"the stamp of {self.url} does not count: {error}") from None
+            raise NotStamped(
+                Text("the stamp of {url} does not count: {error}", "der Zeitstempel von {url} zählt nicht: {error}"),
+                url=self.url,
+                error=error,
+            ) from None
         return reply, _time_of(response)
 
     async def _asked(self, query: bytes) -> bytes:
@@ -86,15 +96,29 @@ class TimestampAuthority:
                 session.post(self.url, data=query, headers=_QUERY) as answer,
             ):
                 if answer.status != _OK:
-                    raise NotStamped(f"{self.url} answers with HTTP status {answer.status}")
+                    raise NotStamped(
+                        Text("{url} answers with HTTP status {status}", "{url} antwortet mit dem HTTP-Status {status}"),
+                        url=self.url,
+                        status=answer.status,
+                    )
                 reply = await answer.content.read(_MOST_BYTES)
                 while chunk := await answer.content.read(_MOST_BYTES):
                     reply += chunk
                     if len(reply) > _MOST_BYTES:
-                        raise NotStamped(f"{self.url} answers with more than {_MOST_BYTES} bytes")
+                        raise NotStamped(
+                            Text(
+                                "{url} answers with more than {most} bytes", "{url} antwortet mit mehr als {most} Bytes"
+                            ),
+                            url=self.url,
+                            most=_MOST_BYTES,
+                        )
                 return reply
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise NotStamped(f"{self.url} cannot be reached: {error or 'no answer within a minute'}") from None
+            raise NotStamped(
+                Text("{url} cannot be reached: {error}", "{url} ist nicht erreichbar: {error}"),
+                url=self.url,
+                error=error or "no answer within a minute",
+            ) from None
 
 
 @dataclass

@@ -16,6 +16,7 @@ from gateway.archive.status import ArchiveRun, run_of
 from gateway.archive.targets.upload import ArchiveUpload
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 
@@ -70,7 +71,12 @@ class TseArchive:
             ArchiveBusy: somebody else writes it.
         """
         if self.progress is not None:
-            raise ArchiveBusy("the archive of this TSE is being written: wait until it is done")
+            raise ArchiveBusy(
+                Text(
+                    "the archive of this TSE is being written: wait until it is done",
+                    "das Archiv dieser TSE wird gerade geschrieben: warten, bis es fertig ist",
+                )
+            )
         self.progress = RunProgress(self._options.now())
         try:
             yield self.progress

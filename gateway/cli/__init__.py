@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from gateway import __version__
 from gateway.errors import GatewayError
+from gateway.i18n.negotiation import from_command_line
 
 # Container engines call these all the time, on small computers: without the parser they take a fifth of the time.
 _PROBES = {("healthcheck",): "/healthz", ("healthcheck", "--ready"): "/readyz"}
@@ -31,7 +32,8 @@ def main() -> None:
 
             app()
     except GatewayError as error:
-        print(f"tse-gateway: {error}", file=sys.stderr)
+        language = from_command_line(sys.argv[1:], os.environ)
+        print(f"tse-gateway: {error.in_language(language)}", file=sys.stderr)
         sys.exit(1)
 
 

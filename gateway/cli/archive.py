@@ -110,7 +110,7 @@ def export(
         serial = await _serial(cli, api, tse)
         target = output or Path(f"TSE_{serial}_archive.tar")
         if target.exists():
-            raise ConfigurationError(cli.text(FILE_EXISTS, file=target))
+            raise ConfigurationError(FILE_EXISTS, file=target)
         params = {} if series is None else {"series": series}
         return await fetch(api, f"/tses/{serial}/archive/export", target, params=params, resumable=True)
 

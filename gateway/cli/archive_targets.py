@@ -112,10 +112,10 @@ def _connect(cli: Cli, name: str) -> "Connect":
 
     known = cli.settings().archive_targets
     if not known:
-        raise ConfigurationError(cli.text(_NO_TARGETS))
+        raise ConfigurationError(_NO_TARGETS)
     chosen = [target for target in known if target.name == name or (not name and len(known) == 1)]
     if not chosen:
-        raise ConfigurationError(cli.text(_WHICH, names=", ".join(target.name for target in known)))
+        raise ConfigurationError(_WHICH, names=", ".join(target.name for target in known))
     return partial(target_of, chosen[0])
 
 

@@ -11,7 +11,7 @@ import typer
 from gateway.cli.base import Cli, command
 from gateway.cli.formatting import local_time
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import replacing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def backup(cli: Cli, file: _File) -> None:
     settings = cli.settings()
     directory = settings.state_dir
     leave_out = {settings.archive_dir or directory / "archive", *directory.glob("simulator-*")}
-    with _to(cli, file) as out:
+    with _to(file) as out:
         made = backups.write(directory, leave_out, out)
     if file != Path(_STANDARD):
         _tell(cli, _WRITTEN, made, directory, file)
@@ -73,18 +73,22 @@ def restore(cli: Cli, file: _File) -> None:
 
 
 @contextmanager
-def _to(cli: Cli, file: Path) -> Iterator[IO[bytes]]:
+def _to(file: Path) -> Iterator[IO[bytes]]:
     """Give what is written to; a file is in its place when it is whole, with mode 0600."""
     if file == Path(_STANDARD):
         if sys.stdout.isatty():
-            raise ConfigurationError(cli.text(_TO_A_TERMINAL))
+            raise ConfigurationError(_TO_A_TERMINAL)
         yield sys.stdout.buffer
         return
     try:
         with replacing(file) as out:
             yield out
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{file} cannot be written: {reason}", "{file} lässt sich nicht schreiben: {reason}"),
+            file=file,
+            reason=reason_of(error),
+        ) from None
 
 
 @contextmanager
@@ -95,7 +99,11 @@ def _from(file: Path) -> Iterator[IO[bytes]]:
     try:
         source = file.open("rb")
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{file} cannot be read: {reason}", "{file} lässt sich nicht lesen: {reason}"),
+            file=file,
+            reason=reason_of(error),
+        ) from None
     with source:
         yield source
 

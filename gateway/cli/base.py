@@ -73,11 +73,12 @@ _NO_TSE = Text(
 )
 _NO_LIMIT = 10_000  # columns of a console
 _WHICH = Text(
-    "several TSEs: name one by the beginning of its serial",
-    "mehrere TSEs: eine mit dem Beginn ihrer Seriennummer nennen",
+    "several TSEs: name one by the beginning of its serial{listed}",
+    "mehrere TSEs: eine mit dem Beginn ihrer Seriennummer nennen{listed}",
 )
 _NAME_ONE = Text(
-    "no single TSE has a serial with this beginning", "keine einzelne TSE hat eine Seriennummer mit diesem Beginn"
+    "no single TSE has a serial with this beginning{listed}",
+    "keine einzelne TSE hat eine Seriennummer mit diesem Beginn{listed}",
 )
 _DIRECT = Text("no gateway runs: the TSE is asked directly", "es läuft kein Gateway: die TSE wird direkt gefragt")
 
@@ -174,8 +175,9 @@ class Cli:
         if len(matching) == 1:
             return matching[0]
         if not known:
-            raise ConfigurationError(self.text(_NO_TSE))
-        raise ConfigurationError(self._ambiguous(name, matching or known))
+            raise ConfigurationError(_NO_TSE)
+        listed = "".join(f"\n  {serial}" for serial in matching or known)
+        raise ConfigurationError(_NAME_ONE if name else _WHICH, listed=listed)
 
     async def _ask(self, work: Callable[["Api"], Awaitable[T]], *, without_tse: bool) -> T:
         async with AsyncExitStack() as stack:
@@ -190,15 +192,17 @@ class Cli:
         from gateway.client import api, trust
 
         if self.url:
-            return await stack.enter_async_context(api.remote(self.remote()))
+            return await stack.enter_async_context(api.remote(self.remote(), self.language))
         settings = self.settings()
         try:
-            return await stack.enter_async_context(api.local(settings))
+            return await stack.enter_async_context(api.local(settings, self.language))
         except trust.NoGateway:
             from gateway.app import standalone
 
             self.note(_DIRECT)
-            return await stack.enter_async_context(standalone.serving(settings, without_tse=without_tse))
+            return await stack.enter_async_context(
+                standalone.serving(settings, language=self.language, without_tse=without_tse)
+            )
 
     def remote(self) -> "Remote":
         """Return the gateway on another machine that the options name.
@@ -209,12 +213,13 @@ class Cli:
         from gateway.client.api import Remote
 
         if self.token_file is None and self.client_certificate is None:
-            raise ConfigurationError("--url needs --token-file with the API token of that gateway")
+            raise ConfigurationError(
+                Text(
+                    "--url needs --token-file with the API token of that gateway",
+                    "--url braucht --token-file mit dem API-Token jenes Gateways",
+                )
+            )
         return Remote(self.url, self.token_file, self.ca, self.fingerprint, self.client_certificate)
-
-    def _ambiguous(self, name: str, serials: Sequence[str]) -> str:
-        listed = "".join(f"\n  {serial}" for serial in serials)
-        return self.text(_NAME_ONE) + listed if name else self.text(_WHICH) + listed
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

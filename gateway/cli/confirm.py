@@ -43,7 +43,7 @@ async def confirmed(
     if not yes:
         typed = typer.prompt(cli.text(_TYPE, consequence=asked["consequence"]), err=True)
         if typed.strip().upper() != asked["serial"][-_DIGITS:]:
-            raise ConfigurationError(cli.text(_STOPPED))
+            raise ConfigurationError(_STOPPED)
         # The confirmation may have expired while the user read the text.
         asked = await api.post(f"{base}/confirmations", {"action": action})
     async with waiting(cli.text(title), seconds):

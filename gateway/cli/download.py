@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.cli.progress import transfer
 from gateway.client.api import Refused
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import write_private
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:
         part.replace(target)
         note.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{target} cannot be written: {reason}", "{target} lässt sich nicht schreiben: {reason}"),
+            target=target,
+            reason=reason_of(error),
+        ) from None
     return Download(target, size, sha256, cursor)
 
 

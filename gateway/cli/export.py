@@ -66,9 +66,9 @@ def export(
         suffix = "_new" if new_since else "_part" if limits else ""
         target = output or Path(f"TSE_{serial}{suffix}.tar")
         if target.exists():
-            raise ConfigurationError(cli.text(FILE_EXISTS, file=target))
+            raise ConfigurationError(FILE_EXISTS, file=target)
         if new_since is not None:
-            cursor = _cursor(cli, new_since)
+            cursor = _cursor(new_since)
             return await download.fetch(api, f"{base}/export/new", target, params={"cursor": cursor})
         if limits:
             return await download.fetch(api, f"{base}/export/filtered", target, params=limits)
@@ -110,11 +110,11 @@ def _limits(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _cursor(cli: Cli, earlier: Path) -> str:
+def _cursor(earlier: Path) -> str:
     from gateway.cli.download import cursor_file
 
     file = cursor_file(earlier)
     try:
         return file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(cli.text(_NO_CURSOR, file=file)) from None
+        raise ConfigurationError(_NO_CURSOR, file=file) from None

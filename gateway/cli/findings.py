@@ -10,7 +10,7 @@ import typer
 from gateway.cli.formatting import printable
 from gateway.errors import ConfigurationError
 from gateway.i18n.locales import Locale
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 
 if TYPE_CHECKING:
     from rich.text import Text as Styled
@@ -47,7 +47,11 @@ def write_page(file: Path, sections: "Sequence[ReportSection]", locale: Locale) 
     try:
         file.write_text(as_html(sections, locale, datetime.now(UTC)), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{file} cannot be written: {reason}", "{file} lässt sich nicht schreiben: {reason}"),
+            file=file,
+            reason=reason_of(error),
+        ) from None
 
 
 def section_lines(section: "ReportSection", locale: Locale) -> "Iterator[Styled]":

@@ -73,7 +73,12 @@ def _upstream(cli: Cli) -> "Upstream":
     if cli.url:
         url, token, trust = cli.remote().access()
         if not token:
-            raise ConfigurationError("--url needs --token-file here: tills send a token")
+            raise ConfigurationError(
+                Text(
+                    "--url needs --token-file here: tills send a token",
+                    "--url braucht hier --token-file: Kassen senden ein Token",
+                )
+            )
         return Upstream(str(url), SecretStr(token), trust=trust)
     settings = cli.settings()
     url_here = f"https://{settings.local_address}:{settings.port}"

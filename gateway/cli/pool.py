@@ -99,7 +99,7 @@ def register(
         primary, *standbys = (await api.get("/pool"))["tses"]
         serial = str(primary["serial"])
         if serial not in {tse["serial"] for tse in await api.get("/tses") if tse["state"] != "failed"}:
-            raise ConfigurationError(cli.text(_NO_PRIMARY, serial=serial[:16]))
+            raise ConfigurationError(_NO_PRIMARY, serial=serial[:16])
         wanted = (await api.post(f"/tses/{serial}/clients/list", pin_of(serial, admin_pin_file)))["client_ids"]
         return {str(standby["serial"]): await complete(api, str(standby["serial"]), wanted) for standby in standbys}
 

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 
 _KINDS = {".svg": "svg", ".png": "png"}
 _WRITTEN = Text("{file} is written", "{file} ist geschrieben")
@@ -54,7 +54,7 @@ def _text_of(cli: Cli, what: str, tse: str) -> str:
         raise typer.BadParameter("a transaction number, or a text that begins with V0;")
     found = cli.ask_tse(tse, lambda api, base: api.get(f"{base}/transactions/{what}"))
     if not found["qr_text"]:
-        raise ConfigurationError(cli.text(_NO_CODE, number=what))
+        raise ConfigurationError(_NO_CODE, number=what)
     return str(found["qr_text"])
 
 
@@ -64,4 +64,8 @@ def _write(file: Path, text: str) -> None:
     try:
         file.write_bytes(qr_image(text, _KINDS[file.suffix.lower()]))
     except OSError as error:
-        raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{file} cannot be written: {reason}", "{file} lässt sich nicht schreiben: {reason}"),
+            file=file,
+            reason=reason_of(error),
+        ) from None

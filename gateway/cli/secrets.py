@@ -75,7 +75,7 @@ class Secrets:
         from gateway.telemetry.log import register_secret
 
         if len(value) != length or not all("!" <= letter <= "~" for letter in value):
-            raise ConfigurationError(self._text(_LENGTH, name=self._text(name).split(" (")[0], length=length))
+            raise ConfigurationError(_LENGTH, name=self._text(name).split(" (")[0], length=length)
         register_secret(value)
         return value
 
@@ -97,7 +97,7 @@ class Secrets:
         """Return a line that another program writes; it is not asked for twice, since nobody mistypes it."""
         line = sys.stdin.readline()
         if not line:
-            raise ConfigurationError(self._text(_NO_TERMINAL, name=self._text(name).split(" (")[0]))
+            raise ConfigurationError(_NO_TERMINAL, name=self._text(name).split(" (")[0])
         return line.rstrip("\r\n") or default or ""
 
     @staticmethod
@@ -105,4 +105,6 @@ class Secrets:
         try:
             return file.read_text(encoding="utf-8").strip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{file} cannot be read: {error}") from None
+            raise ConfigurationError(
+                Text("{file} cannot be read: {error}", "{file} lässt sich nicht lesen: {error}"), file=file, error=error
+            ) from None

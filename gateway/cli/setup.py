@@ -122,7 +122,7 @@ def setup(
 
 def _check(cli: Cli, known: dict[str, Any]) -> None:
     if known["lifecycle"] != "uninitialized":
-        raise ConfigurationError(cli.text(_NOT_FRESH, life=known["lifecycle"]))
+        raise ConfigurationError(_NOT_FRESH, life=known["lifecycle"])
     told = {"serial": known["serial"], "digits": known["serial_check_digits"], "place": known["place"]}
     until = str(known["certificate_expires"])[:10]
     cli.note(_WELCOME, **told, firmware=known["software_version"], until=until)

@@ -83,7 +83,7 @@ def swap(
                 continue
             cli.say(_NEXT, title=cli.text(step.title))
             if not (yes or typer.confirm(cli.text(_CONFIRM), err=True)):
-                raise ConfigurationError(cli.text(_NOT_NOW))
+                raise ConfigurationError(_NOT_NOW)
             checklist.tick(step.name, **await step.do(job))
 
     cli.ask(work, without_tse=dead)

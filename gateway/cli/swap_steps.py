@@ -92,7 +92,13 @@ class Checklist:
             self._done = dict(plain.pop("steps"))
             self._facts = plain
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ConfigurationError(f"{self.path} is damaged: restore it, or begin in another directory") from None
+            raise ConfigurationError(
+                Text(
+                    "{path} is damaged: restore it, or begin in another directory",
+                    "{path} ist beschädigt: die Datei zurückholen, oder in einem anderen Verzeichnis beginnen",
+                ),
+                path=self.path,
+            ) from None
 
     def _write(self) -> None:
         write_private(self.path, json.dumps(self.as_data(), indent=1, ensure_ascii=False).encode() + b"\n")
@@ -135,7 +141,7 @@ class Swap:
         if known is None:
             self.checklist.note(old=await self._serial(name))
         elif name and not known.startswith(name.upper()):
-            raise ConfigurationError(self.cli.text(_OTHER, serial=known))
+            raise ConfigurationError(_OTHER, serial=known)
 
     async def _serial(self, name: str) -> str:
         if not self.dead:
@@ -168,7 +174,7 @@ class Swap:
             return await self._export(f"{self.old}/archive/export", "old.tar")
         known = await self.api.get(self.old)
         if known["open_transactions"]:
-            raise ConfigurationError(self.cli.text(_OPEN, count=known["open_transactions"]))
+            raise ConfigurationError(_OPEN, count=known["open_transactions"])
         return await self._export(f"{self.old}/export", "old.tar")
 
     async def elster_old(self) -> StepResult:
@@ -212,12 +218,12 @@ class Swap:
             if tse["serial"].startswith(self._wanted.upper()) and tse["lifecycle"] != "decommissioned"
         ]
         if not found:
-            raise ConfigurationError(self.cli.text(_NO_NEW))
+            raise ConfigurationError(_NO_NEW)
         if len(found) > 1:
-            raise ConfigurationError(self.cli.text(_WHICH_NEW))
+            raise ConfigurationError(_WHICH_NEW)
         serial = found[0]["serial"]
         if found[0]["lifecycle"] != "initialized":
-            raise ConfigurationError(self.cli.text(_NOT_SET_UP, serial=serial))
+            raise ConfigurationError(_NOT_SET_UP, serial=serial)
         self.checklist.note(new=serial)
         return {"serial": serial}
 
@@ -250,7 +256,7 @@ class Swap:
         if not target.exists():  # an earlier call may have ended after the export
             await download.fetch(self.api, path, target, resumable=True)
         if not export_is_valid(target):
-            raise ConfigurationError(self.cli.text(_NOT_VERIFIED, file=target))
+            raise ConfigurationError(_NOT_VERIFIED, file=target)
         return {"file": name, "sha256": download.digest(target)}
 
     async def _keep(self, path: str, name: str) -> StepResult:

@@ -144,7 +144,7 @@ def set_time(
         found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))
     except Refused as refused:
         if refused.reason == "clock_not_trusted":
-            raise ConfigurationError(cli.text(_UNFIT, reason=refused)) from None
+            raise ConfigurationError(_UNFIT, reason=refused) from None
         raise
     if cli.as_json:
         cli.print_json(found)

@@ -16,7 +16,7 @@ from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, HtmlOption, exit_st
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_locale
-from gateway.i18n.text import Language
+from gateway.i18n.text import Language, Text
 
 if TYPE_CHECKING:
     from gateway.verify.files import Options
@@ -132,7 +132,12 @@ def _revocation(
     if fetch_into is None:
         return load_revocation(crl, now)
     if anchors is None:
-        raise ConfigurationError("--fetch-crls needs --trust: addresses in certificates of strangers are not asked")
+        raise ConfigurationError(
+            Text(
+                "--fetch-crls needs --trust: addresses in certificates of strangers are not asked",
+                "--fetch-crls braucht --trust: Adressen aus Zertifikaten Fremder werden nicht gefragt",
+            )
+        )
     return load_revocation(crl, now, ListFetcher(fetch_into, anchors, now))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 from yarl import URL
 
@@ -18,12 +19,14 @@ from gateway.client.trust import WHOSE, NoGateway, listens, pinned, socket_liste
 from gateway.config.secret import checked_token, read_secret
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.i18n.text import Language, Text, literal
 from gateway.server.http.unix_socket import socket_path
 from gateway.telemetry.log import register_secret
 
 if TYPE_CHECKING:
     from gateway.driver.lan.connection import Trust
 
+_TOKEN_REFUSED = Text("{place} refuses the API token", "{place} lehnt das API-Token ab")
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
 _READ = aiohttp.ClientTimeout(total=120, sock_connect=10)
 _WRITE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)  # archiving all of a full store
@@ -51,13 +54,13 @@ class Remote:
 
         url = URL(self.url)
         if url.scheme != "https" or not url.host:
-            raise ConfigurationError("--url must be https://HOST:PORT")
+            raise ConfigurationError(Text("--url must be https://HOST:PORT", "--url muss https://HOST:PORT sein"))
         token = ""
         if self.token_file is not None:
             try:
                 token = checked_token(read_secret(str(self.token_file)))
             except ValueError as error:
-                raise ConfigurationError(f"--token-file: {error}") from None
+                raise ConfigurationError(Text("--token-file: {error}", "--token-file: {error}"), error=error) from None
             register_secret(token)
         return url, token, trust_of(self.ca_file, self.fingerprint) or True
 
@@ -74,7 +77,14 @@ class Remote:
             context.load_cert_chain(self.certificate, password="")  # never ask for a password on the terminal
         except OSError as error:
             reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-            raise ConfigurationError(f"--client-certificate: {self.certificate} cannot be used: {reason}") from None
+            raise ConfigurationError(
+                Text(
+                    "--client-certificate: {certificate} cannot be used: {reason}",
+                    "--client-certificate: {certificate} ist nicht zu gebrauchen: {reason}",
+                ),
+                certificate=self.certificate,
+                reason=reason,
+            ) from None
         return context
 
 
@@ -86,18 +96,23 @@ class Refused(GatewayError):
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         text = str(problem.get("detail") or problem.get("title") or HTTPStatus(status).phrase)
         wrong = [f"{place.get('at')}: {place.get('message')}" for place in problem.get("errors") or ()]
-        super().__init__("; ".join([text, *wrong]))
+        told = "; ".join([text, *wrong])  # in the language that was asked for
+        super().__init__(literal(told, told))
         self.http_status = status
         self.problem = problem
         self.reason = str(problem.get("code", ""))
 
 
 class Api:
-    """Requests to one gateway. Paths are those below /api/v1; `place` names the gateway in messages."""
+    """Requests to one gateway. Paths are those below /api/v1; `place` names the gateway in messages.
 
-    def __init__(self, session: aiohttp.ClientSession, place: str) -> None:
+    `language` is that of what the gateway says to people.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, place: str, language: Language = "en") -> None:
         self._session = session
         self.place = place
+        self.language = language
 
     async def get(self, path: str, **params: Any) -> Any:
         """Return what is at `path`: decoded JSON, or text."""
@@ -142,10 +157,23 @@ class Api:
         try:
             return strict_json.parse(body)
         except ValueError:
-            raise NoGateway(f"what answers at {self.place} is no gateway: it sends no JSON") from None
+            raise NoGateway(
+                Text(
+                    "what answers at {place} is no gateway: it sends no JSON",
+                    "was an {place} antwortet, ist kein Gateway: es sendet kein JSON",
+                ),
+                place=self.place,
+            ) from None
 
     def _broken_off(self, error: Exception) -> NoGateway:
-        return NoGateway(f"the gateway at {self.place} broke off ({error or type(error).__name__})")
+        return NoGateway(
+            Text(
+                "the gateway at {place} broke off ({error})",
+                "die Verbindung zum Gateway {place} ist abgebrochen ({error})",
+            ),
+            place=self.place,
+            error=error or type(error).__name__,
+        )
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:
@@ -161,7 +189,7 @@ class Api:
 
 
 @asynccontextmanager
-async def local(settings: Settings) -> AsyncIterator[Api]:
+async def local(settings: Settings, language: Language = "en") -> AsyncIterator[Api]:
     """Reach the gateway that runs with these settings on this machine: by its socket, else by TLS and its token.
 
     Raises:
@@ -170,18 +198,24 @@ async def local(settings: Settings) -> AsyncIterator[Api]:
     """
     path = socket_path(settings)
     if await asyncio.to_thread(socket_listens, path, token_known=settings.api_token is not None):
-        async with over_socket(path) as api:
+        async with over_socket(path, language) as api:
             yield api
         return
     if not await listens(settings):
         place = f"{settings.local_address}:{settings.port}"
-        raise NoGateway(f"no gateway answers at {place}: start it with `tse-gateway serve`")
-    async with over_tls(settings) as api:
+        raise NoGateway(
+            Text(
+                "no gateway answers at {place}: start it with `tse-gateway serve`",
+                "an {place} antwortet kein Gateway: mit `tse-gateway serve` starten",
+            ),
+            place=place,
+        )
+    async with over_tls(settings, language) as api:
         yield api
 
 
 @asynccontextmanager
-async def over_tls(settings: Settings) -> AsyncIterator[Api]:
+async def over_tls(settings: Settings, language: Language = "en") -> AsyncIterator[Api]:
     """Reach the gateway of these settings as tills do: by its port and its token.
 
     Raises:
@@ -195,13 +229,21 @@ async def over_tls(settings: Settings) -> AsyncIterator[Api]:
     try:
         token, context = load_token(settings), tls.client_context(settings)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{place} answers, but is it a gateway of these settings? {error}. {WHOSE}") from None
-    async with _session(f"https://{place}", context, token.value) as session:
-        yield await _checked(Api(session, place))
+        raise ConfigurationError(
+            Text(
+                "{place} answers, but is it a gateway of these settings? {error}. {whose}",
+                "{place} antwortet, aber ist es ein Gateway mit diesen Einstellungen? {error}. {whose}",
+            ),
+            place=place,
+            error=error,
+            whose=WHOSE,
+        ) from None
+    async with _session(f"https://{place}", context, token.value, language) as session:
+        yield await _checked(Api(session, place, language))
 
 
 @asynccontextmanager
-async def remote(target: Remote) -> AsyncIterator[Api]:
+async def remote(target: Remote, language: Language = "en") -> AsyncIterator[Api]:
     """Reach a gateway elsewhere.
 
     Raises:
@@ -210,23 +252,28 @@ async def remote(target: Remote) -> AsyncIterator[Api]:
     url, token, trust = target.access()
     if isinstance(trust, aiohttp.Fingerprint):
         trust = await pinned(url, trust.fingerprint)
-    async with _session(str(url.origin()), target.show_certificate(trust), token) as session:
-        yield await _checked(Api(session, f"{url.host}:{url.port}"))
+    async with _session(str(url.origin()), target.show_certificate(trust), token, language) as session:
+        yield await _checked(Api(session, f"{url.host}:{url.port}", language))
 
 
 @asynccontextmanager
-async def over_socket(path: Path) -> AsyncIterator[Api]:
+async def over_socket(path: Path, language: Language = "en") -> AsyncIterator[Api]:
     """Reach the gateway that listens at a Unix socket."""
     connector = aiohttp.UnixConnector(str(path))
-    async with aiohttp.ClientSession("http://localhost", connector=connector, timeout=_STREAM) as session:
-        yield Api(session, str(path))
+    headers = {hdrs.ACCEPT_LANGUAGE: language}
+    async with aiohttp.ClientSession(
+        "http://localhost", connector=connector, timeout=_STREAM, headers=headers
+    ) as session:
+        yield Api(session, str(path), language)
 
 
 @asynccontextmanager
-async def _session(base: str, trust: ssl.SSLContext | bool, token: str) -> AsyncIterator[aiohttp.ClientSession]:
+async def _session(
+    base: str, trust: ssl.SSLContext | bool, token: str, language: Language
+) -> AsyncIterator[aiohttp.ClientSession]:
     # What the gateway closes is aborted with the session, not left behind in the middle of the end of TLS.
     connector = aiohttp.TCPConnector(ssl=trust, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {hdrs.ACCEPT_LANGUAGE: language} | ({hdrs.AUTHORIZATION: f"Bearer {token}"} if token else {})
     async with aiohttp.ClientSession(base, connector=connector, timeout=_STREAM, headers=headers) as session:
         yield session
 
@@ -237,9 +284,8 @@ async def _checked(api: Api) -> Api:
         await api.get("/tses")
     except Refused as error:
         if error.http_status == HTTPStatus.UNAUTHORIZED:
-            raise Refused(
-                error.http_status, {**error.problem, "detail": f"{api.place} refuses the API token"}
-            ) from None
+            detail = _TOKEN_REFUSED.in_language(api.language, place=api.place)
+            raise Refused(error.http_status, {**error.problem, "detail": detail}) from None
         raise
     return api
 

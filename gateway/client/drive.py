@@ -21,6 +21,7 @@ from gateway.driver.lan.driver import LanDriver, LockTimes
 from gateway.driver.lan.upstream import Upstream
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayError, InvalidSession, ProtocolError
 from gateway.fleet.commands.lost_signatures import SIGNING, LostSignature, SignatureTracker
+from gateway.i18n.text import Text
 from gateway.tasks import Backoff
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.error_numbers import number_of
@@ -185,7 +186,7 @@ class RemoteTse:
 
     async def _tried(self, verb: Callable[[LanDriver], Awaitable[T]]) -> T:
         if self._closed:
-            raise DeviceGone("the drive is closed")
+            raise DeviceGone(Text("the drive is closed", "das Laufwerk ist geschlossen"))
         if self._driver is None:
             serial = self.serial.hex()
             self._driver = LanDriver(self._upstream, serial, lock_times=self._lock_times)

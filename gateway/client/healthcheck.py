@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway import strict_json
 from gateway.config.toml_file import read_toml
 from gateway.errors import ConfigurationError, DeviceError
+from gateway.i18n.text import Text
 
 _TIMEOUT = 5.0
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -33,13 +34,27 @@ def ask(environ: Mapping[str, str], config: Path | None = None, *, path: str = "
         body = response.read(65536)
     except (OSError, http.client.HTTPException) as error:
         raise ConfigurationError(
-            f"no gateway answers at {host}, port {port} ({error or type(error).__name__})"
+            Text(
+                "no gateway answers at {host}, port {port} ({error})",
+                "an {host}, Port {port} antwortet kein Gateway ({error})",
+            ),
+            host=host,
+            port=port,
+            error=error or type(error).__name__,
         ) from None
     finally:
         connection.close()
     line = _one_line(body)
     if response.status != http.HTTPStatus.OK:
-        raise DeviceError(f"the gateway answers {path} with HTTP status {response.status}: {line}")
+        raise DeviceError(
+            Text(
+                "the gateway answers {path} with HTTP status {status}: {line}",
+                "das Gateway beantwortet {path} mit dem HTTP-Status {status}: {line}",
+            ),
+            path=path,
+            status=response.status,
+            line=line,
+        )
     return line
 
 
@@ -51,7 +66,12 @@ def _place(environ: Mapping[str, str], config: Path | None) -> tuple[str, int]:
     bind = environ.get("GATEWAY_BIND") or table.get("bind", "0.0.0.0")
     first = str(bind[0] if isinstance(bind, list) and bind else bind).split(",")[0].strip()
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ConfigurationError("the port of the settings does not tell where the gateway listens: set GATEWAY_PORT")
+        raise ConfigurationError(
+            Text(
+                "the port of the settings does not tell where the gateway listens: set GATEWAY_PORT",
+                "der Port der Einstellungen sagt nicht, wo das Gateway lauscht: GATEWAY_PORT setzen",
+            )
+        )
     return _ANYWHERE.get(first, first), int(port)
 
 

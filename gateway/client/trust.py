@@ -11,8 +11,14 @@ from yarl import URL
 
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 
-WHOSE = "Run this as the gateway's user or root, and let GATEWAY_STATE_DIR or GATEWAY_CONFIG name what it runs with"
+WHOSE = Text(
+    "Run this as the gateway's user or root, and let GATEWAY_STATE_DIR or GATEWAY_CONFIG name what it runs with",
+    "Den Befehl als Benutzer des Gateways oder als root aufrufen, und mit GATEWAY_STATE_DIR oder GATEWAY_CONFIG "
+    "nennen, "
+    "womit es läuft",
+)
 _PATIENCE = 3.0
 
 
@@ -56,10 +62,21 @@ async def pinned(url: URL, fingerprint: bytes) -> ssl.SSLContext:
     """
     found = await certificate_at(url.host or "", url.port or 0)
     if found is None:
-        raise NoGateway(f"nothing that speaks TLS answers at {url.host}:{url.port}")
+        raise NoGateway(
+            Text(
+                "nothing that speaks TLS answers at {host}:{port}", "an {host}:{port} antwortet nichts, das TLS spricht"
+            ),
+            host=url.host,
+            port=url.port,
+        )
     if hashlib.sha256(found).digest() != fingerprint:
         raise NoGateway(
-            f"{url.host}:{url.port} has another certificate than the fingerprint says: is it the right one?"
+            Text(
+                "{host}:{port} has another certificate than the fingerprint says: is it the right one?",
+                "{host}:{port} hat ein anderes Zertifikat, als der Fingerabdruck sagt: ist es das richtige Gateway?",
+            ),
+            host=url.host,
+            port=url.port,
         )
     context = ssl.create_default_context(cadata=found)
     context.check_hostname = False
@@ -85,7 +102,11 @@ def socket_listens(path: Path, *, token_known: bool) -> bool:
         except PermissionError:
             if token_known:
                 return False
-            raise ConfigurationError(f"{path} may not be opened. {WHOSE}") from None
+            raise ConfigurationError(
+                Text("{path} may not be opened. {whose}", "{path} darf nicht geöffnet werden. {whose}"),
+                path=path,
+                whose=WHOSE,
+            ) from None
         except OSError:
             return False
     return True

@@ -10,7 +10,8 @@
 import struct
 from dataclasses import dataclass
 
-from gateway.errors import ProtocolError
+from gateway.errors import ProtocolError, UnfitValue
+from gateway.i18n.text import Text
 
 PORT = 123
 PACKET = 48
@@ -31,7 +32,7 @@ class KissOfDeath(ProtocolError):
     """The server does not want to be asked; `reason` has four letters, such as RATE or DENY."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the time server refuses: {reason}")
+        super().__init__(Text("the time server refuses: {reason}", "der Zeitserver lehnt ab: {reason}"), reason=reason)
         self.reason = reason
 
 
@@ -50,7 +51,13 @@ class TimeServer:
             host, port = text, str(PORT)
         host = host.strip("[]")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"no time server: use a name or address, and :port if it is not {PORT}")
+            raise UnfitValue(
+                Text(
+                    "no time server: use a name or address, and :port if it is not {port}",
+                    "kein Zeitserver: einen Namen oder eine Adresse angeben, und :Port, wenn er nicht {port} ist",
+                ),
+                port=PORT,
+            )
         return cls(host, int(port))
 
 
@@ -75,19 +82,27 @@ def evaluate(reply: bytes, nonce: bytes, sent_at: float, received_at: float) -> 
         ProtocolError: it is no reply to this request, or from a server that is not synchronised itself.
     """
     if len(reply) < PACKET:
-        raise ProtocolError(f"a reply of {len(reply)} bytes is none of a time server")
+        raise ProtocolError(
+            Text(
+                "a reply of {given} bytes is none of a time server",
+                "eine Antwort von {given} Bytes ist keine eines Zeitservers",
+            ),
+            given=len(reply),
+        )
     head, stratum, _, _, delay, dispersion, reference, _, originate, received, sent = _FORM.unpack_from(reply)
     if head & 7 != _REPLY_MODE or head >> 3 & 7 not in _VERSIONS or originate != nonce:
-        raise ProtocolError("not the reply to this request")
+        raise ProtocolError(Text("not the reply to this request", "nicht die Antwort auf diese Anfrage"))
     if stratum == 0:
         raise KissOfDeath(reference.decode("latin-1") if reference.isalnum() else "no reason")
     root = (delay / 2 + dispersion) / 2**16
     if head >> 6 == _UNSYNCHRONISED or stratum not in _STRATA or root > _LONGEST_ROOT or not any(sent):
-        raise ProtocolError("the time server is not synchronised itself")
+        raise ProtocolError(
+            Text("the time server is not synchronised itself", "der Zeitserver ist selbst nicht synchronisiert")
+        )
     arrived, left = _unix(received), _unix(sent)
     travelled = (received_at - sent_at) - (left - arrived)
     if left < arrived or travelled < 0:
-        raise ProtocolError("the times in the reply cannot be")
+        raise ProtocolError(Text("the times in the reply cannot be", "die Zeiten in der Antwort können nicht stimmen"))
     return Sample(((arrived - sent_at) + (left - received_at)) / 2, travelled / 2 + root)
 
 

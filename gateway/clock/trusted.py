@@ -18,6 +18,7 @@ from typing import Literal
 
 from gateway.clock.sntp import NONCE, KissOfDeath, Sample, TimeServer, evaluate, request
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -35,6 +36,20 @@ _KISSED = 3600.0
 _NEVER_AGAIN = frozenset({"DENY", "RSTR"})
 _STILL_FINE = 1_000_000  # microseconds of error that the kernel may admit
 _STA_UNSYNC, _STA_NANO, _TIME_ERROR = 0x40, 0x2000, 5
+_NOT_ASKED = Text("no time server was asked yet", "noch wurde kein Zeitserver gefragt")
+_NO_SERVER = Text("no time server is set", "es ist kein Zeitserver eingestellt")
+_DISAGREE = Text("the time servers disagree", "die Zeitserver sind sich nicht einig")
+_NO_ANSWER = Text("no time server gave a good answer", "kein Zeitserver hat brauchbar geantwortet")
+_BY_KERNEL = Text(
+    "the kernel says that its clock is synchronised", "der Kernel sagt, dass seine Uhr synchronisiert ist"
+)
+_BY_SERVERS = Text("measured at time servers", "an Zeitservern gemessen")
+_NOT_SYNCHRONISED = Text(
+    "the system clock is not synchronised, and {trouble}", "die Systemuhr ist nicht synchronisiert, und {trouble}"
+)
+_TOO_OLD = Text(
+    "the last measurement is {age:.0f} s old, and {trouble}", "die letzte Messung ist {age:.0f} s alt, und {trouble}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +60,7 @@ class ClockStatus:
     source: Literal["kernel", "sntp", "none"]
     offset: float | None
     age: float
-    reason: str
+    reason: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,7 @@ class Clock:
         self._wall = wall
         self._steady = steady
         self._measured: _Measured | None = None
-        self._trouble = "no time server was asked yet" if servers else "no time server is set"
+        self._trouble = _NOT_ASKED if servers else _NO_SERVER
         self._silent_until: dict[str, float] = {}
 
     @property
@@ -86,17 +101,15 @@ class Clock:
         """Return the status as of now; asks nobody but the kernel."""
         kernel = self._kernel()
         if kernel.synchronised:
-            return ClockStatus(True, "kernel", kernel.offset, 0.0, "the kernel says that its clock is synchronised")
+            return ClockStatus(True, "kernel", kernel.offset, 0.0, _BY_KERNEL)
         measured = self._measured
         if measured is None:
-            return ClockStatus(False, "none", None, 0.0, f"the system clock is not synchronised, and {self._trouble}")
+            return ClockStatus(False, "none", None, 0.0, _NOT_SYNCHRONISED.filled(trouble=self._trouble))
         age = self._steady() - measured.at
         offset = measured.unix + age - self._wall()
         if age > _KEPT_FOR:
-            return ClockStatus(
-                False, "none", offset, age, f"the last measurement is {age:.0f} s old, and {self._trouble}"
-            )
-        return ClockStatus(True, "sntp", offset, age, "measured at time servers")
+            return ClockStatus(False, "none", offset, age, _TOO_OLD.filled(age=age, trouble=self._trouble))
+        return ClockStatus(True, "sntp", offset, age, _BY_SERVERS)
 
     def now(self) -> float:
         """Return Unix seconds by the source of the status; those of the system clock when there is none."""
@@ -130,7 +143,7 @@ class Clock:
         samples = [sample for sample in await self._samples() if sample.error <= _LARGEST_ERROR]
         offset = _agreed(samples)
         if offset is None:
-            self._trouble = "the time servers disagree" if samples else "no time server gave a good answer"
+            self._trouble = _DISAGREE if samples else _NO_ANSWER
             return False
         self._measured = _Measured(self._wall() + offset, self._steady())
         return True

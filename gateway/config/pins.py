@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnfitValue
+from gateway.i18n.text import Text
 from gateway.storage.atomic import read_private, write_private
 from gateway.tse.credentials import PIN_LENGTH
 
@@ -18,8 +19,8 @@ class Pins:
     set once there is a PIN.
 
     Raises:
-        ConfigurationError: a PIN does not have five characters, which the message does not show; or the file cannot be
-            read.
+        UnfitValue: a PIN does not have five characters; the message does not show it.
+        ConfigurationError: the file cannot be read, or is damaged.
     """
 
     def __init__(self, text: str = "", path: Path | None = None) -> None:
@@ -27,8 +28,15 @@ class Pins:
         kept = b"" if path is None else read_private(path) or b""
         try:
             self._kept = _entries(kept.decode("utf-8", errors="replace"))
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path} is damaged: {error}; remove it, and give the PINs anew") from None
+        except UnfitValue as error:
+            raise ConfigurationError(
+                Text(
+                    "{path} is damaged: {error}; remove it, and give the PINs anew",
+                    "{path} ist beschädigt: {error}; die Datei löschen und die PINs neu angeben",
+                ),
+                path=path,
+                error=error,
+            ) from None
         self._pins = _entries(text)
         self._pins |= {name: pin for name, pin in self._kept.items() if name not in self._pins}
         self.given = asyncio.Event()
@@ -47,7 +55,7 @@ class Pins:
             ConfigurationError: the file cannot be written, or there is none.
         """
         if self._path is None:
-            raise ConfigurationError("this gateway keeps no PINs")
+            raise ConfigurationError(Text("this gateway keeps no PINs", "dieses Gateway bewahrt keine PINs auf"))
         entry = dict([_entry(f"{serial}:{pin.decode(errors='replace')}")])
         kept = self._kept | entry
         write_private(self._path, "".join(f"{name}:{known.decode()}\n" for name, known in kept.items()).encode())
@@ -72,5 +80,11 @@ def _entries(text: str) -> dict[str, bytes]:
 def _entry(part: str) -> tuple[str, bytes]:
     name, _, pin = part.rpartition(":")
     if len(pin) != PIN_LENGTH or not pin.isascii() or not pin.isprintable():
-        raise ConfigurationError(f"a TimeAdmin PIN has {PIN_LENGTH} characters; several are given as serial:PIN")
+        raise UnfitValue(
+            Text(
+                "a TimeAdmin PIN has {length} characters; several are given as serial:PIN",
+                "eine TimeAdmin-PIN hat {length} Zeichen; mehrere schreibt man als Seriennummer:PIN",
+            ),
+            length=PIN_LENGTH,
+        )
     return name.strip().upper(), pin.encode()

@@ -5,20 +5,22 @@ names; the environment wins. A secret may also lie in a file of its own: GATEWAY
 """
 
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import time
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic import model_validator as check_model
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.config.archive_target import ArchiveTargetSettings
-from gateway.config.defaults import default_state_dir, primary_address
+from gateway.config.secret import read_secret
 from gateway.config.sources import (
+    BOTH_GIVEN,
     CONFIG_FILE,
     CommandLineSource,
     EnvironmentSource,
@@ -26,32 +28,93 @@ from gateway.config.sources import (
     TomlSource,
     did_you_mean,
 )
-from gateway.config.tables import TokenSettings, UpstreamSettings
 from gateway.config.values import (
     Addresses,
+    ConnectorUrl,
     FilePath,
     FilePaths,
     JsonTables,
-    MailAddress,
-    MailAddresses,
-    MailServerName,
     PoolOrder,
     Port,
     RoleNames,
     Seconds,
+    SomeAddresses,
     Texts,
     TimeAdminPins,
     TimeServers,
     Token,
     TokenDigits,
+    TokenName,
     UpperCase,
-    WebhookSecret,
-    WebhookUrl,
 )
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnfitValue
+from gateway.i18n.invalid_values import message_of
+from gateway.i18n.text import Language, Text, joined, literal
 
 _SOURCES = "sources"
+_TOKEN_FILE = Text("token_file: {error}", "token_file: {error}")
+_KEY_NEEDED = Text(
+    "tls_certificate and tls_key must be given together", "tls_certificate und tls_key gehören zusammen angegeben"
+)
+_CA_NEEDED = Text(
+    "tls_client_crl and tls_client_required need tls_client_ca",
+    "tls_client_crl und tls_client_required brauchen tls_client_ca",
+)
 _CLIENT_PATIENCE = 60  # seconds after which a till gives up its request (LAN-TSE protocol)
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """Return where programs of this user keep their state (XDG Base Directory Specification)."""
+    base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or Path.home(), ".local", "state")
+    return Path(base, "tse-gateway")
+
+
+def primary_address() -> str:
+    """Return the address by which this host reaches others; asks the kernel's routes and sends nothing."""
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((elsewhere, 9))  # a datagram socket only looks up the route
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return "127.0.0.1"
+
+
+class UpstreamSettings(BaseModel):
+    """Another LAN-TSE connector: the vendor's, or a gateway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: ConnectorUrl
+    token: SecretStr
+    ca_file: FilePath | None = None
+    fingerprint: str = ""
+
+    @check_model(mode="before")
+    @classmethod
+    def _token_from_its_file(cls, values: object) -> object:
+        if not isinstance(values, dict) or "token_file" not in values:
+            return values
+        if "token" in values:
+            raise UnfitValue(BOTH_GIVEN, first="token", second="token_file")
+        rest = {name: value for name, value in values.items() if name != "token_file"}
+        try:
+            return rest | {"token": read_secret(str(values["token_file"]))}
+        except ValueError as error:
+            raise UnfitValue(_TOKEN_FILE, error=error) from None
+
+
+class TokenSettings(BaseModel):
+    """One more token, in a secret file that the gateway reads anew each minute."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: TokenName
+    role: Literal["till", "operator", "auditor", "monitor"]
+    token_file: FilePath
+    tses: Texts = ()
+    clients: Texts = ()
 
 
 _TABLES = {
@@ -70,7 +133,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
     port: Port = Field(4433, description="TCP port of the LAN-TSE protocol; 0 takes any free one")
-    bind: Annotated[Addresses, Field(min_length=1)] = Field(
+    bind: SomeAddresses = Field(
         (IPv4Address("0.0.0.0"),), description="addresses to listen on, separated by commas; :: for IPv6"
     )
     address: str = Field(
@@ -233,24 +296,7 @@ class Settings(BaseSettings):
         None, description="bearer token of that port, which opens nothing else; without it the api_token"
     )
 
-    notify_mail_to: MailAddresses = Field(
-        (), description="mail addresses that are told once what needs attention, separated by commas"
-    )
-    notify_mail_server: MailServerName = Field(
-        "", description="host or host:port that takes these mails; port 465 for TLS, any other (587) for STARTTLS"
-    )
-    notify_mail_from: MailAddress = Field(
-        "", description="sender of these mails; without it the user if it is an address, else the first that is told"
-    )
-    notify_mail_user: str = Field("", description="login at the mail server; without it none")
-    notify_mail_password: SecretStr | None = Field(None, description="password of that login")
-    notify_webhook_url: WebhookUrl = Field("", description="address that is told the same by a signed POST of JSON")
-    notify_webhook_secret: WebhookSecret = Field(
-        None, description="key of that signature: whsec_ and 24 to 64 random bytes as base64"
-    )
-    notify_language: Literal["de", "en"] = Field("de", description="language of mails and webhook: de or en")
-
-    _places: dict[str, str] = PrivateAttr(default_factory=dict)
+    _places: dict[str, Text] = PrivateAttr(default_factory=dict)
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @classmethod
@@ -268,7 +314,7 @@ class Settings(BaseSettings):
     @check_model(mode="after")
     def _key_and_certificate_belong_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key must be given together")
+            raise UnfitValue(_KEY_NEEDED)
         return self
 
     @check_model(mode="after")
@@ -287,17 +333,7 @@ class Settings(BaseSettings):
     @check_model(mode="after")
     def _client_certificates_have_a_ca(self) -> Self:
         if self.tls_client_ca is None and (self.tls_client_crl is not None or self.tls_client_required):
-            raise ValueError("tls_client_crl and tls_client_required need tls_client_ca")
-        return self
-
-    @check_model(mode="after")
-    def _notifications_are_whole(self) -> Self:
-        if bool(self.notify_mail_to) != bool(self.notify_mail_server):
-            raise ValueError("notify_mail_to and notify_mail_server must be given together")
-        if bool(self.notify_mail_user) != (self.notify_mail_password is not None):
-            raise ValueError("notify_mail_user and notify_mail_password must be given together")
-        if bool(self.notify_webhook_url) != (self.notify_webhook_secret is not None):
-            raise ValueError("notify_webhook_url and notify_webhook_secret must be given together")
+            raise UnfitValue(_CA_NEEDED)
         return self
 
     @property
@@ -349,44 +385,60 @@ def load(environ: Mapping[str, str], config_file: Path | None = None, **override
     try:
         settings = Settings.model_validate({_SOURCES: (*given, default)})
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        raise ConfigurationError("\n".join(["the settings cannot be used:", *_lines(problems, places)])) from None
+        problems = error.errors(include_url=False, include_input=False)
+        lines = joined(_lines(problems, places), "\n")
+        raise ConfigurationError(_UNUSABLE, lines=lines) from None
     settings._places.update(places)  # noqa: SLF001 (its own module)
     settings._files.update({name: path for source in reversed(given) for name, path in source.files.items()})  # noqa: SLF001
     return settings
 
 
-def effective(settings: Settings) -> list[EffectiveSetting]:
+def effective(settings: Settings, language: Language = "en") -> list[EffectiveSetting]:
     """Return every setting, its value, what it means, and where its value comes from."""
     places = settings._places  # noqa: SLF001 (its own module)
     return [
         EffectiveSetting(
-            name, _shown(getattr(settings, name)), field.description or "", _shown(places.get(name, "default"))
+            name,
+            _shown(getattr(settings, name), language),
+            field.description or "",
+            _shown(places.get(name, _DEFAULT), language),
         )
         for name, field in Settings.model_fields.items()
     ]
 
 
-def _lines(problems: Iterable[ErrorDetails], places: Mapping[str, str]) -> Iterator[str]:
+def _lines(problems: Iterable[ErrorDetails], places: Mapping[str, Text]) -> Iterator[Text]:
     """Say where each problem is, what it is, and what the setting means; never the value, which may be a secret."""
     for problem in problems:
-        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message = message_of(problem)
         if not problem["loc"]:
-            yield f"  {message}"
+            yield _LINE.filled(message=message)
             continue
         name, *inner = map(str, problem["loc"])
         if problem["type"] == "extra_forbidden":  # only inside tables: the sources know all other names
-            message = "unknown name" + did_you_mean(inner[-1], _TABLES[name])
-        place = ", ".join(
-            [places.get(name, name), *(f"entry {int(part) + 1}" if part.isdecimal() else part for part in inner)]
-        )
-        yield f"  {place}: {message}; {Settings.model_fields[name].description}"
+            message = joined([_UNKNOWN_NAME, did_you_mean(inner[-1], _TABLES[name])], "")
+        within = [_ENTRY.filled(number=int(part) + 1) if part.isdecimal() else literal(part, part) for part in inner]
+        place = joined([places.get(name, literal(name, name)), *within], ", ")
+        yield _LINE_OF.filled(place=place, message=message, meaning=Settings.model_fields[name].description)
 
 
-def _shown(value: object) -> str:
+_UNUSABLE = Text("the settings cannot be used:\n{lines}", "die Einstellungen sind nicht zu gebrauchen:\n{lines}")
+_LINE = Text("  {message}", "  {message}")
+_LINE_OF = Text("  {place}: {message}; {meaning}", "  {place}: {message}; {meaning}")
+_UNKNOWN_NAME = Text("unknown name", "unbekannter Name")
+_DEFAULT, _NOT_SET = Text("default", "Vorgabe"), Text("not set", "nicht gesetzt")
+_ENTRY = Text("entry {number}", "Eintrag {number}")
+
+
+def _shown(value: object, language: Language) -> str:
     if value is None:
-        return "not set"
+        return _NOT_SET.in_language(language)
     if isinstance(value, SecretStr):
         return "***"
-    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, Text):
+        return _printable(value.in_language(language))
+    return _printable(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+
+
+def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()  # file names need not be UTF-8

@@ -16,12 +16,24 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from gateway.config.secret import read_secret
 from gateway.config.toml_file import read_toml
 from gateway.errors import ConfigurationError
+from gateway.i18n.negotiation import VARIABLE as LANGUAGE
+from gateway.i18n.text import NOTHING, Text, joined
 
 PREFIX = "GATEWAY_"
 CONFIG_FILE = "GATEWAY_CONFIG"
+_NO_SETTINGS = frozenset({CONFIG_FILE, LANGUAGE})
 _FILE = "_file"
-_HINT = "`tse-gateway config` shows all settings"
-_KUBERNETES = "; Kubernetes sets these names for a service called gateway: use enableServiceLinks: false"
+BOTH_GIVEN = Text(
+    "{first} and {second} are both given: keep one of them",
+    "{first} und {second} sind beide angegeben: eines davon weglassen",
+)
+_HINT = Text("`tse-gateway config` shows all settings", "`tse-gateway config` zeigt alle Einstellungen")
+_KUBERNETES = Text(
+    "; Kubernetes sets these names for a service called gateway: use enableServiceLinks: false",
+    "; Kubernetes setzt diese Namen für einen Service namens gateway: enableServiceLinks: false setzen",
+)
+_UNKNOWN = Text("unknown setting {name} {where}{near}", "unbekannte Einstellung {name} {where}{near}")
+_DID_YOU_MEAN = Text(": did you mean {near}?", ": gemeint ist vielleicht {near}")
 
 
 def setting_names(settings_cls: type[BaseSettings]) -> list[str]:
@@ -29,11 +41,11 @@ def setting_names(settings_cls: type[BaseSettings]) -> list[str]:
     return [*settings_cls.model_fields, *(name + _FILE for name in _secrets(settings_cls))]
 
 
-def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> Text:
     """Return the end of a sentence that tells which known name is most like this one; empty if none is."""
     bare = [other.removeprefix(prefix) for other in known]  # the prefix would make all of them look alike
     nearest = get_close_matches(name.removeprefix(prefix), bare, n=1, cutoff=0.6)
-    return f": did you mean {prefix}{nearest[0]}?" if nearest else ""
+    return _DID_YOU_MEAN.filled(near=prefix + nearest[0]) if nearest else NOTHING
 
 
 class NamedSource(PydanticBaseSettingsSource):
@@ -49,13 +61,14 @@ class NamedSource(PydanticBaseSettingsSource):
     prefix = ""
     empty_is_not_set = False
 
-    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any], where: str) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any], where: Text) -> None:
         super().__init__(settings_cls)
         known = {self.spelled(name): name for name in setting_names(settings_cls)}
         _refuse_unknown(sorted(set(given).difference(known)), where, known, self.prefix)
         used = [name for name, value in given.items() if not (self.empty_is_not_set and value == "")]
         self.values = {known[name]: given[name] for name in used}
-        self.places = {known[name]: name if self.prefix else f"{name} {where}" for name in used}
+        spelled = Text("{name}", "{name}") if self.prefix else Text("{name} {where}", "{name} {where}")
+        self.places = {known[name]: spelled.filled(name=name, where=where) for name in used}
         self.files: dict[str, Path] = {}
         for name in _secrets(settings_cls):
             self._read_secret(name, name + _FILE)
@@ -78,12 +91,16 @@ class NamedSource(PydanticBaseSettingsSource):
             return
         path, place = self.values.pop(file), self.places.pop(file)
         if name in self.values:
-            raise ConfigurationError(f"{self.places[name]} and {place} are both given: keep one of them")
+            raise ConfigurationError(
+                BOTH_GIVEN,
+                first=self.places[name],
+                second=place,
+            )
         try:
             self.values[name] = read_secret(str(path))
             self.files[name] = Path(path)
         except ValueError as error:
-            raise ConfigurationError(f"{place}: {error}") from None
+            raise ConfigurationError(Text("{place}: {error}", "{place}: {error}"), place=place, error=error) from None
         self.places[name] = place
 
 
@@ -94,7 +111,7 @@ class CommandLineSource(NamedSource):
 
     def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
         given = {self.spelled(name): value for name, value in values.items()}
-        super().__init__(settings_cls, given, "on the command line")
+        super().__init__(settings_cls, given, Text("on the command line", "auf der Befehlszeile"))
 
     @classmethod
     def spelled(cls, name: str) -> str:
@@ -109,8 +126,8 @@ class EnvironmentSource(NamedSource):
     empty_is_not_set = True
 
     def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
-        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name != CONFIG_FILE}
-        super().__init__(settings_cls, given, "in the environment")
+        given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
+        super().__init__(settings_cls, given, Text("in the environment", "in der Umgebung"))
 
     @classmethod
     def spelled(cls, name: str) -> str:
@@ -122,14 +139,17 @@ class TomlSource(NamedSource):
     """Keys of the configuration file, if there is one."""
 
     def __init__(self, settings_cls: type[BaseSettings], path: Path | None) -> None:
-        super().__init__(settings_cls, read_toml(path) if path else {}, f"in {path}")
+        super().__init__(
+            settings_cls, read_toml(path) if path else {}, Text("in {path}", "in {path}").filled(path=path)
+        )
 
 
-def _refuse_unknown(unknown: Sequence[str], where: str, known: Iterable[str], prefix: str) -> None:
+def _refuse_unknown(unknown: Sequence[str], where: Text, known: Iterable[str], prefix: str) -> None:
     if unknown:
-        lines = [f"unknown setting {name} {where}{did_you_mean(name, known, prefix)}" for name in unknown]
+        lines = [_UNKNOWN.filled(name=name, where=where, near=did_you_mean(name, known, prefix)) for name in unknown]
         kubernetes = any(name.startswith("GATEWAY_SERVICE_") for name in unknown)
-        raise ConfigurationError("\n".join([*lines, _HINT + (_KUBERNETES if kubernetes else "")]))
+        hint = joined([_HINT, _KUBERNETES if kubernetes else NOTHING], "")
+        raise ConfigurationError(joined([*lines, hint], "\n"))
 
 
 def _secrets(settings_cls: type[BaseSettings]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -16,13 +17,20 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        problem = f"cannot be read: {error.strerror or error}"
+        problem = Text("cannot be read: {reason}", "lässt sich nicht lesen: {reason}").filled(reason=reason_of(error))
     except UnicodeDecodeError:
-        problem = "cannot be read: it is not UTF-8 text"
+        problem = Text("cannot be read: it is not UTF-8 text", "lässt sich nicht lesen: kein Text in UTF-8")
     except RecursionError:
-        problem = "is not valid TOML: it is nested too deeply"
+        problem = Text("is not valid TOML: it is nested too deeply", "ist kein gültiges TOML: zu tief geschachtelt")
     except tomllib.TOMLDecodeError as error:
-        problem = f"is not valid TOML: {error}"
+        problem = Text("is not valid TOML: {error}", "ist kein gültiges TOML: {error}").filled(error=error)
     except ValueError:  # what Python refuses to convert: thousands of digits, a path with NUL
-        problem = "cannot be read: a number in it, or its own name, is no possible one"
-    raise ConfigurationError(f"configuration file {path} {problem}")
+        problem = Text(
+            "cannot be read: a number in it, or its own name, is no possible one",
+            "lässt sich nicht lesen: eine Zahl darin, oder ihr eigener Name, ist unmöglich",
+        )
+    raise ConfigurationError(
+        Text("configuration file {path} {problem}", "die Konfigurationsdatei {path} {problem}"),
+        path=path,
+        problem=problem,
+    )

@@ -26,6 +26,8 @@ from gateway.fleet.lock.queue import Lease, LockQueue
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import PinMemory, PinRecord
 from gateway.fleet.pins.retry_guard import RetryGuard
+from gateway.i18n.remedies import NOT_SIGNING
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import DeleteStoredData, FactoryReset, OpenImport, User
@@ -206,7 +208,7 @@ class Device:
         """Log in as TimeAdmin with this PIN from now on, which the TSE has just accepted."""
         await self._login_guard.take(pin)
 
-    def login_objection(self) -> str:
+    def login_objection(self) -> Text:
         """Return why the gateway must not log in now, for any reason; empty if it may."""
         return self._login_guard.objection()
 
@@ -293,7 +295,7 @@ class Device:
         return self._connection.late
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Text:
         """Why the TSE is given up; empty while it works."""
         return self._connection.reason
 
@@ -317,7 +319,7 @@ class Device:
         self._abort_import(info)
         self.lock.reopened()
 
-    async def let_go(self, reason: str) -> None:
+    async def let_go(self, reason: Text) -> None:
         """Give the driver back: the TSE has failed before, or fails now for `reason`."""
         connection = self._connection
         if not connection.over.is_set():
@@ -330,7 +332,7 @@ class Device:
         if not connection.over.is_set():
             await connection.drain()
         if not connection.over.is_set():
-            self._end("the gateway stops", "stopped")
+            self._end(NOT_SIGNING["stopped"].text, "stopped")
         self._signatures.give_up()
         await connection.driver.close()
         await self.lock.cleaned_up()
@@ -358,15 +360,15 @@ class Device:
             return await work
         except (DeviceError, ProtocolError) as error:
             if not connection.over.is_set():
-                self._fail(str(error), error.code)
+                self._fail(error.text, error.code)
             raise
 
-    def _fail(self, reason: str, code: str) -> None:
+    def _fail(self, reason: Text, code: str) -> None:
         if not self.failed.is_set():
             log.error("TSE %s failed: %s", self.serial, reason, extra=event(Event.FAILED, self.serial, reason=code))
             self._end(reason, code)
 
-    def _end(self, reason: str, code: str) -> None:
+    def _end(self, reason: Text, code: str) -> None:
         self._connection.end(reason, code)
         self._metrics.tses.lost(self.serial, code)
         self.lock.revoke(reason)
@@ -375,7 +377,7 @@ class Device:
         try:
             self._take(TseInfo.decode(sector))
         except ProtocolError as error:
-            self._fail(str(error), error.code)
+            self._fail(error.text, error.code)
             raise
 
     def _take(self, info: TseInfo) -> None:

@@ -21,6 +21,7 @@ from gateway.fleet.maintenance.schedule import NIGHT, Night
 from gateway.fleet.outages.log import OutageLog
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import lack, lack_text
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 from gateway.tse.info import Lifecycle
 
@@ -104,7 +105,12 @@ class Pool:
         serials, standby = self.serials, self._outages.standby
         if not serials:
             raise NoPool(
-                "this gateway has no pool: GATEWAY_POOL names none of its TSEs; sign at /api/v1/tses/{serial}/sign"
+                Text(
+                    "this gateway has no pool: GATEWAY_POOL names none of its TSEs; sign at "
+                    "/api/v1/tses/{{serial}}/sign",
+                    "dieses Gateway hat keinen Pool: GATEWAY_POOL nennt keine seiner TSEs; mit "
+                    "/api/v1/tses/{{serial}}/sign signieren",
+                )
             )
         return standby.served_by if standby is not None and standby.served_by in serials else serials[0]
 
@@ -167,10 +173,18 @@ class Pool:
         """
         serving = self.serving
         if serial not in self.serials:
-            raise CannotServe("this TSE is not in the pool: GATEWAY_POOL does not name it, or it is not in service")
+            raise CannotServe(
+                Text(
+                    "this TSE is not in the pool: GATEWAY_POOL does not name it, or it is not in service",
+                    "diese TSE ist nicht im Pool: GATEWAY_POOL nennt sie nicht, oder sie ist nicht in Betrieb",
+                )
+            )
         if not self._can_sign(serial):
             device = self._devices().get(serial)
-            raise CannotServe(f"it cannot sign now: {'it is missing' if device is None else lack_text(device)}")
+            raise CannotServe(
+                Text("it cannot sign now: {why}", "sie kann jetzt nicht signieren: {why}"),
+                why=Text("it is missing", "sie fehlt") if device is None else lack_text(device),
+            )
         if serial != serving:
             self._change(serial, "operator")
             await asyncio.to_thread(self._outages.save)

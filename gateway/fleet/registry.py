@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone, GatewayError, UnknownDevice
-from gateway.fleet.device import BeforeSigning, Device
+from gateway.fleet.device import UNPLUGGED, BeforeSigning, Device
 from gateway.fleet.lock.queue import Lease
 from gateway.fleet.maintenance import scheduler
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
+from gateway.i18n.remedies import NOT_SIGNING
+from gateway.i18n.text import Text
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.info import TseInfo
 
 log = logging.getLogger(__name__)
+
+_NO_SUCH = Text("no TSE with serial {serial!r} here", "hier gibt es keine TSE mit der Seriennummer {serial!r}")
+_NONE_SELECTED = Text("no TSE selected", "keine TSE gewählt")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0
 _SHORT_LIVED = 10.0  # seconds; a TSE that fails sooner after its opening is opened again with growing pauses
@@ -146,9 +151,15 @@ class Registry:
         """
         device = self._devices.get(serial.upper())
         if device is None and serial.upper() in self.expected:
-            raise DeviceGone(f"TSE {serial.upper()} was here before and is not back yet: ask again")
+            raise DeviceGone(
+                Text(
+                    "TSE {serial} was here before and is not back yet: ask again",
+                    "TSE {serial} war schon da und ist noch nicht zurück: noch einmal fragen",
+                ),
+                serial=serial.upper(),
+            )
         if device is None:
-            raise UnknownDevice(f"no TSE with serial {serial[:64]!r} here" if serial else "no TSE selected")
+            raise UnknownDevice(_NO_SUCH if serial else _NONE_SELECTED, serial=serial[:64])
         return device
 
     async def _settle(self, device: Device, lease: Lease) -> None:
@@ -165,7 +176,7 @@ class Registry:
                     options = attachment.options or self._options
                     await scheduler.maintain(device, options, self._metrics, refresh=self._times.refresh)
                 finally:
-                    await device.let_go("the TSE was unplugged")
+                    await device.let_go(NOT_SIGNING[UNPLUGGED].text)
                     self.changed.set()
                 if device.open_seconds >= _SHORT_LIVED:
                     backoff.reset()
@@ -225,7 +236,14 @@ class Registry:
             device = known
             await device.renew(driver, info, attachment.place)
         else:
-            raise DeviceGone(f"TSE {info.serial_hex} is attached a second time, at {known.place} already: refused")
+            raise DeviceGone(
+                Text(
+                    "TSE {serial} is attached a second time, at {place} already: refused",
+                    "TSE {serial} ist ein zweites Mal angeschlossen, schon an {place}: abgelehnt",
+                ),
+                serial=info.serial_hex,
+                place=known.place,
+            )
         which = Event.OPENED if known is None else Event.RECOVERED
         told = event(which, device.serial, place=attachment.place)
         log.info("TSE %s is open at %s", device.serial, attachment.place, extra=told)

@@ -1,9 +1,11 @@
-"""The language that a reader wants: by option or cookie, by the browser's Accept-Language, or by the locale."""
+"""The language a reader wants: by option, variable, cookie, the browser's Accept-Language, or the locale."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.i18n.text import LANGUAGES, Language
 
+VARIABLE = "GATEWAY_LANGUAGE"
+_OPTION = "--language"
 _LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set counts (POSIX, 8.2)
 
 
@@ -27,6 +29,19 @@ def from_locale(environment: Mapping[str, str]) -> Language:
     """Return German for a German locale in the environment's variables, else English."""
     locale = next((environment[name] for name in _LOCALE_VARIABLES if environment.get(name)), "")
     return "de" if locale.lower().startswith("de") else "en"
+
+
+def from_command_line(arguments: Sequence[str], environment: Mapping[str, str]) -> Language:
+    """Return the language of a command: of its option, which may stand anywhere, of the variable, or of the locale.
+
+    It is needed before the arguments are parsed, for the help and for what is wrong with them.
+    """
+    chosen = named(environment.get(VARIABLE, "")) or from_locale(environment)
+    for at, argument in enumerate(arguments):
+        option, _, value = argument.partition("=")
+        if option == _OPTION:
+            chosen = named(value or "".join(arguments[at + 1 : at + 2])) or chosen
+    return chosen
 
 
 def _quality(parameter: str) -> float:

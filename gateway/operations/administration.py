@@ -15,6 +15,7 @@ from gateway.config.pins import Pins
 from gateway.errors import BadRequest, CommandRejected, GatewayError
 from gateway.fleet.pins.retry_guard import PinOrPuk
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import NOTHING, Text
 from gateway.operations import setup
 from gateway.operations.confirmations import Confirmations, Irreversible
 from gateway.operations.exclusive import Exclusive, exclusive
@@ -40,6 +41,8 @@ from gateway.tse.commands import (
 )
 from gateway.tse.fields import Generation
 
+_SEEMED_OFF = Text("; it seemed to lack {offset:.3f} s", "; sie schien um {offset:.3f} s nachzugehen")
+
 
 class ClockNotTrusted(GatewayError):
     """The clock of the gateway is not known to be right, and its time would be signed into every receipt."""
@@ -47,8 +50,11 @@ class ClockNotTrusted(GatewayError):
     code = "clock_not_trusted"
 
     def __init__(self, status: ClockStatus) -> None:
-        known = "" if status.offset is None else f"; it seemed to lack {status.offset:.3f} s"
-        super().__init__(f"the time was not set: {status.reason}{known}")
+        super().__init__(
+            Text("the time was not set: {reason}{known}", "die Zeit wurde nicht gestellt: {reason}{known}"),
+            reason=status.reason,
+            known=NOTHING if status.offset is None else _SEEMED_OFF.filled(offset=status.offset),
+        )
         self.offset = status.offset
 
 
@@ -58,7 +64,13 @@ class PukPaused(GatewayError):
     code = "puk_paused"
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"the last PUK was wrong: the TSE takes the next one in {seconds} s")
+        super().__init__(
+            Text(
+                "the last PUK was wrong: the TSE takes the next one in {seconds} s",
+                "die letzte PUK war falsch: die nächste nimmt die TSE in {seconds} s",
+            ),
+            seconds=seconds,
+        )
         self.seconds = seconds
 
 
@@ -128,9 +140,15 @@ class Administration:
         async with self.logged_in(serial, User.ADMIN, pin) as tse:
             known = await tse.ask(lists.client_ids(tse.device.info.generation))
             if old not in known:
-                raise BadRequest(f"the client id {old.decode()!r} is not registered")
+                raise BadRequest(
+                    Text("the client id {name!r} is not registered", "die Client-ID {name!r} ist nicht angemeldet"),
+                    name=old.decode(),
+                )
             if new in known:
-                raise BadRequest(f"the client id {new.decode()!r} is registered already")
+                raise BadRequest(
+                    Text("the client id {name!r} is registered already", "die Client-ID {name!r} ist schon angemeldet"),
+                    name=new.decode(),
+                )
             await tse.send(RegisterClient(new))
             try:
                 await tse.send(DeregisterClient(old))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 
 VALID_SECONDS = 60.0
 
@@ -74,7 +75,19 @@ class Confirmations:
         """
         found = self._open.get((serial, action))
         if found is None or not hmac.compare_digest(found.token.encode(), token.encode()):
-            raise NotConfirmed(f"ask for a confirmation of {action} of this TSE first")
+            raise NotConfirmed(
+                Text(
+                    "ask for a confirmation of {action} of this TSE first",
+                    "erst eine Bestätigung für {action} dieser TSE anfordern",
+                ),
+                action=action,
+            )
         del self._open[serial, action]
         if self._clock() > found.until:
-            raise NotConfirmed(f"the confirmation was valid for {VALID_SECONDS:g} s: ask again")
+            raise NotConfirmed(
+                Text(
+                    "the confirmation was valid for {seconds:g} s: ask again",
+                    "die Bestätigung galt {seconds:g} s: neu anfordern",
+                ),
+                seconds=VALID_SECONDS,
+            )

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from gateway import strict_json
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.operations.store import (
     CHUNK_BLOCKS,
     BlockReader,
@@ -94,9 +95,9 @@ class Mark:
             plain = strict_json.parse(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
             used, last, digest = plain["used"], plain["last"], plain["digest"]
         except (binascii.Error, ValueError, TypeError, KeyError):
-            raise CursorInvalid("this is no cursor of an export") from None
+            raise CursorInvalid(Text("this is no cursor of an export", "das ist kein Cursor eines Exports")) from None
         if not (isinstance(used, int) and isinstance(last, int) and isinstance(digest, str) and 0 <= last < used):
-            raise CursorInvalid("this is no cursor of an export")
+            raise CursorInvalid(Text("this is no cursor of an export", "das ist kein Cursor eines Exports"))
         return cls(used, last, digest)
 
 
@@ -162,7 +163,7 @@ async def matching(device: Device, chosen: Filter, source: BlockReader | None = 
         async for piece in store.blocks(entry.block, entry.end - entry.block):
             yield piece
     if not found:
-        raise NothingToExport("no log message matches")
+        raise NothingToExport(Text("no log message matches", "keine Logmeldung passt"))
     yield END
 
 
@@ -174,9 +175,14 @@ async def newer_size(device: Device, since: Mark, until: Mark) -> int:
         NothingToExport: nothing came.
     """
     if since.used > until.used or not await still_holds(device, since):
-        raise CursorInvalid("the cursor does not fit this store: export all of it once, and go on from there")
+        raise CursorInvalid(
+            Text(
+                "the cursor does not fit this store: export all of it once, and go on from there",
+                "der Cursor passt nicht zu diesem Speicher: einmal alles exportieren, und von da an weiter",
+            )
+        )
     if since.used == until.used:
-        raise NothingToExport("nothing was signed since then")
+        raise NothingToExport(Text("nothing was signed since then", "seitdem wurde nichts signiert"))
     return (await leading_blocks(device, until) + until.used - since.used) * SECTOR + len(END)
 
 
@@ -198,7 +204,11 @@ async def leading_blocks(device: BlockReader, mark: Mark) -> int:
 async def _digest(device: BlockReader, block: int) -> str:
     header = await device.read_store(block, 1)
     if len(header) != SECTOR:
-        raise ProtocolError(f"a block has {SECTOR} bytes, not {len(header)}")
+        raise ProtocolError(
+            Text("a block has {sector} bytes, not {given}", "ein Block hat {sector} Bytes, nicht {given}"),
+            sector=SECTOR,
+            given=len(header),
+        )
     return hashlib.sha256(header).hexdigest()[:_HASHED]
 
 

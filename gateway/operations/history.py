@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.operations.receipt import Receipt, Signed
 from gateway.operations.store import Store, open_store
 from gateway.tse import certificates
@@ -52,7 +53,12 @@ async def owner_in(store: Store, serial: str) -> StoreOwner:
     description, chain = leading
     leaf = certificates.by_serial(certificates.load(chain)).get(bytes.fromhex(serial))
     if leaf is None:
-        raise ProtocolError("the store holds no certificate for the key of this TSE")
+        raise ProtocolError(
+            Text(
+                "the store holds no certificate for the key of this TSE",
+                "im Speicher liegt kein Zertifikat zum Schlüssel dieser TSE",
+            )
+        )
     point = certificates.key_of(leaf).public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     return StoreOwner(serial, point, not is_simulated(description.decode(errors="replace")))
 

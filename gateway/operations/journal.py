@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 
 from gateway import strict_json
 from gateway.errors import GatewayError
+from gateway.i18n.text import NOTHING, Text, reason_of
 from gateway.operations.receipt import Signed
 from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
@@ -91,7 +92,7 @@ class Journal:
         self._unclear: dict[str, JournalRecord] = {}
         self._keys: defaultdict[tuple[str, int], dict[str, None]] = defaultdict(dict)  # by TSE and transaction
         self._lines = 0
-        self._unreadable = ""
+        self._unreadable = NOTHING
         self._told = False
         self._most_garbage = _GARBAGE_LINES
         self._writing = asyncio.Lock()
@@ -193,7 +194,14 @@ class Journal:
             try:
                 await asyncio.to_thread(self._write, record, anew, durable=durable)
             except OSError as error:
-                raise JournalFailed(f"the journal {self._path} cannot be written: {error.strerror}") from None
+                raise JournalFailed(
+                    Text(
+                        "the journal {path} cannot be written: {reason}",
+                        "das Journal {path} lässt sich nicht schreiben: {reason}",
+                    ),
+                    path=self._path,
+                    reason=reason_of(error),
+                ) from None
             self._lines += 1
 
     def _write(self, record: JournalRecord, anew: list[JournalRecord] | None, *, durable: bool) -> None:
@@ -209,7 +217,9 @@ class Journal:
                 if record.fingerprint:
                     self._keep(record)
         except OSError as error:
-            self._unreadable = f"the journal {self._path} cannot be read: {error.strerror}"
+            self._unreadable = Text(
+                "the journal {path} cannot be read: {reason}", "das Journal {path} lässt sich nicht lesen: {reason}"
+            ).filled(path=self._path, reason=reason_of(error))
             raise JournalFailed(self._unreadable) from None
 
     def _take_damaged(self, line: bytes) -> None:

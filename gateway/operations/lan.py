@@ -26,6 +26,7 @@ from gateway.errors import BadRequest, CommandRejected, DeviceGone, ExportInterr
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Holder, Lease
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LanJournal
 from gateway.operations.store import PatientReader
@@ -107,7 +108,9 @@ class LanTse:
         lease = await device.lock.acquire(connection, self._lock_wait)
         if not connection.alive:
             device.lock.release(lease.session)
-            raise LockRefused("the client hung up while it waited")
+            raise LockRefused(
+                Text("the client hung up while it waited", "der Client hat aufgelegt, während er wartete")
+            )
         return lease.session
 
     async def unlock(self, serial: str, session: int) -> None:
@@ -145,7 +148,12 @@ class LanTse:
             return reply
         device = self._registry.find(serial)
         if not 1 <= len(command) <= MAX_COMMAND:
-            raise CommandRejected(Result.COMMAND_SYNTAX, f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
+            raise CommandRejected(
+                Result.COMMAND_SYNTAX,
+                Text(
+                    "a command has 1 to {most} bytes, not {given}", "ein Befehl hat 1 bis {most} Bytes, nicht {given}"
+                ).filled(most=MAX_COMMAND, given=len(command)),
+            )
         if command[0] == FetchResponse.opcode:
             raise CommandRejected(Result.NO_RESPONSE_TO_FETCH, explain(Result.NO_RESPONSE_TO_FETCH))
         repeats = command[0] == NextExportPart.opcode
@@ -162,7 +170,14 @@ class LanTse:
         """Write whole blocks of process data to the store, from `block` on."""
         device = self._registry.find(serial)
         if not data or len(data) % SECTOR:
-            raise BadRequest(f"data for the store come in whole blocks of {SECTOR} bytes, not {len(data)} bytes")
+            raise BadRequest(
+                Text(
+                    "data for the store come in whole blocks of {sector} bytes, not {given} bytes",
+                    "Daten für den Speicher kommen in ganzen Blöcken von {sector} Bytes, nicht {given} Bytes",
+                ),
+                sector=SECTOR,
+                given=len(data),
+            )
         _check_range(device, block, len(data) // SECTOR)
 
         async def write(lease: Lease) -> bytes:
@@ -193,7 +208,12 @@ class LanTse:
             if last is not None and last.request == request and last.connection is not connection:
                 self._metrics.requests.replayed(device.serial, "resent")
                 if repeats and last.answer.done() and not last.surely_lost:
-                    raise ExportInterrupted("a part of the export may have been lost: start the export again")
+                    raise ExportInterrupted(
+                        Text(
+                            "a part of the export may have been lost: start the export again",
+                            "ein Teil des Exports ist vielleicht verloren: den Export neu beginnen",
+                        )
+                    )
                 last.connection = connection
                 return await asyncio.shield(last.answer)
             answer, mine = outlasting(work(lease))
@@ -213,6 +233,20 @@ class LanTse:
 
 def _check_range(device: Device, block: int, count: int) -> None:
     if not 1 <= count <= _MOST_BLOCKS:
-        raise BadRequest(f"a request moves 1 to {_MOST_BLOCKS} blocks, not {count}")
+        raise BadRequest(
+            Text(
+                "a request moves 1 to {most} blocks, not {count}",
+                "eine Anfrage überträgt 1 bis {most} Blöcke, nicht {count}",
+            ),
+            most=_MOST_BLOCKS,
+            count=count,
+        )
     if not 0 <= block <= device.info.capacity_blocks - count:
-        raise BadRequest(f"blocks {block} to {block + count} lie outside the store of this TSE")
+        raise BadRequest(
+            Text(
+                "blocks {first} to {last} lie outside the store of this TSE",
+                "die Blöcke {first} bis {last} liegen nicht im Speicher dieser TSE",
+            ),
+            first=block,
+            last=block + count,
+        )

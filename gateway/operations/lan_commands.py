@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, ref
 from gateway.errors import CommandRejected, ExportInterrupted, ProtocolError
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
+from gateway.i18n.text import Text
 from gateway.operations import exports, masterdata
 from gateway.operations.exclusive import Exclusive
 from gateway.operations.exports import Filter, NothingToExport
@@ -153,7 +154,7 @@ class _ReaderOfLease:
         """Return blocks of the store; errors as of `Device.read_store`."""
         lease = self._lease()
         if lease is None or self._device.lock.has_ended(lease.session):
-            raise ExportInterrupted("nobody waits for the export any more")
+            raise ExportInterrupted(Text("nobody waits for the export any more", "auf den Export wartet niemand mehr"))
         await self._device.lock.wait_for_sale(lease)
         return await self._device.read_store(block, count)
 

@@ -23,6 +23,7 @@ from gateway.fleet.commands.lost_signatures import AnnouncedStep
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text
 from gateway.operations.exclusive import exclusive
 from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
@@ -102,12 +103,22 @@ class LanJournal:
             async with asyncio.timeout(wait):
                 await self._settled[serial].wait()
         except TimeoutError:
-            raise DeviceGone("the TSE cannot tell yet whether it signed: ask again") from None
+            raise DeviceGone(
+                Text(
+                    "the TSE cannot tell yet whether it signed: ask again",
+                    "die TSE kann noch nicht sagen, ob sie signiert hat: noch einmal fragen",
+                )
+            ) from None
         finally:
             asking.cancel()
         reply = self._earlier[serial, session]
         if reply is None:
-            raise InvalidSession("the gateway was started anew, and the TSE tells of no signature: lock the TSE again")
+            raise InvalidSession(
+                Text(
+                    "the gateway was started anew, and the TSE tells of no signature: lock the TSE again",
+                    "das Gateway wurde neu gestartet, und die TSE weiß von keiner Signatur: die TSE neu sperren",
+                )
+            )
         return reply
 
     async def settle(self, device: Device, _lease: Lease) -> None:

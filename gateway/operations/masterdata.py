@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.operations.receipt import ALGORITHM, TIME_FORMAT
 from gateway.operations.store import open_store
 from gateway.tse import dsfinvk
@@ -49,7 +50,7 @@ async def chain_of(device: Device) -> Chain:
         if position == _CERTIFICATE_ENTRY:
             return _chain(load(await store.content(entry)), device.info.serial)
         position += 1
-    raise NoCertificate("the store holds no certificate")
+    raise NoCertificate(Text("the store holds no certificate", "im Speicher liegt kein Zertifikat"))
 
 
 def check_digits(serial: bytes) -> str:
@@ -85,7 +86,7 @@ def tse_columns(chain: Chain) -> dict[str, str]:
     try:
         return dsfinvk.tse_columns(chain.leaf, ALGORITHM, TIME_FORMAT)
     except ProtocolError as error:
-        raise NoCertificate(str(error)) from None
+        raise NoCertificate(error.text) from None
 
 
 def tse_csv(columns: dict[str, str], till: TillColumns) -> str:
@@ -103,5 +104,10 @@ def tse_csv(columns: dict[str, str], till: TillColumns) -> str:
 def _chain(found: list[x509.Certificate], serial: bytes) -> Chain:
     leaf = by_serial(found).get(serial)
     if leaf is None:
-        raise NoCertificate("the store holds no certificate for the key of this TSE")
+        raise NoCertificate(
+            Text(
+                "the store holds no certificate for the key of this TSE",
+                "im Speicher liegt kein Zertifikat zum Schlüssel dieser TSE",
+            )
+        )
     return Chain(leaf, tuple(item for item in found if item is not leaf))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.errors import GatewayError, UnknownDevice
 from gateway.fleet.outages.log import GATEWAY, Outage, OutageLog
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,15 @@ class OutageReports:
         """
         serial = serial.upper()
         if not self._registry.forget(serial):
-            raise TseInUse("this TSE works: decommission it, or pull it first")
+            raise TseInUse(
+                Text(
+                    "this TSE works: decommission it, or pull it first",
+                    "diese TSE arbeitet: erst außer Betrieb nehmen oder abziehen",
+                )
+            )
         if not self._log.retire(serial, self._now()):
-            raise UnknownDevice("no TSE with this serial is missed")
+            raise UnknownDevice(
+                Text("no TSE with this serial is missed", "keine TSE mit dieser Seriennummer wird vermisst")
+            )
         log.info("TSE %s is gone for good: it is missed no longer", serial, extra=event(Event.RETIRED, serial))
         await asyncio.to_thread(self._log.save)

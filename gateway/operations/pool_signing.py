@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from gateway.errors import DeviceError, UnknownDevice
 from gateway.fleet.pool import Pool
+from gateway.i18n.text import Text
 from gateway.operations.transactions import Transactions
 
 
@@ -45,7 +46,16 @@ class PoolSigning:
             if self._pool.serving == serial or self._transactions.begun_at(key or "") != serial:
                 raise
             raise BegunElsewhere(
-                f"this receipt was begun on TSE {serial}, which has failed: only it can tell whether it has signed. "
-                "Ask again with the same Idempotency-Key when it is back; until then issue the receipt as in an "
-                f"outage. Under a new key TSE {self._pool.serving} signs it, whatever the first one did ({error})"
+                Text(
+                    "this receipt was begun on TSE {serial}, which has failed: only it can tell whether it has signed. "
+                    "Ask again with the same Idempotency-Key when it is back; until then issue the receipt as in an "
+                    "outage. Under a new key TSE {serving} signs it, whatever the first one did ({error})",
+                    "dieser Beleg wurde auf TSE {serial} begonnen, die ausgefallen ist: nur sie weiß, ob sie signiert "
+                    "hat. Mit demselben Idempotency-Key wieder fragen, wenn sie zurück ist; bis dahin den Beleg wie "
+                    "bei einem Ausfall ausstellen. Unter einem neuen Key signiert ihn TSE {serving}, was die erste "
+                    "auch getan hat ({error})",
+                ),
+                serial=serial,
+                serving=self._pool.serving,
+                error=error,
             ) from None

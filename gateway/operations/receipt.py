@@ -12,6 +12,7 @@ from enum import StrEnum
 import segno
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.tse.commands import TransactionStep
 
 ALGORITHM, TIME_FORMAT = "ecdsa-plain-SHA384", "unixTime"  # what all Swissbit TSEs use
@@ -145,7 +146,7 @@ def _qr_code(text: str) -> segno.QRCode:
     try:
         return segno.make_qr(text, error="m", boost_error=False)
     except segno.DataOverflowError:
-        raise NoQrCode("the text is too long for a QR code") from None
+        raise NoQrCode(Text("the text is too long for a QR code", "der Text ist zu lang für einen QR-Code")) from None
 
 
 def _iso(unix_time: int) -> str:

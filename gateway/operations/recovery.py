@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from gateway.errors import CommandRejected, GatewayError, ProtocolError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.operations.journal import Journal, JournalRecord
 from gateway.operations.receipt import Action, Signed, SigningRequest
 from gateway.operations.store import Store, StoreEntry
@@ -47,7 +48,12 @@ async def resolve(journal: Journal, record: JournalRecord, device: Device) -> No
     if not info.used_blocks:
         raise CommandRejected(Result.NEEDS_SELF_TEST, explain(Result.NEEDS_SELF_TEST))
     if record.position > info.used_blocks:
-        raise OutcomeUnknown("stored data were deleted since the first try: look into the export made before")
+        raise OutcomeUnknown(
+            Text(
+                "stored data were deleted since the first try: look into the export made before",
+                "seit dem ersten Versuch wurden gespeicherte Daten gelöscht: im Export von davor nachsehen",
+            )
+        )
     found = await _look(journal, record, Store(device, info.used_blocks))
     if found is None:
         await journal.void(record)
@@ -100,7 +106,13 @@ async def _ended(store: Store, record: JournalRecord, number: int, action: Actio
         if message is not None and _fits(message, record, action):
             return _signed(message)
         if step == "finish":
-            raise EndedOtherwise(f"transaction {number} was finished with other data, by somebody else")
+            raise EndedOtherwise(
+                Text(
+                    "transaction {number} was finished with other data, by somebody else",
+                    "Transaktion {number} wurde mit anderen Daten beendet, von jemand anderem",
+                ),
+                number=number,
+            )
     return None
 
 

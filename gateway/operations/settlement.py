@@ -103,7 +103,7 @@ class Settlement:
             since = self._failing_since.setdefault(record.key, self._clock())
             if self._clock() - since < _PATIENCE:
                 raise
-            await self._give_up(record, OutcomeUnknown(str(error)))
+            await self._give_up(record, OutcomeUnknown(error.text))
         self._failing_since.pop(record.key, None)
 
     async def _give_up(self, record: JournalRecord, error: GatewayError) -> None:

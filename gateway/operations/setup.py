@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.errors import CommandRejected, GatewayError
+from gateway.i18n.text import Text
 from gateway.operations.exclusive import Exclusive
 from gateway.tse.commands import (
     ChangePin,
@@ -55,7 +56,7 @@ async def check_fresh(tse: Exclusive) -> TseInfo:
     """
     info = await tse.info()
     if info.lifecycle != Lifecycle.UNINITIALIZED:
-        raise NotFresh("this TSE was put into service already")
+        raise NotFresh(Text("this TSE was put into service already", "diese TSE wurde schon in Betrieb genommen"))
     return info
 
 

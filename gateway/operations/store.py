@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
+from gateway.i18n.text import Text
 from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.sectors import SECTOR
@@ -142,14 +143,23 @@ class Store:
         at = (block - self._first) * SECTOR
         header = _header_in(self._chunk[at : at + SECTOR])
         if header is None or block + header.blocks > self.used:
-            raise ProtocolError(f"the store has no entry at block {block}")
+            raise ProtocolError(
+                Text("the store has no entry at block {block}", "der Speicher hat keinen Eintrag bei Block {block}"),
+                block=block,
+            )
         return header
 
     async def _load(self, block: int) -> None:
         if not self._first <= block < self._first + len(self._chunk) // SECTOR:
             count = min(CHUNK_BLOCKS, self.used - block)
             if count <= 0:
-                raise ProtocolError(f"block {block} lies behind the end of the store")
+                raise ProtocolError(
+                    Text(
+                        "block {block} lies behind the end of the store",
+                        "Block {block} liegt hinter dem Ende des Speichers",
+                    ),
+                    block=block,
+                )
             self._chunk = await self.reader.read_store(block, count)
             self._first = block
 
@@ -174,7 +184,12 @@ def used_blocks(info: TseInfo) -> int:
         StoreClosed: the TSE does not show it.
     """
     if not info.used_blocks:
-        raise StoreClosed("the store of the TSE is closed until the self test has passed and CTSS is active")
+        raise StoreClosed(
+            Text(
+                "the store of the TSE is closed until the self test has passed and CTSS is active",
+                "der Speicher der TSE ist zu, bis der Selbsttest bestanden und CTSS aktiv ist",
+            )
+        )
     return info.used_blocks
 
 

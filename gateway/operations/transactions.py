@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.errors import CommandRejected, DeviceTimeout, GatewayError
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text
 from gateway.operations.exclusive import Exclusive, exclusive
 from gateway.operations.journal import Journal, JournalRecord
 from gateway.operations.receipt import Action, Signed, SigningRequest
@@ -147,8 +148,13 @@ class Transactions:
         await asyncio.wait({task}, timeout=self._longest)
         if not task.done():
             raise DeviceTimeout(
-                f"the TSE has not signed within {self._longest:g} s, and may still do so: ask again with the same "
-                "Idempotency-Key, or, if you use none, what became of it"
+                Text(
+                    "the TSE has not signed within {longest:g} s, and may still do so: ask again with the same "
+                    "Idempotency-Key, or, if you use none, what became of it",
+                    "die TSE hat binnen {longest:g} s nicht signiert und tut es vielleicht noch: mit demselben "
+                    "Idempotency-Key noch einmal fragen, oder, ohne Key, fragen, was daraus wurde",
+                ),
+                longest=self._longest,
             )
         return task.result()
 
@@ -259,11 +265,26 @@ def _finish_of(request: SigningRequest, number: int) -> SigningRequest:
 
 def _refuse_given_up(record: JournalRecord | None) -> None:
     if record is not None and record.given_up == EndedOtherwise.code:
-        raise EndedOtherwise("the transaction was finished with other data, by somebody else")
+        raise EndedOtherwise(
+            Text(
+                "the transaction was finished with other data, by somebody else",
+                "die Transaktion wurde mit anderen Daten beendet, von jemand anderem",
+            )
+        )
     if record is not None and record.given_up:
-        raise OutcomeUnknown("whether the TSE signed under this key cannot be found out: look into an export")
+        raise OutcomeUnknown(
+            Text(
+                "whether the TSE signed under this key cannot be found out: look into an export",
+                "ob die TSE unter diesem Schlüssel signiert hat, ist nicht herauszufinden: in einem Export nachsehen",
+            )
+        )
 
 
 def _check_same(fingerprint: str, request: SigningRequest) -> None:
     if fingerprint != request.fingerprint:
-        raise KeyReused("this Idempotency-Key was used for another request: take a new one for each receipt")
+        raise KeyReused(
+            Text(
+                "this Idempotency-Key was used for another request: take a new one for each receipt",
+                "dieser Idempotency-Key wurde für eine andere Anfrage benutzt: für jeden Beleg einen neuen nehmen",
+            )
+        )

@@ -24,6 +24,7 @@ from gateway.access.audit import AuditLog
 from gateway.access.caller import TILLS, Role
 from gateway.access.uses import TokenUses
 from gateway.errors import BadRequest, GatewayError, InvalidSession
+from gateway.i18n.text import Text
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import client_id_in
 from gateway.server.http import bodies, callers, responses
@@ -194,14 +195,16 @@ def _serial(request: web.Request) -> str:
 def _address(request: web.Request) -> tuple[str, int]:
     text = request.match_info["session"]
     if not _is_number(text) or int(text) >= 2**64:
-        raise InvalidSession("a session is a decimal number of 64 bits")
+        raise InvalidSession(
+            Text("a session is a decimal number of 64 bits", "eine Sitzung ist eine Dezimalzahl von 64 Bit")
+        )
     return _serial(request), int(text)
 
 
 def _number(request: web.Request, name: str) -> int:
     text = request.query.get(name, "")
     if not _is_number(text):
-        raise BadRequest(f"{name} must be a decimal number")
+        raise BadRequest(Text("{name} must be a decimal number", "{name} muss eine Dezimalzahl sein"), name=name)
     return int(text)
 
 
@@ -213,12 +216,12 @@ def _decoded(body: bytes) -> bytes:
     document = bodies.from_json(body)
     text = document.get("data") if isinstance(document, dict) else None
     if not isinstance(text, str):
-        raise BadRequest('the body must be {"data": "<base64>"}')
+        raise BadRequest(Text('the body must be {{"data": "<base64>"}}', 'der Body muss {{"data": "<base64>"}} sein'))
     try:
         # Clients break the text into lines; nothing else may stand between the letters.
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError):
-        raise BadRequest("data is not base64") from None
+        raise BadRequest(Text("data is not base64", "data ist nicht base64")) from None
 
 
 async def _data(data: bytes) -> web.Response:

@@ -14,10 +14,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.config.defaults import primary_address
-from gateway.config.settings import Settings
+from gateway.config.settings import Settings, primary_address
 from gateway.errors import ConfigurationError
 from gateway.fleet.registry import Registry
+from gateway.i18n.text import Text, reason_of
 from gateway.tasks import beside
 
 if TYPE_CHECKING:
@@ -57,12 +57,20 @@ async def announced(
         from zeroconf import InterfaceChoice
         from zeroconf.asyncio import AsyncZeroconf
     except ImportError:
-        raise ConfigurationError(f"GATEWAY_MDNS {_NOT_INSTALLED}") from None
+        raise ConfigurationError(
+            Text("GATEWAY_MDNS {not_installed}", "GATEWAY_MDNS {not_installed}"), not_installed=_NOT_INSTALLED
+        ) from None
     bound = [str(address) for address in settings.bind if not address.is_unspecified]
     try:
         zeroconf = AsyncZeroconf(interfaces=[*interfaces] or bound or InterfaceChoice.All)
     except OSError as error:
-        raise ConfigurationError(f"GATEWAY_MDNS: the gateway cannot be announced: {error.strerror}") from None
+        raise ConfigurationError(
+            Text(
+                "GATEWAY_MDNS: the gateway cannot be announced: {reason}",
+                "GATEWAY_MDNS: das Gateway lässt sich nicht ankündigen: {reason}",
+            ),
+            reason=reason_of(error),
+        ) from None
     try:
         await zeroconf.async_register_service(_service(settings, port, _usable(registry)), allow_name_change=True)
         async with beside(announcement=_keep_number(zeroconf, settings, port, registry)):
@@ -82,12 +90,17 @@ async def find(seconds: float, interfaces: Sequence[str] = ()) -> list[FoundGate
         from zeroconf import InterfaceChoice
         from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
     except ImportError:
-        raise ConfigurationError(f"this {_NOT_INSTALLED}") from None
+        raise ConfigurationError(
+            Text("this {not_installed}", "dies {not_installed}"), not_installed=_NOT_INSTALLED
+        ) from None
     names: set[str] = set()
     try:
         zeroconf = AsyncZeroconf(interfaces=[*interfaces] or InterfaceChoice.All)
     except OSError as error:
-        raise ConfigurationError(f"nobody can be asked in the network: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("nobody can be asked in the network: {reason}", "im Netz lässt sich niemand fragen: {reason}"),
+            reason=reason_of(error),
+        ) from None
     try:
         browser = AsyncServiceBrowser(
             zeroconf.zeroconf,

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.errors import ConfigurationError, ProtocolError
+from gateway.i18n.text import Text
 from gateway.simulator.core import Core
 from gateway.simulator.factory import Make, create_files, holds_tse, open_core, take
 from gateway.simulator.faults import Faults
@@ -89,7 +90,10 @@ class SimulatedTse:
             ConfigurationError: none there, damaged, written by a newer version, or in use.
         """
         if not holds_tse(directory):
-            raise ConfigurationError(f"there is no simulated TSE in {directory}")
+            raise ConfigurationError(
+                Text("there is no simulated TSE in {directory}", "in {directory} gibt es keine simulierte TSE"),
+                directory=directory,
+            )
         ownership = take(directory)
         try:
             core = open_core(directory, monotonic=monotonic, durable=durable)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.simulator import assumptions as assumed
 from gateway.simulator.core import Core
 from gateway.simulator.faults import Faults
@@ -57,7 +58,13 @@ class Make:
         }
         for problem, there in problems.items():
             if there:
-                raise ConfigurationError(f"no such simulated TSE can be made: {problem}")
+                raise ConfigurationError(
+                    Text(
+                        "no such simulated TSE can be made: {problem}",
+                        "eine solche simulierte TSE gibt es nicht: {problem}",
+                    ),
+                    problem=problem,
+                )
 
 
 def holds_tse(directory: Path) -> bool:
@@ -74,13 +81,22 @@ def take(directory: Path) -> int:
     try:
         return open_locked(directory / LOCK_FILE)
     except BlockingIOError:
-        raise ConfigurationError(f"the simulated TSE in {directory} is in use by another process") from None
+        raise ConfigurationError(
+            Text(
+                "the simulated TSE in {directory} is in use by another process",
+                "die simulierte TSE in {directory} benutzt schon ein anderer Prozess",
+            ),
+            directory=directory,
+        ) from None
 
 
 def create_files(directory: Path, make: Make, *, created: float, durable: bool) -> None:
     """Make a fresh TSE in an owned directory; `created` in Unix seconds. `ConfigurationError` when one is there."""
     if holds_tse(directory):
-        raise ConfigurationError(f"there already is a simulated TSE in {directory}")
+        raise ConfigurationError(
+            Text("there already is a simulated TSE in {directory}", "in {directory} gibt es schon eine simulierte TSE"),
+            directory=directory,
+        )
     key = SigningKey.generate()
     chain = certificate_chain(key, created=datetime.fromtimestamp(created, UTC), valid=make.valid)
     replace_file(directory / KEY_FILE, key.pem(), durable=durable)
@@ -108,7 +124,13 @@ def open_core(directory: Path, *, monotonic: Callable[[], float], durable: bool)
         state = log.load(store.write)
         key, chain = _identity(directory)
         if store.size() < state.used_blocks * SECTOR:
-            raise ConfigurationError(f"the simulated TSE in {directory} is damaged: its store is shorter than it was")
+            raise ConfigurationError(
+                Text(
+                    "the simulated TSE in {directory} is damaged: its store is shorter than it was",
+                    "die simulierte TSE in {directory} ist beschädigt: ihr Speicher ist kürzer, als er war",
+                ),
+                directory=directory,
+            )
         core = Core(directory, key, chain, log, store, Faults(directory), monotonic, durable, state)
         core.compact()
         stack.pop_all()
@@ -119,7 +141,14 @@ def _identity(directory: Path) -> tuple[SigningKey, bytes]:
     try:
         return SigningKey.load((directory / KEY_FILE).read_bytes()), (directory / CHAIN_FILE).read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"the simulated TSE in {directory} is damaged: {error}") from None
+        raise ConfigurationError(
+            Text(
+                "the simulated TSE in {directory} is damaged: {error}",
+                "die simulierte TSE in {directory} ist beschädigt: {error}",
+            ),
+            directory=directory,
+            error=error,
+        ) from None
 
 
 def _fresh_state(key: SigningKey, make: Make, info: bytes, certificate: bytes, created: float) -> PersistentState:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gateway import strict_json
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.storage.atomic import replace_file
 from gateway.storage.file_lock import open_locked
 
@@ -50,7 +51,13 @@ def set_fault(directory: Path, name: str, times: int | None = None) -> None:
     """
     _known(name)
     if times is not None and times < 1:
-        raise ConfigurationError(f"a fault strikes at least once, not {times} times")
+        raise ConfigurationError(
+            Text(
+                "a fault strikes at least once, not {times} times",
+                "eine Störung tritt mindestens einmal ein, nicht {times}-mal",
+            ),
+            times=times,
+        )
     _edit(directory, lambda counts: {**counts, name: times})
 
 
@@ -145,7 +152,11 @@ class Faults:
 
 def _known(name: str) -> None:
     if name not in FAULTS:
-        raise ConfigurationError(f"no fault {name!r}: use one of {', '.join(FAULTS)}")
+        raise ConfigurationError(
+            Text("no fault {name!r}: use one of {known}", "keine Störung {name!r}: eine von {known} nehmen"),
+            name=name,
+            known=", ".join(FAULTS),
+        )
 
 
 def _one_less(counts: Counts, name: str) -> Counts:
@@ -180,7 +191,10 @@ def _exclusive(directory: Path) -> Iterator[None]:
     try:
         handle = open_locked(directory / _LOCK, wait=True, mode=0o644)
     except FileNotFoundError:
-        raise ConfigurationError(f"there is no simulated TSE in {directory}") from None
+        raise ConfigurationError(
+            Text("there is no simulated TSE in {directory}", "in {directory} gibt es keine simulierte TSE"),
+            directory=directory,
+        ) from None
     try:
         yield
     finally:

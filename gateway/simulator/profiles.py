@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.tse.commands import CloseImport, Decommission, Initialize, Login, Logout, OpenImport, SelfTest, SetTime
 from gateway.tse.fields import Command
 
@@ -44,4 +45,11 @@ def profile_named(name: str) -> Profile:
     try:
         return PROFILES[name]
     except KeyError:
-        raise ConfigurationError(f"no simulator profile {name!r}: use one of {', '.join(PROFILES)}") from None
+        raise ConfigurationError(
+            Text(
+                "no simulator profile {name!r}: use one of {known}",
+                "kein Simulator-Profil {name!r}: eines von {known} nehmen",
+            ),
+            name=name,
+            known=", ".join(PROFILES),
+        ) from None

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.simulator.assumptions import MARK
 from gateway.tse.certificates import serial_of
 from gateway.tse.signatures import plain_signature
@@ -50,9 +51,20 @@ class SigningKey:
         try:
             private = load_pem_private_key(pem, None)
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"the key of the simulated TSE cannot be read: {error}") from None
+            raise ConfigurationError(
+                Text(
+                    "the key of the simulated TSE cannot be read: {error}",
+                    "der Schlüssel der simulierten TSE lässt sich nicht lesen: {error}",
+                ),
+                error=error,
+            ) from None
         if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.BrainpoolP384R1):
-            raise ConfigurationError("the key of the simulated TSE is not on brainpoolP384r1")
+            raise ConfigurationError(
+                Text(
+                    "the key of the simulated TSE is not on brainpoolP384r1",
+                    "der Schlüssel der simulierten TSE liegt nicht auf brainpoolP384r1",
+                )
+            )
         return cls.of(private)
 
     def pem(self) -> bytes:

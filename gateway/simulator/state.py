@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.simulator.assumptions import MAX_TRIES
 from gateway.storage.append_log import AppendLog
 from gateway.tse.commands import User
@@ -106,7 +107,10 @@ class StateLog:
         """
         path = self._log.path
         if not path.exists():
-            raise ConfigurationError(f"there is no simulated TSE in {path.parent}")
+            raise ConfigurationError(
+                Text("there is no simulated TSE in {directory}", "in {directory} gibt es keine simulierte TSE"),
+                directory=path.parent,
+            )
         content: dict[str, Any] = {}
         try:
             for change in self._log.read(dict, _refuse):
@@ -115,7 +119,12 @@ class StateLog:
                 content |= _of_today(change, path.parent) if not content else change
             state = _from_json(content)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigurationError(f"{path} is damaged: {type(error).__name__} {error}") from None
+            raise ConfigurationError(
+                Text("{path} is damaged: {kind} {error}", "{path} ist beschädigt: {kind} {error}"),
+                path=path,
+                kind=type(error).__name__,
+                error=error,
+            ) from None
         self._plain = _to_json(state)
         return state
 
@@ -146,7 +155,15 @@ def _of_today(first: dict[str, Any], directory: Path) -> dict[str, Any]:
     found = first["format"]
     if isinstance(found, int) and found > FORMAT:
         raise ConfigurationError(
-            f"the simulated TSE in {directory} has format {found}; this version knows up to {FORMAT}: use a newer one"
+            Text(
+                "the simulated TSE in {directory} has format {found}; this version knows up to {format}: use a newer "
+                "one",
+                "die simulierte TSE in {directory} hat das Format {found}; diese Version kennt Formate bis {format}: "
+                "eine neuere nehmen",
+            ),
+            directory=directory,
+            found=found,
+            format=FORMAT,
         )
     return {**(_from_format_1(first) if found == 1 else first), "format": FORMAT}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
@@ -58,7 +59,11 @@ def write_private(path: Path, data: bytes) -> None:
         make_directory(path.parent)
         replace_file(path, data)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{path} cannot be written: {reason}", "{path} lässt sich nicht schreiben: {reason}"),
+            path=path,
+            reason=reason_of(error),
+        ) from None
 
 
 def read_private(path: Path) -> bytes | None:
@@ -72,7 +77,11 @@ def read_private(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{path} cannot be read: {reason}", "{path} lässt sich nicht lesen: {reason}"),
+            path=path,
+            reason=reason_of(error),
+        ) from None
 
 
 def make_directory(path: Path, *, mode: int = 0o700) -> None:

@@ -24,6 +24,7 @@ from typing import IO
 
 from gateway import __version__, strict_json
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage import state_dir
 from gateway.storage.atomic import make_directory, new_file, sync_directory
 
@@ -50,7 +51,13 @@ def write(directory: Path, leave_out: Collection[Path], out: IO[bytes]) -> Backu
         OSError: `out` cannot be written.
     """
     if not (directory / state_dir.STATE).is_file():
-        raise ConfigurationError(f"{directory} is no state directory of a gateway: set GATEWAY_STATE_DIR or --config")
+        raise ConfigurationError(
+            Text(
+                "{directory} is no state directory of a gateway: set GATEWAY_STATE_DIR or --config",
+                "{directory} ist kein Statusverzeichnis eines Gateways: GATEWAY_STATE_DIR oder --config setzen",
+            ),
+            directory=directory,
+        )
     made = Backup(__version__, datetime.now(UTC).replace(microsecond=0), {})
     with tarfile.open(fileobj=out, mode="w|gz", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(_files(directory, leave_out), key=lambda path: (path.suffix in _LOGS, path)):
@@ -75,13 +82,25 @@ def restore(source: IO[bytes], directory: Path) -> Backup:
     """
     if (directory / state_dir.STATE).exists():
         raise ConfigurationError(
-            f"{directory} is the state of a gateway already: stop it and move that directory away, then restore again"
+            Text(
+                "{directory} is the state of a gateway already: stop it and move that directory away, then restore "
+                "again",
+                "in {directory} liegt schon der Stand eines Gateways: es beenden, dieses Verzeichnis wegräumen und "
+                "noch einmal zurückholen",
+            ),
+            directory=directory,
         )
     staged = directory / _STAGED
     try:
         make_directory(directory)
         if directory.stat().st_uid != os.geteuid():
-            raise ConfigurationError(f"{directory} is not yours: run this as the user of the gateway")
+            raise ConfigurationError(
+                Text(
+                    "{directory} is not yours: run this as the user of the gateway",
+                    "{directory} gehört einem anderen: den Befehl als Benutzer des Gateways aufrufen",
+                ),
+                directory=directory,
+            )
         shutil.rmtree(staged, ignore_errors=True)  # left by a crash
         staged.mkdir(mode=0o700)
         made = _unpacked(source, staged)
@@ -90,7 +109,11 @@ def restore(source: IO[bytes], directory: Path) -> Backup:
         (staged / state_dir.LOCK).unlink()
         _put_in_place(staged, directory)
     except OSError as error:
-        raise ConfigurationError(f"{error.filename or directory} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{path} cannot be written: {reason}", "{path} lässt sich nicht schreiben: {reason}"),
+            path=error.filename or directory,
+            reason=reason_of(error),
+        ) from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return made
@@ -118,7 +141,13 @@ def _copied(path: Path, copy: IO[bytes]) -> str:
                 copy.write(data)
                 left -= len(data)
     except PermissionError:
-        raise ConfigurationError(f"{path} cannot be read: run this as the user of the gateway, or as root") from None
+        raise ConfigurationError(
+            Text(
+                "{path} cannot be read: run this as the user of the gateway, or as root",
+                "{path} lässt sich nicht lesen: den Befehl als Benutzer des Gateways oder als root aufrufen",
+            ),
+            path=path,
+        ) from None
     return digest.hexdigest()
 
 
@@ -136,13 +165,30 @@ def _unpacked(source: IO[bytes], staged: Path) -> Backup:
             for member in tar:
                 content = tar.extractfile(member)
                 if content is None or not _is_below(member.name):
-                    raise ConfigurationError(f"the backup holds {member.name!r}, which no backup of a gateway does")
+                    raise ConfigurationError(
+                        Text(
+                            "the backup holds {name!r}, which no backup of a gateway does",
+                            "in der Datensicherung liegt {name!r}, was in keiner eines Gateways liegt",
+                        ),
+                        name=member.name,
+                    )
                 if member.name == MANIFEST:
                     return _checked(content.read(), found)
                 found[member.name] = _kept(content, staged / member.name)
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"the backup is damaged, or none of a gateway: {error}") from None
-    raise ConfigurationError("the backup is cut off: its end is missing. Use another one")
+        raise ConfigurationError(
+            Text(
+                "the backup is damaged, or none of a gateway: {error}",
+                "die Datensicherung ist beschädigt, oder keine eines Gateways: {error}",
+            ),
+            error=error,
+        ) from None
+    raise ConfigurationError(
+        Text(
+            "the backup is cut off: its end is missing. Use another one",
+            "die Datensicherung ist abgeschnitten: ihr Ende fehlt. Eine andere nehmen",
+        )
+    )
 
 
 def _is_below(name: str) -> bool:
@@ -155,7 +201,10 @@ def _checked(manifest: bytes, found: dict[str, str]) -> Backup:
     made = Backup(str(plain["written_by"]), datetime.fromisoformat(plain["made_at"]), dict(plain["files"]))
     differing = sorted({name for name, _ in made.files.items() ^ found.items()})
     if differing:
-        raise ConfigurationError(f"the backup is damaged: {', '.join(differing)}")
+        raise ConfigurationError(
+            Text("the backup is damaged: {differing}", "die Datensicherung ist beschädigt: {differing}"),
+            differing=", ".join(differing),
+        )
     return made
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gateway import __version__, strict_json
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import make_directory, read_private, write_private
 from gateway.storage.file_lock import lock, open_locked
 from gateway.telemetry.events import Event, event
@@ -70,7 +71,14 @@ def _make(directory: Path) -> None:
     try:
         make_directory(directory)
     except OSError as error:
-        raise ConfigurationError(f"state directory {directory} cannot be made: {error.strerror}") from None
+        raise ConfigurationError(
+            Text(
+                "state directory {directory} cannot be made: {reason}",
+                "das Statusverzeichnis {directory} lässt sich nicht anlegen: {reason}",
+            ),
+            directory=directory,
+            reason=reason_of(error),
+        ) from None
 
 
 def _locked(directory: Path) -> int:
@@ -78,13 +86,22 @@ def _locked(directory: Path) -> int:
         return open_locked(directory / LOCK)
     except BlockingIOError:
         raise ConfigurationError(
-            f"state directory {directory} is in use by another gateway: stop that one, "
-            "or give this one a directory of its own (GATEWAY_STATE_DIR)"
+            Text(
+                "state directory {directory} is in use by another gateway: stop that one, or give this one a directory "
+                "of its own (GATEWAY_STATE_DIR)",
+                "das Statusverzeichnis {directory} benutzt schon ein anderes Gateway: jenes beenden, oder diesem ein "
+                "eigenes Verzeichnis geben (GATEWAY_STATE_DIR)",
+            ),
+            directory=directory,
         ) from None
     except OSError as error:
         if error.errno == errno.EROFS and (directory / STATE).exists():
             return _locked_read_only(directory)
-        raise ConfigurationError(f"{directory / LOCK} cannot be locked: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{path} cannot be locked: {reason}", "{path} lässt sich nicht sperren: {reason}"),
+            path=directory / LOCK,
+            reason=reason_of(error),
+        ) from None
 
 
 def _locked_read_only(directory: Path) -> int:
@@ -94,7 +111,13 @@ def _locked_read_only(directory: Path) -> int:
         lock(handle)
     except OSError:
         os.close(handle)
-        raise ConfigurationError(f"state directory {directory} is in use by another gateway: stop that one") from None
+        raise ConfigurationError(
+            Text(
+                "state directory {directory} is in use by another gateway: stop that one",
+                "das Statusverzeichnis {directory} benutzt schon ein anderes Gateway: jenes beenden",
+            ),
+            directory=directory,
+        ) from None
     return handle
 
 
@@ -110,8 +133,14 @@ def _found(directory: Path) -> _Found | None:
         number, written_by = None, ""
     if not isinstance(number, int) or number < _FIRST_FORMAT:
         raise ConfigurationError(
-            f"{path} is damaged. If no newer version than tse-gateway {__version__} has used this directory, remove "
-            "the file: it is made anew, and nothing else is lost. Otherwise start that version"
+            Text(
+                "{path} is damaged. If no newer version than tse-gateway {version} has used this directory, remove the "
+                "file: it is made anew, and nothing else is lost. Otherwise start that version",
+                "{path} ist beschädigt. Hat kein neueres tse-gateway als {version} dieses Verzeichnis benutzt, die "
+                "Datei löschen: sie wird neu angelegt, sonst geht nichts verloren. Andernfalls jene Version starten",
+            ),
+            path=path,
+            version=__version__,
         )
     return _Found(number, written_by)
 
@@ -119,9 +148,19 @@ def _found(directory: Path) -> _Found | None:
 def _refuse_newer(directory: Path, found: _Found | None, current: int) -> None:
     if found is not None and found.format > current:
         raise ConfigurationError(
-            f"state directory {directory} has format {found.format}, made by tse-gateway {found.written_by}; this is "
-            f"tse-gateway {__version__}, which knows no format above {current}. Nothing was changed. Start the newer "
-            "version again, or restore the backup from before its update"
+            Text(
+                "state directory {directory} has format {format}, made by tse-gateway {written_by}; this is "
+                "tse-gateway {version}, which knows no format above {current}. Nothing was changed. Start the newer "
+                "version again, or restore the backup from before its update",
+                "das Statusverzeichnis {directory} hat das Format {format} von tse-gateway {written_by}; dies ist "
+                "tse-gateway {version} und kennt kein Format über {current}. Nichts wurde geändert. Die neuere Version "
+                "wieder starten, oder die Datensicherung von vor ihrem Update zurückholen",
+            ),
+            directory=directory,
+            format=found.format,
+            written_by=found.written_by,
+            version=__version__,
+            current=current,
         )
 
 
@@ -135,8 +174,15 @@ def _bring_forward(directory: Path, migrations: Mapping[int, Migration], current
             migrations[number](directory)
         except OSError as error:
             raise ConfigurationError(
-                f"state directory {directory} cannot be brought to format {number + 1}: {error.strerror}; "
-                "nothing is lost, and the next start goes on with it"
+                Text(
+                    "state directory {directory} cannot be brought to format {format}: {reason}; nothing is lost, and "
+                    "the next start goes on with it",
+                    "das Statusverzeichnis {directory} lässt sich nicht auf Format {format} bringen: {reason}; nichts "
+                    "ist verloren, und der nächste Start macht damit weiter",
+                ),
+                directory=directory,
+                format=number + 1,
+                reason=reason_of(error),
             ) from None
         _mark(directory, number + 1)
         migrated = event(Event.MIGRATED, format=number + 1)

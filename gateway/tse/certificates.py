@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 
 _PEM_MARK = b"-----BEGIN"
 
@@ -29,7 +30,7 @@ def load(data: bytes) -> list[x509.Certificate]:
             return x509.load_pem_x509_certificates(data)
         return [x509.load_der_x509_certificate(data)]
     except (ValueError, x509.InvalidVersion) as error:
-        raise ProtocolError(f"not a certificate: {error}") from None
+        raise ProtocolError(Text("not a certificate: {error}", "kein Zertifikat: {error}"), error=error) from None
 
 
 def key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
@@ -37,9 +38,20 @@ def key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ProtocolError(f"the key of the certificate cannot be read: {error}") from None
+        raise ProtocolError(
+            Text(
+                "the key of the certificate cannot be read: {error}",
+                "der Schlüssel des Zertifikats lässt sich nicht lesen: {error}",
+            ),
+            error=error,
+        ) from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise ProtocolError("the certificate holds no elliptic-curve key")
+        raise ProtocolError(
+            Text(
+                "the certificate holds no elliptic-curve key",
+                "im Zertifikat steht kein Schlüssel auf einer elliptischen Kurve",
+            )
+        )
     return key
 
 

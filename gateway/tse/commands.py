@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Annotated, Self
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.fields import (
     U8,
     U32,
@@ -48,13 +49,15 @@ class UserName:
 
     def encode(self, value: int) -> bytes:
         if value not in USER_NAMES:
-            raise ProtocolError(f"no user has the number {value}")
+            raise ProtocolError(
+                Text("no user has the number {number}", "kein Benutzer hat die Nummer {number}"), number=value
+            )
         return Prefixed(1).encode(USER_NAMES[User(value)].encode())
 
     def decode(self, data: bytes, at: int) -> tuple[User, int]:
         name, at = Prefixed(1).decode(data, at)
         if name not in _USERS:
-            raise ProtocolError("no user has this name")
+            raise ProtocolError(Text("no user has this name", "kein Benutzer heißt so"))
         return _USERS[name], at
 
 
@@ -192,7 +195,7 @@ class ExportIfCspFails(Command, opcode=0x62, two=None, title="export if CSP test
     @classmethod
     def decode(cls, command: bytes) -> Self:
         if command not in (b"\x62\0", b"\x62\1"):
-            raise ProtocolError(f"not a {cls.title} command")
+            raise ProtocolError(Text("not a {title} command", "kein Befehl {title}"), title=cls.title)
         return cls(command[1] == 1)
 
 
@@ -319,10 +322,12 @@ def parse(command: bytes) -> Command:
         ProtocolError: empty, unknown opcode, or parameters of another form.
     """
     if not command:
-        raise ProtocolError("an empty command")
+        raise ProtocolError(Text("an empty command", "ein leerer Befehl"))
     kind = COMMANDS.get(command[0])
     if kind is None:
-        raise ProtocolError(f"unknown command 0x{command[0]:02x}")
+        raise ProtocolError(
+            Text("unknown command 0x{command:02x}", "unbekannter Befehl 0x{command:02x}"), command=command[0]
+        )
     return kind.decode(command)
 
 
@@ -384,10 +389,17 @@ class HealthReply:
     def decode(cls, data: bytes) -> Self:
         """Understand the data of a reply; `ProtocolError` when they are too short or the endurance is zero."""
         if len(data) < cls._SHORTEST:
-            raise ProtocolError(f"flash health has at least {cls._SHORTEST} bytes, not {len(data)}")
+            raise ProtocolError(
+                Text(
+                    "flash health has at least {shortest} bytes, not {given}",
+                    "Angaben zum Flash-Zustand haben mindestens {shortest} Bytes, nicht {given}",
+                ),
+                shortest=cls._SHORTEST,
+                given=len(data),
+            )
         endurance = int.from_bytes(data[52:54], "big")
         if endurance == 0:
-            raise ProtocolError("flash health with endurance zero")
+            raise ProtocolError(Text("flash health with endurance zero", "Flash-Zustand mit der Lebensdauer null"))
         return cls(data[33], int.from_bytes(data[34:36], "big"), int.from_bytes(data[46:52], "big"), endurance)
 
     @property

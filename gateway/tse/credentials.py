@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from gateway.errors import BadRequest
+from gateway.i18n.text import Text
 from gateway.tse.commands import User
 from gateway.tse.fields import Generation
 
@@ -47,7 +48,7 @@ def initial_credentials(seed: bytes, serial: bytes, generation: Generation = Gen
     generation 2. `BadRequest` for a longer seed.
     """
     if len(seed) > MAX_SEED:
-        raise BadRequest(f"a seed has at most {MAX_SEED} bytes")
+        raise BadRequest(Text("a seed has at most {most} bytes", "ein Seed hat höchstens {most} Bytes"), most=MAX_SEED)
     digest = hashlib.sha256(seed + serial).digest()
 
     def digits(word: int, length: int) -> bytes:

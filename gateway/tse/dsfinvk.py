@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.certificates import key_of, serial_of
 
 TSE_FILE, TRANSACTIONS_FILE = "tse.csv", "transactions_tse.csv"
@@ -36,7 +37,14 @@ def tse_columns(certificate: x509.Certificate, algorithm: str, time_format: str)
     text = base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()
     room = _PART * len(CERTIFICATE_COLUMNS)
     if len(text) > room:
-        raise ProtocolError(f"the certificate has {len(text)} characters; tse.csv has room for {room}")
+        raise ProtocolError(
+            Text(
+                "the certificate has {given} characters; tse.csv has room for {room}",
+                "das Zertifikat hat {given} Zeichen; in tse.csv ist Platz für {room}",
+            ),
+            given=len(text),
+            room=room,
+        )
     return {
         "TSE_SERIAL": serial_of(key).hex().upper(),
         "TSE_SIG_ALGO": algorithm,

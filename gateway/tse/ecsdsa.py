@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 
 _Point = tuple[int, int, int]
 
@@ -40,7 +41,10 @@ def fits(r: int, s: int, signed: bytes, algorithm: hashes.HashAlgorithm, key: ec
     """
     curve = key.curve
     if curve.name not in _CURVES:
-        raise ProtocolError(f"ECSDSA on the curve {curve.name} is not supported")
+        raise ProtocolError(
+            Text("ECSDSA on the curve {name} is not supported", "ECSDSA auf der Kurve {name} wird nicht unterstützt"),
+            name=curve.name,
+        )
     order, width = curve.group_order, (curve.key_size + 7) // 8
     if not 0 < s < order or not r:
         return False

@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Protocol, Self, get_type_hints
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 
 SAME = 0  # no command has this opcode
 
@@ -44,7 +45,11 @@ class Unsigned:
         try:
             return value.to_bytes(self.size, "big")
         except OverflowError:
-            raise ProtocolError(f"{value} does not fit {self.size} bytes") from None
+            raise ProtocolError(
+                Text("{value} does not fit {size} bytes", "{value} passt nicht in {size} Bytes"),
+                value=value,
+                size=self.size,
+            ) from None
 
     def decode(self, data: bytes, at: int) -> tuple[int, int]:
         end = at + self.size
@@ -75,7 +80,11 @@ class Fixed:
 
     def encode(self, value: bytes) -> bytes:
         if len(value) != self.size:
-            raise ProtocolError(f"a field has {self.size} bytes, not {len(value)}")
+            raise ProtocolError(
+                Text("a field has {size} bytes, not {given}", "ein Feld hat {size} Bytes, nicht {given}"),
+                size=self.size,
+                given=len(value),
+            )
         return value
 
     def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
@@ -91,13 +100,27 @@ class Listed:
 
     def encode(self, value: tuple[Any, ...]) -> bytes:
         if len(value) > self.most:
-            raise ProtocolError(f"a list has at most {self.most} items, not {len(value)}")
+            raise ProtocolError(
+                Text(
+                    "a list has at most {most} items, not {given}",
+                    "eine Liste hat höchstens {most} Einträge, nicht {given}",
+                ),
+                most=self.most,
+                given=len(value),
+            )
         return bytes([len(value)]) + b"".join(self.item.encode(item) for item in value)
 
     def decode(self, data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
         count, at = Unsigned(1).decode(data, at)
         if count > self.most:
-            raise ProtocolError(f"a list has at most {self.most} items, not {count}")
+            raise ProtocolError(
+                Text(
+                    "a list has at most {most} items, not {count}",
+                    "eine Liste hat höchstens {most} Einträge, nicht {count}",
+                ),
+                most=self.most,
+                count=count,
+            )
         items = []
         for _ in range(count):
             item, at = self.item.decode(data, at)
@@ -113,7 +136,11 @@ class Padded:
 
     def encode(self, value: bytes) -> bytes:
         if len(value) > self.size:
-            raise ProtocolError(f"text of {len(value)} bytes does not fit {self.size}")
+            raise ProtocolError(
+                Text("text of {given} bytes does not fit {size}", "ein Text von {given} Bytes passt nicht in {size}"),
+                given=len(value),
+                size=self.size,
+            )
         return value.ljust(self.size, b"\0")
 
     def decode(self, data: bytes, at: int) -> tuple[bytes, int]:
@@ -160,7 +187,11 @@ class Record:
             else:
                 values[name] = _spellings_of(cls)[name].absent
         if at != len(data):
-            raise ProtocolError(f"{cls.__name__}: {len(data) - at} bytes too many")
+            raise ProtocolError(
+                Text("{name}: {extra} bytes too many", "{name}: {extra} Bytes zu viel"),
+                name=cls.__name__,
+                extra=len(data) - at,
+            )
         return cls(**values)
 
 
@@ -200,7 +231,14 @@ class Command(Record):
             ProtocolError: a value does not fit, or the generation does not know the command.
         """
         if generation not in self.opcodes:
-            raise ProtocolError(f"a TSE of generation {generation} does not know the command {self.title}")
+            raise ProtocolError(
+                Text(
+                    "a TSE of generation {generation} does not know the command {title}",
+                    "eine TSE der Generation {generation} kennt den Befehl {title} nicht",
+                ),
+                generation=generation,
+                title=self.title,
+            )
         return bytes([self.opcodes[generation], 0]) + self.encode_fields(generation)
 
     @classmethod
@@ -208,7 +246,7 @@ class Command(Record):
         """Understand the bytes of a command of this kind, of any generation; `ProtocolError` if they do not fit."""
         spellings = [generation for generation, opcode in cls.opcodes.items() if command[:2] == bytes([opcode, 0])]
         if not spellings:
-            raise ProtocolError(f"not a {cls.title} command")
+            raise ProtocolError(Text("not a {title} command", "kein Befehl {title}"), title=cls.title)
         for generation in spellings[:-1]:
             with suppress(ProtocolError):
                 return cls.decode_fields(command, 2, generation)
@@ -224,7 +262,15 @@ def take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
     """Return `length` bytes of `data` from `at`, and the offset behind them."""
     end = at + length
     if end > len(data):
-        raise ProtocolError(f"{length} bytes expected at {at}, only {len(data) - at} there")
+        raise ProtocolError(
+            Text(
+                "{given} bytes expected at {at}, only {there} there",
+                "bei {at} werden {given} Bytes erwartet, da sind nur {there}",
+            ),
+            given=length,
+            at=at,
+            there=len(data) - at,
+        )
     return bytes(data[at:end]), end
 
 

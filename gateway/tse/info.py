@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.commands import User
 from gateway.tse.fields import Generation
 from gateway.tse.sectors import SECTOR
@@ -115,12 +116,30 @@ class TseInfo:
             ProtocolError: wrong size, no `GMIS` magic, or a key that does not fit.
         """
         if len(sector) != SECTOR:
-            raise ProtocolError(f"an info sector has {SECTOR} bytes, not {len(sector)}")
+            raise ProtocolError(
+                Text(
+                    "an info sector has {sector} bytes, not {given}",
+                    "ein Info-Sektor hat {sector} Bytes, nicht {given}",
+                ),
+                sector=SECTOR,
+                given=len(sector),
+            )
         if sector[:4] != MAGIC:
-            raise ProtocolError("not the info sector of a TSE: it does not begin with GMIS")
+            raise ProtocolError(
+                Text(
+                    "not the info sector of a TSE: it does not begin with GMIS",
+                    "nicht der Info-Sektor einer TSE: er beginnt nicht mit GMIS",
+                )
+            )
         length = sector[_KEY_LENGTH]
         if length > _KEY_ROOM:
-            raise ProtocolError(f"public key of {length} bytes does not fit the info sector")
+            raise ProtocolError(
+                Text(
+                    "public key of {given} bytes does not fit the info sector",
+                    "ein öffentlicher Schlüssel von {given} Bytes passt nicht in den Info-Sektor",
+                ),
+                given=length,
+            )
         flags = sector[_FLAGS]
         values: dict[str, Any] = {name: struct.unpack_from(form, sector, at)[0] for name, (at, form) in _LAYOUT.items()}
         for name, (at, room) in _TEXTS.items():
@@ -150,16 +169,40 @@ class TseInfo:
             try:
                 struct.pack_into(form, sector, at, getattr(self, name))
             except struct.error:
-                raise ProtocolError(f"{name} of {getattr(self, name)} does not fit the info sector") from None
+                raise ProtocolError(
+                    Text(
+                        "{name} of {value} does not fit the info sector",
+                        "{name} mit {value} passt nicht in den Info-Sektor",
+                    ),
+                    name=name,
+                    value=getattr(self, name),
+                ) from None
         for name, (at, room) in _TEXTS.items():
             text = getattr(self, name).encode("latin-1", "replace")
             if len(text) >= room:
-                raise ProtocolError(f"{name} of {len(text)} bytes does not fit {room - 1}")
+                raise ProtocolError(
+                    Text(
+                        "{name} of {given} bytes does not fit {room}", "{name} mit {given} Bytes passt nicht in {room}"
+                    ),
+                    name=name,
+                    given=len(text),
+                    room=room - 1,
+                )
             sector[at : at + len(text)] = text
         if len(self.public_key) > _KEY_ROOM:
-            raise ProtocolError(f"public key of {len(self.public_key)} bytes does not fit the info sector")
+            raise ProtocolError(
+                Text(
+                    "public key of {given} bytes does not fit the info sector",
+                    "ein öffentlicher Schlüssel von {given} Bytes passt nicht in den Info-Sektor",
+                ),
+                given=len(self.public_key),
+            )
         if len(self.serial) != _SERIAL_LENGTH:
-            raise ProtocolError(f"a serial has {_SERIAL_LENGTH} bytes, not {len(self.serial)}")
+            raise ProtocolError(
+                Text("a serial has {length} bytes, not {given}", "eine Seriennummer hat {length} Bytes, nicht {given}"),
+                length=_SERIAL_LENGTH,
+                given=len(self.serial),
+            )
         sector[_KEY_LENGTH] = len(self.public_key)
         sector[_KEY : _KEY + len(self.public_key)] = self.public_key
         sector[_SERIAL:_DESCRIPTION] = self.serial

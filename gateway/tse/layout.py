@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.sectors import SECTOR
 
 INFO_FILE = "TSE_INFO.DAT"
@@ -30,10 +31,17 @@ class Offsets:
     def decode(cls, sector: bytes) -> "Offsets":
         """Read the offset table; `ProtocolError` if this is not the table of a TSE."""
         if len(sector) != SECTOR:
-            raise ProtocolError(f"an offset table has {SECTOR} bytes, not {len(sector)}")
+            raise ProtocolError(
+                Text(
+                    "an offset table has {sector} bytes, not {given}",
+                    "eine Offset-Tabelle hat {sector} Bytes, nicht {given}",
+                ),
+                sector=SECTOR,
+                given=len(sector),
+            )
         offsets = cls(*_OFFSETS.unpack_from(sector))
         if not all((offsets.info, offsets.window, offsets.store)):
-            raise ProtocolError("no offset table of a TSE")
+            raise ProtocolError(Text("no offset table of a TSE", "keine Offset-Tabelle einer TSE"))
         return offsets
 
     def encode(self) -> bytes:

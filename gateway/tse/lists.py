@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import der
 from gateway.tse.commands import ListClients, ListTransactions, Part
 from gateway.tse.fields import Command, Generation, Listed, Padded, Reply, Unsigned
@@ -78,7 +79,7 @@ def der_items(data: bytes, tag: int) -> list[der.DerElement]:
     """Return the first element of each item of a list; `ProtocolError` unless they have this tag."""
     items = [der.children(item, der.SEQUENCE) for item in der.children(der.only(data), der.SEQUENCE)]
     if any(not item for item in items):
-        raise ProtocolError("an item of a list is empty")
+        raise ProtocolError(Text("an item of a list is empty", "ein Eintrag einer Liste ist leer"))
     return [der.expect(item[0], tag, "an item of a list") for item in items]
 
 
@@ -87,7 +88,7 @@ def _bytes(ask: Callable[[int], Command]) -> Generator[Command, bytes, bytes]:
     while part := Part.decode((yield ask(len(found)))).data:
         found += part
         if len(found) > _MOST_BYTES:
-            raise ProtocolError("a list without an end")
+            raise ProtocolError(Text("a list without an end", "eine Liste ohne Ende"))
     return found
 
 

@@ -25,6 +25,7 @@ from enum import StrEnum
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import der, log_names, signatures
 from gateway.tse.signatures import ECDSA_SHA384
 
@@ -46,6 +47,8 @@ _TYPES = dict(enumerate(LogType, start=1))
 _FEWEST_ELEMENTS = 7
 # Numbers of the certified data without which a log says nothing: operation, client and transaction number.
 _MANDATORY = {LogType.TRANSACTION: {0, 1, 5}, LogType.SYSTEM: {0}, LogType.AUDIT: set()}
+
+_REST = Text("{size} bytes behind the message", "{size} Bytes hinter der Nachricht")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class LogMessage:
     signature: bytes
     signed_bytes: bytes
     version: int = 2
-    deviations: tuple[str, ...] = ()
+    deviations: tuple[Text, ...] = ()
 
     @classmethod
     def decode(cls, data: bytes) -> "LogMessage":
@@ -82,17 +85,25 @@ class LogMessage:
         Raises:
             ProtocolError: truncated, or not of the form above.
         """
-        deviations: list[str] = []
+        deviations: list[Text] = []
         outer = der.read(data, 0, deviations)
         der.expect(outer, der.SEQUENCE, "a log message")
         if outer.end != len(data):
-            deviations.append(f"{len(data) - outer.end} bytes behind the message")
+            deviations.append(_REST.filled(size=len(data) - outer.end))
         elements = list(der.walk(data, outer.start, outer.end, deviations))
         if len(elements) < _FEWEST_ELEMENTS:
-            raise ProtocolError(f"a log message has at least {_FEWEST_ELEMENTS} elements")
+            raise ProtocolError(
+                Text(
+                    "a log message has at least {fewest} elements", "eine Logmeldung hat mindestens {fewest} Elemente"
+                ),
+                fewest=_FEWEST_ELEMENTS,
+            )
         version = der.integer(der.expect(elements[0], der.INTEGER, "version"), deviations)
         if version not in (2, 3):
-            raise ProtocolError(f"log version {version} is not known")
+            raise ProtocolError(
+                Text("log version {version} is not known", "die Log-Version {version} ist nicht bekannt"),
+                version=version,
+            )
         log_type = _log_type(elements[1])
         certified = _certified(elements[2:], log_type)
         rest = elements[2 + len(certified) :]
@@ -100,7 +111,13 @@ class LogMessage:
         if log_type is LogType.AUDIT and len(rest) == 6:
             audit = der.expect(rest.pop(2), der.OCTETS, "audit data").value
         if len(rest) != 5:
-            raise ProtocolError(f"{len(rest)} elements behind the certified data, 5 expected")
+            raise ProtocolError(
+                Text(
+                    "{given} elements behind the certified data, 5 expected",
+                    "{given} Elemente hinter den zertifizierten Daten, erwartet 5",
+                ),
+                given=len(rest),
+            )
         serial, algorithm, counter, time, signature = rest
         is_transaction = log_type is LogType.TRANSACTION
         system_data = certified.get(1 if version == 2 else 3) if log_type is LogType.SYSTEM else None
@@ -152,6 +169,9 @@ def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
         ProtocolError: the message names an algorithm that this verifier does not have.
     """
     return signatures.fits(message.signature, message.signed_bytes, message.algorithm, key)
+
+
+_REST = Text("{size} bytes behind the message", "{size} Bytes hinter der Nachricht")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,24 +245,35 @@ def _certified(elements: list[der.DerElement], log_type: LogType) -> dict[int, d
     """Return the context-tagged elements at the beginning, by number."""
     numbers = [item.tag & 0x1F for item in itertools.takewhile(lambda item: item.tag & 0xC0 == 0x80, elements)]
     if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
-        raise ProtocolError("the certified data are not in their order")
+        raise ProtocolError(
+            Text(
+                "the certified data are not in their order",
+                "die zertifizierten Daten stehen nicht in ihrer Reihenfolge",
+            )
+        )
     if not _MANDATORY[log_type] <= set(numbers) or (log_type is LogType.AUDIT and numbers):
-        raise ProtocolError(f"{log_type} log with certified data {numbers}")
+        raise ProtocolError(
+            Text(
+                "{log_type} log with certified data {numbers}", "{log_type}-Log mit den zertifizierten Daten {numbers}"
+            ),
+            log_type=log_type,
+            numbers=numbers,
+        )
     return dict(zip(numbers, elements, strict=False))
 
 
 def _log_type(item: der.DerElement) -> LogType:
     oid = der.expect(item, der.OID, "log type").value
     if oid[:-1] != _LOG_OID or oid[-1] not in _TYPES:
-        raise ProtocolError(f"log type {oid.hex()} is not known")
+        raise ProtocolError(Text("log type {oid} is not known", "der Log-Typ {oid} ist nicht bekannt"), oid=oid.hex())
     return _TYPES[oid[-1]]
 
 
-def _algorithm(item: der.DerElement, deviations: list[str]) -> bytes:
+def _algorithm(item: der.DerElement, deviations: list[Text]) -> bytes:
     der.expect(item, der.SEQUENCE, "signature algorithm")
     inner = list(der.walk(item.data, item.start, item.end, deviations))
     if not inner or inner[0].tag != der.OID or not inner[0].value:
-        raise ProtocolError("signature algorithm without OID")
+        raise ProtocolError(Text("signature algorithm without OID", "Signaturverfahren ohne OID"))
     return inner[0].value
 
 
@@ -250,9 +281,9 @@ def _text(item: der.DerElement | None) -> str:
     return item.value.decode("utf-8", "backslashreplace") if item is not None else ""
 
 
-def _unix_time(item: der.DerElement, deviations: list[str]) -> int:
+def _unix_time(item: der.DerElement, deviations: list[Text]) -> int:
     if item.tag not in _TIME_FORMATS:
-        raise ProtocolError(f"log time with tag 0x{item.tag:02x}")
+        raise ProtocolError(Text("log time with tag 0x{tag:02x}", "Log-Zeit mit dem Tag 0x{tag:02x}"), tag=item.tag)
     if item.tag == der.INTEGER:
         return der.integer(item, deviations)
     pattern, form = (_UTC_TIME, "%y%m%d%H%M%S") if item.tag == der.UTC_TIME else (_GENERALIZED_TIME, "%Y%m%d%H%M%S")
@@ -261,4 +292,6 @@ def _unix_time(item: der.DerElement, deviations: list[str]) -> int:
     try:
         return int(datetime.strptime(found[1] if found else "", form).replace(tzinfo=UTC).timestamp())
     except ValueError:
-        raise ProtocolError(f"log time {text!r} cannot be read") from None
+        raise ProtocolError(
+            Text("log time {text!r} cannot be read", "die Log-Zeit {text!r} lässt sich nicht lesen"), text=text
+        ) from None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 
 SECTOR = 512
 MAX_COMMAND = SECTOR - 2
@@ -52,19 +53,33 @@ class Response:
         try:
             state = WindowState(raw_state)
         except ValueError:
-            raise ProtocolError(f"unknown window state 0x{raw_state:02x}") from None
+            raise ProtocolError(
+                Text("unknown window state 0x{state:02x}", "unbekannter Fensterzustand 0x{state:02x}"), state=raw_state
+            ) from None
         if state is not WindowState.DONE:
             return cls(counter, state)
         end = _HEADER.size + length - _RESULT.size
         if not _HEADER.size <= end <= _HEADER.size + MAX_REPLY:
-            raise ProtocolError(f"response length {length} does not fit its sector")
+            raise ProtocolError(
+                Text(
+                    "response length {given} does not fit its sector",
+                    "die Antwortlänge {given} passt nicht in ihren Sektor",
+                ),
+                given=length,
+            )
         (result,) = _RESULT.unpack_from(sector, end)
         return cls(counter, state, bytes(sector[_HEADER.size : end]), result)
 
     def encode(self) -> bytes:
         """Return the 512 bytes of this window (the simulator's side)."""
         if len(self.data) > MAX_REPLY:
-            raise ProtocolError(f"a reply of {len(self.data)} bytes does not fit the window")
+            raise ProtocolError(
+                Text(
+                    "a reply of {given} bytes does not fit the window",
+                    "eine Antwort von {given} Bytes passt nicht ins Fenster",
+                ),
+                given=len(self.data),
+            )
         head = _HEADER.pack(self.counter, self.state, len(self.data) + _RESULT.size)
         return (head + self.data + _RESULT.pack(self.result)).ljust(SECTOR, b"\0")
 
@@ -72,7 +87,13 @@ class Response:
 def read_counter(sector: bytes) -> int:
     """Return the response counter of a window in any state."""
     if len(sector) != SECTOR:
-        raise ProtocolError(f"a window sector has {SECTOR} bytes, not {len(sector)}")
+        raise ProtocolError(
+            Text(
+                "a window sector has {sector} bytes, not {given}", "ein Fenstersektor hat {sector} Bytes, nicht {given}"
+            ),
+            sector=SECTOR,
+            given=len(sector),
+        )
     return int.from_bytes(sector[:4], "big")
 
 
@@ -84,15 +105,29 @@ def cut_off(blocks: bytes, first: int, length: int) -> bytes:
 def encode_command(command: bytes) -> bytes:
     """Return the 512 bytes that hand `command` (1 to 510 bytes) to the TSE."""
     if not 1 <= len(command) <= MAX_COMMAND:
-        raise ProtocolError(f"a command has 1 to {MAX_COMMAND} bytes, not {len(command)}")
+        raise ProtocolError(
+            Text("a command has 1 to {most} bytes, not {given}", "ein Befehl hat 1 bis {most} Bytes, nicht {given}"),
+            most=MAX_COMMAND,
+            given=len(command),
+        )
     return (_REQUEST.pack(len(command)) + command).ljust(SECTOR, b"\0")
 
 
 def decode_command(sector: bytes) -> bytes:
     """Return the command in a sector that a host wrote (the simulator's side)."""
     if len(sector) != SECTOR:
-        raise ProtocolError(f"a window sector has {SECTOR} bytes, not {len(sector)}")
+        raise ProtocolError(
+            Text(
+                "a window sector has {sector} bytes, not {given}", "ein Fenstersektor hat {sector} Bytes, nicht {given}"
+            ),
+            sector=SECTOR,
+            given=len(sector),
+        )
     (length,) = _REQUEST.unpack_from(sector)
     if not 1 <= length <= MAX_COMMAND:
-        raise ProtocolError(f"a command has 1 to {MAX_COMMAND} bytes, not {length}")
+        raise ProtocolError(
+            Text("a command has 1 to {most} bytes, not {given}", "ein Befehl hat 1 bis {most} Bytes, nicht {given}"),
+            most=MAX_COMMAND,
+            given=length,
+        )
     return bytes(sector[2 : 2 + length])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import der
 from gateway.tse.commands import Part, SelfTest
 from gateway.tse.fields import Generation
@@ -55,16 +56,29 @@ class SelfTestReply:
         names, times, failed = [], [], set()
         for part in parts:
             if [item.tag for item in part] != [der.PRINTABLE, der.BOOLEAN, der.INTEGER]:
-                raise ProtocolError("a component of the self test has another form")
+                raise ProtocolError(
+                    Text(
+                        "a component of the self test has another form",
+                        "ein Bestandteil des Selbsttests hat eine andere Form",
+                    )
+                )
             name, passed, time = part
             names.append(name.value.decode("ascii", "replace"))
             times.append(der.integer(time, []))
             if passed.value not in {_TRUE, _FALSE}:
-                raise ProtocolError("a component of the self test neither passed nor failed")
+                raise ProtocolError(
+                    Text(
+                        "a component of the self test neither passed nor failed",
+                        "ein Bestandteil des Selbsttests hat weder bestanden noch versagt",
+                    )
+                )
             if passed.value == _FALSE:
                 failed.add(names[-1])
         if tuple(names) != COMPONENTS:
-            raise ProtocolError(f"a self test of other components: {names}")
+            raise ProtocolError(
+                Text("a self test of other components: {names}", "ein Selbsttest anderer Bestandteile: {names}"),
+                names=names,
+            )
         return cls(frozenset(failed), max(times))
 
     @property

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import ecsdsa
 
 _ECDSA = bytes.fromhex("04007f000701010401")  # ecdsa-plain, 0.4.0.127.0.7.1.1.4.1
@@ -48,7 +49,10 @@ def fits(signature: bytes, signed: bytes, oid: bytes, key: ec.EllipticCurvePubli
         ProtocolError: the algorithm is none that can be verified here.
     """
     if oid not in _NAMES:
-        raise ProtocolError(f"signature algorithm {algorithm_name(oid)} is not supported")
+        raise ProtocolError(
+            Text("signature algorithm {name} is not supported", "das Signaturverfahren {name} wird nicht unterstützt"),
+            name=algorithm_name(oid),
+        )
     width = (key.curve.key_size + 7) // 8
     if len(signature) != 2 * width:
         return False

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.sectors import SECTOR
 
 END = bytes(2 * SECTOR)
@@ -117,14 +118,26 @@ def members(archive: bytes) -> Iterator[Member]:
             for info in tar:
                 end = info.offset_data + info.size
                 if info.size < 0 or info.issparse() or end > len(archive):
-                    raise ProtocolError(f"not a readable TAR: member at {info.offset} has a wrong size")
+                    raise ProtocolError(
+                        Text(
+                            "not a readable TAR: member at {offset} has a wrong size",
+                            "kein lesbares TAR: der Eintrag bei {offset} hat eine falsche Größe",
+                        ),
+                        offset=info.offset,
+                    )
                 if info.isfile():
                     yield Member(info.name.removeprefix("./"), archive[info.offset_data : end], info.offset // SECTOR)
             # tarfile takes a broken header for the end; only zeros or nothing are one.
             if any(archive[tar.offset : tar.offset + SECTOR]):
-                raise ProtocolError(f"not a readable TAR: broken header at {tar.offset}")
+                raise ProtocolError(
+                    Text(
+                        "not a readable TAR: broken header at {offset}",
+                        "kein lesbares TAR: fehlerhafter Kopf bei {offset}",
+                    ),
+                    offset=tar.offset,
+                )
     except _TARFILE_RAISES as error:
-        raise ProtocolError(f"not a readable TAR: {error}") from None
+        raise ProtocolError(Text("not a readable TAR: {error}", "kein lesbares TAR: {error}"), error=error) from None
 
 
 def blocks_of(size: int) -> int:

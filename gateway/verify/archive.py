@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.verify.findings import Code, FileKind, FileReport, MessageCounts
 from gateway.verify.history import check_sequence, check_transactions
 from gateway.verify.keys import Keyring, keyring
@@ -103,7 +104,12 @@ def _check_pieces(
                 yield waiting.popleft().result()
                 waiting.extend(submit(1))
         except BrokenProcessPool:
-            raise GatewayError("a process that checked signatures was killed; is there too little memory?") from None
+            raise GatewayError(
+                Text(
+                    "a process that checked signatures was killed; is there too little memory?",
+                    "ein Prozess, der Signaturen prüfte, wurde beendet; ist der Arbeitsspeicher zu klein?",
+                )
+            ) from None
 
 
 @contextmanager

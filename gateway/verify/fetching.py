@@ -15,6 +15,7 @@ import aiohttp
 from cryptography import x509
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import replace_file
 from gateway.verify.revocation import RevocationList, load_lists, parse_lists, points_of
 
@@ -42,7 +43,14 @@ class ListFetcher:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigurationError(f"{directory} cannot keep revocation lists: {error.strerror}") from None
+            raise ConfigurationError(
+                Text(
+                    "{directory} cannot keep revocation lists: {reason}",
+                    "in {directory} lassen sich keine Sperrlisten ablegen: {reason}",
+                ),
+                directory=directory,
+                reason=reason_of(error),
+            ) from None
 
     def lists_for(
         self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]

@@ -94,8 +94,8 @@ def _refuse(checked: CheckedMessages, name: str, reason: str) -> None:
 
 def _check_form(message: LogMessage, name: str, findings: Findings) -> None:
     for deviation in message.deviations:
-        usual = deviation.startswith("process data of indefinite length")
-        findings.add(Code.MESSAGE_INDEFINITE if usual else Code.MESSAGE_FORM, name, deviation)
+        usual = deviation.en.startswith("process data of indefinite length")
+        findings.add(Code.MESSAGE_INDEFINITE if usual else Code.MESSAGE_FORM, name, str(deviation))
 
 
 def _check_name(message: LogMessage, name: str, findings: Findings) -> None:

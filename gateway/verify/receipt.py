@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import der
 from gateway.tse.certificates import serial_of
 from gateway.tse.logmessage import LogMessage, UnsignedMessage, verify
@@ -58,10 +59,13 @@ class ReceiptCode:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise ProtocolError("bytes that are not UTF-8") from None
+            raise ProtocolError(Text("bytes that are not UTF-8", "Bytes, die nicht UTF-8 sind")) from None
         fields = text.split(";")
         if len(fields) != _FIELDS or fields[0] != "V0":
-            raise ProtocolError(f"{len(fields)} fields, V0 and 11 more expected")
+            raise ProtocolError(
+                Text("{given} fields, V0 and 11 more expected", "{given} Felder, erwartet V0 und 11 weitere"),
+                given=len(fields),
+            )
         form: list[str] = []
         keys = _keys(fields[11], form)
         signature = _signature(fields[10], keys[0], form)
@@ -86,7 +90,12 @@ _OPERATIONS = {2: "FinishTransaction", 3: "finishTransaction"}  # by log version
 def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes, version: int) -> bytes:
     algorithm = ALGORITHMS.get(fields[8])
     if algorithm is None:
-        raise ProtocolError(f"signature algorithm {fields[8][:_SHOWN]!r} is not supported")
+        raise ProtocolError(
+            Text(
+                "signature algorithm {name!r} is not supported", "das Signaturverfahren {name!r} wird nicht unterstützt"
+            ),
+            name=fields[8][:_SHOWN],
+        )
     message = UnsignedMessage.transaction(
         version=version,
         operation=_OPERATIONS[version],
@@ -105,7 +114,7 @@ def _message(fields: list[str], serial: bytes, time: bytes, signature: bytes, ve
 def _number(text: str) -> int:
     # The length first: Python converts no more than 4,300 digits.
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or int(text) >= 1 << 64:
-        raise ProtocolError(f"{text[:_SHOWN]!r} is no number")
+        raise ProtocolError(Text("{text!r} is no number", "{text!r} ist keine Zahl"), text=text[:_SHOWN])
     return int(text)
 
 
@@ -113,12 +122,12 @@ def _time(text: str, form: list[str]) -> datetime:
     try:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
-            raise ProtocolError(f"{text!r} has no time zone")
+            raise ProtocolError(Text("{text!r} has no time zone", "{text!r} hat keine Zeitzone"), text=text)
         if not text.endswith("Z"):
             form.append("a time with an offset, Z expected")
         return time.astimezone(UTC)
     except (ValueError, OverflowError):  # the latter: before the year 1, or behind 9999
-        raise ProtocolError(f"{text[:_SHOWN]!r} is no time") from None
+        raise ProtocolError(Text("{text!r} is no time", "{text!r} ist keine Zeit"), text=text[:_SHOWN]) from None
 
 
 def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
@@ -132,7 +141,10 @@ def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
         milliseconds = f"{at:%Y%m%d%H%M%S}.{at.microsecond // 1000:03}Z"
         yield der.element(der.GENERALIZED_TIME, milliseconds.encode())
     else:
-        raise ProtocolError(f"log time format {time_format[:_SHOWN]!r} is not known")
+        raise ProtocolError(
+            Text("log time format {format!r} is not known", "das Zeitformat {format!r} ist nicht bekannt"),
+            format=time_format[:_SHOWN],
+        )
 
 
 def _keys(text: str, form: list[str]) -> tuple[ec.EllipticCurvePublicKey, ...]:
@@ -142,13 +154,20 @@ def _keys(text: str, form: list[str]) -> tuple[ec.EllipticCurvePublicKey, ...]:
         try:
             key = load_der_public_key(data)
         except (ValueError, UnsupportedAlgorithm):
-            raise ProtocolError("the key cannot be read") from None
+            raise ProtocolError(Text("the key cannot be read", "der Schlüssel lässt sich nicht lesen")) from None
         if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise ProtocolError("the key is none of an elliptic curve")
+            raise ProtocolError(
+                Text("the key is none of an elliptic curve", "der Schlüssel ist keiner einer elliptischen Kurve")
+            )
         return (key,)
     found = tuple(_on_curves(data)) if data[:1] == bytes([_UNCOMPRESSED]) else ()
     if not found:
-        raise ProtocolError("the key is no point of a curve that TSEs use")
+        raise ProtocolError(
+            Text(
+                "the key is no point of a curve that TSEs use",
+                "der Schlüssel ist kein Punkt einer Kurve, die TSEs benutzen",
+            )
+        )
     return found
 
 
@@ -181,7 +200,7 @@ def _bytes(text: str, what: str, form: list[str]) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ProtocolError(f"the {what} is not base64") from None
+        raise ProtocolError(Text("the {what} is not base64", "{what} ist nicht base64"), what=what) from None
     if base64.b64encode(data).decode() != text:
         form.append(f"the {what} in unusual base64")
     return data

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gateway import strict_json
 from gateway.errors import ConfigurationError, ProtocolError
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.dsfinvk import CERTIFICATE_COLUMNS, MAX_PROCESS_DATA, MAX_PROCESS_TYPE, tse_columns
 from gateway.verify.findings import Code, Findings, ReconcileReport
@@ -57,9 +58,19 @@ def load_outages(path: Path) -> list[RecordedOutage]:
             if not one.get("served_by")  # a standby signed then
         ]
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{path} cannot be read: {reason}", "{path} lässt sich nicht lesen: {reason}"),
+            path=path,
+            reason=reason_of(error),
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigurationError(f"{path} is no list of outages: tse-gateway outages --json writes one") from None
+        raise ConfigurationError(
+            Text(
+                "{path} is no list of outages: tse-gateway outages --json writes one",
+                "{path} ist keine Liste von Ausfällen: tse-gateway outages --json schreibt eine",
+            ),
+            path=path,
+        ) from None
 
 
 def reconcile(

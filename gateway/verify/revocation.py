@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from gateway.errors import ConfigurationError, ProtocolError
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.certificates import by_serial, issuer_of, key_of, valid_at
 from gateway.verify.keys import quiet
 
@@ -239,9 +240,16 @@ def _lists_of(path: Path) -> list[RevocationList]:
         files = _files(path) if path.is_dir() else [path]
         found = [one for file in files for one in _load(file)]
     except OSError as error:
-        raise ConfigurationError(f"revocation lists in {path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text(
+                "revocation lists in {path} cannot be read: {reason}",
+                "Sperrlisten in {path} lassen sich nicht lesen: {reason}",
+            ),
+            path=path,
+            reason=reason_of(error),
+        ) from None
     if not found:
-        raise ConfigurationError(f"no revocation list in {path}")
+        raise ConfigurationError(Text("no revocation list in {path}", "keine Sperrliste in {path}"), path=path)
     return found
 
 
@@ -254,7 +262,11 @@ def _load(file: Path) -> list[RevocationList]:
     try:
         return load_lists(file)
     except ValueError as error:
-        raise ConfigurationError(f"{file} is not a revocation list: {error}") from None
+        raise ConfigurationError(
+            Text("{file} is not a revocation list: {error}", "{file} ist keine Sperrliste: {error}"),
+            file=file,
+            error=error,
+        ) from None
 
 
 def _content(file: Path) -> bytes:

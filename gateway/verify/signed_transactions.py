@@ -11,6 +11,7 @@ from typing import Self
 from cryptography import x509
 
 from gateway.errors import GatewayError, ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import log_names
 from gateway.tse.certificates import by_serial
 from gateway.tse.logmessage import LogMessage, LogType
@@ -161,4 +162,10 @@ def _room() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise GatewayError(f"no room for temporary files: {error}; TMPDIR names a directory") from None
+        raise GatewayError(
+            Text(
+                "no room for temporary files: {error}; TMPDIR names a directory",
+                "kein Platz für temporäre Dateien: {error}; TMPDIR nennt ein Verzeichnis",
+            ),
+            error=error,
+        ) from None

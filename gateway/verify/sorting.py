@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text, reason_of
 
 RUN = 100_000  # records held in memory, about 10 MB
 _PIECE = 64 * 1024
@@ -59,7 +60,13 @@ class Sorter:
                 written = os.pwrite(handle, data, at)
                 at, data = at + written, data[written:]
         except OSError as error:
-            raise GatewayError(f"no room for temporary files: {error.strerror}; TMPDIR names a directory") from None
+            raise GatewayError(
+                Text(
+                    "no room for temporary files: {reason}; TMPDIR names a directory",
+                    "kein Platz für temporäre Dateien: {reason}; TMPDIR nennt ein Verzeichnis",
+                ),
+                reason=reason_of(error),
+            ) from None
         self._runs.append((start, at))
         self._held = []
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.dsfinvk import CLOSING_COLUMNS, TRANSACTIONS_FILE, TSE_FILE
 
 _TILLS, _TERMINALS, _RECEIPTS = "cashregister.csv", "slaves.csv", "transactions.csv"
@@ -128,12 +129,26 @@ class TillExport:
                 yield from _rows(file, path, name)
         except FileNotFoundError:
             if not optional:
-                raise ConfigurationError(f"{path} is missing: --dsfinvk names the folder with it") from None
+                raise ConfigurationError(
+                    Text(
+                        "{path} is missing: --dsfinvk names the folder with it",
+                        "{path} fehlt: --dsfinvk nennt das Verzeichnis, in dem sie liegt",
+                    ),
+                    path=path,
+                ) from None
         except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+            raise ConfigurationError(
+                Text("{path} cannot be read: {reason}", "{path} lässt sich nicht lesen: {reason}"),
+                path=path,
+                reason=reason_of(error),
+            ) from None
         except UnicodeDecodeError:
             raise ConfigurationError(
-                f"{path} is not UTF-8, as DSFinV-K demands: export it again from the till"
+                Text(
+                    "{path} is not UTF-8, as DSFinV-K demands: export it again from the till",
+                    "{path} ist nicht UTF-8, wie es die DSFinV-K verlangt: noch einmal aus der Kasse exportieren",
+                ),
+                path=path,
             ) from None
 
 
@@ -146,9 +161,24 @@ def _rows(file: TextIO, path: Path, name: str) -> Iterator[Row]:
         columns = [column.strip() for column in next(reader, [])]
         missing = [column for column in _NEEDED[name] if column not in columns]
         if missing:
-            raise ConfigurationError(f"{path} has no column {', '.join(missing)} in its first line")
+            raise ConfigurationError(
+                Text(
+                    "{path} has no column {missing} in its first line",
+                    "{path} hat in der ersten Zeile keine Spalte {missing}",
+                ),
+                path=path,
+                missing=", ".join(missing),
+            )
         for values in reader:
             if values:
                 yield Row(name, reader.line_num, dict(zip(columns, values, strict=False)))
     except csv.Error as error:
-        raise ConfigurationError(f"{path} cannot be read at line {reader.line_num}: {error}") from None
+        raise ConfigurationError(
+            Text(
+                "{path} cannot be read at line {line}: {error}",
+                "{path} lässt sich ab Zeile {line} nicht lesen: {error}",
+            ),
+            path=path,
+            line=reader.line_num,
+            error=error,
+        ) from None

@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import ConfigurationError, ProtocolError
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.certificates import by_serial, chain_problems
 from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
@@ -34,7 +35,9 @@ def load_trust(paths: Iterable[Path]) -> Certificates | None:
         return None
     found = [certificate for path in paths for file in _files(path) for certificate in _load(file)]
     if not found:
-        raise ConfigurationError(f"no certificate in {', '.join(map(str, paths))}")
+        raise ConfigurationError(
+            Text("no certificate in {files}", "kein Zertifikat in {files}"), files=", ".join(map(str, paths))
+        )
     return tuple(found)
 
 
@@ -112,9 +115,23 @@ def _load(file: Path) -> list[x509.Certificate]:
         # Certificates within an export prove nothing, though their PEM could be found there.
         return load_quietly(b"" if tar.looks_like(data[:SECTOR]) else data)
     except OSError as error:
-        raise ConfigurationError(f"trusted certificates in {file} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text(
+                "trusted certificates in {file} cannot be read: {reason}",
+                "die Vertrauenszertifikate in {file} lassen sich nicht lesen: {reason}",
+            ),
+            file=file,
+            reason=reason_of(error),
+        ) from None
     except ProtocolError as error:
-        raise ConfigurationError(f"trusted certificates in {file} cannot be read: {error}") from None
+        raise ConfigurationError(
+            Text(
+                "trusted certificates in {file} cannot be read: {error}",
+                "die Vertrauenszertifikate in {file} lassen sich nicht lesen: {error}",
+            ),
+            file=file,
+            error=error,
+        ) from None
 
 
 def canonical(data: bytes, certificates: Sequence[x509.Certificate]) -> bool:

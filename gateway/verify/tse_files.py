@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.tse import dsfinvk
 from gateway.tse.dsfinvk import TRANSACTIONS_FILE, TSE_FILE
 from gateway.verify.findings import Findings
@@ -45,7 +46,13 @@ def _tse_lines(signed: SignedTransactions, numbers: dict[bytes, int], closing: s
     for serial, client in signed.clients():
         certificate = signed.certificates.get(serial)
         if certificate is None:
-            raise ConfigurationError(f"the export holds no certificate of TSE {serial.hex().upper()}: export it again")
+            raise ConfigurationError(
+                Text(
+                    "the export holds no certificate of TSE {serial}: export it again",
+                    "im Export steht kein Zertifikat der TSE {serial}: noch einmal exportieren",
+                ),
+                serial=serial.hex().upper(),
+            )
         by = signed.tses[serial]
         columns = dsfinvk.tse_columns(certificate, by.algorithm, by.time_format)
         if not head:
@@ -78,7 +85,16 @@ def _write(path: Path, lines: Iterator[str]) -> Path:
         with path.open("x", encoding="utf-8", newline="") as file:
             file.writelines(lines)
     except FileExistsError:
-        raise ConfigurationError(f"{path} exists already: name another directory") from None
+        raise ConfigurationError(
+            Text(
+                "{path} exists already: name another directory", "{path} gibt es schon: ein anderes Verzeichnis nennen"
+            ),
+            path=path,
+        ) from None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{path} cannot be written: {reason}", "{path} lässt sich nicht schreiben: {reason}"),
+            path=path,
+            reason=reason_of(error),
+        ) from None
     return path

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.tse.sectors import SECTOR
 
 _MIN_CLUSTERS = 65_541  # 65 525 makes it a FAT32; the specification advises to stay 16 away from the limit
@@ -123,7 +124,12 @@ class Fat32:
             entries.append(_entry(_short_name(file.name), attributes, cluster, file.sectors * SECTOR))
         directory = b"".join(entries)
         if len(directory) > self.cluster_sectors * SECTOR:
-            raise ConfigurationError(f"{len(self._files)} files do not fit the root directory")
+            raise ConfigurationError(
+                Text(
+                    "{given} files do not fit the root directory", "{given} Dateien passen nicht ins Hauptverzeichnis"
+                ),
+                given=len(self._files),
+            )
         return directory
 
 

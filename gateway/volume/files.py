@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.tse.layout import INFO_FILE, STORE_FILE_BLOCKS, WINDOW_FILE, store_file
 from gateway.tse.sectors import SECTOR
 
@@ -80,7 +81,13 @@ class VolumeFile:
 def volume_files(tse: TseBlocks) -> tuple[VolumeFile, ...]:
     """Return the files of a TSE in the order of their place on the volume."""
     if not 1 <= tse.capacity_blocks <= _MAX_FILES * STORE_FILE_BLOCKS:
-        raise ConfigurationError(f"a TSE with {tse.capacity_blocks} blocks cannot be shown as files")
+        raise ConfigurationError(
+            Text(
+                "a TSE with {blocks} blocks cannot be shown as files",
+                "eine TSE mit {blocks} Blöcken lässt sich nicht als Dateien zeigen",
+            ),
+            blocks=tse.capacity_blocks,
+        )
     return (
         VolumeFile(tse, INFO_FILE, Region.INFO, 0, 1),
         VolumeFile(tse, WINDOW_FILE, Region.WINDOW, 0, 1),

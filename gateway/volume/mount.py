@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.sectors import SECTOR
 from gateway.volume.files import TseBlocks, volume_files
 from gateway.volume.image import TseImage
@@ -211,7 +212,12 @@ def _serve(files: FileSystem, place: Path, source: str = _SIMULATOR) -> None:
         import mfusepy
     except (ImportError, OSError) as error:  # OSError: the module is there, libfuse is not
         raise ConfigurationError(
-            f"a mounted TSE needs FUSE: pip install 'tse-gateway[mount]' and the package fuse3 (libfuse): {error}",
+            Text(
+                "a mounted TSE needs FUSE: pip install 'tse-gateway[mount]' and the package fuse3 (libfuse): {error}",
+                "eine eingehängte TSE braucht FUSE: pip install 'tse-gateway[mount]' und das Paket fuse3 (libfuse): "
+                "{error}",
+            ),
+            error=error,
         ) from error
     options: dict[str, bool | int] = {"foreground": True}
     if os.geteuid() == 0:
@@ -225,7 +231,13 @@ def _serve(files: FileSystem, place: Path, source: str = _SIMULATOR) -> None:
             log.debug("The mount at %s ended with code %s", place, error)
             return
         raise ConfigurationError(
-            f"cannot mount at {place} (libfuse code {error}): is there a /dev/fuse, and may this user open it?",
+            Text(
+                "cannot mount at {place} (libfuse code {error}): is there a /dev/fuse, and may this user open it?",
+                "an {place} lässt sich nichts einhängen (libfuse-Code {error}): gibt es /dev/fuse, und darf dieser "
+                "Benutzer es öffnen?",
+            ),
+            place=place,
+            error=error,
         ) from error
 
 
@@ -237,14 +249,36 @@ def _prepared(path: Path, *, image: bool) -> Path:
             _make(place, image=image)
     except OSError as error:
         if error.errno not in {errno.ENOTCONN, errno.ECONNABORTED}:
-            raise ConfigurationError(f"cannot mount at {place}: {error.strerror}") from error
+            raise ConfigurationError(
+                Text("cannot mount at {place}: {reason}", "an {place} lässt sich nichts einhängen: {reason}"),
+                place=place,
+                reason=reason_of(error),
+            ) from error
         _unmount(place)
     if not (place.is_file() if image else place.is_dir()):
-        raise ConfigurationError(f"cannot mount at {place}: no {'file' if image else 'directory'}")
+        raise ConfigurationError(
+            Text(
+                "cannot mount at {place}: no {kind}", "an {place} lässt sich nichts einhängen: es gibt dort kein {kind}"
+            ),
+            place=place,
+            kind="file" if image else "directory",
+        )
     if _is_mounted(place):
-        raise ConfigurationError(f"cannot mount at {place}: something is mounted there")
+        raise ConfigurationError(
+            Text(
+                "cannot mount at {place}: something is mounted there",
+                "an {place} lässt sich nichts einhängen: dort ist schon etwas eingehängt",
+            ),
+            place=place,
+        )
     if place.stat().st_size if image else any(place.iterdir()):
-        raise ConfigurationError(f"cannot mount at {place}: it is not empty")
+        raise ConfigurationError(
+            Text(
+                "cannot mount at {place}: it is not empty",
+                "an {place} lässt sich nichts einhängen: das Verzeichnis ist nicht leer",
+            ),
+            place=place,
+        )
     return place
 
 

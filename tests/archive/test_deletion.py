@@ -16,6 +16,7 @@ from gateway.operations.confirmations import Irreversible
 from tests.archive.conftest import Shop
 from tests.archive.test_trouble import flip
 from tests.support import ADMIN_PIN
+from tests.texts import said
 
 Delete = Callable[[], Awaitable[object]]
 
@@ -98,7 +99,7 @@ async def test_without_room_for_all_of_it_nothing_is_deleted(
 
     def full(directory: ArchiveDirectory, segment: NewSegment, manifest: Manifest) -> None:
         if manifest.number == failing:
-            raise ArchiveNotWritten("no space left on device")
+            raise ArchiveNotWritten(said("no space left on device"))
         commit(directory, segment, manifest)
 
     monkeypatch.setattr(ArchiveDirectory, "commit", full)

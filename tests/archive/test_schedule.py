@@ -9,6 +9,7 @@ from gateway.fleet.maintenance.schedule import Night
 from gateway.tse.commands import SelfTest
 from tests.archive.conftest import EVENING, Shop
 from tests.support import CLIENT
+from tests.texts import said
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
@@ -102,6 +103,6 @@ async def test_after_a_failure_it_is_tried_again_but_not_at_once(shop: Shop) -> 
 async def test_a_tse_that_is_away_is_not_asked(shop: Shop, schedule: ArchiveSchedule) -> None:
     await schedule.run_due()
     to(shop, 4, 5)
-    await shop.device.let_go("the TSE was unplugged")
+    await shop.device.let_go(said("the TSE was unplugged"))
     await schedule.run_due()
     assert (await shop.status()).last_attempt is None

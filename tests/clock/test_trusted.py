@@ -65,7 +65,7 @@ def test_the_kernel_is_believed_when_it_says_that_its_clock_is_synchronised() ->
 def test_an_unsynchronised_kernel_without_servers_is_not_fit() -> None:
     status = clock_with(Watch()).status
     assert (status.fit, status.source, status.offset) == (False, "none", None)
-    assert "no time server is set" in status.reason
+    assert "no time server is set" in str(status.reason)
 
 
 async def test_a_server_tells_what_the_system_clock_lacks() -> None:
@@ -104,14 +104,14 @@ async def test_one_server_that_is_wrong_is_outvoted() -> None:
 async def test_two_servers_that_disagree_are_not_believed() -> None:
     watch = Watch()
     clock = await measured(watch, telling(watch), telling(watch, wrong_by=300))
-    assert (clock.status.fit, "disagree" in clock.status.reason) == (False, True)
+    assert (clock.status.fit, "disagree" in str(clock.status.reason)) == (False, True)
 
 
 @pytest.mark.parametrize("answer", [{"leap": 3}, {"stratum": 16}, {"stratum": 0}, {"root_delay": 100.0}])
 async def test_a_server_without_good_time_is_not_believed(answer: dict[str, Any]) -> None:
     watch = Watch()
     clock = await measured(watch, telling(watch, **answer))
-    assert (clock.status.fit, "no time server gave a good answer" in clock.status.reason) == (False, True)
+    assert (clock.status.fit, "no time server gave a good answer" in str(clock.status.reason)) == (False, True)
 
 
 @pytest.mark.parametrize("answer", [lambda _: None, lambda _: b"nonsense"])

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.config.pins import Pins
 from gateway.config.settings import effective, load
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnfitValue
 
 A, B = "A1" * 32, "B2" * 32
 
@@ -59,7 +59,7 @@ def test_a_pin_is_never_shown() -> None:
 
 @pytest.mark.parametrize("text", ["1234", "123456", "A1:1234", "12345,1", "1234\u00e4", "a:b:12"])
 def test_what_is_no_pin_is_refused_without_showing_it(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="5 characters") as refused:
+    with pytest.raises(UnfitValue, match="5 characters") as refused:
         Pins(text)
     assert text not in str(refused.value)
 

@@ -18,6 +18,7 @@ from gateway.errors import (
     ResponseMissing,
 )
 from gateway.fleet.device import Device
+from gateway.i18n.text import NOTHING
 from gateway.server.api.tses import tse_summary
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
@@ -230,7 +231,7 @@ async def test_a_renewed_tse_refuses_the_sessions_of_before(tse: SimulatedTse, r
     tse.faults.set("io_error")
     with pytest.raises(DeviceError):
         await ready.read_info()
-    await ready.let_go("")
+    await ready.let_go(NOTHING)
     tse.faults.clear()
     driver = BlockDriver(SimulatedTransport(tse))
     await ready.renew(driver, TseInfo.decode(await driver.read_info()), "elsewhere")

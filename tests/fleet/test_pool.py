@@ -19,6 +19,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import Decommission, RegisterClient
 from tests.fleet.test_device import until
 from tests.support import make_ready, set_up
+from tests.texts import said
 
 NOON = datetime(2026, 11, 25, 12).astimezone().timestamp()
 AFTER = 30.0
@@ -58,7 +59,7 @@ class Shop:
 
     async def fail(self, number: int) -> None:
         self.tses[number].faults.set("unplugged")
-        await self.device(self.tses[number].serial.hex()).let_go("pulled")
+        await self.device(self.tses[number].serial.hex()).let_go(said("pulled"))
 
     async def recover(self, number: int) -> None:
         self.tses[number].faults.clear()

@@ -17,6 +17,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import FlashHealth
 from tests.fleet.maintenance.shop_time import ShopTime
 from tests.fleet.test_device import until
+from tests.texts import said
 
 
 def attachment(tse: SimulatedTse, place: str = "simulator") -> Attachment:
@@ -142,13 +143,13 @@ async def test_an_opener_that_fails_leaks_nothing(metrics: Metrics) -> None:
             return bytes(512)
 
         async def send_command(self, command: bytes) -> bytes:
-            raise DeviceError("never asked")
+            raise DeviceError(said("never asked"))
 
         async def read_store(self, block: int, count: int) -> bytes:
-            raise DeviceError("never asked")
+            raise DeviceError(said("never asked"))
 
         async def write_store(self, block: int, data: bytes) -> None:
-            raise DeviceError("never asked")
+            raise DeviceError(said("never asked"))
 
         async def close(self) -> None:
             closed.set()

@@ -39,7 +39,7 @@ def _json_body(data: bytes) -> None:
 def _parameters(data: bytes) -> None:
     row = ENDPOINTS[data[0] % len(ENDPOINTS)]
     request = _request(data[1:].decode("latin-1"))
-    endpoint._params(row, request, endpoint._query(row, request))
+    endpoint._params(row, endpoint._query(row, request))
 
 
 def _lan_parameters(data: bytes) -> None:

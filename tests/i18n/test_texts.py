@@ -1,18 +1,22 @@
 """Every text of the project has both languages with the same placeholders, and is chosen in one place."""
 
 import ast
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from gateway import strict_json
+from gateway.errors import ConfigurationError, GatewayError, UnfitValue
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_accept_language, from_locale, named
-from gateway.i18n.text import Language, Text
+from gateway.i18n.text import Language, Text, TextError, joined, reason_of, text_of
 from gateway.server.status_page.html import el
 from gateway.server.status_page.widgets import filled
 
+importlib.import_module("gateway.cli.commands")  # and with it all modules
 MODULES = sorted(Path("gateway").rglob("*.py"))
 
 
@@ -39,6 +43,72 @@ def test_no_text_lacks_a_language_and_no_placeholder_differs() -> None:
         assert de.strip(), place
         assert placeholders(en) == placeholders(de), place
         assert all(name.isidentifier() for name in placeholders(en)), place
+
+
+def errors() -> Iterator[tuple[str, ast.Call, dict[str, str]]]:
+    """Each place where an error is made of a text: where it is, the call, the texts of its module by their name."""
+    known = set(kinds(TextError))
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = {
+            node.targets[0].id: str(node.value.args[0].value)
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.value.func) == "Text"
+            and isinstance(node.value.args[0], ast.Constant)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args and _text_of(node.args[0], named) is not None:
+                kind = ast.unparse(node.func).split(".")[-1]
+                if kind in known:
+                    yield f"{path}:{node.lineno}", node, named
+
+
+def _text_of(node: ast.expr, named: Mapping[str, str]) -> str | None:
+    match node:
+        case ast.Call(func=ast.Name(id="Text"), args=[ast.Constant(value=str(en)), _]):
+            return en
+        case ast.Name(id=name):
+            return named.get(name)
+        case _:
+            return None
+
+
+def test_each_error_fills_in_what_its_text_leaves_open() -> None:
+    found = 0
+    for place, call, texts_of_module in errors():
+        given = {word.arg for word in call.keywords}
+        assert placeholders(_text_of(call.args[0], texts_of_module) or "") == given, place
+        found += 1
+    assert found > 300
+
+
+def test_an_error_has_its_values_in_both_languages() -> None:
+    inner = UnfitValue(Text("at {place}", "an {place}"), place="{A}")
+    outer = ConfigurationError(Text("{file}: {error}", "{file}: {error}"), file="f", error=inner)
+    assert str(outer) == "f: at {A}"
+    assert outer.in_language("de") == "f: an {A}"
+    assert GatewayError(outer.text).in_language("de") == "f: an {A}"
+    assert joined([outer.text, Text("b", "c")], "; ").in_language("de") == "f: an {A}; c"
+
+
+def test_what_the_system_and_parsers_say_is_told_in_german_too() -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        Path("/nowhere/at/all").read_bytes()
+    reason = reason_of(missing.value)
+    assert (reason.en, reason.de) == ("No such file or directory", "Datei oder Verzeichnis nicht gefunden")
+    assert text_of(missing.value).de == "[Errno 2] Datei oder Verzeichnis nicht gefunden: '/nowhere/at/all'"
+    with pytest.raises(ValueError, match="line 1 column 2") as broken:
+        strict_json.parse(b"{")
+    assert text_of(broken.value).de == "Zeile 1, Spalte 2"
+
+
+def kinds(kind: type[TextError]) -> Iterator[str]:
+    yield kind.__name__
+    for below in kind.__subclasses__():
+        yield from kinds(below)
 
 
 def test_no_module_chooses_between_languages_but_the_text_itself() -> None:

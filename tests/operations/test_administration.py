@@ -11,6 +11,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.pins.memory import PinMemory
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinOrPuk, RetryGuard
 from gateway.fleet.registry import Attachment, Registry
+from gateway.i18n.text import NOTHING
 from gateway.operations.administration import Administration, ClockNotTrusted, _puk_users
 from gateway.operations.exclusive import exclusive
 from gateway.operations.receipt import Action, SigningRequest
@@ -27,6 +28,7 @@ from gateway.tse.results import Result
 from tests.clock.time_server import answer_to, time_server
 from tests.operations.conftest import Shop
 from tests.support import ADMIN_PIN, NOW, PUK, TIME_ADMIN_PIN, receipt, set_up_generation_2
+from tests.texts import said
 
 CLIENTS = [b"POS-1", b"POS-2"]
 
@@ -113,7 +115,7 @@ async def test_a_pin_that_the_tse_did_not_look_at_costs_nothing(shop: Shop, admi
         await administration.set_time(shop.serial, User.TIME_ADMIN, PinOrPuk(b"00000"))
 
     async def refuse(_: Command) -> bytes:
-        raise CommandRejected(Result.NEEDS_SELF_TEST, "")
+        raise CommandRejected(Result.NEEDS_SELF_TEST, NOTHING)
 
     with pytest.raises(CommandRejected):
         await device._retry_guard.send(Login(User.TIME_ADMIN, b"22222"), refuse, risk=False)
@@ -124,7 +126,7 @@ async def test_a_login_whose_answer_is_lost_counts_as_a_try_also_after_a_restart
     path = tmp_path / "memory.json"
 
     async def lost(_: Command) -> bytes:
-        raise DeviceTimeout("no answer")
+        raise DeviceTimeout(said("no answer"))
 
     for _ in range(2):
         with pytest.raises(DeviceTimeout):
@@ -167,7 +169,7 @@ def test_why_a_clock_is_not_trusted_is_told_with_what_it_seemed_to_lack() -> Non
         (None, "the time was not set: why"),
         (-1.5, "the time was not set: why; it seemed to lack -1.500 s"),
     ):
-        error = ClockNotTrusted(ClockStatus(fit=False, source="none", offset=offset, age=0.0, reason="why"))
+        error = ClockNotTrusted(ClockStatus(fit=False, source="none", offset=offset, age=0.0, reason=said("why")))
         assert (str(error), error.offset) == (told, offset)
 
 

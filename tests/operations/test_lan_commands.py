@@ -12,6 +12,7 @@ from gateway.operations.lan_commands import _FilteredExport, client_id_in
 from gateway.operations.store import StoreClosed
 from gateway.tse.commands import FlashHealth, OpenImport, SelfTest, TransactionStep
 from gateway.tse.results import Result
+from tests.texts import said
 
 OPEN = OpenImport(TransactionStep.START, "Käse".encode("latin-1"), 0, 0, b"").encode()
 
@@ -53,7 +54,7 @@ async def test_an_export_is_handed_over_in_parts_once_it_is_found(monkeypatch: p
 
 @pytest.mark.parametrize(
     ("error", "result"),
-    [(NothingToExport("none"), Result.NO_DATA_AVAILABLE), (StoreClosed("closed"), Result.NEEDS_SELF_TEST)],
+    [(NothingToExport(said("none")), Result.NO_DATA_AVAILABLE), (StoreClosed(said("closed")), Result.NEEDS_SELF_TEST)],
 )
 async def test_an_export_that_finds_nothing_is_refused(error: GatewayError, result: int) -> None:
     async def pieces() -> AsyncIterator[bytes]:

@@ -20,6 +20,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, OpenImport, SelfTest, TransactionReply, TransactionStep
 from tests.operations.test_lan import Till
 from tests.support import CLIENT, NOW, set_up
+from tests.texts import said
 
 START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 SIGN = CloseImport().encode()
@@ -185,7 +186,7 @@ class Failing:
         self.serial = serial
 
     async def command(self, command: bytes) -> bytes:
-        raise DeviceTimeout("no answer")
+        raise DeviceTimeout(said("no answer"))
 
 
 async def test_a_tse_that_fails_whenever_it_is_asked_is_asked_five_times(processes: Processes) -> None:

@@ -9,6 +9,7 @@ from gateway.fleet.outages.log import OutageLog
 from gateway.operations.outage_report import OutageQuery, OutageReports, TseInUse
 from tests.operations.conftest import Shop
 from tests.support import NOW
+from tests.texts import said
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def test_a_tse_that_is_gone_ends_its_outage_which_is_kept(
 ) -> None:
     outages.seen(shop.serial, NOW - 70)
     outages.begin(shop.serial, "unplugged", NOW - 60)
-    await shop.registry.devices()[0].let_go("the TSE was unplugged")
+    await shop.registry.devices()[0].let_go(said("the TSE was unplugged"))
     await reports.retire(shop.serial.lower())
     (outage,) = OutageLog(tmp_path / "state").all()
     assert (outage.serial, outage.began, outage.ended) == (shop.serial, NOW - 60, NOW)

@@ -26,6 +26,7 @@ from tests.operations.conftest import Shop
 from tests.operations.test_lan import Till
 from tests.operations.test_transactions import DATA, begun, messages, steps, wish
 from tests.support import ADMIN_PIN, CLIENT, NOW, step
+from tests.texts import said
 
 START = OpenImport(TransactionStep.START, CLIENT, 0, 0, b"").encode()
 SIGN = CloseImport().encode()
@@ -92,7 +93,7 @@ async def test_what_an_earlier_process_left_is_settled_before_a_till_signs(shop:
 
 async def test_a_tse_that_is_attached_late_tells_first_too(shop: Shop) -> None:
     await begun(shop, wish(shop), "k")
-    await shop.registry.devices()[0].let_go("the TSE was unplugged")
+    await shop.registry.devices()[0].let_go(said("the TSE was unplugged"))
     shop.registry.forget(shop.serial)
     await shop.until_usable()
     await start_of(await till_of(shop))

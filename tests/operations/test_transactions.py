@@ -23,6 +23,7 @@ from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
 from tests.operations.conftest import Shop
 from tests.support import ADMIN_PIN, NOW, export, receipt, step
+from tests.texts import said
 
 DATA = b"Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar"
 
@@ -242,7 +243,7 @@ async def test_a_refused_receipt_may_be_asked_for_again(shop: Shop) -> None:
 
 async def test_while_the_tse_is_away_a_request_fails_at_once_and_nothing_is_signed_later(shop: Shop) -> None:
     device = shop.registry.devices()[0]
-    await device.let_go("the TSE was unplugged")
+    await device.let_go(said("the TSE was unplugged"))
     with pytest.raises(DeviceGone, match="unplugged"):
         await shop.transactions.sign(wish(shop), "k")
     assert shop.journal.find("k") is None
@@ -554,7 +555,7 @@ async def test_the_end_waits_for_what_was_begun_though_it_fails(shop: Shop) -> N
 async def test_process_data_are_not_written_once_the_lock_is_lost(shop: Shop, size: int) -> None:
     device = shop.registry.devices()[0]
     async with exclusive(device, 1) as tse:
-        device.lock.revoke("it hangs")
+        device.lock.revoke(said("it hangs"))
         device.lock.reopened()
         with pytest.raises(DeviceGone, match="opened afresh"):
             await tse.write(device.info.used_blocks + 1, b"x" * size)

@@ -13,6 +13,7 @@ from gateway.server import lan_errors
 from gateway.server.api import problem_types, routes
 from gateway.server.api.openapi import errors_of
 from gateway.tse.error_numbers import NUMBERS, number_of
+from tests.texts import said
 
 NOT_SERVED = ("gateway.app.", "gateway.cli.", "gateway.client.", "gateway.clock.", "gateway.server.status_page.")
 
@@ -58,7 +59,7 @@ def test_whoever_documents_a_failed_tse_documents_all_kinds_of_it() -> None:
 
 
 def test_a_refused_command_has_the_number_of_the_tse() -> None:
-    assert number_of(CommandRejected(0x100F, "log in first")) == 0x100F
+    assert number_of(CommandRejected(0x100F, said("log in first"))) == 0x100F
 
 
 def test_an_error_without_an_entry_has_that_of_its_nearest_base() -> None:
@@ -66,4 +67,4 @@ def test_an_error_without_an_entry_has_that_of_its_nearest_base() -> None:
         """No row names it."""
 
     assert nearest(problem_types.PROBLEM_TYPES, Lost) == problem_types.PROBLEM_TYPES[DeviceError]
-    assert number_of(Lost("x")) == NUMBERS[DeviceError]
+    assert number_of(Lost(said("x"))) == NUMBERS[DeviceError]

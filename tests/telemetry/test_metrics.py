@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.pins import PinOwner
+from tests.texts import said
 
 SERIAL = "AB" * 32
 
@@ -31,7 +32,6 @@ def used() -> Metrics:
     metrics.locks.refused(SERIAL)
     metrics.locks.expired(SERIAL, "silent")
     metrics.requests.replayed(SERIAL, "resent")
-    metrics.notifications.counted("mail", "sent")
     metrics.signatures.sold(SERIAL)
     metrics.signatures.counted(SERIAL, 70)
     metrics.signatures.dated(SERIAL, 1_790_000_000)
@@ -41,7 +41,7 @@ def used() -> Metrics:
     metrics.requests.answered("/healthz", 200, 0.001)
     metrics.requests.unauthorized("wrong")
     metrics.tokens.used("lan", old=False)
-    metrics.requests.refused(SERIAL, CommandRejected(0x1002, "no time"))
+    metrics.requests.refused(SERIAL, CommandRejected(0x1002, said("no time")))
     metrics.maintenance.ran(SERIAL, "set_time", "ok")
     metrics.maintenance.archived(SERIAL, "ok")
     metrics.maintenance.done(SERIAL, "set_time")
@@ -55,10 +55,10 @@ def used() -> Metrics:
     ("error", "result"),
     [
         (None, "ok"),
-        (CommandRejected(0x1002, "no time"), "NO_TIME_SET"),
-        (CommandRejected(0x1102, "wrong PIN"), "AUTHENTICATION_FAILED"),
-        (CommandRejected(0x7777, "?"), "0X7777"),
-        (DeviceTimeout("late"), "device_timeout"),
+        (CommandRejected(0x1002, said("no time")), "NO_TIME_SET"),
+        (CommandRejected(0x1102, said("wrong PIN")), "AUTHENTICATION_FAILED"),
+        (CommandRejected(0x7777, said("?")), "0X7777"),
+        (DeviceTimeout(said("late")), "device_timeout"),
         (asyncio.CancelledError(), "cancelled"),
         (RuntimeError("bug"), "internal_error"),
     ],
@@ -74,7 +74,7 @@ def test_a_command_is_timed_and_counted_by_its_result(error: BaseException | Non
 
 def test_the_error_of_a_command_goes_on_to_the_caller() -> None:
     with pytest.raises(DeviceTimeout), Metrics().tses.command(SERIAL, "login"):
-        raise DeviceTimeout("late")
+        raise DeviceTimeout(said("late"))
 
 
 def test_whoever_waits_is_counted_while_waiting_only() -> None:
@@ -124,7 +124,7 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     body, content_type = used().exposition()
     assert content_type.startswith("text/plain; version=0.0.4")
     families = list(text_string_to_metric_families(body.decode()))
-    assert len(families) == 37
+    assert len(families) == 35
     for family in families:
         assert re.fullmatch(r"tse_[a-z_]+", family.name)
         assert family.documentation

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.der import OCTETS, SEQUENCE, children, read
 
 
@@ -10,7 +11,7 @@ from gateway.tse.der import OCTETS, SEQUENCE, children, read
     ("data", "value"), [("04 81 00", b""), ("04 88 0000000000000001 41", b"A"), ("04 81 80" + "41" * 128, b"A" * 128)]
 )
 def test_a_length_of_any_width_up_to_eight_bytes_is_read(data: str, value: bytes) -> None:
-    deviations: list[str] = []
+    deviations: list[Text] = []
     item = read(bytes.fromhex(data), 0, deviations)
     assert (item.tag, item.value, bool(deviations)) == (OCTETS, value, len(value) < 128)
 

@@ -86,7 +86,8 @@ def test_known_messages_get_the_right_verdict(vector: dict[str, Any]) -> None:
 )
 def test_deviations_are_named(name: str, deviations: tuple[str, ...]) -> None:
     (vector,) = (vector for vector in vectors() if vector["id"] == name)
-    assert LogMessage.decode(bytes.fromhex(vector["logMessageHex"])).deviations == deviations
+    read = LogMessage.decode(bytes.fromhex(vector["logMessageHex"]))
+    assert tuple(map(str, read.deviations)) == deviations
 
 
 def test_a_truncated_message_is_no_message() -> None:
@@ -170,7 +171,7 @@ def test_what_is_no_message_is_told_so(raw: bytes, reason: str) -> None:
 def test_lengths_and_integers_longer_than_they_must_be_are_read_and_named() -> None:
     read = LogMessage.decode(message(TRANSACTION, CERTIFIED, _WHOLE.replace(b"\2\1\7", b"\2\x81\2\0\7")))
     assert read.signature_counter == 7
-    assert [deviation.split(" at ")[0] for deviation in read.deviations] == ["length", "INTEGER"]
+    assert [deviation.en.split(" at ")[0] for deviation in read.deviations] == ["length", "INTEGER"]
 
 
 @given(st.lists(st.binary(max_size=300), max_size=4))

@@ -21,17 +21,17 @@ def test_known_codes_are_named(code: Result | ApiError) -> None:
 
 def test_the_tries_left_are_told() -> None:
     assert name_of(0x1102) == "AUTHENTICATION_FAILED"
-    assert explain(0x1102) == "wrong PIN or PUK, 2 tries left"
+    assert explain(0x1102).en == "wrong PIN or PUK, 2 tries left"
     codes = (0x1102, 0x1100, Result.PIN_BLOCKED, 0x1103, 0x10FF, 0x1200, Result.OK)
     assert [tries_left(code) for code in codes] == [2, 0, 0, None, None, None, None]
     assert [refuses_secret(code) for code in codes] == [True, True, True, True, False, False, False]
-    assert explain(0x1103) == "wrong PUK, or one that came during the pause after a wrong one"
+    assert explain(0x1103).en == "wrong PUK, or one that came during the pause after a wrong one"
 
 
 def test_an_unknown_code_stays_a_number() -> None:
     assert name_of(0x4242) == "0X4242"
     assert name_of(27) == "0X001B"
-    assert explain(0x4242) == "a result this gateway does not know"
+    assert explain(0x4242).en == "a result this gateway does not know"
 
 
 def test_every_recorded_error_is_known() -> None:

@@ -21,6 +21,7 @@ from gateway.volume import mount
 from gateway.volume.image import TseImage
 from gateway.volume.mount import FileSystem
 from tests.simulator.host import Clock
+from tests.texts import said
 
 INFO, WINDOW, STORE = "/TSE_INFO.DAT", "/TSE_COMM.DAT", "/TSE_TAR.001"
 CAPACITY = 300
@@ -138,7 +139,7 @@ def test_as_an_image_the_root_is_a_file_with_all_sectors(tse: SimulatedTse) -> N
     assert error_of(partial(files.getattr, INFO)) == errno.ENOENT
 
 
-@pytest.mark.parametrize("error", [ProtocolError("7 bytes"), ValueError("7 bytes")])
+@pytest.mark.parametrize("error", [ProtocolError(said("7 bytes")), ValueError("7 bytes")])
 def test_an_error_that_is_no_oserror_is_an_io_error(files: FileSystem, error: Exception) -> None:
     def call() -> None:
         with files._turn():

@@ -6,6 +6,7 @@ from gateway.archive.targets.directory import DirectoryTarget
 from gateway.archive.targets.target import Target
 from gateway.config.archive_target import ArchiveTargetSettings
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 
 
 def target_of(settings: ArchiveTargetSettings, archive: Path | None = None) -> Target:
@@ -26,5 +27,9 @@ def target_of(settings: ArchiveTargetSettings, archive: Path | None = None) -> T
         return SftpTarget(settings)
     except ImportError:
         raise ConfigurationError(
-            f"the archive target {settings.name} needs the extra archive: pip install 'tse-gateway[archive]'"
+            Text(
+                "the archive target {name} needs the extra archive: pip install 'tse-gateway[archive]'",
+                "das Archivziel {name} braucht das Extra archive: pip install 'tse-gateway[archive]'",
+            ),
+            name=settings.name,
         ) from None

@@ -16,6 +16,7 @@ from gateway.archive.targets.target import (
     TargetRefused,
     TargetUnreachable,
 )
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import make_directory, sync_directory
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -34,8 +35,13 @@ class DirectoryTarget:
             device = self._root.stat().st_dev
             if self._apart_from is not None and self._apart_from.stat().st_dev == device:
                 raise TargetUnreachable(
-                    f"{self._root} lies on the disk of the archive itself: mount the share, "
-                    "in a container before it is started"
+                    Text(
+                        "{root} lies on the disk of the archive itself: mount the share, in a container before it is "
+                        "started",
+                        "{root} liegt auf dem Datenträger des Archivs selbst: die Freigabe einhängen, bei einem "
+                        "Container vor dessen Start",
+                    ),
+                    root=self._root,
                 )
         return self
 
@@ -89,7 +95,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise TargetDiffers(f"{path} is missing") from None
+        raise TargetDiffers(Text("{path} is missing", "{path} fehlt"), path=path) from None
     except OSError as error:
         kind = TargetFull if error.errno in _FULL else TargetRefused if error.errno in _REFUSED else TargetUnreachable
-        raise kind(f"{path}: {error.strerror or error}") from None
+        raise kind(Text("{path}: {reason}", "{path}: {reason}"), path=path, reason=reason_of(error)) from None

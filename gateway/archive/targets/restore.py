@@ -13,6 +13,7 @@ from gateway.archive.manifest import Manifest
 from gateway.archive.targets.stored import Connect, Reader, StoredChain, StoredManifest, stored_chains
 from gateway.archive.targets.target import Target, TargetDiffers
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.storage.atomic import make_directory, replace_file
 
 
@@ -100,7 +101,12 @@ def _fetch(target: Target, key: str, path: Path, sha256: str, copied: Callable[[
                 found.update(chunk)
                 copied(len(chunk))
         if found.hexdigest() != sha256:
-            raise TargetDiffers(f"{key} has another SHA-256 than was written")
+            raise TargetDiffers(
+                Text(
+                    "{key} has another SHA-256 than was written", "{key} hat eine andere SHA-256, als geschrieben wurde"
+                ),
+                key=key,
+            )
         draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -109,10 +115,22 @@ def _fetch(target: Target, key: str, path: Path, sha256: str, copied: Callable[[
 def _chosen(chains: list[StoredChain], serial: str) -> list[StoredChain]:
     serials = sorted({stored.chain.serial for stored in chains})
     if not serials:
-        raise NothingArchived(f"the target holds no TSE whose serial begins with {serial[:64]!r}")
+        raise NothingArchived(
+            Text(
+                "the target holds no TSE whose serial begins with {serial!r}",
+                "im Ziel liegt keine TSE, deren Seriennummer mit {serial!r} beginnt",
+            ),
+            serial=serial[:64],
+        )
     if len(serials) > 1:
         listed = "".join(f"\n  {name}" for name in serials)
-        raise ConfigurationError(f"the target holds several TSEs: name one by the beginning of its serial{listed}")
+        raise ConfigurationError(
+            Text(
+                "the target holds several TSEs: name one by the beginning of its serial{listed}",
+                "im Ziel liegen mehrere TSEs: eine mit dem Beginn ihrer Seriennummer nennen{listed}",
+            ),
+            listed=listed,
+        )
     return chains
 
 
@@ -120,7 +138,13 @@ def _refuse_another(folder: Path, manifests: list[StoredManifest]) -> None:
     for found in manifests:
         path = folder / found.name
         if path.exists() and path.read_bytes() != found.content:
-            raise ConfigurationError(f"{path} is of another archive: restore into an empty directory")
+            raise ConfigurationError(
+                Text(
+                    "{path} is of another archive: restore into an empty directory",
+                    "{path} gehört zu einem anderen Archiv: in ein leeres Verzeichnis zurückholen",
+                ),
+                path=path,
+            )
 
 
 def _is_there(path: Path, manifest: Manifest) -> bool:

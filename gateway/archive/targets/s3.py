@@ -32,19 +32,35 @@ from gateway.archive.targets.target import (
     TargetUnreachable,
 )
 from gateway.config.archive_target import ArchiveTargetSettings
+from gateway.i18n.text import Text
 
 _LEAST_PART = 5 * 2**20  # bytes, of S3
 _TIMES = Timeout(connect=20, read=120)  # seconds
 _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "EntityTooLarge"})
+_NO_LOCK = Text(
+    "it was made without Object Lock: make another one with it, or set retain_years to 0",
+    "er wurde ohne Object Lock angelegt: einen anderen damit anlegen, oder retain_years auf 0 setzen",
+)
 _ADVICE = {
-    "RequestTimeTooSkewed": "the clock of this machine is more than 15 minutes wrong: set it",
-    "NoSuchBucket": "there is no such bucket: make it, with Object Lock",
-    "InvalidRequest": "it was made without Object Lock: make another one with it, or set retain_years to 0",
-    "InvalidBucketState": "it was made without Object Lock: make another one with it, or set retain_years to 0",
-    "SignatureDoesNotMatch": "the secret is not that of the key_id",
-    "InvalidAccessKeyId": "it does not know the key_id",
-    "AccessDenied": "the key_id has no right to do this; it needs those to put, get and list objects",
+    "RequestTimeTooSkewed": Text(
+        "the clock of this machine is more than 15 minutes wrong: set it",
+        "die Uhr dieses Rechners geht mehr als 15 Minuten falsch: sie stellen",
+    ),
+    "NoSuchBucket": Text(
+        "there is no such bucket: make it, with Object Lock",
+        "diesen Bucket gibt es nicht: ihn anlegen, mit Object Lock",
+    ),
+    "InvalidRequest": _NO_LOCK,
+    "InvalidBucketState": _NO_LOCK,
+    "SignatureDoesNotMatch": Text("the secret is not that of the key_id", "das secret gehört nicht zur key_id"),
+    "InvalidAccessKeyId": Text("it does not know the key_id", "er kennt die key_id nicht"),
+    "AccessDenied": Text(
+        "the key_id has no right to do this; it needs those to put, get and list objects",
+        "die key_id hat kein Recht dazu; sie braucht die zum Ablegen, Holen und Auflisten von Objekten",
+    ),
 }
+_REFUSES = Text("{place} refuses {what} ({code}): {reason}", "{place} lehnt {what} ab ({code}): {reason}")
+_A_LIST, _NO_REASON = Text("a list", "eine Liste"), Text("no reason given", "kein Grund genannt")
 
 
 class S3Target:
@@ -137,15 +153,24 @@ class S3Target:
             status = error.status_code if isinstance(error, ServerError) else error._code  # noqa: SLF001 (it has no other way)
             raise self._error(key, f"HTTP {status}", "", status) from None
         except (HTTPError, MinioException, OSError, ValueError) as error:
-            raise TargetUnreachable(f"{self._place} cannot be reached: {error}") from None
+            raise TargetUnreachable(
+                Text("{place} cannot be reached: {error}", "{place} ist nicht erreichbar: {error}"),
+                place=self._place,
+                error=error,
+            ) from None
 
     def _error(self, key: str, code: str, message: str, status: int) -> TargetFailed | TargetDiffers:
         if code == "NoSuchKey":
-            return TargetDiffers(f"{self._place} does not have {key}")
-        text = f"{self._place} refuses {key or 'a list'} ({code}): {_ADVICE.get(code) or message or 'no reason given'}"
+            return TargetDiffers(
+                Text("{place} does not have {key}", "{place} hat {key} nicht"), place=self._place, key=key
+            )
+        kind: type[TargetFailed] = TargetRefused
         if code in _FULL or status == HTTPStatus.INSUFFICIENT_STORAGE:
-            return TargetFull(text)
-        return TargetUnreachable(text) if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TargetRefused(text)
+            kind = TargetFull
+        elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            kind = TargetUnreachable
+        reason = _ADVICE.get(code) or message or _NO_REASON
+        return kind(_REFUSES, place=self._place, what=key or _A_LIST, code=code, reason=reason)
 
 
 class _WriteOncePool(PoolManager):

@@ -18,6 +18,7 @@ from gateway.archive.tse_archive import TseArchive
 from gateway.config.archive_target import ArchiveTargetSettings
 from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -95,4 +96,9 @@ class ArchiveUploads:
 
     def _go_on(self) -> None:
         if self._stop.is_set():
-            raise Stopped("the gateway stops; the upload goes on after the next start")
+            raise Stopped(
+                Text(
+                    "the gateway stops; the upload goes on after the next start",
+                    "das Gateway wird beendet; die Übertragung geht nach dem nächsten Start weiter",
+                )
+            )

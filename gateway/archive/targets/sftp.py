@@ -24,6 +24,7 @@ from gateway.archive.targets.target import (
     TargetUnreachable,
 )
 from gateway.config.archive_target import ArchiveTargetSettings
+from gateway.i18n.text import Text
 
 T = TypeVar("T")
 
@@ -127,25 +128,59 @@ class SftpTarget:
         try:
             yield
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-            raise TargetDiffers(f"{place} is missing") from None
+            raise TargetDiffers(Text("{place} is missing", "{place} fehlt"), place=place) from None
         except (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded) as error:
-            raise TargetFull(f"{place}: {error.reason}") from None
+            raise TargetFull(
+                Text("{place}: {message}", "{place}: {message}"), place=place, message=error.reason
+            ) from None
         except asyncssh.SFTPConnectionLost as error:
-            raise TargetUnreachable(f"{place}: {error.reason}") from None
+            raise TargetUnreachable(
+                Text("{place}: {message}", "{place}: {message}"), place=place, message=error.reason
+            ) from None
         except asyncssh.SFTPPermissionDenied:
-            raise TargetRefused(f"{place}: the account has no right to it") from None
+            raise TargetRefused(
+                Text("{place}: the account has no right to it", "{place}: das Konto hat kein Recht dazu"), place=place
+            ) from None
         except asyncssh.SFTPError as error:
-            raise TargetFailed(f"{place}: {error.reason}: no room on the server, or it does not allow this") from None
+            raise TargetFailed(
+                Text(
+                    "{place}: {message}: no room on the server, or it does not allow this",
+                    "{place}: {message}: kein Platz auf dem Server, oder er erlaubt das nicht",
+                ),
+                place=place,
+                message=error.reason,
+            ) from None
         except asyncssh.HostKeyNotVerifiable:
             raise TargetRefused(
-                f"{self._settings.url} has another key than host_key: ask who looks after the server whether it is his"
+                Text(
+                    "{url} has another key than host_key: ask who looks after the server whether it is his",
+                    "{url} hat einen anderen Schlüssel als host_key: den Betreuer des Servers fragen, ob es seiner ist",
+                ),
+                url=self._settings.url,
             ) from None
         except asyncssh.PermissionDenied:
-            raise TargetRefused(f"{self._settings.url} refuses the account: look at key_file or secret") from None
+            raise TargetRefused(
+                Text(
+                    "{url} refuses the account: look at key_file or secret",
+                    "{url} lehnt das Konto ab: key_file oder secret prüfen",
+                ),
+                url=self._settings.url,
+            ) from None
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise TargetRefused(f"the key for {self._settings.url} cannot be used: {error}") from None
+            raise TargetRefused(
+                Text(
+                    "the key for {url} cannot be used: {error}",
+                    "der Schlüssel für {url} ist nicht zu gebrauchen: {error}",
+                ),
+                url=self._settings.url,
+                error=error,
+            ) from None
         except (asyncssh.Error, OSError, TimeoutError) as error:
-            raise TargetUnreachable(f"{self._settings.url} cannot be reached: {error}") from None
+            raise TargetUnreachable(
+                Text("{url} cannot be reached: {error}", "{url} ist nicht erreichbar: {error}"),
+                url=self._settings.url,
+                error=error,
+            ) from None
 
 
 async def _walk(sftp: asyncssh.SFTPClient, root: str, folder: str) -> AsyncIterator[StoredFile]:

@@ -23,6 +23,7 @@ from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import ArchiveModel, Manifest, digest
 from gateway.archive.targets.target import ManifestChain, Target, TargetDiffers
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
 
@@ -38,7 +39,9 @@ class _Forked(TargetDiffers):
     """The chain at the target goes on otherwise: `identity` names the one to begin beside it."""
 
     def __init__(self, identity: str) -> None:
-        super().__init__("the target goes on otherwise than the archive")
+        super().__init__(
+            Text("the target goes on otherwise than the archive", "das Ziel geht anders weiter als das Archiv")
+        )
         self.identity = identity
 
 
@@ -135,11 +138,24 @@ class ArchiveUpload:
     @staticmethod
     def _put(target: Target, key: str, path: Path, sha256: str) -> None:
         if _hash(path) != sha256:
-            raise ArchiveDamaged(f"{path.name} is not as it was written: put it back from your backup")
+            raise ArchiveDamaged(
+                Text(
+                    "{name} is not as it was written: put it back from your backup",
+                    "{name} ist nicht so, wie sie geschrieben wurde: aus der Datensicherung zurückholen",
+                ),
+                name=path.name,
+            )
         target.put(key, path)
         fault = _fault(target, key, sha256)
         if fault:
-            raise TargetDiffers(f"{key} {fault}: look who else writes there; nothing was replaced")
+            raise TargetDiffers(
+                Text(
+                    "{key} {fault}: look who else writes there; nothing was replaced",
+                    "{key} {fault}: nachsehen, wer dort sonst schreibt; nichts wurde ersetzt",
+                ),
+                key=key,
+                fault=fault,
+            )
 
     def _is_fork(self, target: Target, key: str, content: bytes) -> bool:
         """Tell whether the target goes on otherwise than the archive: this was put back from an older backup.
@@ -172,7 +188,16 @@ class ArchiveUpload:
         self._keep(differs=differs, verified=now)
         if differs:
             name, fault = next(iter(differs.items()))
-            raise TargetDiffers(f"{chain.key(name)} {fault}; {len(differs)} of {len(chosen)} files that were read")
+            raise TargetDiffers(
+                Text(
+                    "{key} {fault}; {differing} of {read} files that were read",
+                    "{key} {fault}; {differing} von {read} gelesenen Dateien",
+                ),
+                key=chain.key(name),
+                fault=fault,
+                differing=len(differs),
+                read=len(chosen),
+            )
         self._report(target, chain, now, sorted(segment.file for segment in chosen))
 
     def _report(self, target: Target, chain: ManifestChain, now: datetime, chosen: list[str]) -> None:
@@ -233,11 +258,19 @@ def _hash(path: Path) -> str:
     try:
         return sha256_of(path)
     except OSError as error:
-        raise ArchiveDamaged(f"{path.name} cannot be read: {error.strerror}") from None
+        raise ArchiveDamaged(
+            Text("{name} cannot be read: {reason}", "{name} lässt sich nicht lesen: {reason}"),
+            name=path.name,
+            reason=reason_of(error),
+        ) from None
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ArchiveDamaged(f"{path.name} cannot be read: {error.strerror}") from None
+        raise ArchiveDamaged(
+            Text("{name} cannot be read: {reason}", "{name} lässt sich nicht lesen: {reason}"),
+            name=path.name,
+            reason=reason_of(error),
+        ) from None

@@ -30,6 +30,7 @@ from yarl import URL
 from gateway import strict_json
 from gateway.driver.lan import errors
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.sectors import MAX_REPLY, SECTOR
 
 T = TypeVar("T")
@@ -66,7 +67,13 @@ class UpstreamConnection:
         """Return the serials of the TSEs there, in upper-case hex."""
         found = _json(await self._ask("GET", "tses", _LIST))
         if not isinstance(found, list) or not all(isinstance(item, str) and _SERIAL.fullmatch(item) for item in found):
-            raise ProtocolError(f"upstream {self._place} answered with no list of serials")
+            raise ProtocolError(
+                Text(
+                    "upstream {place} answered with no list of serials",
+                    "Upstream {place} hat keine Liste von Seriennummern geschickt",
+                ),
+                place=self._place,
+            )
         return [item.upper() for item in found]
 
     async def lock(self, serial: str, limit: float) -> int:
@@ -77,7 +84,10 @@ class UpstreamConnection:
         """
         session = _data(await self._ask("GET", f"tse/{serial}/lock", limit, locking=True))
         if not isinstance(session, int) or isinstance(session, bool) or not 0 <= session < 2**64:
-            raise ProtocolError(f"upstream {self._place} answered with no session")
+            raise ProtocolError(
+                Text("upstream {place} answered with no session", "Upstream {place} hat keine Sitzung geschickt"),
+                place=self._place,
+            )
         return session
 
     async def unlock(self, serial: str, session: int, limit: float) -> None:
@@ -94,7 +104,14 @@ class UpstreamConnection:
         response = await self._ask("POST", f"tse/{serial}/{session}/sendCommand", limit, posted=_encoded(command))
         data = _decoded(response)
         if len(data) > MAX_REPLY:
-            raise ProtocolError(f"upstream {self._place} answered a command with {len(data)} bytes")
+            raise ProtocolError(
+                Text(
+                    "upstream {place} answered a command with {given} bytes",
+                    "Upstream {place} hat einen Befehl mit {given} Bytes beantwortet",
+                ),
+                place=self._place,
+                given=len(data),
+            )
         return data
 
     async def read_store(self, serial: str, session: int, block: int, count: int, limit: float) -> bytes:
@@ -148,12 +165,27 @@ class UpstreamConnection:
         async for part in response.content.iter_any():
             body += part
             if len(body) > most:
-                raise ProtocolError(f"upstream {self._place} answered with more than {most} bytes")
+                raise ProtocolError(
+                    Text(
+                        "upstream {place} answered with more than {most} bytes",
+                        "Upstream {place} hat mehr als {most} Bytes geschickt",
+                    ),
+                    place=self._place,
+                    most=most,
+                )
         return bytes(body)
 
     def _of_size(self, data: bytes, size: int) -> bytes:
         if len(data) != size:
-            raise ProtocolError(f"upstream {self._place} answered with {len(data)} instead of {size} bytes")
+            raise ProtocolError(
+                Text(
+                    "upstream {place} answered with {given} instead of {size} bytes",
+                    "Upstream {place} hat {given} statt {size} Bytes geschickt",
+                ),
+                place=self._place,
+                given=len(data),
+                size=size,
+            )
         return data
 
 
@@ -168,12 +200,17 @@ def _encoded(data: bytes) -> bytes:
 def _decoded(body: bytes) -> bytes:
     text = _data(body)
     if not isinstance(text, str):
-        raise ProtocolError("the upstream answered with no data")
+        raise ProtocolError(Text("the upstream answered with no data", "der Upstream hat ohne Daten geantwortet"))
     try:
         # Connectors may break the text into lines, as clients do.
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
     except ValueError:
-        raise ProtocolError("the upstream answered with data that are not base64") from None
+        raise ProtocolError(
+            Text(
+                "the upstream answered with data that are not base64",
+                "der Upstream hat Daten geschickt, die nicht base64 sind",
+            )
+        ) from None
 
 
 def _data(body: bytes) -> object:
@@ -185,5 +222,10 @@ def _json(body: bytes) -> object:
     try:
         document: object = strict_json.parse(body)
     except ValueError:
-        raise ProtocolError("the upstream answered with something that is not JSON") from None
+        raise ProtocolError(
+            Text(
+                "the upstream answered with something that is not JSON",
+                "der Upstream hat etwas geschickt, das kein JSON ist",
+            )
+        ) from None
     return document

@@ -37,6 +37,7 @@ from gateway.errors import (
     LockRefused,
     ProtocolError,
 )
+from gateway.i18n.text import Text
 from gateway.tse import unfinished
 from gateway.tse.commands import COMMANDS, Login, Logout
 
@@ -136,7 +137,7 @@ class LanDriver:
     async def _locked(self, work: Callable[[int], Awaitable[T]], *, info_only: bool = False) -> T:
         async with self._turn:
             if self._closed:
-                raise DeviceGone("this way to the TSE is closed")
+                raise DeviceGone(Text("this way to the TSE is closed", "dieser Weg zur TSE ist geschlossen"))
             self._cancel_release()
             try:
                 result = await work(await self._lock())
@@ -179,9 +180,16 @@ class LanDriver:
         lost, self._unfinished = sorted(self._unfinished), set()
         await self._unlock()
         if lost:
-            raise DeviceError(f"upstream {self._place} took its lock back during an {lost[0]}") from error
+            raise DeviceError(
+                Text(
+                    "upstream {place} took its lock back during an {lost}",
+                    "Upstream {place} hat seine Sperre zurückgenommen während: {lost}",
+                ),
+                place=self._place,
+                lost=lost[0],
+            ) from error
         if not self._was_locked:  # nothing to go on with: the fleet tries again, as with a TSE that is not there yet
-            raise DeviceError(str(error)) from error
+            raise DeviceError(error.text) from error
 
     # ---- giving the lock back ---------------------------------------------------
 

@@ -25,6 +25,7 @@ from gateway.errors import (
     ResponseMissing,
     UnknownDevice,
 )
+from gateway.i18n.text import Text, literal, reason_of
 from gateway.tse.error_numbers import NUMBERS
 from gateway.tse.results import ApiError, explain
 
@@ -55,43 +56,101 @@ _TROUBLE = frozenset(
 )
 _FIRST_RESULT, _LAST_RESULT = 0x1000, 0xFFFF
 _LONGEST_MESSAGE = 200
+_UNKNOWN_REASON = Text("unknown reason", "unbekannter Grund")
 
 
 def of_response(place: str, status: int, body: bytes, *, locking: bool = False) -> GatewayError:
     """Return the error that a response with another status than 200 stands for."""
     if status == HTTPStatus.UNAUTHORIZED:
-        return DeviceError(f"upstream {place} refused our token: set its token to the one that it shows")
+        return DeviceError(
+            Text(
+                "upstream {place} refused our token: set its token to the one that it shows",
+                "Upstream {place} lehnt unser Token ab: als sein Token das eintragen, das er anzeigt",
+            ),
+            place=place,
+        )
     document = _document(body)
     number = document.get("error")
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= _LAST_RESULT:
-        return DeviceError(f"upstream {place} answered with HTTP status {status}: is its URL that of a LAN-TSE server?")
+        return DeviceError(
+            Text(
+                "upstream {place} answered with HTTP status {status}: is its URL that of a LAN-TSE server?",
+                "Upstream {place} antwortet mit dem HTTP-Status {status}: ist seine URL die eines LAN-TSE-Servers?",
+            ),
+            place=place,
+            status=status,
+        )
     if number >= _FIRST_RESULT and not locking:
         return CommandRejected(number, explain(number))
-    message = f"upstream {place}: {_message(document) or explain(number)}"
-    if locking and number not in _TROUBLE:
-        return LockRefused(message)
+    message = _message(document) or explain(number)
     kind = _BY_NAME.get(str(document.get("error_name"))) or _BY_NUMBER.get(number, DeviceError)
-    return kind(message)
+    if locking and number not in _TROUBLE:
+        kind = LockRefused
+    return kind(Text("upstream {place}: {message}", "Upstream {place}: {message}"), place=place, message=message)
 
 
-def without_response(place: str, error: Exception, limit: float) -> DeviceError:
+def without_response(  # noqa: PLR0911 (one for each way to fail)
+    place: str, error: Exception, limit: float
+) -> DeviceError:
     """Return the error for a request that got no whole response; whether it took effect is unknown."""
-    kind: type[DeviceError] = DeviceGone
-    text = "broke the connection"
     match error:
         case aiohttp.ConnectionTimeoutError():
-            text = "does not answer: is it running, is its address right?"
+            return DeviceGone(
+                Text(
+                    "upstream {place} does not answer: is it running, is its address right?",
+                    "Upstream {place} antwortet nicht: läuft er, stimmt seine Adresse?",
+                ),
+                place=place,
+            )
         case TimeoutError():
-            kind, text = DeviceTimeout, f"gave no answer within {limit:g} s"
+            return DeviceTimeout(
+                Text(
+                    "upstream {place} gave no answer within {limit:g} s",
+                    "Upstream {place} hat binnen {limit:g} s nicht geantwortet",
+                ),
+                place=place,
+                limit=limit,
+            )
         case aiohttp.ServerFingerprintMismatch():
-            kind, text = DeviceError, f"has a certificate with another fingerprint: {error.got.hex().upper()}"
+            return DeviceError(
+                Text(
+                    "upstream {place} has a certificate with another fingerprint: {fingerprint}",
+                    "Upstream {place} hat ein Zertifikat mit einem anderen Fingerabdruck: {fingerprint}",
+                ),
+                place=place,
+                fingerprint=error.got.hex().upper(),
+            )
         case aiohttp.ClientConnectorCertificateError():
-            kind, text = DeviceError, f"has a certificate that is not trusted: {_distrust(error)}"
+            return DeviceError(
+                Text(
+                    "upstream {place} has a certificate that is not trusted: {reason}; check ca_file, use a name of "
+                    "the "
+                    "certificate in the URL, or pin its fingerprint",
+                    "Upstream {place} hat ein Zertifikat, dem nicht vertraut wird: {reason}; ca_file prüfen, in der "
+                    "URL "
+                    "einen Namen aus dem Zertifikat nehmen, oder seinen Fingerabdruck angeben",
+                ),
+                place=place,
+                reason=_distrust(error),
+            )
         case aiohttp.ClientSSLError():
-            kind, text = DeviceError, f"does not speak TLS as we do: {_reason(error.os_error)}"
+            return DeviceError(
+                Text(
+                    "upstream {place} does not speak TLS as we do: {reason}",
+                    "Upstream {place} spricht kein TLS, wie wir es tun: {reason}",
+                ),
+                place=place,
+                reason=_reason(error.os_error),
+            )
         case aiohttp.ClientConnectorError():
-            text = f"cannot be reached: {_reason(error.os_error)}"
-    return kind(f"upstream {place} {text}")
+            return DeviceGone(
+                Text("upstream {place} cannot be reached: {reason}", "Upstream {place} ist nicht erreichbar: {reason}"),
+                place=place,
+                reason=_reason(error.os_error),
+            )
+    return DeviceGone(
+        Text("upstream {place} broke the connection", "Upstream {place} hat die Verbindung abgebrochen"), place=place
+    )
 
 
 def _document(body: bytes) -> dict[str, object]:
@@ -110,10 +169,10 @@ def _message(document: dict[str, object]) -> str:
 
 def _distrust(error: aiohttp.ClientConnectorCertificateError) -> str:
     cause = error.certificate_error
-    reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "verification failed"
-    return f"{reason}; check ca_file, use a name of the certificate in the URL, or pin its fingerprint"
+    return cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "verification failed"
 
 
-def _reason(error: OSError) -> str:
-    reason = error.reason if isinstance(error, ssl.SSLError) else None
-    return (reason or error.strerror or "unknown reason").replace("_", " ").lower()
+def _reason(error: OSError) -> Text:
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return literal(*[error.reason.replace("_", " ").lower()] * 2)
+    return reason_of(error) if error.strerror else _UNKNOWN_REASON

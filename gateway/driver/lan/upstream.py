@@ -13,6 +13,7 @@ from yarl import URL
 from gateway.driver.lan.connection import Trust, UpstreamConnection
 from gateway.driver.lan.sessions import OpenSessions
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.i18n.text import Text
 from gateway.tasks import Backoff
 from gateway.telemetry.log import register_secret
 
@@ -100,13 +101,22 @@ def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:
         ConfigurationError: both are given, or what is given cannot be used.
     """
     if ca_file is not None and fingerprint:
-        raise ConfigurationError("ca_file and fingerprint are both given: keep one of them")
+        raise ConfigurationError(
+            Text(
+                "ca_file and fingerprint are both given: keep one of them",
+                "ca_file und fingerprint sind beide angegeben: eines davon weglassen",
+            )
+        )
     if ca_file is not None:
         try:
             context = ssl.create_default_context(cafile=ca_file)
         except OSError as error:
             reason = "there is no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-            raise ConfigurationError(f"{ca_file} cannot be used: {reason}") from None
+            raise ConfigurationError(
+                Text("{ca_file} cannot be used: {reason}", "{ca_file} ist nicht zu gebrauchen: {reason}"),
+                ca_file=ca_file,
+                reason=reason,
+            ) from None
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the file may hold the server's own certificate
         return context
     if not fingerprint:
@@ -116,5 +126,10 @@ def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:
     except ValueError:
         digest = b""
     if len(digest) != _FINGERPRINT_BYTES:
-        raise ConfigurationError("a fingerprint must be SHA-256: 64 hex digits, colons allowed")
+        raise ConfigurationError(
+            Text(
+                "a fingerprint must be SHA-256: 64 hex digits, colons allowed",
+                "ein Fingerabdruck ist SHA-256: 64 Hexziffern, Doppelpunkte erlaubt",
+            )
+        )
     return aiohttp.Fingerprint(digest)

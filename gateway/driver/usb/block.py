@@ -25,6 +25,7 @@ from gateway.errors import (
     ProtocolError,
     ResponseMissing,
 )
+from gateway.i18n.text import Text, reason_of
 from gateway.tse.commands import ApplyUpdate, FetchResponse, SelfTest
 from gateway.tse.results import explain
 from gateway.tse.sectors import Response, WindowState, encode_command, read_counter
@@ -132,8 +133,12 @@ class BlockDriver:
             return await self._thread.run(call, limit + _KERNEL_GRACE)
         except OSError as error:
             if error.errno in _GONE:
-                raise DeviceGone(f"the TSE is gone: {error.strerror}") from error
-            raise DeviceError(f"I/O error of the TSE: {error.strerror or error}") from error
+                raise DeviceGone(
+                    Text("the TSE is gone: {reason}", "die TSE ist weg: {reason}"), reason=reason_of(error)
+                ) from error
+            raise DeviceError(
+                Text("I/O error of the TSE: {reason}", "Ein-/Ausgabefehler der TSE: {reason}"), reason=reason_of(error)
+            ) from error
 
     def _exchange(self, sector: bytes, limit: float) -> Response:
         before = read_counter(_twice(self._transport.read_window))
@@ -148,8 +153,14 @@ class BlockDriver:
             return response
         if response.counter == 0:
             self.power_cycles += 1
-            raise PowerCycleDetected("the TSE lost power during the command")
-        raise ResponseMissing(f"response {response.counter} came instead of {before + 1}")
+            raise PowerCycleDetected(
+                Text("the TSE lost power during the command", "die TSE war während des Befehls ohne Strom")
+            )
+        raise ResponseMissing(
+            Text("response {counter} came instead of {expected}", "Antwort {counter} kam statt {expected}"),
+            counter=response.counter,
+            expected=before + 1,
+        )
 
     def _await_response(self, opcode: int, limit: float) -> Response:
         began = self._clock()
@@ -162,11 +173,20 @@ class BlockDriver:
                     self._polling.took(opcode, elapsed)
                 return response
             if elapsed > limit:
-                raise DeviceTimeout(f"the TSE is still busy after {limit:g} s")
+                raise DeviceTimeout(
+                    Text("the TSE is still busy after {limit:g} s", "die TSE ist nach {limit:g} s noch beschäftigt"),
+                    limit=limit,
+                )
             if response.state is WindowState.FETCH:
                 fetches += 1
                 if fetches > _MOST_FETCHES:
-                    raise ProtocolError(f"the TSE asked {fetches} times to be fetched from")
+                    raise ProtocolError(
+                        Text(
+                            "the TSE asked {fetches} times to be fetched from",
+                            "die TSE wollte {fetches}-mal, dass die Antwort geholt wird",
+                        ),
+                        fetches=fetches,
+                    )
                 self._transport.write_window(_FETCH)
             self._pause(self._polling.pause(opcode, elapsed))
 
@@ -183,13 +203,23 @@ def _twice(read: Callable[[], bytes]) -> bytes:
 
 def _cannot_open(error: OSError) -> DeviceError:
     if error.errno in _GONE:
-        return DeviceGone("nothing is there")
+        return DeviceGone(Text("nothing is there", "es ist nichts da"))
     way_out = {
-        errno.EACCES: "no permission: let the gateway's user read and write it (udev rule, group)",
-        errno.EBUSY: "in use: unmount it, or stop the other program that has it",
-        errno.EINVAL: "its file system does not allow direct access (O_DIRECT)",
+        errno.EACCES: Text(
+            "no permission: let the gateway's user read and write it (udev rule, group)",
+            "keine Berechtigung: dem Benutzer des Gateways Lesen und Schreiben erlauben (udev-Regel, Gruppe)",
+        ),
+        errno.EBUSY: Text(
+            "in use: unmount it, or stop the other program that has it",
+            "in Benutzung: aushängen, oder das andere Programm beenden, das sie hat",
+        ),
+        errno.EINVAL: Text(
+            "its file system does not allow direct access (O_DIRECT)",
+            "ihr Dateisystem erlaubt keinen direkten Zugriff (O_DIRECT)",
+        ),
     }
-    return DeviceError(way_out.get(error.errno or 0, f"cannot be opened: {error.strerror or error}"))
+    other = Text("cannot be opened: {reason}", "lässt sich nicht öffnen: {reason}")
+    return DeviceError(way_out.get(error.errno or 0, other), reason=reason_of(error))
 
 
 def _close_all(transports: list[BlockTransport]) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gateway.errors import DeviceTimeout
+from gateway.i18n.text import Text
 
 T = TypeVar("T")
 HUNG = " (hung)"  # ends the name of a thread that was given up, for whoever lists the threads
@@ -35,7 +36,9 @@ class BlockingThread:
                 fails at once.
         """
         if self._hung:
-            raise DeviceTimeout("the TSE still hangs in an earlier call")
+            raise DeviceTimeout(
+                Text("the TSE still hangs in an earlier call", "die TSE hängt noch in einem früheren Aufruf")
+            )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         deadline = loop.call_later(timeout, self._give_up, future, timeout)  # half of what `asyncio.timeout` costs
@@ -60,7 +63,15 @@ class BlockingThread:
         if not future.done():
             self._hung = True
             self._thread.name += HUNG
-            future.set_exception(DeviceTimeout(f"the TSE hangs: no return from the kernel within {timeout:g} s"))
+            future.set_exception(
+                DeviceTimeout(
+                    Text(
+                        "the TSE hangs: no return from the kernel within {timeout:g} s",
+                        "die TSE hängt: keine Rückkehr aus dem Kernel binnen {timeout:g} s",
+                    ),
+                    timeout=timeout,
+                )
+            )
 
     def _run_calls(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone
+from gateway.i18n.text import NOTHING, Text
 from gateway.tasks import begun, fail, settle
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class TseConnection:
         self._late_at = math.inf
         self.busy = False
         self.over = asyncio.Event()
-        self.reason = ""
+        self.reason = NOTHING
         self.code = ""
         self._waiting: deque[asyncio.Future[None]] = deque()  # for the turn, which one hands to the next
         self._result: asyncio.Future[Any] | None = None  # of the work that is being done
@@ -71,7 +72,7 @@ class TseConnection:
         with suppress(DeviceGone):
             await self.take_turn()
 
-    def end(self, reason: str, code: str) -> None:
+    def end(self, reason: Text, code: str) -> None:
         """End the connection; everybody who waits gets `DeviceGone` with `reason`."""
         self.reason, self.code = reason, code
         self.over.set()

@@ -19,6 +19,7 @@ from gateway.fleet.commands.lost_signatures import SIGNING, LostSignature, Signa
 from gateway.fleet.commands.observer import OBSERVED, CommandObserver
 from gateway.fleet.lock.queue import Lease
 from gateway.fleet.pins.memory import PinMemory
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse import unfinished
@@ -161,4 +162,9 @@ def _check_reply(command: bytes, reply: bytes) -> None:
         outcome(command, reply)
     except ProtocolError as error:
         log.warning("a TSE answered nonsense to its self test: %s", error)
-        raise CommandRejected(Result.UNKNOWN, f"the reply to the self test is none: {error}") from None
+        raise CommandRejected(
+            Result.UNKNOWN,
+            Text(
+                "the reply to the self test is none: {error}", "die Antwort auf den Selbsttest ist keine: {error}"
+            ).filled(error=error),
+        ) from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gateway.errors import CommandRejected, DeviceGone, GatewayError, LockRefused
 from gateway.fleet.lock.queue import Holder, Lapse, Lease, LockQueue, Ticket
 from gateway.fleet.lock.tills import Tills, TillState, TillStatus
+from gateway.i18n.text import Text
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport
@@ -76,7 +77,7 @@ class TseLock:
         self._clock = clock
         self._changed = asyncio.Event()
         self._clean_up: set[asyncio.Task[None]] = set()
-        self._gone: str | None = None  # why the TSE is given up, while it is
+        self._gone: Text | None = None  # why the TSE is given up, while it is
         self._refusing = False
 
     # ---- for holders --------------------------------------------------------
@@ -148,7 +149,12 @@ class TseLock:
         A TSE that failed and was opened afresh may be in other hands: a command of before would hit their work.
         """
         if self._queue.lease is not lease:
-            raise DeviceGone("the TSE failed and was opened afresh meanwhile: ask again")
+            raise DeviceGone(
+                Text(
+                    "the TSE failed and was opened afresh meanwhile: ask again",
+                    "die TSE ist ausgefallen und wurde inzwischen neu geöffnet: noch einmal fragen",
+                )
+            )
 
     def has_ended(self, session: int) -> bool:
         """Return whether `session` held the lock once, and does no longer."""
@@ -225,7 +231,7 @@ class TseLock:
             self.sweep()
         return status
 
-    def revoke(self, reason: str) -> None:
+    def revoke(self, reason: Text) -> None:
         """End every lease: the TSE is given up for `reason`, until `reopened`. Nothing can be aborted."""
         self._gone = reason
         ended = self._queue.revoke()
@@ -278,7 +284,13 @@ class TseLock:
         except TimeoutError:
             self._metrics.locks.refused(self._serial)
             self._tell_refusal(ticket, wait)
-            raise LockRefused(f"another client held the TSE for {wait:g} s: try again") from None
+            raise LockRefused(
+                Text(
+                    "another client held the TSE for {wait:g} s: try again",
+                    "ein anderer Client hielt die TSE {wait:g} s lang: noch einmal versuchen",
+                ),
+                wait=wait,
+            ) from None
         finally:
             self._queue.leave(ticket)
             self._wake()
@@ -307,7 +319,12 @@ class TseLock:
         while True:
             self._refuse_if_gone()
             if self._refusing:
-                raise LockRefused("the gateway stops: try again when it is back")
+                raise LockRefused(
+                    Text(
+                        "the gateway stops: try again when it is back",
+                        "das Gateway wird beendet: noch einmal versuchen, wenn es wieder da ist",
+                    )
+                )
             self.sweep()
             if self._clean_up:
                 await asyncio.wait(self._clean_up)

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.errors import InvalidSession, ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.commands import OpenImport, TransactionStep, title_of
 from gateway.tse.sectors import cut_off
 from gateway.tse.unfinished import Unfinished
@@ -222,9 +223,16 @@ class LockQueue:
         """
         lease = self.find(session)
         if lease.broken or now - lease.granted >= self._longest:
-            raise InvalidSession("the lock was taken back: lock the TSE again")
+            raise InvalidSession(
+                Text(
+                    "the lock was taken back: lock the TSE again",
+                    "die Sperre wurde zurückgenommen: die TSE neu sperren",
+                )
+            )
         if not reading and lease is not self.lease:
-            raise InvalidSession("the lock has stepped aside: get it back first")
+            raise InvalidSession(
+                Text("the lock has stepped aside: get it back first", "die Sperre hat Platz gemacht: erst zurückholen")
+            )
         if not reading:
             lease.acts()
         lease.holder, lease.touched, lease.used, lease.broken_since = holder, now, True, None
@@ -245,7 +253,12 @@ class LockQueue:
         if self.lease is not None and self.lease.session == session:
             return self.lease
         if session not in self._aside:
-            raise InvalidSession("the session is unknown or its lock has lapsed: lock the TSE again")
+            raise InvalidSession(
+                Text(
+                    "the session is unknown or its lock has lapsed: lock the TSE again",
+                    "die Sitzung ist unbekannt, oder ihre Sperre ist abgelaufen: die TSE neu sperren",
+                )
+            )
         return self._aside[session]
 
     def release(self, session: int) -> Lease:

@@ -22,6 +22,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.maintenance import tasks
 from gateway.fleet.maintenance.schedule import Need, Night, self_test_need, time_need
 from gateway.fleet.pins.memory import NotRemembered, PinMemory
+from gateway.i18n.text import NOTHING, Text
 from gateway.tasks import Backoff
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
@@ -93,7 +94,7 @@ class MaintenanceScheduler:
         self._refresh = refresh
         self._pauses = {"self_test": _Pause(), "set_time": _Pause()}
         self._wanted_since: float | None = None
-        self._told = ""
+        self._told = NOTHING
 
     async def check(self) -> None:
         """Do what is due now. A failure of the TSE is not raised; it shows in `device.failed`."""
@@ -162,14 +163,14 @@ class MaintenanceScheduler:
 
     def _can_set_time(self) -> bool:
         verdict = self._options.clock.status
-        return not self._tell("" if verdict.fit else verdict.reason)
+        return not self._tell(NOTHING if verdict.fit else verdict.reason)
 
     def _paused(self, task: str, lost: bool) -> bool:
         """Return whether `task` rests: after a success unless its effect was lost, after a failure in any case."""
         pause = self._pauses[task]
         return self._options.monotonic() < pause.until and (pause.failed or not lost)
 
-    def _tell(self, objection: str) -> str:
+    def _tell(self, objection: Text) -> Text:
         if objection and objection != self._told:
             self._told = objection
             held = event(Event.MAINTENANCE_HELD_BACK, self._device.serial)

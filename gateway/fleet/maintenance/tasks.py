@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from gateway.clock.trusted import Clock
 from gateway.errors import CommandRejected, ProtocolError
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.tse.commands import Logout, SelfTest, SetTime, User
 from gateway.tse.results import Result
 
@@ -35,7 +36,12 @@ async def self_test(device: Device, client_id: bytes) -> float:
         raise
     await device.read_info()
     if not device.info.self_test_passed:
-        raise ProtocolError("the self test was carried out, but the TSE does not count it as passed")
+        raise ProtocolError(
+            Text(
+                "the self test was carried out, but the TSE does not count it as passed",
+                "der Selbsttest lief, aber die TSE zählt ihn nicht als bestanden",
+            )
+        )
     return _SELF_TEST_REST
 
 
@@ -57,7 +63,12 @@ async def set_time(device: Device, clock: Clock) -> float:
             await _log_out(device)
     await device.read_info()
     if not device.info.valid_time:
-        raise ProtocolError("the time was set, but the TSE does not count it as valid")
+        raise ProtocolError(
+            Text(
+                "the time was set, but the TSE does not count it as valid",
+                "die Zeit wurde gestellt, aber die TSE zählt sie nicht als gültig",
+            )
+        )
     return device.info.max_time_sync_delay_seconds / 2
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text, reason_of
 from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
 
@@ -188,7 +189,14 @@ class OutageLog:
         try:
             past.update(dict.fromkeys(_ended(self._log.read(_entry))))
         except OSError as error:
-            raise OutagesUnreadable(f"the outage log {self._log.path} cannot be read: {error.strerror}") from None
+            raise OutagesUnreadable(
+                Text(
+                    "the outage log {path} cannot be read: {reason}",
+                    "das Ausfallprotokoll {path} lässt sich nicht lesen: {reason}",
+                ),
+                path=self._log.path,
+                reason=reason_of(error),
+            ) from None
         past.update(dict.fromkeys(_ended(map(_entry, unsaved))))
         return sorted([*past, *present], key=lambda outage: outage.began)
 

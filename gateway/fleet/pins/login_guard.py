@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.errors import CommandRejected, ConfigurationError
 from gateway.fleet.pins.memory import PinMemory
+from gateway.i18n.text import NOTHING, Text
 from gateway.telemetry.events import Event, event
 from gateway.tse.commands import ChangePin, Login, UnblockPin, User
 from gateway.tse.fields import Command, Generation
@@ -23,8 +24,23 @@ from gateway.tse.pins import PinOwner
 log = logging.getLogger(__name__)
 
 _FEWEST_TRIES = 2
-_BEGUN = "it is not known how the last login of the gateway ended"
-_OTHER = "the TimeAdmin PIN of this TSE is another one than the gateway was given"
+_BEGUN = Text(
+    "it is not known how the last login of the gateway ended",
+    "es ist nicht bekannt, wie die letzte Anmeldung des Gateways ausging",
+)
+_OTHER = Text(
+    "the TimeAdmin PIN of this TSE is another one than the gateway was given",
+    "die TimeAdmin-PIN dieser TSE ist eine andere, als dem Gateway gegeben wurde",
+)
+_FAILED = Text(
+    "the last login of the gateway failed ({error})", "die letzte Anmeldung des Gateways ist fehlgeschlagen ({error})"
+)
+_NO_PIN = Text("no TimeAdmin PIN was given", "es wurde keine TimeAdmin-PIN angegeben")
+_FEW_LEFT = Text(
+    "only {left} tries are left for the TimeAdmin PIN: log in once by the POS, or unblock it by the PUK",
+    "für die TimeAdmin-PIN sind nur noch {left} Versuche übrig: einmal mit der Kasse anmelden, oder mit der PUK "
+    "entsperren",
+)
 
 
 class LoginGuard:
@@ -44,18 +60,18 @@ class LoginGuard:
     async def take(self, pin: bytes) -> None:
         """Log in with this PIN from now on, which the TSE has just accepted: what was noted of another one is over."""
         self._pin, self._proved = pin, True
-        await self._memory.try_to_write(no_login="")
+        await self._memory.try_to_write(no_login=NOTHING)
 
-    def objection(self) -> str:
+    def objection(self) -> Text:
         """Return why the gateway must not log in now; empty if it may."""
         if self._pin is None:
-            return "no TimeAdmin PIN was given"
+            return _NO_PIN
         self._memory.heed_operator()
         record = self._memory.record
         left = record.tries.get(PinOwner.TIME_ADMIN)
         if left is not None and left < _FEWEST_TRIES:
-            return f"only {left} tries are left for the TimeAdmin PIN: log in once by the POS, or unblock it by the PUK"
-        return record.no_login or ("" if self._proved else self._memory.trouble)
+            return _FEW_LEFT.filled(left=left)
+        return record.no_login or (NOTHING if self._proved else self._memory.trouble)
 
     async def log_in(self, send: Callable[[bytes], Awaitable[bytes]]) -> None:
         """Log in once by `send`, which carries out a command.
@@ -67,22 +83,24 @@ class LoginGuard:
         """
         pin = self._pin
         if pin is None or self.objection():
-            raise ConfigurationError(f"no login: {self.objection()}")
+            raise ConfigurationError(
+                Text("no login: {objection}", "keine Anmeldung: {objection}"), objection=self.objection()
+            )
         sent = False
         try:
             await (self._memory.try_to_write if self._proved else self._memory.write)(no_login=_BEGUN)
             sent = True
             await send(Login(User.TIME_ADMIN, pin).encode(self._generation))
         except CommandRejected as refused:
-            await self._memory.try_to_write(no_login=f"the last login of the gateway failed ({refused})")
+            await self._memory.try_to_write(no_login=_FAILED.filled(error=refused))
             raise
         except BaseException:
             if not sent or self._proved:  # a right PIN costs no try: one more is safe, and only one
                 self._proved = self._proved and not sent
-                await self._memory.try_to_write(no_login="")
+                await self._memory.try_to_write(no_login=NOTHING)
             raise
         self._proved = True
-        await self._memory.try_to_write(no_login="")
+        await self._memory.try_to_write(no_login=NOTHING)
 
     async def accepted(self, command: Command) -> None:
         """Learn from a command with a PIN that the TSE accepted, whoever sent it, whether the gateway's is right."""
@@ -96,8 +114,8 @@ class LoginGuard:
         if self._pin is None:
             return
         self._proved = hmac.compare_digest(valid, self._pin)
-        if self._proved and self._memory.record.no_login == _OTHER:  # at a set-up the initial PIN logs in before
-            await self._memory.try_to_write(no_login="")
+        if self._proved and self._memory.record.no_login.en == _OTHER.en:  # at a set-up the initial PIN logs in before
+            await self._memory.try_to_write(no_login=NOTHING)
         if not self._proved and not self._memory.record.no_login:
             log.warning("%s: it sets no time until that is put right", _OTHER, extra=event(Event.MAINTENANCE_HELD_BACK))
             await self._memory.try_to_write(no_login=_OTHER)

@@ -1,6 +1,8 @@
 """The PIN memory of a TSE: what must outlast a restart or a power cut. One small JSON file per TSE.
 
-{"client_id": "POS-1", "tries": {"2": 1}, "no_login": "..."}        `tries` by number of the owner, 0 is the PUK
+{"client_id": "POS-1", "tries": {"2": 1}, "no_login": "...", "no_login_de": "..."}
+
+`tries` go by the number of the owner, 0 is the PUK.
 """
 
 import asyncio
@@ -12,11 +14,17 @@ from pathlib import Path
 
 from gateway import strict_json
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import NOTHING, Text, literal
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
 from gateway.tse.pins import PinOwner
 
 log = logging.getLogger(__name__)
+
+_DAMAGED = Text(
+    "{path} is damaged: remove it to allow logins",
+    "{path} ist beschädigt: die Datei löschen, um Anmeldungen zu erlauben",
+)
 
 
 class NotRemembered(ConfigurationError):
@@ -36,7 +44,7 @@ class PinRecord:
 
     client_id: str = ""
     tries: dict[PinOwner, int] = field(default_factory=dict)
-    no_login: str = ""
+    no_login: Text = NOTHING
 
 
 class PinMemory:
@@ -51,7 +59,7 @@ class PinMemory:
         self._on_disk = path is not None and path.exists()
         self._written = path is None
         self.record = self._stored = PinRecord() if path is None else _read(path)
-        self.trouble = ""
+        self.trouble = NOTHING
 
     async def write(self, **changes: object) -> None:
         """Change fields of the record; they are on the disk on return, even if the caller was cancelled meanwhile.
@@ -83,7 +91,7 @@ class PinMemory:
             self._path.stat()
         except FileNotFoundError:
             self._on_disk = False
-            self.record, self._stored = replace(self.record, no_login=""), PinRecord()
+            self.record, self._stored = replace(self.record, no_login=NOTHING), PinRecord()
         except OSError as error:
             log.debug("%s cannot be looked at: %s", self._path, error)
 
@@ -103,17 +111,18 @@ class PinMemory:
             try:
                 await asyncio.to_thread(write_private, self._path, _encode(record))
             except ConfigurationError as error:
-                self.trouble = str(error)
+                self.trouble = error.text
                 raise NotRemembered(self.trouble) from None
             self._on_disk = self._written = True
-        self._stored, self.trouble = record, ""
+        self._stored, self.trouble = record, NOTHING
 
 
 def _encode(record: PinRecord) -> bytes:
     plain = {
         "client_id": record.client_id,
         "tries": {str(owner.number): left for owner, left in record.tries.items()},
-        "no_login": record.no_login,
+        "no_login": str(record.no_login),
+        "no_login_de": record.no_login.in_language("de"),
     }
     return json.dumps(plain, indent=1).encode() + b"\n"
 
@@ -127,10 +136,14 @@ def _read(path: Path) -> PinRecord:
         plain = strict_json.parse(content)
         tries = {PinOwner.of(int(user)): int(left) for user, left in plain["tries"].items()}
         known = {owner: left for owner, left in tries.items() if owner is not None}
-        return PinRecord(str(plain["client_id"]), known, str(plain["no_login"]))
+        english = str(plain["no_login"])
+        no_login = literal(
+            english, str(plain.get("no_login_de", english))
+        )  # the German was not kept in former versions
+        return PinRecord(str(plain["client_id"]), known, no_login)
     except ConfigurationError as error:
-        why = str(error)
+        why = error.text
     except (ValueError, KeyError, TypeError, AttributeError):
-        why = f"{path} is damaged: remove it to allow logins"
+        why = _DAMAGED.filled(path=path)
     log.warning("%s", why, extra=event(Event.FILE_DAMAGED))
     return PinRecord(no_login=why)

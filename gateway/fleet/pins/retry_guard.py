@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gateway.errors import CommandRejected, GatewayError
 from gateway.fleet.pins.memory import PinMemory
+from gateway.i18n.text import Text
 from gateway.tse.commands import ChangePin, ChangePuk, UnblockPin
 from gateway.tse.fields import Command, Generation
 from gateway.tse.pins import PinOwner, has_tries, pin_shown_by
@@ -21,15 +22,21 @@ from gateway.tse.results import refuses_secret, tries_left
 
 _MOST_TRIES = 3
 _NAMES = {
-    PinOwner.PUK: "PUK",
-    PinOwner.ADMIN: "PIN of the Admin",
-    PinOwner.TIME_ADMIN: "PIN of the TimeAdmin",
-    PinOwner.LOGGER: "PIN of the Logger",
-    PinOwner.TIME_ADMIN_PUK: "PUK of the TimeAdmin",
-    PinOwner.LOGGER_PUK: "PUK of the Logger",
+    PinOwner.PUK: Text("PUK", "PUK"),
+    PinOwner.ADMIN: Text("PIN of the Admin", "PIN des Admins"),
+    PinOwner.TIME_ADMIN: Text("PIN of the TimeAdmin", "PIN des TimeAdmins"),
+    PinOwner.LOGGER: Text("PIN of the Logger", "PIN des Loggers"),
+    PinOwner.TIME_ADMIN_PUK: Text("PUK of the TimeAdmin", "PUK des TimeAdmins"),
+    PinOwner.LOGGER_PUK: Text("PUK of the Logger", "PUK des Loggers"),
 }
-_BLOCKS_PIN = "when it is wrong, the PIN is blocked until the PUK unblocks it"
-_BLOCKS_TSE = "when it is wrong, nobody can ever administer this TSE again"
+_BLOCKS_PIN = Text(
+    "when it is wrong, the PIN is blocked until the PUK unblocks it",
+    "ist sie falsch, ist die PIN gesperrt, bis die PUK sie entsperrt",
+)
+_BLOCKS_TSE = Text(
+    "when it is wrong, nobody can ever administer this TSE again",
+    "ist sie falsch, kann niemand diese TSE je wieder verwalten",
+)
 
 
 class PinWithheld(GatewayError):
@@ -37,8 +44,8 @@ class PinWithheld(GatewayError):
 
     code = "pin_withheld"
 
-    def __init__(self, message: str, tries_left: int | None) -> None:
-        super().__init__(message)
+    def __init__(self, text: Text, tries_left: int | None, **values: object) -> None:
+        super().__init__(text, **values)
         self.tries_left = tries_left
 
 
@@ -128,10 +135,25 @@ class RetryGuard:
     def _check(self, owner: PinOwner, shown: bytes) -> None:
         left, name = self._memory.record.tries.get(owner), _NAMES[owner]
         if self._digest(shown) in self._wrong.get(owner, ()):
-            raise KnownWrong(f"the TSE has refused this {name} before: it was not sent again", left)
+            raise KnownWrong(
+                Text(
+                    "the TSE has refused this {name} before: it was not sent again",
+                    "die TSE hat diese {name} schon einmal abgelehnt: sie wurde nicht wieder gesendet",
+                ),
+                left,
+                name=name,
+            )
         if left == 1:
             then = _BLOCKS_TSE if owner is PinOwner.PUK else _BLOCKS_PIN
-            raise LastTry(f"only one try is left for the {name}: {then}; it was not sent", left)
+            raise LastTry(
+                Text(
+                    "only one try is left for the {name}: {then}; it was not sent",
+                    "für die {name} ist nur noch ein Versuch übrig: {then}; sie wurde nicht gesendet",
+                ),
+                left,
+                name=name,
+                then=then,
+            )
 
     def _digest(self, shown: bytes) -> bytes:
         return hmac.digest(self._key, shown, hashlib.sha256)

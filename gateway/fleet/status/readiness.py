@@ -4,6 +4,7 @@ import time
 
 from gateway.fleet.device import UNPLUGGED, Device
 from gateway.i18n.remedies import NOT_SIGNING
+from gateway.i18n.text import NOTHING, Text
 from gateway.tse.info import Lifecycle, TseInfo
 
 
@@ -49,9 +50,10 @@ def lack(device: Device) -> str:
     return "answer_late" if device.late else _lack_of(device.info, time.time())
 
 
-def lack_text(device: Device) -> str:
+def lack_text(device: Device) -> Text:
     """Return the same in words, with what the driver told of a failure; empty if it can sign."""
-    return device.reason or TEXTS.get(lack(device), "")
+    known = NOT_SIGNING.get(lack(device))
+    return device.reason or (NOTHING if known is None else known.text)
 
 
 def _lack_of(info: TseInfo, now: float) -> str:

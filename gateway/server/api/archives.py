@@ -8,6 +8,7 @@ from gateway.archive.manifest import Manifest
 from gateway.archive.restore import JoinedFile
 from gateway.archive.status import ArchiveList, ArchiveRun, ArchiveStatus
 from gateway.errors import UnknownDevice
+from gateway.i18n.text import Text
 from gateway.server.api.downloads import TAR, requested_range, response_for, stream
 from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section
 from gateway.server.api.errors import ARCHIVING, DOWNLOADING, READING, Errors, ExportChanged
@@ -57,7 +58,12 @@ async def _send(request: web.Request, file: JoinedFile, name: str, media: str) -
     """Send all of it or a range; conditions are about its ETag."""
     tag, size = f'"{file.tag}"', file.size
     if request.headers.get(hdrs.IF_MATCH, tag) != tag:
-        raise ExportChanged("this is another archive by now: begin again")
+        raise ExportChanged(
+            Text(
+                "this is another archive by now: begin again",
+                "dies ist inzwischen ein anderes Archiv: von vorn beginnen",
+            )
+        )
     fits = request.headers.get(hdrs.IF_RANGE, tag) == tag
     start, end = requested_range(request, size) if fits else (0, size)
     return await stream(request, response_for(file.tag, size, start, end), file.read(start, end), name, media)

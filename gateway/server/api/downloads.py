@@ -7,6 +7,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.server.api.errors import RangeInvalid
 from gateway.telemetry.events import Event, event
 
@@ -33,7 +34,7 @@ def requested_range(request: web.Request, size: int) -> tuple[int, int]:
         return 0, size
     start, end, _ = requested.indices(size)
     if start >= end:
-        raise RangeInvalid(f"the file has {size} bytes")
+        raise RangeInvalid(Text("the file has {size} bytes", "die Datei hat {size} Bytes"), size=size)
     return start, end
 
 

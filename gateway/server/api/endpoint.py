@@ -21,8 +21,7 @@ from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.i18n.negotiation import from_accept_language
-from gateway.i18n.text import Language
-from gateway.notifications.service import Notifications
+from gateway.i18n.text import Language, Text
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
@@ -84,7 +83,6 @@ class Services:
     audit: AuditLog
     pool: Pool
     pool_signing: PoolSigning
-    notifications: Notifications
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is or was here, and begins so; else `beginning` itself.
@@ -98,7 +96,14 @@ class Services:
         known |= {archive.serial for archive in self.archives.all()}
         found = sorted(serial for serial in known if serial.startswith(beginning.upper()))
         if len(found) > 1:
-            raise BadRequest(f"{len(found)} TSEs have a serial that begins with {beginning}: give more of it")
+            raise BadRequest(
+                Text(
+                    "{given} TSEs have a serial that begins with {beginning}: give more of it",
+                    "{given} TSEs haben eine Seriennummer, die mit {beginning} beginnt: mehr davon angeben",
+                ),
+                given=len(found),
+                beginning=beginning,
+            )
         return found[0] if found else beginning
 
 
@@ -268,7 +273,7 @@ async def _perform(
     caller.check_role(endpoint.roles)
     if "serial" in request.match_info:  # whole from here on, also for the log and the outages
         request.match_info["serial"] = services.whole_serial(request.match_info["serial"])
-    params, key = _params(endpoint, request, given()), _key_of(endpoint, request)
+    params, key = _params(endpoint, given()), _key_of(endpoint, request)
     _check_tse(caller, params)
     async with body() as read:
         _check_client(request, services.tokens, params, read)
@@ -305,15 +310,15 @@ def _check_client(request: web.Request, tokens: Tokens, *models: BaseModel) -> N
 def _query(endpoint: Endpoint, request: web.Request) -> Mapping[str, object]:
     names = list(request.query)
     if len(set(names)) != len(names) or endpoint.path_names.intersection(names):
-        raise BadRequest("a parameter is given twice")
+        raise BadRequest(Text("a parameter is given twice", "ein Parameter ist zweimal angegeben"))
     return {**request.query, **request.match_info}
 
 
-def _params(endpoint: Endpoint, request: web.Request, given: Mapping[str, object]) -> BaseModel:
+def _params(endpoint: Endpoint, given: Mapping[str, object]) -> BaseModel:
     try:
         return endpoint.params.model_validate(given)
     except ValidationError as error:
-        raise BadRequest(sentence(problems_of(error, endpoint.params), language_of(request))) from None
+        raise BadRequest(sentence(problems_of(error, endpoint.params))) from None
 
 
 @asynccontextmanager
@@ -338,7 +343,7 @@ def validated(endpoint: Endpoint, text: bytes) -> RequestBody:
         return endpoint.body.model_validate_json(text)
     except ValidationError as error:
         if error.errors(include_input=False, include_url=False)[0]["type"] == "json_invalid":
-            raise BadRequest("the body is not JSON") from None
+            raise BadRequest(Text("the body is not JSON", "der Body ist kein JSON")) from None
         raise InvalidRequest(problems_of(error, endpoint.body)) from None
 
 
@@ -347,5 +352,8 @@ def _key_of(endpoint: Endpoint, request: web.Request) -> str | None:
     if not keys or not endpoint.keyed:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise BadRequest(f"{KEY_HEADER} has 1 to 128 visible ASCII characters")
+        raise BadRequest(
+            Text("{header} has 1 to 128 visible ASCII characters", "{header} hat 1 bis 128 sichtbare ASCII-Zeichen"),
+            header=KEY_HEADER,
+        )
     return keys[0]

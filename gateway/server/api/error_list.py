@@ -11,7 +11,6 @@ from gateway.i18n.text import Text
 from gateway.server.api.openapi import errors_of
 from gateway.server.api.problem_types import HTTP_TITLES, PROBLEM_TYPES
 from gateway.server.api.problems import remedy_of
-from gateway.server.api.result_texts import IN_GERMAN
 from gateway.server.api.routes import ENDPOINTS
 from gateway.tse.results import Result
 
@@ -60,7 +59,7 @@ def of_the_api() -> list[ErrorRow]:
 
 def of_tses() -> list[ErrorRow]:
     """Return what a TSE itself refuses, by number."""
-    named = [ErrorRow(r.name.lower(), f"0x{r.value:04X}", Text(r.explanation, IN_GERMAN[r])) for r in Result if r]
+    named = [ErrorRow(r.name.lower(), f"0x{r.value:04X}", r.explanation) for r in Result if r]
     return [*named, ErrorRow(CommandRejected.code, "", _OTHER)]
 
 

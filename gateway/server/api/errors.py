@@ -29,7 +29,7 @@ class InvalidRequest(BadRequest):
     code = "invalid_request"
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
-        super().__init__(sentence(problems, "en"))
+        super().__init__(sentence(problems))
         self.problems = tuple(problems)
 
 

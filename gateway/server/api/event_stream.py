@@ -19,6 +19,7 @@ from aiohttp import hdrs, web
 from gateway.access.caller import TILLS_AND_AUDITORS
 from gateway.errors import BadRequest, GatewayError, UnknownDevice
 from gateway.fleet.device import Device
+from gateway.i18n.text import Text
 from gateway.operations import history
 from gateway.operations.signed_steps import StorePlace, steps_since
 from gateway.server.api.endpoint import BASE, Call, Endpoint, FileFormat, FileResponse, Section
@@ -44,7 +45,13 @@ async def follow_events(call: Call[EventParams, NoBody]) -> web.StreamResponse:
     """Send what happens as it happens, until the client goes or the gateway stops."""
     recent = call.services.recent_events
     if recent.followers >= _MOST:
-        raise TooManyStreams(f"{_MOST} clients follow the events already: try again later")
+        raise TooManyStreams(
+            Text(
+                "{most} clients follow the events already: try again later",
+                "{most} Clients folgen schon den Ereignissen: später noch einmal versuchen",
+            ),
+            most=_MOST,
+        )
     stream = _Stream(call, recent, _place_of(call.request.headers.get(_LAST_ID), recent))
     headers = {hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no", hdrs.CONTENT_TYPE: _STREAM}
     response = web.StreamResponse(headers=headers)
@@ -161,7 +168,13 @@ def _place_of(last_id: str | None, recent: RecentEvents) -> _Place:
         return _Place(recent.last)
     found = _ID.fullmatch(last_id)
     if found is None:
-        raise BadRequest(f"{_LAST_ID} is the id of an event of this gateway")
+        raise BadRequest(
+            Text(
+                "{header} is the id of an event of this gateway",
+                "{header} ist die ID eines Ereignisses dieses Gateways",
+            ),
+            header=_LAST_ID,
+        )
     stores = {}
     for part in found[3].split("~")[1:]:
         serial, _, place = part.partition("=")

@@ -4,6 +4,7 @@ from aiohttp import hdrs, web
 
 from gateway.access.caller import AUDITORS
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.operations import exports
 from gateway.operations.exports import CursorInvalid, Filter, Mark, NothingToExport
 from gateway.server.api.downloads import TAR, requested_range, response_for, stream
@@ -63,7 +64,12 @@ async def _requested_mark(call: Call[TseParams, NoBody]) -> tuple[Mark, bool]:
     if holds:
         return mark, False
     if hdrs.IF_MATCH in headers:
-        raise ExportChanged("stored data were deleted since: export from the beginning")
+        raise ExportChanged(
+            Text(
+                "stored data were deleted since: export from the beginning",
+                "inzwischen wurden gespeicherte Daten gelöscht: von vorn exportieren",
+            )
+        )
     return await exports.mark_of(device), True
 
 

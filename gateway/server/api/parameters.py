@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.archive.manifest import FILE_PATTERN
+from gateway.errors import UnfitValue
 from gateway.i18n.text import Language, Text
-from gateway.server.api.validation import UnfitValue
 
 _NO_MOMENT = Text("is no moment that there is", "ist kein Zeitpunkt, den es gibt")
 _MOST_NUMBER = 2**53 - 1  # what every JSON library reads exactly

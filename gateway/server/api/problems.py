@@ -11,14 +11,12 @@ from gateway.errors import (
     nearest,
 )
 from gateway.fleet.pins.retry_guard import PinWithheld
-from gateway.i18n.text import Language, Text
+from gateway.i18n.text import Language, Text, literal
 from gateway.operations.administration import ClockNotTrusted
 from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.problem_types import HTTP_TITLES, PROBLEM_TYPES
 from gateway.server.api.remedies import REMEDIES
 from gateway.server.api.responses import InvalidField, Problem
-from gateway.server.api.result_texts import in_german
-from gateway.server.api.validation import sentence
 from gateway.telemetry import log as logs
 from gateway.tse.results import name_of, refuses_secret, tries_left
 
@@ -42,7 +40,7 @@ def describe(error: GatewayError, language: Language, serial: str = "") -> Probl
         code = code if name.startswith("0X") else name.lower()
         status = HTTPStatus.FORBIDDEN if refuses_secret(error.result) else status
     title, remedy = kind.title.in_language(language), remedy_of(code, language, serial)
-    return _problem(status, code, title, _detail(error, language), remedy=remedy, **members)
+    return _problem(status, code, title, error.in_language(language), remedy=remedy, **members)
 
 
 def remedy_of(code: str, language: Language, serial: str = "") -> str | None:
@@ -64,17 +62,6 @@ def describe_http(error: web.HTTPException, language: Language) -> Problem:
     return _problem(status, status.name.lower(), title, _what_helps(error).in_language(language))
 
 
-def _detail(error: GatewayError, language: Language) -> str:
-    match error:
-        case InvalidRequest():
-            return sentence(error.problems, language)
-        case CommandRejected():
-            german = f"die TSE hat den Befehl abgelehnt: 0x{error.result:04x} {in_german(error.result)}"
-            return Text(str(error), german).template(language)
-        case _:
-            return str(error)
-
-
 def _members(error: GatewayError, language: Language) -> dict[str, Any]:
     """Members of the problem beside those that all have (RFC 9457, 3.2)."""
     match error:
@@ -85,7 +72,9 @@ def _members(error: GatewayError, language: Language) -> dict[str, Any]:
         case ClockNotTrusted():
             return {"clock_offset_seconds": error.offset}
         case InvalidRequest():
-            found = [InvalidField(at=problem.at, message=problem.message(language)) for problem in error.problems]
+            found = [
+                InvalidField(at=problem.at, message=problem.message.in_language(language)) for problem in error.problems
+            ]
             return {"errors": found or None}
         case _:
             return {}
@@ -104,8 +93,8 @@ def _what_helps(error: web.HTTPException) -> Text:
                 "den Body als Content-Type: application/json senden, und ohne Content-Encoding",
             )
         case _:
-            text = (error.text or error.reason).replace("{", "{{").replace("}", "}}")
-            return Text(text, text)
+            text = error.text or error.reason
+            return literal(text, text)
 
 
 def _problem(status: HTTPStatus, code: str, title: str, detail: str, **members: Any) -> Problem:

@@ -11,11 +11,11 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic import model_validator as check_model
 
+from gateway.errors import UnfitValue
 from gateway.i18n.text import Text
 from gateway.server.api.parameters import Cursor
 from gateway.server.api.schema import about
 from gateway.server.api.typed_receipts import RECEIPT_EXAMPLE, TypedOrder, TypedReceipt
-from gateway.server.api.validation import UnfitValue
 from gateway.server.http.bodies import SMALL
 from gateway.tse import processdata
 from gateway.tse.credentials import MAX_SEED, RETAIL_SEED
@@ -30,9 +30,29 @@ _OTHER_TYPE = Text(
     "process_type of {field} is {type}, or left out", "der process_type von {field} ist {type} oder fehlt"
 )
 # A client id becomes part of a file name in the store: printable ASCII without slashes.
+_CLIENT_ID = r"^[ -.0-\[\]-~]{1,30}$"
+_BAD_CLIENT_ID = Text(
+    "is not of 1 to 30 letters from A to Z, digits, spaces and signs such as - _ . that a TSE takes in the name of a "
+    "till: "
+    "no umlauts, no / and no \\",
+    "besteht nicht aus 1 bis 30 Buchstaben von A bis Z, Ziffern, Leerzeichen und Zeichen wie - _ ., die eine TSE im "
+    "Namen "
+    "einer Kasse zulässt: keine Umlaute (ae statt ä), kein ß, kein / und kein \\",
+)
+
+
+def _client_id(name: str) -> str:
+    if not re.fullmatch(_CLIENT_ID, name):
+        raise UnfitValue(_BAD_CLIENT_ID)
+    return name
+
+
 ClientId = Annotated[
     str,
-    Field(pattern=r"^[ -.0-\[\]-~]{1,30}$", description="The name of the till at the TSE.", examples=["POS-1"]),
+    AfterValidator(_client_id),
+    Field(
+        json_schema_extra={"pattern": _CLIENT_ID}, description="The name of the till at the TSE.", examples=["POS-1"]
+    ),
 ]
 _Pin = Annotated[
     SecretStr,

@@ -14,7 +14,6 @@ from gateway.server.api import (
     event_stream,
     exports,
     log,
-    notifications,
     outages,
     pool,
     tokens,
@@ -37,7 +36,6 @@ SECTIONS = (
     log.SECTION,
     administration.SECTION,
     tokens.SECTION,
-    notifications.SECTION,
 )
 ENDPOINTS = tuple(endpoint for section in SECTIONS for endpoint in section.endpoints)
 _BY_HANDLER = {endpoint.handler: endpoint for endpoint in ENDPOINTS}

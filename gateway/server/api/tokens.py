@@ -8,6 +8,7 @@ from gateway.access.lan_token import cost_of
 from gateway.access.tokens import NewToken, TokenRefused, Tokens, TokenUnknown
 from gateway.access.uses import Use
 from gateway.errors import BadRequest, ConfigurationError
+from gateway.i18n.text import Text
 from gateway.server.api.endpoint import BASE, Call, Endpoint, Section, language_of
 from gateway.server.api.parameters import NoParams
 from gateway.server.api.requests import NoBody
@@ -66,7 +67,7 @@ async def revoke_token(call: Call[TokenParams, TokenRevocation]) -> Done:
 
 def _checked(digits: int) -> int:
     if 0 < digits < 6:
-        raise BadRequest("digits: 0, or 6 and more")
+        raise BadRequest(Text("digits: 0, or 6 and more", "digits: 0, oder 6 und mehr"))
     return digits
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from gateway.access.caller import TILLS_AND_AUDITORS
 from gateway.archive.errors import ArchiveDamaged, NothingArchived
 from gateway.errors import DeviceError, UnknownDevice
+from gateway.i18n.text import Text
 from gateway.operations import history, transaction_list
 from gateway.operations.exports import CursorInvalid
 from gateway.operations.history import StoreOwner, TransactionNotFound
@@ -58,7 +59,13 @@ async def get_transaction_steps(call: Call[TransactionStepsParams, NoBody]) -> T
     store, owner, source = await _store_of(call, serial, call.params.cursor)
     steps = (await history.steps_in(store, number))[::-1]
     if not steps:
-        raise TransactionNotFound(f"transaction {number} is not among the last ones: give its cursor from the list")
+        raise TransactionNotFound(
+            Text(
+                "transaction {number} is not among the last ones: give its cursor from the list",
+                "Transaktion {number} ist nicht unter den letzten: ihren Cursor aus der Liste angeben",
+            ),
+            number=number,
+        )
     started = steps[0].log_time if history.step_of(steps[0]) == history.START else None
     last = steps[-1]
     is_finished = history.step_of(last) == history.FINISH
@@ -92,7 +99,12 @@ async def _store_of(call: Call[Any, Any], serial: str, cursor: str | None) -> tu
     if cursor is None:
         return store, owner, source
     if int(cursor) > store.used:
-        raise CursorInvalid("stored data were deleted since: begin with the first page")
+        raise CursorInvalid(
+            Text(
+                "stored data were deleted since: begin with the first page",
+                "inzwischen wurden gespeicherte Daten gelöscht: mit der ersten Seite beginnen",
+            )
+        )
     return Store(store.reader, int(cursor)), owner, source
 
 

@@ -89,7 +89,11 @@ async def get_last_transaction(call: Call[ClientParams, NoBody]) -> SignedReceip
     message = await history.signed_with(device, reply.signature_counter)
     if message is None:
         raise TransactionNotFound(
-            f"transaction {reply.transaction_number} was signed too long ago to be found in the store"
+            Text(
+                "transaction {number} was signed too long ago to be found in the store",
+                "Transaktion {number} wurde vor zu langer Zeit signiert, um sie im Speicher zu finden",
+            ),
+            number=reply.transaction_number,
         )
     started = await history.start_time(device, reply.transaction_number)
     own = call.services.transactions.own_of(device.serial, reply.transaction_number)
@@ -109,7 +113,12 @@ async def get_qr_code(call: Call[QrParams, NoBody]) -> web.Response:
     device = call.services.registry.find(call.params.serial)
     text = (await _found(device, call.params.number)).qr_text
     if text is None:
-        raise NoQrCode("only a finished receipt without ; in its data has a QR code")
+        raise NoQrCode(
+            Text(
+                "only a finished receipt without ; in its data has a QR code",
+                "nur ein beendeter Beleg ohne ; in seinen Daten hat einen QR-Code",
+            )
+        )
     kind = call.params.kind
     return web.Response(body=qr_image(text, kind), content_type=media_for(call.request, _QR_MEDIA[kind]))
 
@@ -130,7 +139,13 @@ async def sign(call: Call[Any, SignRequest], action: Action, serial: str, number
 async def _found(device: Device, number: int) -> Receipt:
     steps = await history.steps_of(device, number)
     if not steps:
-        raise TransactionNotFound(f"transaction {number} is not among the last ones in the store")
+        raise TransactionNotFound(
+            Text(
+                "transaction {number} is not among the last ones in the store",
+                "Transaktion {number} ist nicht unter den letzten im Speicher",
+            ),
+            number=number,
+        )
     started = next((step.log_time for step in steps if history.step_of(step) == history.START), None)
     return history.receipt_of(steps[0], history.owner_of(device), started)
 

@@ -14,11 +14,12 @@ from gateway.fleet.device import Device
 from gateway.fleet.lock.lock import LockStatus
 from gateway.fleet.lock.tills import TillStatus
 from gateway.fleet.status.readiness import lack, lack_text
+from gateway.i18n.text import Language
 from gateway.operations import masterdata
 from gateway.operations.forecast import Forecast
 from gateway.operations.masterdata import NoCertificate, TillColumns
 from gateway.server.api.downloads import media_for
-from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section, Services
+from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section
 from gateway.server.api.errors import READING, SENDING
 from gateway.server.api.lock_responses import LockState, ReleasedLock, TillUse
 from gateway.server.api.masterdata import DsfinvkTse, ElsterData
@@ -46,14 +47,14 @@ _FAR_FUTURE = 2**34  # Unix seconds; a certificate field that holds nonsense mus
 async def list_tses(call: Call[NoParams, NoBody]) -> TseList:
     """Return the TSEs that the token is for, as last read; none is asked."""
     found = filter(lambda device: caller_of(call.request).may_use(device.serial), call.services.registry.devices())
-    return TseList([_summary(call.services, device) for device in found])
+    return TseList([_summary(call, device) for device in found])
 
 
 async def get_tse(call: Call[TseParams, NoBody]) -> TseDetails:
     """Return the last reading; the TSE is asked only once, for the beginning of its store."""
     device = call.services.registry.find(call.params.serial)
     forecast = _forecast(await call.services.forecasts.of(device))
-    return TseDetails(**dict(_summary(call.services, device)), **_details(device), forecast=forecast)
+    return TseDetails(**dict(_summary(call, device)), **_details(device, call.language), forecast=forecast)
 
 
 async def get_lock(call: Call[TseParams, NoBody]) -> LockState:
@@ -126,12 +127,13 @@ async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
     )
 
 
-def _summary(services: Services, device: Device) -> TseSummary:
+def _summary(call: Call[Any, Any], device: Device) -> TseSummary:
     is_second = device.info.generation is Generation.TWO
-    return tse_summary(device, old_tills=is_second and services.translates_old_tills(device.serial))
+    old_tills = is_second and call.services.translates_old_tills(device.serial)
+    return tse_summary(device, call.language, old_tills=old_tills)
 
 
-def tse_summary(device: Device, *, old_tills: bool = False) -> TseSummary:
+def tse_summary(device: Device, language: Language = "en", *, old_tills: bool = False) -> TseSummary:
     """Return what is known of a TSE without asking it."""
     info, code, lock = device.info, lack(device), device.lock.status
     return TseSummary(
@@ -140,7 +142,7 @@ def tse_summary(device: Device, *, old_tills: bool = False) -> TseSummary:
         attached=device.attached,
         state="failed" if device.failed.is_set() else "not_ready" if code else "ready",
         code=code,
-        reason=lack_text(device),
+        reason=lack_text(device).in_language(language),
         held_seconds=None if lock is None else lock.seconds,
         lock=_held_lock(lock),
         waiting_clients=device.lock.waiting_clients,
@@ -214,7 +216,7 @@ def _forecast(made: Forecast | None) -> GrowthForecast | None:
     )
 
 
-def _details(device: Device) -> dict[str, Any]:
+def _details(device: Device, language: Language) -> dict[str, Any]:
     info = device.info
     return {
         "serial_check_digits": masterdata.check_digits(info.serial),
@@ -228,7 +230,7 @@ def _details(device: Device) -> dict[str, Any]:
         "puk_blocked_seconds": {name: left for name, left in _puk_pauses(info) if left},
         "product_certified_until": products.certified_until(info.description),
         "firmware_known": products.names_firmware(info.description, info.software),
-        "login_objection": device.pin_record.no_login,
+        "login_objection": device.pin_record.no_login.in_language(language),
         "found_ahead": datetime.fromtimestamp(device.found_ahead, UTC) if device.found_ahead else None,
         "certificate_days_left": max(0, int(info.certificate_expires - time.time()) // _DAY),
         "signatures_left_percent": _percent(info.remaining_signatures, info.max_signatures),

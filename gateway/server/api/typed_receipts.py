@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import model_validator as check_model
 
+from gateway.errors import UnfitValue
 from gateway.i18n.text import Text
 from gateway.operations import typed_data
 from gateway.operations.typed_data import Line, Totals
 from gateway.server.api.schema import about
-from gateway.server.api.validation import UnfitValue
 from gateway.tse.processdata import ReceiptType
 
 _DIFFER = Text(

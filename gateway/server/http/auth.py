@@ -25,6 +25,7 @@ from gateway.access.caller import Caller
 from gateway.access.lan_token import USER
 from gateway.access.tokens import Tokens
 from gateway.errors import Unauthorized
+from gateway.i18n.text import Text
 from gateway.server.http import connection
 from gateway.server.http.admission import network_of
 from gateway.server.http.client_certificates import ClientCertificates
@@ -241,4 +242,4 @@ def _token(header: str) -> bytes:
 
 
 def _refusal() -> Unauthorized:
-    return Unauthorized("the API token is missing or wrong")
+    return Unauthorized(Text("the API token is missing or wrong", "das API-Token fehlt oder ist falsch"))

@@ -13,6 +13,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from gateway import strict_json
 from gateway.errors import BadRequest
+from gateway.i18n.text import Text
 
 SMALL = 64 * 1024  # bytes
 _BUDGET = 16 * 2**20  # bytes of large bodies at the same time; parsed, they take about three times that
@@ -105,7 +106,9 @@ def from_json(body: bytes) -> object:
     try:
         return strict_json.parse(body)
     except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
+        raise BadRequest(
+            Text("the body is not JSON: {error}", "der Body ist kein JSON: {error}"), error=error
+        ) from None
 
 
 async def _read(request: web.Request, longest: int) -> bytes:
@@ -130,6 +133,6 @@ async def _read(request: web.Request, longest: int) -> bytes:
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except (ConnectionError, RequestPayloadError):
-        raise BadRequest("the body broke off") from None
+        raise BadRequest(Text("the body broke off", "der Body brach ab")) from None
     finally:
         parts.clear()  # the stream keeps the error that broke it off, which keeps this frame, until it is collected

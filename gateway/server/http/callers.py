@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.access.caller import Caller, Role, current
 from gateway.errors import Unauthorized
+from gateway.i18n.text import Text
 from gateway.server.http.connection import peer_of
 
 _ABOUT = web.RequestKey("about", dict)
@@ -32,7 +33,7 @@ def caller_of(request: web.Request) -> Caller:
     """
     found: Caller | None = request.get(_CALLER)
     if found is None:
-        raise Unauthorized("the API token is missing or wrong")
+        raise Unauthorized(Text("the API token is missing or wrong", "das API-Token fehlt oder ist falsch"))
     return found
 
 

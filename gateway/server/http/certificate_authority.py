@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.storage.atomic import read_private, write_private
 
 log = logging.getLogger(__name__)
@@ -95,9 +96,23 @@ def _authority(directory: Path, names: frozenset[str], now: datetime) -> tuple[K
         certificate = x509.load_pem_x509_certificate(stored)
         loaded = serialization.load_pem_private_key(stored_key or b"", None)
     except ValueError:
-        raise ConfigurationError(f"{path} and {key_path} are damaged: restore both, or remove both") from None
+        raise ConfigurationError(
+            Text(
+                "{path} and {key_path} are damaged: restore both, or remove both",
+                "{path} und {key_path} sind beschädigt: beide zurückholen, oder beide löschen",
+            ),
+            path=path,
+            key_path=key_path,
+        ) from None
     if not isinstance(loaded, Key) or loaded.public_key() != certificate.public_key():
-        raise ConfigurationError(f"{path} and {key_path} do not belong together: restore both, or remove both")
+        raise ConfigurationError(
+            Text(
+                "{path} and {key_path} do not belong together: restore both, or remove both",
+                "{path} und {key_path} gehören nicht zusammen: beide zurückholen, oder beide löschen",
+            ),
+            path=path,
+            key_path=key_path,
+        )
     if certificate.not_valid_after_utc - now < _RENEW:
         log.warning("%s expires and is made anew: clients that check it must trust the new one", path)
         return _new_authority(key_path, path, names, now)

@@ -11,6 +11,7 @@ from gateway.access.accepted import AcceptedToken
 from gateway.access.caller import Caller
 from gateway.access.tokens import Tokens
 from gateway.errors import Forbidden
+from gateway.i18n.text import Text
 
 
 class ClientCertificates:
@@ -33,7 +34,13 @@ class ClientCertificates:
             Forbidden: it does.
         """
         if caller.role is not None and caller.role.value in self._required and caller.name not in _names(request):
-            raise Forbidden(f"the token {caller.name} counts only with the client certificate of its name")
+            raise Forbidden(
+                Text(
+                    "the token {name} counts only with the client certificate of its name",
+                    "das Token {name} gilt nur mit dem Client-Zertifikat seines Namens",
+                ),
+                name=caller.name,
+            )
 
 
 def _names(request: web.BaseRequest) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import cast
 from aiohttp import hdrs, web
 
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
 from gateway.server.http import bodies
 from gateway.server.http.acceptor import Acceptor, ServedSocket, most_connections
 from gateway.server.http.admission import Admission
@@ -40,7 +41,15 @@ class Listener:
                 bound = _bound(address, port)
             except OSError as error:
                 reason = error.strerror or str(error)
-                raise ConfigurationError(f"cannot listen on {address}, port {port}: {reason}") from None
+                raise ConfigurationError(
+                    Text(
+                        "cannot listen on {address}, port {port}: {reason}",
+                        "an {address}, Port {port} lässt sich nicht lauschen: {reason}",
+                    ),
+                    address=address,
+                    port=port,
+                    reason=reason,
+                ) from None
             self._acceptors.append(Acceptor(ServedSocket(bound, self._server, context, self._admission)))
             port = port or int(bound.getsockname()[1])
         return port

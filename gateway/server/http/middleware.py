@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.access.caller import current
 from gateway.errors import BadRequest, CommandRejected, DeviceError, Forbidden, GatewayError, LockRefused, Unauthorized
+from gateway.i18n.text import Text
 from gateway.server import lan_errors
 from gateway.server.api import problems
 from gateway.server.api.endpoint import language_of
@@ -109,9 +110,19 @@ def _errors_told(metrics: Metrics, on_refusal: OnRefusal) -> Middleware:
         except Exception as error:
             if _is_of_the_client(request, error):
                 log.debug("the request of %s broke off: %s", request.remote, error)
-                return _error_response(request, BadRequest("the body of the request broke off"))
+                return _error_response(
+                    request, BadRequest(Text("the body of the request broke off", "der Body der Anfrage brach ab"))
+                )
             log.exception("unexpected error", extra=event(Event.DEFECT))
-            return _error_response(request, GatewayError("the gateway made an error; its log tells more"))
+            return _error_response(
+                request,
+                GatewayError(
+                    Text(
+                        "the gateway made an error; its log tells more",
+                        "das Gateway hat einen Fehler gemacht; sein Log sagt mehr",
+                    )
+                ),
+            )
 
     return errors_told
 

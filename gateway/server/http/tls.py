@@ -11,6 +11,7 @@ from cryptography import x509
 
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text, reason_of
 from gateway.server.http import certificate_authority
 from gateway.telemetry.events import Event, event
 
@@ -45,7 +46,11 @@ def client_context(settings: Settings) -> ssl.SSLContext:
     try:
         context.load_verify_locations(trusted)
     except OSError as error:
-        raise ConfigurationError(f"{trusted} cannot be used: {_reason(error)}") from None
+        raise ConfigurationError(
+            Text("{trusted} cannot be used: {reason}", "{trusted} ist nicht zu gebrauchen: {reason}"),
+            trusted=trusted,
+            reason=_reason(error),
+        ) from None
     return context
 
 
@@ -138,7 +143,11 @@ def _take_client_certificates(context: ssl.SSLContext, settings: Settings) -> No
             if path is not None:
                 context.load_verify_locations(path)
         except OSError as error:
-            raise ConfigurationError(f"{path} cannot be used: {_reason(error)}") from None
+            raise ConfigurationError(
+                Text("{path} cannot be used: {reason}", "{path} ist nicht zu gebrauchen: {reason}"),
+                path=path,
+                reason=_reason(error),
+            ) from None
     if settings.tls_client_crl is not None:
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
@@ -147,7 +156,11 @@ def _stamp(*paths: Path | None) -> tuple[tuple[int, int, int], ...]:
     try:
         found = [path.stat() for path in paths if path is not None]
     except OSError as error:
-        raise ConfigurationError(f"{error.filename} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text("{file} cannot be read: {reason}", "{file} lässt sich nicht lesen: {reason}"),
+            file=error.filename,
+            reason=reason_of(error),
+        ) from None
     return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in found)
 
 
@@ -166,7 +179,13 @@ def _context(chain: Path, key: Path | None) -> ssl.SSLContext:
         context.load_cert_chain(chain, key, password="")
     except OSError as error:
         raise ConfigurationError(
-            f"certificate {chain} and key {key or chain} cannot be used: {_reason(error)}"
+            Text(
+                "certificate {chain} and key {key} cannot be used: {reason}",
+                "das Zertifikat {chain} und der Schlüssel {key} sind nicht zu gebrauchen: {reason}",
+            ),
+            chain=chain,
+            key=key or chain,
+            reason=_reason(error),
         ) from None
     return context
 
@@ -175,17 +194,34 @@ def _refuse_expired(chain: Path) -> None:
     try:
         certificate = x509.load_pem_x509_certificate(_first_certificate(chain).encode())
     except ValueError:
-        raise ConfigurationError(f"certificate {chain} is not a PEM certificate") from None
+        raise ConfigurationError(
+            Text("certificate {chain} is not a PEM certificate", "das Zertifikat {chain} ist kein PEM-Zertifikat"),
+            chain=chain,
+        ) from None
     until = certificate.not_valid_after_utc
     if until <= datetime.now(UTC):
-        raise ConfigurationError(f"certificate {chain} expired on {until:%Y-%m-%d}: replace it")
+        raise ConfigurationError(
+            Text(
+                "certificate {chain} expired on {until:%Y-%m-%d}: replace it",
+                "das Zertifikat {chain} ist am {until:%d.%m.%Y} abgelaufen: es ersetzen",
+            ),
+            chain=chain,
+            until=until,
+        )
 
 
 def _first_certificate(chain: Path) -> str:
     try:
         text = chain.read_text(encoding="ascii", errors="replace")
     except OSError as error:
-        raise ConfigurationError(f"certificate {chain} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            Text(
+                "certificate {chain} cannot be read: {reason}",
+                "das Zertifikat {chain} lässt sich nicht lesen: {reason}",
+            ),
+            chain=chain,
+            reason=reason_of(error),
+        ) from None
     begin, end = text.find("-----BEGIN CERTIFICATE-----"), text.find("-----END CERTIFICATE-----")
     return text[begin : end + len("-----END CERTIFICATE-----\n")] if 0 <= begin < end else ""
 

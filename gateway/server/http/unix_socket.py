@@ -20,6 +20,7 @@ from aiohttp import web
 from gateway.access.caller import LOCAL, Caller
 from gateway.config.settings import Settings
 from gateway.errors import Unauthorized
+from gateway.i18n.text import Text
 from gateway.server.http.listener import Listener
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,12 @@ def admit(request: web.Request) -> Caller:
     """
     found = _socket_of(request)
     if found is None or _user_of(found) not in {0, os.geteuid()}:
-        raise Unauthorized("this socket belongs to the user of the gateway: ask as that user or root")
+        raise Unauthorized(
+            Text(
+                "this socket belongs to the user of the gateway: ask as that user or root",
+                "dieser Socket gehört dem Benutzer des Gateways: als dieser oder als root fragen",
+            )
+        )
     return Caller(LOCAL, None)
 
 

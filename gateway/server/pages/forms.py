@@ -123,7 +123,7 @@ class Form:
             for problem in error.problems:
                 name = problem.at.split("/")[0]
                 field = next((field for field in self.fields if field.name == name), None)
-                text = sentence(f"{problem.at} {problem.message(locale.language)}".strip())
+                text = sentence(f"{problem.at} {problem.message.in_language(locale.language)}".strip())
                 if field is not None:
                     text = _told(field, problem, locale)
                 name = WHOLE if field is None else name
@@ -150,9 +150,9 @@ def end_of(serial: str) -> str:
 
 
 def _told(field: Field, problem: FieldProblem, locale: Locale) -> str:
-    if field.wrong is not None and "pattern" in problem.values:
+    if field.wrong is not None and problem.has_other_form:
         return locale.text(field.wrong)
-    return sentence(f"{locale.text(field.label)} {problem.message(locale.language)}")
+    return sentence(f"{locale.text(field.label)} {problem.message.in_language(locale.language)}")
 
 
 def _end_of_day(typed: str) -> str:

@@ -103,7 +103,11 @@ class Pages:
             caller_of(request).check_role(roles)
         typed = await form_of(request, longest=_LONGEST, most_fields=_MOST_FIELDS)
         if not hmac.compare_digest(typed.pop(TOKEN_FIELD, "").encode(), login.form_token.encode()):
-            raise BadRequest("this form is out of date: load the page again")
+            raise BadRequest(
+                Text(
+                    "this form is out of date: load the page again", "dieses Formular ist veraltet: die Seite neu laden"
+                )
+            )
         view = self._of_its_tse(page, request)
         sent = login.sent = await self._sent(form, view, login, typed)
         asyncio.get_running_loop().call_later(KEPT, login.forget, sent)
@@ -167,7 +171,7 @@ class Pages:
     def _view(self, request: web.Request, path: str) -> PageView:
         login = self._login_of(request)
         if login is None:
-            raise UnknownDevice("nobody is logged in")  # every handler has looked
+            raise UnknownDevice(Text("nobody is logged in", "niemand ist angemeldet"))  # every handler has looked
         wanted, sent = request.query.get("sent", ""), login.sent
         return PageView(
             self._site,

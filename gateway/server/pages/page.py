@@ -54,7 +54,9 @@ class PageView:
     def tse(self) -> Device:
         """The TSE of the page."""
         if self.device is None:
-            raise UnknownDevice("no TSE with this serial is attached")
+            raise UnknownDevice(
+                Text("no TSE with this serial is attached", "keine TSE mit dieser Seriennummer ist angeschlossen")
+            )
         return self.device
 
     @property

@@ -42,7 +42,13 @@ async def decommission_tse(call: Call[TseParams, DecommissionRequest]) -> Done:
     """Deregister all clients of a TSE without open transactions, and take it out of service for good."""
     administration, serial = call.services.administration, call.params.serial
     if count := len(await administration.open_transactions(serial, b"")):
-        raise BadRequest(f"{count} transactions are open: finish or cancel them at the tills first; nothing was done")
+        raise BadRequest(
+            Text(
+                "{count} transactions are open: finish or cancel them at the tills first; nothing was done",
+                "{count} Transaktionen sind offen: erst an den Kassen beenden oder abbrechen; nichts wurde getan",
+            ),
+            count=count,
+        )
     pin = PinOrPuk(call.body.admin_pin.get_secret_value().encode(), call.body.risk_lockout)
     for client in await administration.clients(serial, pin):
         await administration.deregister_client(serial, pin, client)

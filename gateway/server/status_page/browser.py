@@ -7,6 +7,7 @@ from aiohttp import hdrs, web
 from gateway.errors import BadRequest
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_accept_language, named
+from gateway.i18n.text import Text
 from gateway.server.http import bodies
 
 LANGUAGE_COOKIE = "tse-gateway-language"
@@ -37,7 +38,12 @@ async def form_of(request: web.Request, *, longest: int = 2048, most_fields: int
         HTTPUnsupportedMediaType: it is none as browsers send it.
     """
     if not is_same_origin(request):
-        raise BadRequest("this form is taken from the status page of this gateway only")
+        raise BadRequest(
+            Text(
+                "this form is taken from the status page of this gateway only",
+                "dieses Formular wird nur von der Statusseite dieses Gateways angenommen",
+            )
+        )
     if request.content_type != _FORM:
         raise web.HTTPUnsupportedMediaType
     # Not aiohttp's parser: it believes charsets and multipart headers of whoever asks. Browsers send UTF-8 (WHATWG).
@@ -45,7 +51,9 @@ async def form_of(request: web.Request, *, longest: int = 2048, most_fields: int
         try:
             return dict(parse_qsl(body.decode("utf-8", errors="replace"), max_num_fields=most_fields))
         except ValueError:
-            raise BadRequest(f"a form has at most {most_fields} fields") from None
+            raise BadRequest(
+                Text("a form has at most {most} fields", "ein Formular hat höchstens {most} Felder"), most=most_fields
+            ) from None
 
 
 def port_of(request: web.Request) -> int:

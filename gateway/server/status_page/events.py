@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import hdrs, web
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.server.status_page.view import RenderedPage
 
 # Returns the page as it was at this moment (time.monotonic) or later; None: it must be loaded again.
@@ -52,7 +53,12 @@ class LiveUpdates:
         """
         peer, pages = request.remote or "", self._open[is_admin]
         if pages.total() >= _MOST or pages[peer] >= _MOST_OF_ONE:
-            raise TooManyViewers("too many pages are open: load this one again to see what is new")
+            raise TooManyViewers(
+                Text(
+                    "too many pages are open: load this one again to see what is new",
+                    "zu viele Seiten sind offen: für Neues diese Seite noch einmal laden",
+                )
+            )
         headers = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
         answer = web.StreamResponse(headers={**headers, hdrs.CONTENT_TYPE: "text/event-stream"})
         pages[peer] += 1

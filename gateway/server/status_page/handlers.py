@@ -16,7 +16,7 @@ from gateway.access.caller import OPERATORS, READERS, Caller
 from gateway.errors import BadRequest, Forbidden, Unauthorized
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import named
-from gateway.i18n.text import Language
+from gateway.i18n.text import Language, Text
 from gateway.limits import DAY
 from gateway.server.api import problems
 from gateway.server.http import callers, connection, tls
@@ -124,7 +124,12 @@ class StatusPage:
         """Keep the chosen language in a cookie."""
         chosen = named(request.query.get("to", ""))
         if chosen is None:
-            raise BadRequest("the page is there in German (de) and English (en)")
+            raise BadRequest(
+                Text(
+                    "the page is there in German (de) and English (en)",
+                    "die Seite gibt es auf Deutsch (de) und Englisch (en)",
+                )
+            )
         back = request.query.get("back", PATH)
         answer = assets.redirect(back if _OWN_PATH.fullmatch(back) else PATH)
         answer.set_cookie(

@@ -12,6 +12,7 @@ from gateway.archive.targets.upload import SAMPLE
 from gateway.fleet.outages.log import OutageLog
 from tests.archive.targets.conftest import Copies
 from tests.archive.test_trouble import flip, small_disk
+from tests.texts import said
 
 
 async def test_each_night_what_is_new_gets_to_the_target_and_is_read_back(copies: Copies) -> None:
@@ -38,7 +39,7 @@ class CutTarget(DirectoryTarget):
 
     def put(self, key: str, source: Path) -> None:
         if not self.left:
-            raise TargetUnreachable("the line was cut")
+            raise TargetUnreachable(said("the line was cut"))
         self.left -= 1
         super().put(key, source)
 

@@ -20,6 +20,7 @@ from gateway.errors import (
 from gateway.tse.commands import SelfTest, SetTime
 from gateway.tse.error_numbers import number_of
 from gateway.tse.sectors import SECTOR, Response, WindowState, decode_command
+from tests.texts import said
 
 COMMAND = SetTime(1_700_000_000).encode()
 
@@ -339,7 +340,7 @@ async def test_a_tse_that_cannot_be_opened_says_the_way_out(number: int, way_out
 
 async def test_a_foreign_device_is_refused() -> None:
     def opener() -> Peer:
-        raise ProtocolError("not a TSE")
+        raise ProtocolError(said("not a TSE"))
 
     with pytest.raises(ProtocolError):
         await BlockDriver.open(opener, name="x")

@@ -9,6 +9,8 @@ import pytest
 from gateway.driver.protocols import TseDriver
 from gateway.errors import DeviceGone, DeviceTimeout
 from gateway.fleet.commands.connection import TseConnection
+from gateway.i18n.text import NOTHING
+from tests.texts import said
 
 DRIVER = cast("TseDriver", object())  # it is handed on and never called here
 
@@ -55,7 +57,7 @@ async def test_work_is_done_one_after_the_other_in_the_order_it_came(connection:
 
         return do
 
-    assert (connection.busy, connection.reason, connection.code) == (False, "", "")
+    assert (connection.busy, connection.reason, connection.code) == (False, NOTHING, "")
     names = await asyncio.gather(*(carried_out(connection, work(name)) for name in "abc"))
     assert names == ["a", "b", "c"]
     assert seen == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
@@ -64,7 +66,7 @@ async def test_work_is_done_one_after_the_other_in_the_order_it_came(connection:
 
 async def test_an_error_of_the_work_is_that_of_the_caller_and_the_next_has_its_turn(connection: TseConnection) -> None:
     async def fails(_: TseDriver) -> None:
-        raise DeviceTimeout("no answer")
+        raise DeviceTimeout(said("no answer"))
 
     with pytest.raises(DeviceTimeout):
         await carried_out(connection, fails)
@@ -111,7 +113,7 @@ async def test_when_it_is_over_nobody_waits_any_longer(connection: TseConnection
     hanging = asyncio.create_task(carried_out(connection, lambda _: asyncio.Event().wait()))
     waiting = asyncio.create_task(connection.take_turn())
     await idle()
-    connection.end("the TSE was unplugged", "device_gone")
+    connection.end(said("the TSE was unplugged"), "device_gone")
     for task in (hanging, waiting):
         with pytest.raises(DeviceGone, match="unplugged"):
             await task
@@ -121,7 +123,7 @@ async def test_when_it_is_over_nobody_waits_any_longer(connection: TseConnection
 async def test_when_it_is_over_a_turn_that_was_free_is_given_to_nobody_and_stays_free(
     connection: TseConnection,
 ) -> None:
-    connection.end("the TSE was unplugged", "device_gone")
+    connection.end(said("the TSE was unplugged"), "device_gone")
     for _ in range(2):
         with pytest.raises(DeviceGone, match="unplugged"):
             await connection.take_turn()

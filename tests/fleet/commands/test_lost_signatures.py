@@ -6,6 +6,7 @@ from gateway.errors import CommandRejected, DeviceTimeout
 from gateway.fleet.commands.lost_signatures import LostSignature, SignatureTracker
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, LastTransaction, OpenImport, TransactionReply, TransactionStep
+from tests.texts import said
 
 SERIAL = "AB" * 32
 SIGN = CloseImport().encode()
@@ -65,7 +66,7 @@ async def lost(
         (TransactionStep.FINISH, reply(7, 11), True),
         (TransactionStep.FINISH, reply(7, 10), False),
         (TransactionStep.FINISH, reply(9, 11), False),
-        (TransactionStep.UPDATE, CommandRejected(0x100C, "none"), False),
+        (TransactionStep.UPDATE, CommandRejected(0x100C, said("none")), False),
         (TransactionStep.UPDATE, b"nonsense", False),
     ],
 )
@@ -93,7 +94,7 @@ async def test_the_counter_is_asked_for_once_after_each_opening(metrics: Metrics
 
 
 async def test_a_tse_that_does_not_tell_its_counter_is_not_asked_afterwards(metrics: Metrics) -> None:
-    signatures, tse = SignatureTracker(SERIAL, metrics), Telling(CommandRejected(0x1007, "no"))
+    signatures, tse = SignatureTracker(SERIAL, metrics), Telling(CommandRejected(0x1007, said("no")))
     announce = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode()
     await signatures.before(tse, announce)
     signatures.after(announce, bytes(8), None)
@@ -103,7 +104,7 @@ async def test_a_tse_that_does_not_tell_its_counter_is_not_asked_afterwards(metr
 async def test_a_tse_that_cannot_tell_before_its_self_test_is_asked_again(metrics: Metrics) -> None:
     signatures = SignatureTracker(SERIAL, metrics)
     attempt = await lost(signatures, Telling(reply(6, 10)))
-    unready = Telling(CommandRejected(0x1054, "self test"))
+    unready = Telling(CommandRejected(0x1054, said("self test")))
     for _ in range(20):
         await signatures.settle(unready)
     assert not attempt.verdict.done()
@@ -116,8 +117,8 @@ async def test_a_tse_that_fails_whenever_it_is_asked_becomes_usable_again(metric
     attempt = await lost(signatures, Telling(reply(6, 10)))
     for _ in range(5):
         with pytest.raises(DeviceTimeout):
-            await signatures.settle(Telling(DeviceTimeout("busy")))
-    await signatures.settle(Telling(DeviceTimeout("busy")))
+            await signatures.settle(Telling(DeviceTimeout(said("busy"))))
+    await signatures.settle(Telling(DeviceTimeout(said("busy"))))
     assert attempt.verdict.result() is None
     assert metrics.registry.get_sample_value("tse_lost_signatures_total", {"serial": SERIAL, "outcome": "unknown"}) == 1
 
@@ -173,7 +174,7 @@ async def test_a_reply_that_cannot_be_read_is_counted_and_the_counter_asked_for_
 async def test_the_highest_number_counts_though_the_tse_told_a_lower_one_last(metrics: Metrics) -> None:
     signatures = SignatureTracker(SERIAL, metrics)
     announce = OpenImport(TransactionStep.FINISH, b"POS-1", 3, 0, b"").encode()
-    for told, highest in ((reply(9, 20), 9), (reply(3, 21), 9), (CommandRejected(0x1007, "no"), None)):
+    for told, highest in ((reply(9, 20), 9), (reply(3, 21), 9), (CommandRejected(0x1007, said("no")), None)):
         signatures.reopened()
         await signatures.before(Telling(told), announce)
         signatures.after(announce, bytes(8), None)
@@ -184,7 +185,7 @@ async def test_the_highest_number_counts_though_the_tse_told_a_lower_one_last(me
 async def test_a_tse_that_never_signed_counts_from_zero(metrics: Metrics) -> None:
     signatures = SignatureTracker(SERIAL, metrics)
     announce = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode()
-    for told in (CommandRejected(0x1007, "no"), CommandRejected(0x100C, "none")):
+    for told in (CommandRejected(0x1007, said("no")), CommandRejected(0x100C, said("none"))):
         signatures.reopened()
         await signatures.before(Telling(told), announce)
     signatures.after(announce, bytes(8), None)
@@ -234,11 +235,11 @@ async def test_a_question_that_comes_before_the_self_test_is_not_counted(metrics
     attempt = await lost(signatures, Telling(reply(6, 10)))
     for _ in range(4):
         with pytest.raises(DeviceTimeout):
-            await signatures.settle(Telling(DeviceTimeout("busy")))
-    await signatures.settle(Telling(CommandRejected(0x1054, "self test")))
+            await signatures.settle(Telling(DeviceTimeout(said("busy"))))
+    await signatures.settle(Telling(CommandRejected(0x1054, said("self test"))))
     with pytest.raises(DeviceTimeout):
-        await signatures.settle(Telling(DeviceTimeout("busy")))
-    await signatures.settle(Telling(DeviceTimeout("busy")))
+        await signatures.settle(Telling(DeviceTimeout(said("busy"))))
+    await signatures.settle(Telling(DeviceTimeout(said("busy"))))
     assert attempt.verdict.result() is None
 
 

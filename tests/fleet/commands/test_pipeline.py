@@ -33,6 +33,7 @@ from gateway.tse.results import Result
 from gateway.tse.self_test import CSP, SelfTestReply
 from gateway.tse.unfinished import Unfinished
 from tests.fleet.commands.test_lost_signatures import reply
+from tests.texts import said
 
 SERIAL = "AB" * 32
 START, SIGN = OpenImport(TransactionStep.START, b"POS-1", 0, 0, b"").encode(), CloseImport().encode()
@@ -93,7 +94,7 @@ class Way:
     async def lose_signature(self) -> "asyncio.Task[bytes]":
         """A start whose answer is lost; the till waits for it."""
         await self.run(START)
-        self.tse.answers[CloseImport.opcode] = DeviceTimeout("no answer")
+        self.tse.answers[CloseImport.opcode] = DeviceTimeout(said("no answer"))
         waiting = asyncio.create_task(self.run(SIGN))
         await idle()
         return waiting
@@ -113,7 +114,7 @@ async def test_a_command_is_sent_once_and_its_end_is_noted(way: Way) -> None:
     assert way.observer.flash_health.health == health
     assert (way.tse.sent, way.pipeline.last) == ([FlashHealth.opcode], 100)
     way.now = 107
-    way.tse.answers[FlashHealth.opcode] = CommandRejected(Result.UNKNOWN, "no")
+    way.tse.answers[FlashHealth.opcode] = CommandRejected(Result.UNKNOWN, said("no"))
     with pytest.raises(CommandRejected):
         await way.run(FlashHealth().encode())
     assert way.pipeline.last == 107
@@ -153,10 +154,10 @@ async def test_what_is_announced_teaches_a_client_id_only_while_none_is_known(wa
         (SelfTest(b"POS-1").encode(), b"", True),
         (SetTime(1).encode(), b"", True),
         (FlashHealth().encode(), b"", False),
-        (SetTime(1).encode(), CommandRejected(Result.NOT_AUTHORIZED, "no"), False),
-        (START, CommandRejected(Result.NEEDS_SELF_TEST, "no"), True),
-        (START, CommandRejected(Result.NO_TIME_SET, "no"), True),
-        (START, CommandRejected(Result.CLIENT_NOT_REGISTERED, "no"), False),
+        (SetTime(1).encode(), CommandRejected(Result.NOT_AUTHORIZED, said("no")), False),
+        (START, CommandRejected(Result.NEEDS_SELF_TEST, said("no")), True),
+        (START, CommandRejected(Result.NO_TIME_SET, said("no")), True),
+        (START, CommandRejected(Result.CLIENT_NOT_REGISTERED, said("no")), False),
     ],
 )
 async def test_a_command_shows_whether_the_tse_can_sign(
@@ -173,7 +174,7 @@ async def test_a_command_shows_whether_the_tse_can_sign(
 
 async def test_a_refusal_is_learnt_from(way: Way) -> None:
     login = Login(User.ADMIN, b"31337")
-    way.tse.answers[Login.opcode] = CommandRejected(Result.AUTHENTICATION_FAILED + 2, "wrong")
+    way.tse.answers[Login.opcode] = CommandRejected(Result.AUTHENTICATION_FAILED + 2, said("wrong"))
     with pytest.raises(CommandRejected):
         await way.run(login.encode())
     assert list(way.memory.record.tries.values()) == [2]
@@ -222,7 +223,7 @@ async def test_an_answer_that_comes_when_its_turn_was_given_up_is_the_answer(way
     async def turn(work: Callable[[TseDriver], Awaitable[bytes]]) -> bytes:
         began.append(asyncio.ensure_future(work(cast("TseDriver", way.tse))))
         await idle()
-        raise DeviceTimeout("no answer")
+        raise DeviceTimeout(said("no answer"))
 
     way.tse.send_command = slow  # type: ignore[method-assign]
     waiting = asyncio.create_task(way.pipeline.run(turn, SIGN, way.lease))
@@ -233,7 +234,7 @@ async def test_an_answer_that_comes_when_its_turn_was_given_up_is_the_answer(way
     assert await waiting == await began[0] == reply(7, 11)
 
 
-@pytest.mark.parametrize("last", [reply(6, 10), CommandRejected(Result.NO_LAST_TRANSACTION, "none")])
+@pytest.mark.parametrize("last", [reply(6, 10), CommandRejected(Result.NO_LAST_TRANSACTION, said("none"))])
 async def test_a_signature_that_was_not_made_ends_in_the_error_that_came(way: Way, last: bytes | Exception) -> None:
     waiting = await way.lose_signature()
     way.tse.answers[LastTransaction.opcode] = last
@@ -259,7 +260,7 @@ async def test_with_all_that_befalls_it_a_command_ends_before_a_till_gives_up(wa
 
     async def slow(command: bytes) -> bytes:
         way.now += 55
-        raise DeviceTimeout("no answer")
+        raise DeviceTimeout(said("no answer"))
 
     way.tse.send_command = slow  # type: ignore[method-assign]
     async with asyncio.timeout(5):
@@ -278,7 +279,7 @@ async def test_the_self_test_of_a_till_brings_the_answer_that_was_lost(way: Way)
 
 
 async def test_an_error_before_anything_is_signed_is_no_lost_signature(way: Way) -> None:
-    way.tse.answers[OpenImport.opcode] = DeviceTimeout("no answer")
+    way.tse.answers[OpenImport.opcode] = DeviceTimeout(said("no answer"))
     with pytest.raises(DeviceTimeout):
         await way.run(START)
     assert way.signatures.lost is None

@@ -12,6 +12,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import AbortImport, CloseImport, OpenImport, TransactionStep
 from gateway.tse.results import Result
 from gateway.tse.unfinished import Unfinished
+from tests.texts import said
 
 SERIAL = "AB" * 32
 
@@ -85,7 +86,7 @@ async def test_what_a_holder_left_unfinished_is_aborted_before_the_next_one_come
 
 
 @pytest.mark.parametrize(
-    "error", [CommandRejected(Result.NO_TRANSACTION_IN_PROGRESS, "none"), DeviceTimeout("no answer")]
+    "error", [CommandRejected(Result.NO_TRANSACTION_IN_PROGRESS, said("none")), DeviceTimeout(said("no answer"))]
 )
 async def test_an_abort_that_fails_keeps_nobody_from_the_lock(error: GatewayError) -> None:
     async def send(_: bytes) -> bytes:
@@ -100,7 +101,7 @@ async def test_an_abort_that_fails_keeps_nobody_from_the_lock(error: GatewayErro
 async def test_a_lock_of_a_tse_that_is_given_up_is_granted_after_its_reopening() -> None:
     lock = lock_that_sends_by(done)
     lease = await lock.acquire(Till(), 1)
-    lock.revoke("it hangs")
+    lock.revoke(said("it hangs"))
     with pytest.raises(DeviceGone, match="it hangs"):
         await lock.acquire(Till(), 1)
     lock.reopened()
@@ -231,7 +232,7 @@ async def test_a_session_is_checked_without_being_used(timed: Timed) -> None:
     assert lease.touched == 1000
     with pytest.raises(InvalidSession):
         timed.lock.check_session(lease.session + 1)
-    timed.lock.revoke("it hangs")
+    timed.lock.revoke(said("it hangs"))
     with pytest.raises(DeviceGone, match="it hangs"):
         timed.lock.check_session(lease.session)
     with pytest.raises(DeviceGone, match="it hangs"), timed.lock.use(lease.session, lease.holder):
@@ -342,7 +343,7 @@ async def test_who_waits_for_the_clean_up_waits_for_all_of_it_even_if_it_fails(t
         for _ in range(turns):
             await asyncio.sleep(0)
         ended.append(turns)
-        raise DeviceTimeout("no answer")
+        raise DeviceTimeout(said("no answer"))
 
     timed.lock.clean_up(clean_up(1))
     timed.lock.clean_up(clean_up(5))
@@ -355,7 +356,7 @@ async def test_a_lock_of_a_tse_that_is_given_up_is_drained_at_once(timed: Timed)
     waiting = asyncio.create_task(timed.lock.acquire(Till(), 5))
     drained = asyncio.create_task(timed.lock.drain())
     await asyncio.sleep(0)
-    timed.lock.revoke("it hangs")
+    timed.lock.revoke(said("it hangs"))
     async with asyncio.timeout(5):
         await drained
     with pytest.raises(DeviceGone):

@@ -18,6 +18,7 @@ from gateway.tse.info import TseInfo
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.tar import members
 from tests.support import NOW, TIME_ADMIN_PIN, export, set_up, set_up_generation_2
+from tests.texts import said
 
 HOUR = 3600.0
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -106,7 +107,7 @@ class Shop:
 
     async def reopen(self) -> None:
         """The TSE is opened afresh, as the registry does it."""
-        await self.device.let_go("lost")
+        await self.device.let_go(said("lost"))
         driver = BlockDriver(SimulatedTransport(self.tse))
         await self.device.renew(driver, TseInfo.decode(await driver.read_info()), "simulator")
         self.scheduler = MaintenanceScheduler(self.device, self.options, self.metrics, refresh=5.0)

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from gateway.app.gateway import Gateway, running
 from gateway.config.settings import Settings
+from gateway.i18n.text import NOTHING
 from gateway.tse.commands import SelfTest
 from tests.clock.time_server import answer_to, time_server
 from tests.server.shop import settings_for
@@ -72,4 +73,4 @@ async def test_a_pin_that_was_given_before_the_set_up_is_used_after_it(tmp_path:
     async with running(settings) as gateway:
         device = gateway.registry.devices()[0]
         await set_up(device.command, gateway.simulators[0].serial)  # which logs in with the initial PIN first
-        assert device.login_objection() == ""
+        assert device.login_objection() == NOTHING

@@ -17,12 +17,14 @@ from gateway.fleet.outages.log import ALIVE, CRASHED, GATEWAY, LOG, STOPPED, Out
 from gateway.fleet.outages.monitor import OutageMonitor
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import lack
+from gateway.i18n.text import NOTHING
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import Decommission, FlashHealth, Login, SelfTest, SetTime, User
 from gateway.tse.info import TseInfo
 from tests.fleet.test_device import until
 from tests.support import ADMIN_PIN, CLIENT, NOW, TIME_ADMIN_PIN
+from tests.texts import said
 
 SERIAL, OTHER = "AB" * 32, "CD" * 32
 T = 1_790_000_000.0
@@ -176,7 +178,7 @@ async def test_a_tse_that_fails_and_comes_back_had_an_outage(ready: Device, tse:
         await ready.read_info()
     shop.monitor.refused(ready.serial, gone.value)  # which the till is told before anybody looks
     shop.look(1)
-    shop.monitor.refused(ready.serial, DeviceGone(""), "10.0.0.7")
+    shop.monitor.refused(ready.serial, DeviceGone(NOTHING), "10.0.0.7")
     assert shop.log.open[ready.serial] == Outage(ready.serial, "device_gone", T + 1, refused=2, tills=1)
     shop.look(2)
     assert shop.log.open[ready.serial].began == T + 1
@@ -190,7 +192,7 @@ async def test_an_outage_ends_when_the_tse_can_sign(ready: Device, tse: Simulate
         await ready.read_info()
     shop.look(1)
     tse.faults.clear()
-    await ready.let_go("it failed")
+    await ready.let_go(said("it failed"))
     await ready.renew(BlockDriver(SimulatedTransport(tse)), TseInfo.decode(tse.read_info()), "simulator")
     shop.look(2)
     assert lack(ready) == "no_self_test"
@@ -217,7 +219,7 @@ async def test_the_outage_of_a_tse_that_hangs_began_when_its_answer_was_late(
     shop.look(6)
     seen = lack(ready), shop.log.open.copy()
     tse.faults.clear()
-    await ready.let_go("it hangs")
+    await ready.let_go(said("it hangs"))
     shop.look(51)
     assert (seen, shop.log.open[ready.serial].began) == (("answer_late", {}), T + 6)
     with suppress(DeviceGone):  # if it came too late
@@ -237,7 +239,7 @@ async def test_a_tse_that_opens_well_and_fails_in_use_has_one_outage(
             await ready.command(FlashHealth().encode())
         shop.look(second + 1)
         tse.faults.clear()
-        await ready.let_go("it failed")
+        await ready.let_go(said("it failed"))
         await ready.renew(BlockDriver(SimulatedTransport(tse)), TseInfo.decode(tse.read_info()), "simulator")
         shop.look(second + 2)
         if answers:
@@ -254,8 +256,8 @@ async def test_a_tse_that_opens_well_and_fails_in_use_has_one_outage(
 async def test_a_tse_that_is_not_set_up_has_no_outage(device: Device, tse: SimulatedTse, tmp_path: Path) -> None:
     shop = Shop(device, tmp_path)
     shop.look(0)
-    shop.monitor.refused(device.serial, CommandRejected(0x1002, ""))
-    await device.let_go("the TSE was unplugged")
+    shop.monitor.refused(device.serial, CommandRejected(0x1002, NOTHING))
+    await device.let_go(said("the TSE was unplugged"))
     shop.look(1)
     assert (shop.log.known, shop.log.open) == (set(), {})  # nobody misses a spare
 
@@ -288,7 +290,7 @@ async def test_a_tse_whose_service_is_over_is_not_missed(ready: Device, tmp_path
     await ready.command(Decommission().encode())
     await ready.read_info()
     shop.look(1)
-    await ready.let_go("the TSE was unplugged")
+    await ready.let_go(said("the TSE was unplugged"))
     shop.look(2)
     shop.log.save()
     for log in (shop.log, OutageLog(tmp_path)):

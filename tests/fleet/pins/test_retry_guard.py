@@ -11,11 +11,13 @@ from gateway.driver.usb.block import BlockDriver
 from gateway.errors import CommandRejected, ConfigurationError, DeviceError
 from gateway.fleet.pins.login_guard import LoginGuard
 from gateway.fleet.pins.memory import NotRemembered, PinMemory, PinRecord
+from gateway.i18n.text import NOTHING
 from gateway.simulator.device import SimulatedTransport
 from gateway.tse.commands import ChangePin, Login, SelfTest, UnblockPin, User
 from gateway.tse.pins import PinOwner
 from tests.fleet.maintenance.shop_time import HOUR, Shop
 from tests.support import CLIENT, PUK, TIME_ADMIN_PIN
+from tests.texts import said
 
 WRONG = b"00000"
 
@@ -155,12 +157,12 @@ async def test_a_login_whose_end_is_unknown_counts_as_failed(tmp_path: Path) -> 
 
     async def lost(_: bytes) -> bytes:
         assert "no_login" in (tmp_path / "memory.json").read_text()  # recorded before it is sent
-        raise DeviceError("lost")
+        raise DeviceError(said("lost"))
 
     with pytest.raises(DeviceError):
         await guard.log_in(lost)
-    assert "not known" in guard.objection()
-    assert "not known" in LoginGuard(PinMemory(tmp_path / "memory.json"), WRONG).objection()
+    assert "not known" in str(guard.objection())
+    assert "not known" in str(LoginGuard(PinMemory(tmp_path / "memory.json"), WRONG).objection())
     with pytest.raises(ConfigurationError):
         await guard.log_in(lost)
 
@@ -172,12 +174,12 @@ async def test_a_pin_that_was_right_survives_one_lost_answer_but_not_two(tmp_pat
         return b""
 
     async def lost(_: bytes) -> bytes:
-        raise DeviceError("lost")
+        raise DeviceError(said("lost"))
 
     await guard.log_in(fine)
     with pytest.raises(DeviceError):
         await guard.log_in(lost)
-    assert guard.objection() == ""
+    assert guard.objection() == NOTHING
     with pytest.raises(DeviceError):
         await guard.log_in(lost)
     assert guard.objection()
@@ -198,7 +200,7 @@ async def test_a_login_that_is_called_off_before_it_is_sent_counts_for_nothing(t
     with pytest.raises(asyncio.CancelledError):
         await login
     await memory.write(client_id="POS-1")  # comes behind whatever is still being written
-    assert (sent, guard.objection()) == ([], "")
+    assert (sent, guard.objection()) == ([], NOTHING)
     assert PinMemory(tmp_path / "memory.json").record == PinRecord(client_id="POS-1")
 
 
@@ -219,7 +221,7 @@ async def test_a_login_that_cannot_be_recorded_is_not_tried(tmp_path: Path) -> N
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"client_id": "x"}', '{"client_id":"","tries":3,"no_login":""}'])
 async def test_a_damaged_file_allows_no_login(tmp_path: Path, content: str) -> None:
     (tmp_path / "memory.json").write_text(content)
-    assert "damaged" in LoginGuard(PinMemory(tmp_path / "memory.json"), TIME_ADMIN_PIN).objection()
+    assert "damaged" in str(LoginGuard(PinMemory(tmp_path / "memory.json"), TIME_ADMIN_PIN).objection())
 
 
 async def test_the_file_holds_no_pin(shop_of: Open) -> None:
@@ -266,7 +268,7 @@ async def test_a_pin_that_was_never_tried_waits_until_the_disk_is_mended_and_no_
     disk.breaks()
     await shop.pass_time(HOUR, step=10)
     assert (tries(shop), shop.info.valid_time) == (3, False)
-    assert "cannot be written" in shop.device.login_objection()
+    assert "cannot be written" in str(shop.device.login_objection())
     disk.is_mended()
     await shop.pass_time(5)
     assert shop.info.valid_time
@@ -279,7 +281,7 @@ async def test_a_disk_that_breaks_just_before_the_login_is_no_wrong_pin(shop_of:
     disk.breaks()
     with pytest.raises(NotRemembered):
         await shop.device.log_in()
-    assert (tries(shop), shop.device.pin_record.no_login) == (3, "")
+    assert (tries(shop), shop.device.pin_record.no_login) == (3, NOTHING)
     disk.is_mended()
     await shop.pass_time(5)
     assert shop.info.valid_time

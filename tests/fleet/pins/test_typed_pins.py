@@ -11,6 +11,7 @@ from gateway.tse.commands import ChangePin, ChangePuk, Login, SelfTest, UnblockP
 from gateway.tse.fields import Command, Generation
 from gateway.tse.pins import PinOwner
 from gateway.tse.results import Result
+from tests.texts import said
 
 PIN, PUK, NEW = b"11111", b"123456", b"22222"
 LOGIN = Login(User.ADMIN, PIN)
@@ -53,7 +54,9 @@ async def test_a_try_is_noted_as_failed_before_it_is_made(
     await memory.write(tries=before | {PinOwner.PUK: 3})
     seen = []
     with pytest.raises(DeviceTimeout):
-        await guard.send(LOGIN, answering(DeviceTimeout("lost"), lambda: seen.append(memory.record.tries)), risk=True)
+        await guard.send(
+            LOGIN, answering(DeviceTimeout(said("lost")), lambda: seen.append(memory.record.tries)), risk=True
+        )
     assert seen == [{PinOwner.ADMIN: noted, PinOwner.PUK: 3}]
     assert memory.record.tries == seen[0]  # it may have cost a try: nobody knows
 
@@ -66,7 +69,7 @@ async def test_a_refusal_for_another_reason_costs_no_try(
 ) -> None:
     await memory.write(tries={PinOwner.ADMIN: 2})
     with pytest.raises(CommandRejected):
-        await guard.send(LOGIN, answering(CommandRejected(result, "no")), risk=False)
+        await guard.send(LOGIN, answering(CommandRejected(result, said("no"))), risk=False)
     assert memory.record.tries == {PinOwner.ADMIN: left}
 
 

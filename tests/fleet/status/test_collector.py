@@ -24,6 +24,7 @@ from gateway.tse.info import Lifecycle, TseInfo
 from gateway.tse.pins import USERS, PinOwner
 from tests.fleet.test_device import until
 from tests.support import CLIENT, NOW, TIME_ADMIN_PIN, receipt
+from tests.texts import said
 
 OTHER = "CD" * 32
 Scrape = Callable[..., float | None]
@@ -150,7 +151,7 @@ async def test_a_tse_that_cannot_tell_its_fill_does_not_look_empty(ready: Device
 
 
 async def test_a_tse_that_was_unplugged_is_not_ready(ready: Device, scrape: Scrape) -> None:
-    await ready.let_go("the TSE was unplugged")
+    await ready.let_go(said("the TSE was unplugged"))
     assert scrape("tse_up") == 0
     assert scrape("tse_not_ready", reason="unplugged") == 1
 

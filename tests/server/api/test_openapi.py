@@ -95,8 +95,6 @@ NAMES = {
     "TseTime",
     "UnblockRequest",
     "ArchiveVerdict",
-    "NotificationTest",
-    "NotificationTestResult",
 }
 
 

@@ -9,9 +9,7 @@ import pytest
 
 from gateway.i18n.negotiation import from_accept_language
 from gateway.server.api import error_list, remedies
-from gateway.server.api.result_texts import IN_GERMAN, in_german
 from gateway.server.http import tls
-from gateway.tse.results import Result
 from tests.server.api.client import RECEIPT, Api, api_of, make_ready
 from tests.server.shop import Served
 
@@ -119,11 +117,6 @@ async def test_each_problem_leads_to_its_row_on_a_page_that_needs_no_token(serve
 async def test_a_wrong_pin_is_told_in_german_with_the_tries_that_are_left(api: Api) -> None:
     refused = await api.post("/clients/list", {"admin_pin": "99999"}, headers=GERMAN)
     assert refused.json["detail"] == "die TSE hat den Befehl abgelehnt: 0x1102 falsche PIN oder PUK, noch 2 Versuche"
-
-
-def test_each_result_of_a_tse_has_a_german_text() -> None:
-    assert set(IN_GERMAN) == {result for result in Result if result}
-    assert in_german(0x7777) == "ein Ergebnis, das dieses Gateway nicht kennt"
 
 
 def test_a_remedy_belongs_to_a_code_that_there_is() -> None:

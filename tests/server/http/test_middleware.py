@@ -18,6 +18,7 @@ from gateway.telemetry import log as logs
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import Login, User
 from tests.server.shop import BASE, TOKEN, Served, Till, serve, settings_for, till_of
+from tests.texts import said
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -40,7 +41,7 @@ async def _break(_: web.Request) -> web.Response:
 
 
 async def _gone(_: web.Request) -> web.Response:
-    raise DeviceGone("unplugged")
+    raise DeviceGone(said("unplugged"))
 
 
 @asynccontextmanager

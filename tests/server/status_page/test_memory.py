@@ -8,6 +8,7 @@ from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
 from gateway.telemetry.log import shared_with
 from gateway.telemetry.metrics import Metrics
+from tests.texts import said
 
 NOW = 1_790_000_000.0
 
@@ -57,9 +58,9 @@ def test_recent_problems_are_the_warnings_of_the_log_and_what_was_refused() -> N
         now[0] = 2.0
         log.error("broken")
         log.warning("GET /x: 503", extra={"status": 503})
-        problems.refused("AB" * 32, DeviceGone("gone"))
-        problems.refused("AB" * 32, DeviceGone("gone"))
-        problems.refused("", DeviceGone("not ours"))
+        problems.refused("AB" * 32, DeviceGone(said("gone")))
+        problems.refused("AB" * 32, DeviceGone(said("gone")))
+        problems.refused("", DeviceGone(said("not ours")))
     log.error("after the end")
     assert [(problem.text, problem.count, problem.serious, problem.at) for problem in problems.latest()] == [
         ("gone", 2, False, 2.0),
