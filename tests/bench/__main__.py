@@ -12,13 +12,22 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.growth import connections, tses
+from tests.bench.crypto import crypto
+from tests.bench.growth import connections, messages, tses
 from tests.bench.instructions import dearest
 from tests.bench.receipts import receipts, stick
 from tests.bench.rows import ROWS as RATIOS
 from tests.bench.served import HERE
 
-ROWS = {"receipts": receipts, "stick": stick, **RATIOS, "connections": connections, "tses": tses}
+ROWS = {
+    "receipts": receipts,
+    "stick": stick,
+    "crypto": crypto,
+    **RATIOS,
+    "connections": connections,
+    "tses": tses,
+    "messages": messages,
+}
 
 
 async def main(names: list[str], checkouts: list[Path], memory: str) -> None:

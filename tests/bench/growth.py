@@ -1,18 +1,30 @@
-"""How cost and memory grow: with connections, with TSEs."""
+"""How cost and memory grow: with connections, with TSEs, with messages in the store of a TSE."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tests.bench.rows import Row, Works, busy, holding, json_of
-from tests.bench.served import HERE, Client, Served, gateway
+from gateway.driver.usb.block import BlockDriver
+from gateway.simulator.device import SimulatedTransport, SimulatedTse
+from gateway.simulator.factory import Make
+from gateway.storage.atomic import make_directory
+from gateway.tse.layout import STORE_FILE_BLOCKS, store_file
+from gateway.tse.sectors import SECTOR
+from tests.bench.rows import Row, Works, busy, holding, json_of, selected
+from tests.bench.served import HERE, BlockingClient, Client, Served, gateway
+from tests.bench.till import DATA, Till
 from tests.lan_client import BASE
+from tests.large.store import signed_receipt
+from tests.support import make_ready, set_up
 
 _CONNECTIONS = (1, 10, 100, 1000)
-_TSES = (1, 4, 16)
-_TSES_BELOW_HTTP = (1, 16, 64)
+_TSES = (1, 4, 16, 64)
+_MESSAGES = (10_000, 1_000_000, 10_000_000)
+_REAL, _BLOCKS = 1000, 3  # the newest messages, which are read, and the length of one
 _ROUNDS = 3
 
 
@@ -56,9 +68,9 @@ async def tses(checkouts: list[Path], scratch: Path) -> list[Row]:
     for many in _TSES:
         cpu, memory = [], []
         for number, checkout in enumerate(checkouts):
-            state_dir, option = scratch / f"t{number}-{many}", str(many)
+            state_dir = scratch / f"t{number}-{many}"
             async with (
-                gateway(checkout, state_dir, "instant", "--simulator", option) as served,
+                gateway(checkout, state_dir, "instant", GATEWAY_SIMULATORS=str(many)) as served,
                 holding(served, many) as works,
             ):
                 served.keep_to_one_core()
@@ -68,8 +80,65 @@ async def tses(checkouts: list[Path], scratch: Path) -> list[Row]:
             Row(f"{many} TSEs: CPU of a command", "ms", list(cpu)),
             Row(f"{many} TSEs: RSS", "MB", list(memory)),
         ]
-    for many in _TSES_BELOW_HTTP:  # the setting allows 16 simulated ones
+    for many in _TSES:
         found = [json_of(it, "-m", "tests.bench.layers", str(many), tests=it == HERE) for it in checkouts]
         below = [None if it is None else [it["lan"]] for it in found]
         rows.append(Row(f"{many} TSEs: CPU of a command below HTTP", "us", below))
     return rows
+
+
+async def messages(checkouts: list[Path], scratch: Path) -> list[Row]:
+    """Receipts, the newest transactions and memory of this checkout, with a TSE that has signed more and more."""
+    rows = []
+    for many in _MESSAGES:
+        state_dir = scratch / f"m{many}"
+        make_directory(state_dir)
+        serial = await _grown(state_dir / "simulator-1", many)
+        async with gateway(HERE, state_dir, "plain", "--simulator", "1") as served:
+            lan = await selected(served)
+            async with lan.locked():
+                await make_ready(lan.send_command, now=int(time.time()))
+            await lan.close()
+            client = BlockingClient(served.port, served.token)
+            till = Till(client, serial)
+            newest = partial(client.ask, "GET", f"/api/v1/tses/{serial}/transactions")
+            receipts = [_cpu(served, till.sign) for _ in range(_ROUNDS)]
+            pages = [_cpu(served, newest) for _ in range(_ROUNDS)]
+            client.close()
+            figures = {"CPU of a receipt": receipts, "CPU of the newest transactions": pages}
+            memory = served.memory / 1e6
+        older = [None] * (len(checkouts) - 1)
+        rows += [Row(f"{many:,} messages: {what}", "ms", [*older, found]) for what, found in figures.items()]
+        rows.append(Row(f"{many:,} messages: RSS", "MB", [*older, [memory]]))
+    return rows
+
+
+def _cpu(served: Served, work: Callable[[], object], times: int = 20) -> float:
+    before = served.cpu
+    for _ in range(times):
+        work()
+    return 1000 * (served.cpu - before) / times
+
+
+async def _grown(directory: Path, many: int) -> str:
+    """Make a TSE as after so many messages, of which only the last ones are there; its serial."""
+    tse = SimulatedTse.create(directory, Make(capacity_blocks=2 * _BLOCKS * max(_MESSAGES)), durable=False)
+    driver = BlockDriver(SimulatedTransport(tse))
+    await set_up(driver.send_command, tse.serial)
+    core, older = tse._core, many - _REAL
+    before = core.state
+    state = replace(
+        before,
+        used_blocks=before.used_blocks + _BLOCKS * older,
+        signature_counter=before.signature_counter + older,
+        transaction_number=older // 2,
+    )
+    for _ in range(_REAL // 2):
+        state = signed_receipt(core, state, len(DATA))
+    core.commit(state)
+    await driver.close()
+    tse.close()
+    for number in range(state.used_blocks // STORE_FILE_BLOCKS):
+        with (directory / store_file(number + 1)).open("ab") as file:
+            file.truncate(STORE_FILE_BLOCKS * SECTOR)  # what was not written takes no room
+    return tse.serial.hex().upper()

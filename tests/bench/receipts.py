@@ -17,6 +17,7 @@ from gateway.simulator.device import SimulatedTse
 from gateway.storage.atomic import make_directory
 from gateway.tse.info import TseInfo
 from gateway.tse.layout import INFO_FILE
+from tests.bench import sbtse
 from tests.bench.rows import ROUNDS, Row, selected
 from tests.bench.served import HERE, BlockingClient, Client, gateway
 from tests.bench.standin import STICK
@@ -36,14 +37,19 @@ async def receipts(checkouts: list[Path], scratch: Path) -> list[Row]:
     own: list[float] = []
     found: list[Samples] = [defaultdict(list) for _ in checkouts]
     async with AsyncExitStack() as stack:
-        places = [await stack.enter_async_context(_mounted(scratch, number)) for number in range(len(checkouts) + 1)]
+        others = [sbtse.serving] if sbtse.installed() else []
+        count = len(checkouts) + len(others) + 1
+        places = [await stack.enter_async_context(_mounted(scratch, number)) for number in range(count)]
         driver = await BlockDriver.open(lambda: open_transport(places[-1]), name="tse")
         stack.push_async_callback(driver.close)
         tills = [
             await stack.enter_async_context(_till(checkout, scratch / f"r{number}", places[number]))
             for number, checkout in enumerate(checkouts)
         ]
+        elsewhere = [await stack.enter_async_context(it(places[-2], scratch)) for it in others]
+        through_sbtse: list[float] = []
         for _ in range(3 * ROUNDS):
+            through_sbtse += [_time(it.sign) for it in elsewhere for _ in range(_AT_ONCE)]
             own += [await _timed(receipt(driver.send_command, driver, data=DATA)) for _ in range(_AT_ONCE)]
             for samples, till in zip(found, tills, strict=True):
                 till(samples)
@@ -52,12 +58,15 @@ async def receipts(checkouts: list[Path], scratch: Path) -> list[Row]:
         Row("receipt of the mounted TSE itself", "ms", [own] * len(found)),
         Row("its p99 / p50", "", [[_p99(own) / base]] * len(found)),
     ]
+    if through_sbtse:
+        added = [statistics.median(through_sbtse) - base]
+        rows.append(Row("added, `sbtse serve` (plain HTTP)", "ms", [added] * len(found)))
     limits = {"sign": "1.5", "sign with a key": "2.0 and fsyncs", "LAN": "2.5"}
     for kind, limit in limits.items():
-        added = [[ms - base for ms in it[kind]] for it in found]
+        medians = [[statistics.median(it[kind]) - base] for it in found]
         rows += [
             Row(f"CPU of the gateway, {kind}", "ms", [[statistics.mean(it["CPU, " + kind])] for it in found]),
-            Row(f"added, {kind}", "ms", [[statistics.median(it)] for it in added], limit),
+            Row(f"added, {kind}", "ms", medians, limit),
             Row(f"p99 / p50, {kind}", "", [[_p99(it[kind]) / statistics.median(it[kind])] for it in found], "2"),
         ]
     return rows

@@ -2,12 +2,13 @@
 
 `python -P tests/bench/standin.py {instant,stick,plain} serve ...`, with the checkout that is measured in PYTHONPATH: it
 may be an older one, so only what both have is used here. `instant`: the last transaction is told at once, without any
-work. `stick`: signing takes 250 ms, with GATEWAY_SIMULATOR_PROFILE=hardware.
+work. `stick`: signing takes 250 ms, with GATEWAY_SIMULATOR_PROFILE=hardware. There may be any number of TSEs.
 """
 
 import sys
 
 from gateway.cli import main
+from gateway.config.settings import Settings
 from gateway.simulator import profiles
 from gateway.simulator.device import SimulatedTse
 from gateway.tse.commands import CloseImport, LastTransaction, OpenImport
@@ -33,4 +34,6 @@ if __name__ == "__main__":
     if sys.argv.pop(1) == "instant":
         answer_at_once()
     profiles.PROFILES["hardware"] = STICK
+    Settings.model_fields["simulators"].metadata.clear()  # 16 at most
+    Settings.model_rebuild(force=True)
     main()

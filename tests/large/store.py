@@ -23,16 +23,17 @@ async def filled(directory: Path, size: int) -> str:
     core = tse._core
     state = core.state
     while state.used_blocks * SECTOR < size:
-        state = _receipt(core, state)
+        state = signed_receipt(core, state, _LONG)
     core.commit(state)
     await driver.close()
     tse.close()
     return tse.serial.hex().upper()
 
 
-def _receipt(core: Core, state: PersistentState) -> PersistentState:
+def signed_receipt(core: Core, state: PersistentState, size: int) -> PersistentState:
+    """The state after a transaction of two messages, with about `size` bytes of process data; to be committed."""
     number = state.transaction_number + 1
-    for operation, data in (("StartTransaction", b""), ("FinishTransaction", number.to_bytes(4, "big") * (_LONG // 4))):
+    for operation, data in (("StartTransaction", b""), ("FinishTransaction", number.to_bytes(4, "big") * (size // 4))):
         draft = UnsignedMessage.transaction(
             operation=operation,
             client_id=CLIENT,
