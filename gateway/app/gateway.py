@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ from gateway.telemetry.recent_log import RecentLog
 log = logging.getLogger(__name__)
 
 _PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
+# Seconds that one thread computes while others wait. By Python's 5 ms a receipt over LAN, which gives the interpreter
+# away sixty times, takes ten times as long while another thread checks an archive or writes metrics.
+_TURN = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
 async def run(settings: Settings, systemd: Systemd) -> None:
     """Serve until SIGTERM, SIGINT, or `quit` on the terminal; systemd is told when."""
     _forbid_new_privileges()
+    sys.setswitchinterval(_TURN)
     application.allow_many_connections()
     with Shutdown(settings.stop_timeout) as shutdown:
         async with (

@@ -86,7 +86,7 @@ class LanProtocol:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes; GET without its HEAD, which would lock and unlock as well."""
-        return [self._route(request) for request in reversed(REQUESTS)]  # tried in this order, the most frequent early
+        return [self._route(request) for request in REQUESTS]
 
     async def tses(self, request: web.Request) -> web.Response:
         caller = callers.caller_of(request)
@@ -177,14 +177,14 @@ class LanProtocol:
         return known
 
 
-REQUESTS = (
-    LanRequest("GET", f"{BASE}/tses", LanProtocol.tses),
-    LanRequest("GET", f"{_TSE}/lock", LanProtocol.lock),
-    LanRequest("GET", f"{_SESSION}/unlock", LanProtocol.unlock),
-    LanRequest("GET", f"{_SESSION}/readInfo", LanProtocol.read_info),
-    LanRequest("GET", f"{_SESSION}/readWormStore", LanProtocol.read_store),
+REQUESTS = (  # tried in this order: those of each receipt first
     LanRequest("POST", f"{_SESSION}/sendCommand", LanProtocol.send_command),
     LanRequest("POST", f"{_SESSION}/writeWormStore", LanProtocol.write_store),
+    LanRequest("GET", f"{_TSE}/lock", LanProtocol.lock),
+    LanRequest("GET", f"{_SESSION}/unlock", LanProtocol.unlock),
+    LanRequest("GET", f"{_SESSION}/readWormStore", LanProtocol.read_store),
+    LanRequest("GET", f"{_SESSION}/readInfo", LanProtocol.read_info),
+    LanRequest("GET", f"{BASE}/tses", LanProtocol.tses),
 )
 
 

@@ -15,13 +15,14 @@ from rich.table import Table
 from tests.bench.crypto import crypto
 from tests.bench.growth import connections, messages, tses
 from tests.bench.instructions import dearest
-from tests.bench.receipts import receipts, stick
+from tests.bench.receipts import computing, receipts, stick
 from tests.bench.rows import ROWS as RATIOS
 from tests.bench.served import HERE
 
 ROWS = {
     "receipts": receipts,
     "stick": stick,
+    "computing": computing,
     "crypto": crypto,
     **RATIOS,
     "connections": connections,

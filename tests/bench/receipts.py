@@ -187,3 +187,29 @@ async def _stick(checkout: Path, state_dir: Path, own: float) -> tuple[list[floa
 async def _sign_twice(api: Client, serial: str) -> None:
     for _ in range(2):
         await api.ask("POST", f"/api/v1/tses/{serial}/sign", SIGN)
+
+
+# ---- receipts beside a thread that computes --------------------------------------
+
+
+async def computing(checkouts: list[Path], scratch: Path) -> list[Row]:
+    """Receipts while another thread of the gateway computes, as when it checks an archive, and while none does."""
+    found = {mode: [await _beside(mode, it, scratch) for it in checkouts] for mode in ("plain", "computing")}
+    return [
+        Row("receipt over LAN, simulated TSE", "ms", found["plain"]),
+        Row("the same while a thread computes", "ms", found["computing"]),
+    ]
+
+
+async def _beside(mode: str, checkout: Path, scratch: Path) -> list[float]:
+    async with gateway(checkout, scratch / f"{mode}-{checkout.name}", mode, "--simulator", "1") as served:
+        lan = await selected(served)
+        async with lan.locked():
+            await set_up(lan.send_command, bytes.fromhex(lan.serial), now=int(time.time()))
+        await lan.close()
+        client = BlockingClient(served.port, served.token)
+        till = Till(client, lan.serial)
+        till.sell()
+        samples = [_time(till.sell) for _ in range(2 * _AT_ONCE)]
+        client.close()
+    return samples

@@ -1,11 +1,16 @@
 """A gateway whose simulated TSEs have the times that a measurement needs.
 
-`python -P tests/bench/standin.py {instant,stick,plain} serve ...`, with the checkout that is measured in PYTHONPATH: it
-may be an older one, so only what both have is used here. `instant`: the last transaction is told at once, without any
-work. `stick`: signing takes 250 ms, with GATEWAY_SIMULATOR_PROFILE=hardware. There may be any number of TSEs.
+`python -P tests/bench/standin.py MODE serve ...`, with the checkout that is measured in PYTHONPATH: it may be an older
+one, so only what both have is used here. There may be any number of TSEs. The modes:
+
+instant    the last transaction is told at once, without any work
+stick      signing takes 250 ms, with GATEWAY_SIMULATOR_PROFILE=hardware
+computing  a thread computes all the time
+plain      nothing is changed
 """
 
 import sys
+import threading
 
 from gateway.cli import main
 from gateway.config.settings import Settings
@@ -30,9 +35,17 @@ def answer_at_once() -> None:
     SimulatedTse._take_command = take  # type: ignore[method-assign]
 
 
+def _compute() -> None:
+    while True:
+        pass
+
+
 if __name__ == "__main__":
-    if sys.argv.pop(1) == "instant":
-        answer_at_once()
+    match sys.argv.pop(1):
+        case "instant":
+            answer_at_once()
+        case "computing":
+            threading.Thread(target=_compute, daemon=True).start()
     profiles.PROFILES["hardware"] = STICK
     Settings.model_fields["simulators"].metadata.clear()  # 16 at most
     Settings.model_rebuild(force=True)
