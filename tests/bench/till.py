@@ -48,6 +48,10 @@ class Till:
         """The same under a new `Idempotency-Key`."""
         self._client.ask("POST", f"/api/v1/tses/{self._serial}/sign", SIGN, f"Idempotency-Key: {next(self._keys)}\r\n")
 
+    def newest(self) -> None:
+        """A page of the newest transactions."""
+        self._client.ask("GET", f"/api/v1/tses/{self._serial}/transactions")
+
     def _lock(self) -> str:
         session = json.loads(self._client.ask("GET", f"{BASE}/tse/{self._serial}/lock"))["data"]
         return f"{BASE}/tse/{self._serial}/{session}"
