@@ -90,6 +90,15 @@ async def test_the_archive_is_brought_up_to_date_and_its_files_are_offered(serve
     assert links(page, "/archive/files/")
 
 
+async def test_what_the_tax_office_asks_is_there_to_be_copied(served: Served, browser: Browser) -> None:
+    page = await read(browser, f"/page/tax-office/{served.serial}")
+    copied = page.attributes("data-copy")
+    assert {served.serial, "0000-2026", "ecdsa-plain-SHA384"} <= copied
+    assert "A simulated TSE is not notified" in page.text
+    (file,) = links(page, "dsfinvk.csv")
+    assert (await browser.get(file))[0].status == 200
+
+
 async def test_outages_certificate_settings_and_log_are_shown(served: Served, browser: Browser) -> None:
     assert "No outage is recorded" in (await read(browser, "/page/outages")).text
     certificate = await read(browser, "/page/certificate")

@@ -1,0 +1,74 @@
+"""What the tax office asks about a TSE, to be copied: for the notification by ELSTER, and for DSFinV-K."""
+
+from gateway.access.caller import AUDITORS
+from gateway.i18n.text import Text
+from gateway.server.api.masterdata import DsfinvkTse, ElsterData
+from gateway.server.api.routes import endpoint_of
+from gateway.server.api.tses import get_dsfinvk, get_elster_data
+from gateway.server.pages.page import Content, Page, PageView
+from gateway.server.status_page.html import HtmlElement, el
+from gateway.server.status_page.layout import quiet
+from gateway.server.status_page.widgets import copyable
+from gateway.tse import products
+
+_TITLE = Text("Tax office", "Finanzamt")
+_ELSTER = Text("Notification by ELSTER (§ 146a (4) AO)", "Mitteilung mit ELSTER (§ 146a Abs. 4 AO)")
+_ELSTER_ABOUT = Text(
+    "Within a month of the purchase of a till or its TSE, and again when it goes out of service; always for all tills "
+    "of the place of business. The words are those of the form.",
+    "Binnen eines Monats nach Anschaffung einer Kasse oder ihrer TSE, und wieder bei Außerbetriebnahme; immer für alle "
+    "Kassen der Betriebsstätte. Die Wörter sind die des Formulars.",
+)
+_SERIAL = Text("Serial number of the TSE", "Seriennummer der TSE")
+_CHECK = Text("Check digits of a typed serial number", "Prüfziffern der abgetippten Seriennummer")
+_SINCE = Text("TSE in service since", "Inbetriebnahme der TSE")
+_ID = Text("BSI certification id", "Zertifizierungs-ID (BSI)")
+_UNKNOWN = Text("not known", "nicht bekannt")
+_SIMULATED = Text(
+    "A simulated TSE is not notified: it has no certification.",
+    "Eine simulierte TSE wird nicht gemeldet: Sie ist nicht zertifiziert.",
+)
+_DSFINVK = Text("Row of tse.csv (DSFinV-K, Stamm_TSE)", "Zeile in tse.csv (DSFinV-K, Stamm_TSE)")
+_DSFINVK_ABOUT = Text(
+    "For POS software that asks for these values. The till adds its own columns.",
+    "Für Kassensoftware, die nach diesen Werten fragt. Die Kasse ergänzt ihre eigenen Spalten.",
+)
+_FILE = Text("Download tse.csv", "tse.csv herunterladen")
+_ID_PREFIX = "BSI-K-TR-"
+
+
+async def _content(view: PageView) -> Content:
+    elster: ElsterData = await view.ask(endpoint_of(get_elster_data))
+    dsfinvk: DsfinvkTse = await view.ask(endpoint_of(get_dsfinvk))
+    since, number = elster.in_service_since, (elster.certification_id or "").removeprefix(_ID_PREFIX)
+    sheet = [
+        (_SERIAL, _copied(view, elster.tse_serial, _SERIAL)),
+        (_SINCE, _copied(view, "" if since is None else view.locale.date(since.timestamp()), _SINCE)),
+        (_ID, _copied(view, number, _ID)),
+        (_CHECK, elster.serial_check_digits),
+    ]
+    names = {name: Text(name, name) for name, value in dsfinvk.model_dump().items() if value}
+    columns = [(text, _copied(view, getattr(dsfinvk, name), text)) for name, text in names.items()]
+    return (
+        view.card(
+            "elster",
+            _ELSTER,
+            quiet(view.text(_ELSTER_ABOUT)),
+            quiet(view.text(_SIMULATED)) if products.is_simulated(view.tse.info.description) else None,
+            view.rows(sheet),
+        ),
+        view.card(
+            "dsfinvk",
+            _DSFINVK,
+            quiet(view.text(_DSFINVK_ABOUT)),
+            view.rows(columns),
+            el("p", el("a", view.text(_FILE), href=f"/api/v1/tses/{view.tse.serial}/dsfinvk.csv", download=True)),
+        ),
+    )
+
+
+def _copied(view: PageView, value: str, name: Text) -> HtmlElement | str:
+    return copyable(value, name, view.locale) if value else view.text(_UNKNOWN)
+
+
+PAGE = Page("tax-office", _TITLE, AUDITORS, _content, of_tse=True)
