@@ -44,6 +44,7 @@ from gateway.operations.outage_report import OutageReports
 from gateway.operations.pool_signing import PoolSigning
 from gateway.operations.transactions import Transactions
 from gateway.server.api.endpoint import Services
+from gateway.server.audit_package.place import PackagePlace
 from gateway.server.http import session_file
 from gateway.server.status_page.recent_problems import RecentProblems
 from gateway.server.status_page.signature_rate import SignatureRate
@@ -192,9 +193,21 @@ async def api(
                 audit=audit,
                 pool=core.pool,
                 pool_signing=PoolSigning(core.pool, transactions),
+                package_place=_package_place(core.settings),
             )
     finally:
         await transactions.close()
+
+
+def _package_place(settings: Settings) -> PackagePlace:
+    return PackagePlace(
+        directory=settings.state_dir / "audit-package",
+        lists=settings.state_dir / "crls",
+        archives=settings.archive,
+        trust=settings.archive_trust,
+        site=settings.site,
+        least_free=settings.archive_min_free_mib * 2**20,
+    )
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ import typer
 from gateway.cli import (
     archive,
     audit,
+    audit_package,
     backup,
     clients,
     discover,
@@ -57,6 +58,7 @@ for subject in (
     outages,
     audit,
     backup,
+    audit_package,
     swap,
     mount,
     discover,

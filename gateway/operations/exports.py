@@ -146,8 +146,16 @@ async def matching(device: Device, chosen: Filter, source: BlockReader | None = 
     Raises:
         NothingToExport: nothing matches.
     """
-    source = source or PatientReader(device)
-    store = Store(source, (await open_store(device)).used)
+    async for piece in matching_in(Store(source or PatientReader(device), (await open_store(device)).used), chosen):
+        yield piece
+
+
+async def matching_in(store: Store, chosen: Filter) -> AsyncIterator[bytes]:
+    """Yield what `matching` does, of a store at hand.
+
+    Raises:
+        NothingToExport: nothing matches.
+    """
     leading: list[StoreEntry] = []
     found = False
     async for entry in store.entries():
@@ -158,7 +166,7 @@ async def matching(device: Device, chosen: Filter, source: BlockReader | None = 
             continue
         if not found:
             found = True
-            async for piece in Store(source, store.used).blocks(0, leading[-1].end):
+            async for piece in Store(store.reader, store.used).blocks(0, leading[-1].end):
                 yield piece
         async for piece in store.blocks(entry.block, entry.end - entry.block):
             yield piece

@@ -91,7 +91,7 @@ def _check_pieces(
     with ExitStack() as stack:
         # spawn: the caller may have threads, which a fork would break
         context = multiprocessing.get_context("spawn")
-        pool = stack.enter_context(ProcessPoolExecutor(processes, context, _begin_work, (background,)))
+        pool = stack.enter_context(ProcessPoolExecutor(processes, context, begin_work, (background,)))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
 
         def submit(count: int) -> list[Future[CheckedMessages]]:
@@ -122,7 +122,7 @@ def _ctrl_c_waits() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_work(background: bool) -> None:
+def begin_work(background: bool) -> None:
     """Set the priority of a process, and end it when the first one is killed, which can then not end it."""
     if background:
         os.nice(_LOWEST_PRIORITY)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,15 +59,20 @@ async def list_acts(call: Call[Span, NoBody]) -> AuditList:
 
 
 async def get_acts_csv(call: Call[Span, NoBody]) -> web.Response:
-    """Return the acts for spreadsheets, in the form of the outages."""
+    """Return the acts for spreadsheets."""
+    headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="TSE_audit.csv"', hdrs.CACHE_CONTROL: "no-store"}
+    return web.Response(text=as_csv(await _acts(call)), content_type=_CSV, charset="utf-8", headers=headers)
+
+
+def as_csv(acts: Iterable[Act]) -> str:
+    """Return acts in the form of the outages."""
     out = io.StringIO()
     out.write("\ufeff")
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(_COLUMNS)
-    for act in await _acts(call):
+    for act in acts:
         writer.writerow(map(_harmless, _row(act)))
-    headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="TSE_audit.csv"', hdrs.CACHE_CONTROL: "no-store"}
-    return web.Response(text=out.getvalue(), content_type=_CSV, charset="utf-8", headers=headers)
+    return out.getvalue()
 
 
 async def _acts(call: Call[Span, NoBody]) -> list[Act]:

@@ -30,6 +30,7 @@ from gateway.operations.transactions import Transactions
 from gateway.server.api.errors import InvalidRequest
 from gateway.server.api.requests import NoBody, RequestBody
 from gateway.server.api.validation import problems_of, sentence
+from gateway.server.audit_package.place import PackagePlace
 from gateway.server.http import bodies
 from gateway.server.http.callers import about, caller_of, name_client, tell_about
 from gateway.server.http.responses import JSON
@@ -83,6 +84,7 @@ class Services:
     audit: AuditLog
     pool: Pool
     pool_signing: PoolSigning
+    package_place: PackagePlace
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is or was here, and begins so; else `beginning` itself.

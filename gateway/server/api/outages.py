@@ -24,7 +24,11 @@ _CSV, _HTML = "text/csv", "text/html"
 
 async def list_outages(call: Call[OutageFilter, NoBody]) -> OutageList:
     """Return the outages for programs; their reasons in English unless the client wants German."""
-    language, report = _language(call, "en"), await _report(call)
+    return as_list(await _report(call), _language(call, "en"))
+
+
+def as_list(report: OutageReport, language: Language) -> OutageList:
+    """Return the outages for programs, their reasons in `language`."""
     found = [
         LoggedOutage(
             tse_serial=outage.serial or None,

@@ -11,6 +11,7 @@ from gateway.server.api import (
     administration,
     archives,
     audit,
+    audit_package,
     event_stream,
     exports,
     log,
@@ -34,6 +35,7 @@ SECTIONS = (
     event_stream.SECTION,
     audit.SECTION,
     log.SECTION,
+    audit_package.SECTION,
     administration.SECTION,
     tokens.SECTION,
 )

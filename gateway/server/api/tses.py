@@ -16,7 +16,7 @@ from gateway.fleet.lock.tills import TillStatus
 from gateway.fleet.status.readiness import lack, lack_text
 from gateway.i18n.text import Language
 from gateway.operations import masterdata
-from gateway.operations.forecast import Forecast
+from gateway.operations.forecast import Forecast, Forecasts
 from gateway.operations.masterdata import NoCertificate, TillColumns
 from gateway.server.api.downloads import media_for
 from gateway.server.api.endpoint import BASE, TSE, Call, Endpoint, FileFormat, FileResponse, Section
@@ -106,10 +106,19 @@ async def get_dsfinvk_csv(call: Call[DsfinvkParams, NoBody]) -> web.Response:
 
 async def get_elster_data(call: Call[TseParams, NoBody]) -> ElsterData:
     """Return what a person copies into ELSTER."""
-    device = call.services.registry.find(call.params.serial)
+    return await elster_data(call.services.registry.find(call.params.serial), call.services.forecasts)
+
+
+async def elster_data(device: Device, forecasts: Forecasts) -> ElsterData:
+    """Return what ELSTER asks about a TSE.
+
+    Raises:
+        StoreClosed: the self test has not passed yet.
+        NoCertificate: it holds none for its key.
+    """
     since, until, number = masterdata.validity(await masterdata.chain_of(device))
     info = device.info
-    began = await call.services.forecasts.in_service_since(device)
+    began = await forecasts.in_service_since(device)
     return ElsterData(
         tse_serial=device.serial,
         serial_check_digits=masterdata.check_digits(info.serial),
