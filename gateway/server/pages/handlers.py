@@ -63,6 +63,10 @@ class Pages:
             if page.forms:
                 app.add_routes([web.post(f"{path}/{{form}}", _of(page, self._send))])
 
+    def named(self, name: str) -> str:
+        """Return the name if a page has it, else an empty one: only a few are led to after a login."""
+        return name if any(page.name == name for page in self._pages) else ""
+
     def links(self, caller: Caller | None, here: str = "", serial: str = "") -> tuple[Link, ...]:
         """Return the navigation of whoever is logged in; `here` is the name of the present page."""
         if caller is None:
@@ -74,7 +78,7 @@ class Pages:
     async def _choose(self, page: Page, request: web.Request) -> web.Response:
         """Lead to the page of the first TSE that the viewer may see."""
         if self._login_of(request) is None:
-            return assets.redirect("/#login")
+            return assets.redirect(f"/?back={page.name}#login")
         caller = caller_of(request)
         caller.check_role(page.roles)
         tses = [tse.serial for tse in self._site.snapshot(port_of(request)).tses if tse.info is not None]
@@ -86,7 +90,7 @@ class Pages:
 
     async def _show(self, page: Page, request: web.Request) -> web.Response:
         if self._login_of(request) is None:
-            return assets.redirect("/#login")
+            return assets.redirect(f"/?back={page.name}#login")
         caller_of(request).check_role(page.roles)
         view = self._of_its_tse(page, request)
         return self._document(page, view, [part for part in await page.content(view) if part is not None])
@@ -95,7 +99,7 @@ class Pages:
         """Do the act of a form, or ask for its confirmation first; the answer leads to the page that tells of it."""
         login = self._login_of(request)
         if login is None:
-            return assets.redirect("/#login")
+            return assets.redirect(f"/?back={page.name}#login")
         form = next((form for form in page.forms if form.name == request.match_info["form"]), None)
         if form is None:
             raise web.HTTPNotFound

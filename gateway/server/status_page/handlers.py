@@ -87,8 +87,8 @@ class StatusPage:
     async def page(self, request: web.Request) -> web.Response:
         """Answer with the whole page, which is complete without scripts, too."""
         locale, view = locale_of(request), self._view(request)
-        links = self._pages.links(self._caller(request))
-        page_request = PageRequest(view, self._version_for(view), _refusal(request.query.get("login", "")), links)
+        links, back = self._pages.links(self._caller(request)), self._pages.named(request.query.get("back", ""))
+        page_request = PageRequest(view, self._version_for(view), _refusal(request.query.get("login", "")), links, back)
         return assets.send_document(self._document(request, locale, page_request), locale.language)
 
     async def help(self, request: web.Request) -> web.Response:
@@ -139,18 +139,19 @@ class StatusPage:
 
     async def login(self, request: web.Request) -> web.Response:
         """Check the token as every other request's: with the same delay, and counted."""
-        token = (await form_of(request)).get("token", "")
+        typed = await form_of(request)
+        token, back = typed.get("token", ""), self._pages.named(typed.get("back", ""))
         try:
             caller = await self._gatekeeper.admit_request(request, f"Bearer {token}")
             caller.check_role(READERS)
         except (Unauthorized, Forbidden) as error:
             why = "refused" if isinstance(error, Unauthorized) else "forbidden"
-            answer = assets.redirect(f"{PATH}?login={why}#login")
+            answer = assets.redirect(f"{PATH}?login={why}{f'&back={back}' if back else ''}#login")
             answer.force_close()  # one try a connection
             return answer
         log.info("an administrator logged in from %s", request.remote, extra=event(Event.LOGIN, peer=request.remote))
         await self._audit.note(caller, "login")
-        answer = assets.redirect(PATH)
+        answer = assets.redirect(f"{FOLDER}{back}" if back else PATH)
         answer.set_cookie(
             COOKIE,
             self._logins.begin(self._gatekeeper.tokens.key_of(token.encode())),

@@ -208,8 +208,10 @@ NO_PROBLEMS = Text("Nothing since the start.", "Seit dem Start nichts.")
 TIMES = Text("{count} times, last ", "{count}-mal, zuletzt ")
 LOGIN = Text("Log in", "Anmelden")
 LOGIN_INTRO = Text(
-    "With the apiToken you see fill levels, due dates, outages and the values for the POS.",
-    "Mit dem apiToken sehen Sie Füllstände, Fristen, Ausfälle und die Daten für die Kasse.",
+    "With the apiToken or another token you see fill levels, due dates and outages, and manage the TSEs as its role "
+    "allows.",
+    "Mit dem apiToken oder einem anderen Token sehen Sie Füllstände, Fristen und Ausfälle und verwalten die TSEs, "
+    "soweit seine Rolle es erlaubt.",
 )
 LOGIN_REFUSED = Text(
     "That was not the apiToken. It is in session.txt in the gateway's state directory.",

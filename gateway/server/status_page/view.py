@@ -47,6 +47,8 @@ class RenderedPage:
 class PageRequest:
     """One request for the page. `refused`: why the last login was; empty if it was not. `links`: the navigation.
 
+    `back`: the name of the page that a login leads to.
+
     An open page whose `version` differs from the server's is loaded again, since its scripts may be too old.
     """
 
@@ -54,6 +56,7 @@ class PageRequest:
     version: str
     refused: LoginRefusal = ""
     links: tuple[Link, ...] = ()
+    back: str = ""
 
     @property
     def full(self) -> bool:
@@ -235,6 +238,7 @@ def _login(locale: Locale, page_request: PageRequest) -> HtmlElement:
     form = el(
         "form",
         el("input", name="user", value="lantse", autocomplete="username", hidden=True),
+        el("input", type="hidden", name="back", value=page_request.back) if page_request.back else None,
         el("label", locale.text(texts.API_TOKEN), for_="token"),
         el(
             "input",

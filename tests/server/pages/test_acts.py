@@ -86,7 +86,17 @@ async def test_who_is_not_logged_in_is_led_to_the_login_and_does_nothing(shop: S
             path = shop.path(page.name) if page.of_tse else page.path()
             for method, target in [("GET", path), *(("POST", f"{path}/{form.name}") for form in page.forms)]:
                 answer, _ = await browser.get(target, method, data={"x": "y"} if method == "POST" else None)
-                assert (answer.status, answer.headers["Location"]) == (303, "/#login"), target
+                assert (answer.status, answer.headers["Location"]) == (303, f"/?back={page.name}#login"), target
+
+
+async def test_a_login_leads_back_to_the_page_that_wanted_it_and_nowhere_else(shop: Shop) -> None:
+    for wanted, back in (("tills", "/page/tills"), ("//elsewhere.example", "/"), ("nothing", "/"), ("tills/..", "/")):
+        async with browser_of(shop.served) as browser:
+            _, text = await browser.get("/", params={"back": wanted})
+            fields = Forms(text).found["login"].fields
+            assert fields.get("back", "") == back.removeprefix("/page/").strip("/")
+            answer, _ = await browser.get("/page/login", "POST", data={"token": TOKEN, "back": wanted})
+            assert answer.headers["Location"] == back
 
 
 async def test_a_form_of_another_site_or_without_the_secret_of_the_login_does_nothing(
