@@ -1,6 +1,7 @@
 """All pages, in the order of the navigation. A new page is named here; tests/server/pages tries each with each role."""
 
 from gateway.server.pages import (
+    audit_package,
     certificate,
     exports,
     log,
@@ -21,6 +22,7 @@ PAGES: tuple[Page, ...] = (
     tills.PAGE,
     receipts.PAGE,
     exports.PAGE,
+    audit_package.PAGE,
     outages.PAGE,
     masterdata.PAGE,
     maintenance.PAGE,

@@ -99,6 +99,13 @@ async def test_what_the_tax_office_asks_is_there_to_be_copied(served: Served, br
     assert (await browser.get(file))[0].status == 200
 
 
+async def test_the_audit_package_of_a_period_is_downloaded(browser: Browser) -> None:
+    assert not links(await read(browser, "/page/auditor"), "audit-package")
+    (link,) = links(await read(browser, "/page/auditor?from=2026-01-01&to=2036-12-31"), "audit-package")
+    answer, _ = await browser.get(link)
+    assert (answer.status, answer.content_type) == (200, "application/zip")
+
+
 async def test_outages_certificate_settings_and_log_are_shown(served: Served, browser: Browser) -> None:
     assert "No outage is recorded" in (await read(browser, "/page/outages")).text
     certificate = await read(browser, "/page/certificate")
