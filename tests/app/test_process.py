@@ -40,6 +40,20 @@ async def test_no_program_that_it_starts_can_gain_privileges(tmp_path: Path) -> 
     assert "NoNewPrivs:\t1\n" in status
 
 
+async def test_a_thread_that_computes_keeps_the_others_waiting_for_half_a_millisecond(tmp_path: Path) -> None:
+    told = tmp_path / "interval"
+    program = f"""
+import atexit, pathlib, sys
+from gateway.cli import main
+atexit.register(lambda: pathlib.Path({str(told)!r}).write_text(str(sys.getswitchinterval())))
+main()
+"""
+    async with gateway(tmp_path / "state", "--simulator", "1", program=("-c", program)) as running:
+        await running.until_it_serves()
+        await running.stop()
+    assert float(told.read_text()) == pytest.approx(0.0005)
+
+
 async def test_session_txt_tells_the_three_values(tmp_path: Path) -> None:
     async with gateway(tmp_path, "--simulator", "2", GATEWAY_TOKEN_DIGITS="6") as running:
         await running.until_it_serves()

@@ -9,7 +9,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from tests.lan_client import LanClient
 from tests.server.shop import TOKEN, Served, serve, settings_for
 from tests.support import set_up
 
-_TIMES, _BEFORE = 20, 10
+_TIMES, _BEFORE = 10, 5
 _SHOWN = 10
 KINDS: dict[str, Callable[[Till], None]] = {  # a command is the last one, since it keeps the lock
     "receipt through /api/v1": Till.sign,
@@ -52,15 +52,15 @@ def counting(counts: "Counter[CodeType]") -> Iterator[None]:
         sys.settrace(before)
 
 
-async def instructions(directory: Path) -> "dict[str, Counter[CodeType]]":
-    """Instructions of a request or receipt of each kind by function."""
+async def instructions(directory: Path, kinds: Iterable[str] = KINDS) -> "dict[str, Counter[CodeType]]":
+    """Instructions of a request or receipt of each of these `KINDS` by function."""
     found: dict[str, Counter[CodeType]] = {}
     async with serve(settings_for(directory)) as served:
         await _make_ready(served)
         client = await asyncio.to_thread(BlockingClient, served.port, TOKEN)
         till = Till(client, served.serial)
-        for name, ask in KINDS.items():
-            counts: Counter[CodeType] = Counter()
+        for name in kinds:
+            ask, counts = KINDS[name], Counter[CodeType]()
             await asyncio.to_thread(_repeat, ask, till, _BEFORE)
             with counting(counts):
                 await asyncio.to_thread(_repeat, ask, till, _TIMES)

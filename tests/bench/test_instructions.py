@@ -9,7 +9,7 @@ from tests.bench.instructions import instructions
 from tests.bench.standin import answer_at_once
 
 # Half as much again as with Python 3.11: a doubling is noticed, a change of the interpreter is not.
-_AT_MOST = {"sendCommand": 18_000, "receipt over LAN": 125_000}
+_AT_MOST = {"receipt over LAN": 105_000, "sendCommand": 15_000}
 
 
 async def test_commands_and_receipts_cost_no_more_instructions_than_allowed(
@@ -17,7 +17,7 @@ async def test_commands_and_receipts_cost_no_more_instructions_than_allowed(
 ) -> None:
     monkeypatch.setattr(SimulatedTse, "_take_command", SimulatedTse._take_command)  # is put back at the end
     answer_at_once()
-    found = await instructions(tmp_path)
+    found = await instructions(tmp_path, _AT_MOST)
     for name, most in _AT_MOST.items():
         dearest = [(code.co_qualname, count) for code, count in found[name].most_common(20)]
         assert most / 4 < found[name].total() < most, (name, dearest)
