@@ -15,6 +15,7 @@ from gateway.access.audit import GATEWAY, AuditLog
 from gateway.access.lan_token import Token, load_or_create_token
 from gateway.access.tokens import Tokens
 from gateway.app import console, services, watchdog
+from gateway.app.notifying import notifications_of, notifying
 from gateway.app.shutdown import Shutdown
 from gateway.app.systemd import Systemd
 from gateway.archive.collector import ArchiveCollector
@@ -100,10 +101,12 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         metrics.registry.register(PoolCollector(pool))
         await start(beside(pool=pool.run()))
         core = services.GatewayCore(
-            settings, registry, metrics, monitor.outages, archives, pool, recent_events, recent_log
+            *(settings, registry, metrics, monitor.outages, archives, pool, notifications_of(settings, metrics)),
+            *(recent_events, recent_log),
         )
+        snapshot = await start(services.snapshots(core, tokens, problems))
+        await start(notifying(core, snapshot, writable, maintenance))
         api = await start(services.api(core, maintenance.clock, tokens, audit, maintenance.pins))
-        snapshot = await start(services.status_page(core, tokens, problems))
 
         def on_refusal(serial: str, error: GatewayError, till: str) -> None:
             monitor.refused(serial, error, till)
@@ -118,7 +121,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             *(settings, lan, registry, metrics, tokens),
             on_refusal=on_refusal,
             api=routes(api),
-            site=None if snapshot is None else Site(api, settings, snapshot),
+            site=Site(api, settings, snapshot) if settings.status_page else None,
             outages=monitor.outages,
             audit=audit,
         )

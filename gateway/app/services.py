@@ -37,6 +37,7 @@ from gateway.fleet.pool import Pool
 from gateway.fleet.registry import DeviceTimes, Registry
 from gateway.fleet.status.collector import FleetCollector
 from gateway.i18n.text import NOTHING, Text
+from gateway.notifications.service import Notifications
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
@@ -70,6 +71,7 @@ class GatewayCore:
     outages: OutageLog
     archives: ArchiveService
     pool: Pool
+    notifications: Notifications
     recent_events: RecentEvents = field(default_factory=RecentEvents)
     recent_log: RecentLog = field(default_factory=RecentLog)
 
@@ -194,6 +196,7 @@ async def api(
                 pool=core.pool,
                 pool_signing=PoolSigning(core.pool, transactions),
                 package_place=_package_place(core.settings),
+                notifications=core.notifications,
             )
     finally:
         await transactions.close()
@@ -211,13 +214,10 @@ def _package_place(settings: Settings) -> PackagePlace:
 
 
 @asynccontextmanager
-async def status_page(
+async def snapshots(
     core: GatewayCore, tokens: Tokens, problems: RecentProblems
-) -> AsyncIterator[Callable[[int], Snapshot] | None]:
-    """Gather what the status page shows; None when the settings want no page."""
-    if not core.settings.status_page:
-        yield None
-        return
+) -> AsyncIterator[Callable[[int], Snapshot]]:
+    """Gather what the status page shows and the notifications go by."""
     rate = SignatureRate(core.metrics)
     source = SnapshotSource(
         core.settings,

@@ -12,6 +12,7 @@ from gateway.access.audit import AuditLog
 from gateway.access.lan_token import Token, known_token
 from gateway.access.tokens import Tokens
 from gateway.app import services
+from gateway.app.notifying import notifications_of
 from gateway.client.api import Api, over_socket
 from gateway.config.settings import Settings
 from gateway.driver.usb.block_devices import Roots
@@ -81,9 +82,9 @@ async def serving(
             services.archives(settings, registry, metrics, scheduled=False, refusal=_not_ours(settings))
         )
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
-        outages = OutageLog(settings.state_dir)
+        outages, notifications = OutageLog(settings.state_dir), notifications_of(settings, metrics)
         pool = services.pool(settings, registry, outages)
-        core = services.GatewayCore(scratch, registry, metrics, outages, archives, pool)
+        core = services.GatewayCore(scratch, registry, metrics, outages, archives, pool, notifications)
         audit = AuditLog(kept / AUDIT_FILE if kept == settings.state_dir else None)
         tokens = (
             services.tokens(settings, known_token(settings) or nobody) if kept == settings.state_dir else Tokens(nobody)

@@ -1,5 +1,7 @@
 """Secrets that a person gives to the gateway. No error here shows one, nor the path that was given for it."""
 
+import base64
+import binascii
 import math
 import re
 from datetime import datetime, timedelta
@@ -13,6 +15,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _OWN_NAMES = frozenset({"lan", "local"})
 _UNTIL = "until"
 _NO_NAME = Text("no file can have this name", "so kann keine Datei heißen")
+_WEBHOOK_PREFIX = "whsec_"  # of Standard Webhooks (https://www.standardwebhooks.com)
+_WEBHOOK_KEY_BYTES = range(24, 65)
+_NO_WEBHOOK_KEY = Text(
+    "should be whsec_ and 24 to 64 random bytes as base64", "sollte whsec_ und 24 bis 64 zufällige Bytes in Base64 sein"
+)
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 6, 128
 
 
@@ -134,3 +141,18 @@ def read_secret(path: str) -> str:
             ),
             reason=reason,
         ) from None
+
+
+def webhook_key(secret: str) -> bytes:
+    """Return the key in a secret of the form `whsec_` and base64.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix(_WEBHOOK_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not secret.startswith(_WEBHOOK_PREFIX) or len(key) not in _WEBHOOK_KEY_BYTES:
+        raise UnfitValue(_NO_WEBHOOK_KEY)
+    return key

@@ -12,15 +12,13 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
 from pydantic import model_validator as check_model
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.config.archive_target import ArchiveTargetSettings
-from gateway.config.secret import read_secret
 from gateway.config.sources import (
-    BOTH_GIVEN,
     CONFIG_FILE,
     CommandLineSource,
     EnvironmentSource,
@@ -28,12 +26,15 @@ from gateway.config.sources import (
     TomlSource,
     did_you_mean,
 )
+from gateway.config.tables import TokenSettings, UpstreamSettings
 from gateway.config.values import (
     Addresses,
-    ConnectorUrl,
     FilePath,
     FilePaths,
     JsonTables,
+    MailAddress,
+    MailAddresses,
+    MailServerName,
     PoolOrder,
     Port,
     RoleNames,
@@ -44,18 +45,19 @@ from gateway.config.values import (
     TimeServers,
     Token,
     TokenDigits,
-    TokenName,
     UpperCase,
+    WebhookSecret,
+    WebhookUrl,
 )
 from gateway.errors import ConfigurationError, UnfitValue
 from gateway.i18n.invalid_values import message_of
 from gateway.i18n.text import Language, Text, joined, literal
 
 _SOURCES = "sources"
-_TOKEN_FILE = Text("token_file: {error}", "token_file: {error}")
 _KEY_NEEDED = Text(
     "tls_certificate and tls_key must be given together", "tls_certificate und tls_key gehören zusammen angegeben"
 )
+_TOGETHER = Text("{first} and {second} must be given together", "{first} und {second} gehören zusammen angegeben")
 _CA_NEEDED = Text(
     "tls_client_crl and tls_client_required need tls_client_ca",
     "tls_client_crl und tls_client_required brauchen tls_client_ca",
@@ -79,42 +81,6 @@ def primary_address() -> str:
         except OSError:
             continue
     return "127.0.0.1"
-
-
-class UpstreamSettings(BaseModel):
-    """Another LAN-TSE connector: the vendor's, or a gateway."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    url: ConnectorUrl
-    token: SecretStr
-    ca_file: FilePath | None = None
-    fingerprint: str = ""
-
-    @check_model(mode="before")
-    @classmethod
-    def _token_from_its_file(cls, values: object) -> object:
-        if not isinstance(values, dict) or "token_file" not in values:
-            return values
-        if "token" in values:
-            raise UnfitValue(BOTH_GIVEN, first="token", second="token_file")
-        rest = {name: value for name, value in values.items() if name != "token_file"}
-        try:
-            return rest | {"token": read_secret(str(values["token_file"]))}
-        except ValueError as error:
-            raise UnfitValue(_TOKEN_FILE, error=error) from None
-
-
-class TokenSettings(BaseModel):
-    """One more token, in a secret file that the gateway reads anew each minute."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: TokenName
-    role: Literal["till", "operator", "auditor", "monitor"]
-    token_file: FilePath
-    tses: Texts = ()
-    clients: Texts = ()
 
 
 _TABLES = {
@@ -296,6 +262,23 @@ class Settings(BaseSettings):
         None, description="bearer token of that port, which opens nothing else; without it the api_token"
     )
 
+    notify_mail_to: MailAddresses = Field(
+        (), description="mail addresses that are told once what needs attention, separated by commas"
+    )
+    notify_mail_server: MailServerName = Field(
+        "", description="host or host:port that takes these mails; port 465 for TLS, any other (587) for STARTTLS"
+    )
+    notify_mail_from: MailAddress = Field(
+        "", description="sender of these mails; without it the user if it is an address, else the first that is told"
+    )
+    notify_mail_user: str = Field("", description="login at the mail server; without it none")
+    notify_mail_password: SecretStr | None = Field(None, description="password of that login")
+    notify_webhook_url: WebhookUrl = Field("", description="address that is told the same by a signed POST of JSON")
+    notify_webhook_secret: WebhookSecret = Field(
+        None, description="key of that signature: whsec_ and 24 to 64 random bytes as base64"
+    )
+    notify_language: Literal["de", "en"] = Field("de", description="language of mails and webhook: de or en")
+
     _places: dict[str, Text] = PrivateAttr(default_factory=dict)
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
@@ -334,6 +317,16 @@ class Settings(BaseSettings):
     def _client_certificates_have_a_ca(self) -> Self:
         if self.tls_client_ca is None and (self.tls_client_crl is not None or self.tls_client_required):
             raise UnfitValue(_CA_NEEDED)
+        return self
+
+    @check_model(mode="after")
+    def _notifications_are_whole(self) -> Self:
+        if bool(self.notify_mail_to) != bool(self.notify_mail_server):
+            raise UnfitValue(_TOGETHER, first="notify_mail_to", second="notify_mail_server")
+        if bool(self.notify_mail_user) != (self.notify_mail_password is not None):
+            raise UnfitValue(_TOGETHER, first="notify_mail_user", second="notify_mail_password")
+        if bool(self.notify_webhook_url) != (self.notify_webhook_secret is not None):
+            raise UnfitValue(_TOGETHER, first="notify_webhook_url", second="notify_webhook_secret")
         return self
 
     @property

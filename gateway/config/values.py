@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from yarl import URL
 
 from gateway.clock.sntp import TimeServer
+from gateway.config.mail import checked_address, mail_server
 from gateway.config.pins import Pins
-from gateway.config.secret import checked_digits, checked_name, dated_tokens
+from gateway.config.secret import checked_digits, checked_name, dated_tokens, webhook_key
 from gateway.errors import UnfitValue
 from gateway.i18n.text import Text
 
@@ -34,6 +35,12 @@ _WITH_PASSWORD = Text(
     "may hold no user and no password: what lets the gateway in is the token, or token_file",
     "darf weder Benutzer noch Passwort enthalten: Zugang gibt dem Gateway das Token, oder token_file",
 )
+_NO_ORDER = Text(
+    "should be two serials or more, or the first 4 or more hex digits of each, separated by commas",
+    "sollten zwei oder mehr Seriennummern sein, oder von jeder die ersten 4 oder mehr Hex-Ziffern, durch Kommas getrennt",
+)
+_TWICE = Text("names a TSE twice", "nennt eine TSE zweimal")
+_NO_WEBHOOK = Text("should be https://<host>/<path>, without a user", "sollte https://<Host>/<Pfad> ohne Benutzer sein")
 _OTHER_URL = Text(
     "must be https://<host>:<port>, perhaps with a path", "muss https://<Host>:<Port> sein, vielleicht mit einem Pfad"
 )
@@ -98,11 +105,9 @@ def _time_servers(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _pool_order(value: tuple[str, ...]) -> tuple[str, ...]:
     if any(not re.fullmatch("[0-9A-Fa-f]{4,64}", beginning) for beginning in value) or len(value) == 1:
-        raise ValueError(
-            "should be two serials or more, or the first 4 or more hex digits of each, separated by commas"
-        )
+        raise UnfitValue(_NO_ORDER)
     if any(two.upper().startswith(one.upper()) for one, two in itertools.permutations(value, 2)):
-        raise ValueError("names a TSE twice")
+        raise UnfitValue(_TWICE)
     return value
 
 
@@ -115,6 +120,29 @@ def _connector_url(text: str) -> str:
         raise UnfitValue(_WITH_PASSWORD)
     if url.scheme != "https" or not url.host or url.query_string or url.fragment:
         raise UnfitValue(_OTHER_URL)
+    return text
+
+
+def _mail_server(text: str) -> str:
+    if text:
+        mail_server(text)
+    return text
+
+
+def _mail_address(text: str) -> str:
+    return checked_address(text) if text else text
+
+
+def _mail_addresses(value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(checked_address, value))
+
+
+def _webhook_url(text: str) -> str:
+    if not text:
+        return text
+    url = URL(text)
+    if url.scheme not in {"http", "https"} or not url.host or url.user is not None or url.fragment:
+        raise UnfitValue(_NO_WEBHOOK)
     return text
 
 
@@ -133,5 +161,10 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 PoolOrder = Annotated[Texts, AfterValidator(_pool_order)]
 TimeServers = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_time_servers)]
 ConnectorUrl = Annotated[str, AfterValidator(_connector_url)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+MailAddresses = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_mail_addresses)]
+MailServerName = Annotated[str, AfterValidator(_mail_server)]
+WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
+WebhookSecret = Annotated[SecretStr | None, _secret(webhook_key)]
 JsonTables = BeforeValidator(_from_json)
 UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)

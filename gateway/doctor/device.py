@@ -19,18 +19,6 @@ _WORN_OUT = Text("the flash memory of the TSE is worn out", "der Flash-Speicher 
 _WEARING = Text(
     "{erases} % of the erase cycles of the flash memory are left", "noch {erases} % der Löschzyklen des Flash-Speichers"
 )
-_AHEAD = (
-    Text(
-        "on {day} the TSE held transactions that the gateway does not know",
-        "am {day} enthielt die TSE Transaktionen, die das Gateway nicht kennt",
-    ),
-    Text(
-        "it was used elsewhere, or the state directory is an older backup: then no POS may repeat requests from "
-        "after it",
-        "sie war woanders in Benutzung, oder das Zustandsverzeichnis ist eine ältere Sicherung: dann darf keine Kasse "
-        "Anfragen von danach wiederholen",
-    ),
-)
 _IN_SERVICE = Text("in service, firmware {firmware}, at {place}", "in Betrieb, Firmware {firmware}, an {place}")
 _TRANSLATED = Text(
     "in service, firmware {firmware}, at {place}; commands of tills with older software are translated, and what that "
@@ -126,7 +114,7 @@ def _condition(tse: _TseAnswer, serial: str) -> CheckResult:
         return warn(Layer.INFO, _WEARING, remedies.FLASH_WORN, serial, erases=erases)
     ahead = tse.get("found_ahead")
     if ahead and limits.FOUND_AHEAD_AGO.warns((datetime.now(UTC) - datetime.fromisoformat(str(ahead))).total_seconds()):
-        return warn(Layer.INFO, *_AHEAD, serial, day=str(ahead)[:10])
+        return warn(Layer.INFO, *remedies.FOUND_AHEAD, serial, day=str(ahead)[:10])
     text = _TRANSLATED if tse.get("old_tills") else _IN_SERVICE
     return ok(Layer.INFO, text, serial, firmware=tse["software_version"], place=tse["place"])
 

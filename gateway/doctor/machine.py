@@ -11,18 +11,10 @@ from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.settings import Settings
 from gateway.doctor.results import NOT_STARTED, CheckResult, Layer, fail, graded, measured, ok, unknown, warn
+from gateway.i18n import remedies
 from gateway.i18n.text import Text
 
 _TRIAL = 2**16  # bytes
-
-_NOBODY_IS_ASKED = Text(
-    "the kernel does not say that its clock is right, and no time server is set",
-    "der Kern sagt nicht, dass seine Uhr stimmt, und kein Zeitserver ist genannt",
-)
-_NOBODY_ANSWERS = Text(
-    "the kernel does not say that its clock is right, and the time servers give no good answer",
-    "der Kern sagt nicht, dass seine Uhr stimmt, und die Zeitserver geben keine gute Antwort",
-)
 
 
 def disk(directory: Path) -> CheckResult:
@@ -33,23 +25,10 @@ def disk(directory: Path) -> CheckResult:
     except FileNotFoundError:
         return unknown(Layer.DISK, NOT_STARTED)
     except OSError as error:
-        return fail(
-            Layer.DISK,
-            Text("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
-            Text(
-                "free space, mount it writable, and give it to the gateway's user: without it no receipt is signed "
-                "exactly once and no outage is noted",
-                "Platz schaffen, beschreibbar einhängen, dem Benutzer des Gateways geben: sonst wird kein Beleg genau "
-                "einmal signiert und kein Ausfall vermerkt",
-            ),
-            directory=directory,
-            reason=error.strerror,
-        )
+        return fail(Layer.DISK, *remedies.NOT_WRITABLE, directory=directory, reason=error.strerror)
     free = state.f_bavail * state.f_frsize
     values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
-    text = Text("{free} MiB free in {directory}", "{free} MiB frei in {directory}")
-    remedy = Text("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen")
-    return measured(Layer.DISK, graded(free, limits.DISK_FREE), text, remedy, **values)
+    return measured(Layer.DISK, graded(free, limits.DISK_FREE), *remedies.DISK_FREE, **values)
 
 
 def _try_to_write(directory: Path) -> None:
@@ -66,18 +45,12 @@ async def clock_status(settings: Settings, kernel: Callable[[], KernelClock] | N
     if not clock.status.fit and servers:
         await clock.measure()
     status = clock.status
-    remedy = Text(
-        "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
-        "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
-    )
     if not status.fit:
-        return fail(Layer.CLOCK, _NOBODY_ANSWERS if servers else _NOBODY_IS_ASKED, remedy)
+        return fail(Layer.CLOCK, *(remedies.CLOCK_NOT_ANSWERED if servers else remedies.CLOCK_NOT_ASKED))
     offset = status.offset or 0.0
-    values = {"offset": f"{offset:+.3f}"}
+    values: dict[str, Any] = {"offset": f"{offset:+.3f}"}
     if limits.CLOCK_OFFSET.warns(abs(offset)):
-        return warn(
-            Layer.CLOCK, Text("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"), remedy, **values
-        )
+        return warn(Layer.CLOCK, *remedies.CLOCK_OFF, **values)
     if status.source == "kernel":
         return ok(Layer.CLOCK, Text("the kernel says that it is right", "der Kern sagt, dass sie stimmt"))
     return ok(Layer.CLOCK, Text("right, {offset} s by time servers", "richtig, {offset} s laut Zeitservern"), **values)

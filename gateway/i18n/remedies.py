@@ -216,6 +216,55 @@ NOT_USABLE: Mapping[str, KnownProblem] = {
 
 NO_TSE = KnownProblem(Text("no TSE was found", "keine TSE gefunden"), _PLUG_IN)
 
+# What is wrong with the machine, for doctor and notifications.
+NOT_WRITABLE = KnownProblem(
+    Text("{directory} cannot be written to: {reason}", "{directory} ist nicht beschreibbar: {reason}"),
+    Text(
+        "free space, mount it writable, and give it to the gateway's user: without it no receipt is signed exactly "
+        "once and no outage is noted",
+        "Platz schaffen, beschreibbar einhängen, dem Benutzer des Gateways geben: sonst wird kein Beleg genau einmal "
+        "signiert und kein Ausfall vermerkt",
+    ),
+)
+DISK_FREE = KnownProblem(
+    Text("{free} MiB free in {directory}", "{free} MiB frei in {directory}"),
+    Text("free space, or move the state directory", "Platz schaffen, oder das Zustandsverzeichnis verlegen"),
+)
+_KEEP_THE_CLOCK = Text(
+    "let chrony or systemd-timesyncd keep the clock, and open UDP port 123 to the servers of GATEWAY_NTP_SERVERS",
+    "die Uhr von chrony oder systemd-timesyncd stellen lassen, UDP-Port 123 zu GATEWAY_NTP_SERVERS öffnen",
+)
+CLOCK_NOT_ASKED = KnownProblem(
+    Text(
+        "the kernel does not say that its clock is right, and no time server is set",
+        "der Kern sagt nicht, dass seine Uhr stimmt, und kein Zeitserver ist genannt",
+    ),
+    _KEEP_THE_CLOCK,
+)
+CLOCK_NOT_ANSWERED = KnownProblem(
+    Text(
+        "the kernel does not say that its clock is right, and the time servers give no good answer",
+        "der Kern sagt nicht, dass seine Uhr stimmt, und die Zeitserver geben keine gute Antwort",
+    ),
+    _KEEP_THE_CLOCK,
+)
+CLOCK_OFF = KnownProblem(
+    Text("the clock is {offset} s off", "die Uhr geht um {offset} s falsch"),
+    _KEEP_THE_CLOCK,
+)
+FOUND_AHEAD = KnownProblem(
+    Text(
+        "on {day} the TSE held transactions that the gateway does not know",
+        "am {day} enthielt die TSE Transaktionen, die das Gateway nicht kennt",
+    ),
+    Text(
+        "it was used elsewhere, or the state directory is an older backup: then no POS may repeat requests from after "
+        "it",
+        "sie war woanders in Benutzung, oder das Zustandsverzeichnis ist eine ältere Sicherung: dann darf keine Kasse "
+        "Anfragen von danach wiederholen",
+    ),
+)
+
 # What should be done while a TSE still signs: limits are in `gateway.limits`.
 CERTIFICATE_ENDS = Text(
     "order a new TSE now: it must be installed and reported to the tax office (`tse-gateway swap`)",

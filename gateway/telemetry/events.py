@@ -127,6 +127,17 @@ class Event(StrEnum):
         "WARNING",
         "The newest manifest has no time stamp, `reason` is why; it is tried again.",
     )
+    NOTIFIED = "notified", "INFO", "A mail or a webhook told that something needs attention, or that it is over."
+    NOTIFICATION_FAILED = (
+        "notification_failed",
+        "WARNING",
+        "A notification could not be sent by `channel`; it is tried again.",
+    )
+    NOTIFICATION_GIVEN_UP = (
+        "notification_given_up",
+        "ERROR",
+        "A notification was not sent by `channel` for three days, or too many wait.",
+    )
     EXPORT_BROKEN = "export_broken", "WARNING", "An export ended early; whoever wanted it must begin again."
     TOKENS_CHANGED = "tokens_changed", "INFO", "Other tokens are accepted from now on, as files say."
     TOKENS_REFUSED = "tokens_refused", "ERROR", "A file of tokens cannot be used; those of before stay."

@@ -22,7 +22,15 @@ from tests.cli.background import Running, call, running, settings_of
 _ROOT = Path(__file__).parents[2]
 _EXAMPLE = re.compile(r"^\s*Example: (.*?)\n\s*\n", re.MULTILINE | re.DOTALL)
 _RUNS_ON = {"serve", "mount", "simulator mount", "simulator image"}  # below, in test_mount and test_programs
-_ASKS = {"setup", "swap", "retire", "pool register", "pool show", "pool use"}  # the others have tests of their own
+_ASKS = {
+    "setup",
+    "swap",
+    "retire",
+    "pool register",
+    "pool show",
+    "pool use",
+    "notify test",
+}  # the others have tests of their own
 _VERDICTS = {"verify": {0, 1}, "doctor": {0, 1, 2}}  # their exit status tells how bad it is
 
 

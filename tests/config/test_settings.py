@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from gateway.config.mail import mail_server
 from gateway.config.settings import Settings, effective, load
 from gateway.config.sources import setting_names
 from gateway.errors import ConfigurationError
@@ -310,3 +311,60 @@ def test_every_setting_is_shown_with_a_meaning_and_secrets_are_hidden() -> None:
     assert rows["devices"].value == "/a, /b"
     assert rows["tls_key"].value == "not set"
     assert TOKEN not in repr(settings) + str(rows)
+
+
+WEBHOOK_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+
+def test_notifications_are_set_up_by_two_or_three_lines(tmp_path: Path) -> None:
+    secret = written(tmp_path / "password", "a password\n")
+    settings = load(
+        {
+            "GATEWAY_NOTIFY_MAIL_TO": "chef@shop.example, it@shop.example",
+            "GATEWAY_NOTIFY_MAIL_SERVER": "mail.shop.example",
+            "GATEWAY_NOTIFY_MAIL_USER": "tse@shop.example",
+            "GATEWAY_NOTIFY_MAIL_PASSWORD_FILE": str(secret),
+            "GATEWAY_NOTIFY_WEBHOOK_URL": "https://hooks.shop.example/tse?key=1",
+            "GATEWAY_NOTIFY_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        }
+    )
+    assert settings.notify_mail_to == ("chef@shop.example", "it@shop.example")
+    assert settings.notify_mail_password == SecretStr("a password")
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "tls"),
+    [
+        ("mail.shop.example", ("mail.shop.example", 587), False),
+        ("mail.shop.example:465", ("mail.shop.example", 465), True),
+        ("[2001:db8::1]:25", ("2001:db8::1", 25), False),
+        ("[2001:db8::1]", ("2001:db8::1", 587), False),
+    ],
+)
+def test_a_mail_server_has_the_port_of_its_kind_of_tls(text: str, server: tuple[str, int], *, tls: bool) -> None:
+    assert mail_server(text) == server
+    assert mail_server(text).tls is tls
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"MAIL_TO": "chef"}, "GATEWAY_NOTIFY_MAIL_TO: should be mail addresses such as tse@shop.example"),
+        ({"MAIL_TO": "chef@shop.example"}, "notify_mail_to and notify_mail_server must be given together"),
+        ({"MAIL_SERVER": "smtps://mail.example"}, "GATEWAY_NOTIFY_MAIL_SERVER: should be host or host:port"),
+        ({"MAIL_SERVER": "mail.example:0"}, "should be host or host:port"),
+        ({"MAIL_FROM": "me@localhost"}, "should be mail addresses"),
+        ({"MAIL_FROM": "a@b.example\r\nBcc: c@d.example"}, "should be mail addresses"),
+        ({"MAIL_USER": "me"}, "notify_mail_user and notify_mail_password must be given together"),
+        ({"WEBHOOK_URL": "https://hooks.example"}, "notify_webhook_url and notify_webhook_secret must be given"),
+        ({"WEBHOOK_URL": "ftp://hooks.example"}, "GATEWAY_NOTIFY_WEBHOOK_URL: should be https://<host>/<path>"),
+        ({"WEBHOOK_URL": "https://me:secret@hooks.example"}, "without a user"),
+        ({"WEBHOOK_SECRET": "swordfish"}, "should be whsec_ and 24 to 64 random bytes as base64"),
+        ({"LANGUAGE": "fr"}, "GATEWAY_NOTIFY_LANGUAGE"),
+    ],
+)
+def test_what_no_notification_can_go_by_is_refused(given: dict[str, str], says: str) -> None:
+    message = refused({f"GATEWAY_NOTIFY_{name}": value for name, value in given.items()})
+    assert says in message
+    assert "secret@" not in message
+    assert "swordfish" not in message

@@ -22,7 +22,8 @@ from gateway.app.gateway import Gateway
 from gateway.client import api as client
 from gateway.client.api import Refused
 from gateway.clock.trusted import KernelClock
-from gateway.config.settings import Settings, UpstreamSettings
+from gateway.config.settings import Settings
+from gateway.config.tables import UpstreamSettings
 from gateway.doctor import examination
 from gateway.doctor.examination import Machine
 from gateway.doctor.results import CheckResult, CheckStatus, Layer, exit_status

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from gateway.config.settings import UpstreamSettings
+from gateway.config.tables import UpstreamSettings
 from gateway.doctor.bundle import packed
 from gateway.telemetry.log import register_secret
 from tests.cli.background import Running, call, make_ready, running, settings_of

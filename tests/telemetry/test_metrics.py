@@ -32,6 +32,7 @@ def used() -> Metrics:
     metrics.locks.refused(SERIAL)
     metrics.locks.expired(SERIAL, "silent")
     metrics.requests.replayed(SERIAL, "resent")
+    metrics.notifications.counted("mail", "sent")
     metrics.signatures.sold(SERIAL)
     metrics.signatures.counted(SERIAL, 70)
     metrics.signatures.dated(SERIAL, 1_790_000_000)
@@ -124,7 +125,7 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     body, content_type = used().exposition()
     assert content_type.startswith("text/plain; version=0.0.4")
     families = list(text_string_to_metric_families(body.decode()))
-    assert len(families) == 35
+    assert len(families) == 36
     for family in families:
         assert re.fullmatch(r"tse_[a-z_]+", family.name)
         assert family.documentation

@@ -22,6 +22,7 @@ from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.i18n.negotiation import from_accept_language
 from gateway.i18n.text import Language, Text
+from gateway.notifications.service import Notifications
 from gateway.operations.administration import Administration
 from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
@@ -85,6 +86,7 @@ class Services:
     pool: Pool
     pool_signing: PoolSigning
     package_place: PackagePlace
+    notifications: Notifications
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is or was here, and begins so; else `beginning` itself.

@@ -32,6 +32,7 @@ from gateway.fleet.pins.memory import NotRemembered
 from gateway.fleet.pins.retry_guard import KnownWrong, LastTry, PinWithheld
 from gateway.fleet.pool import CannotServe, NoPool
 from gateway.i18n.text import Text
+from gateway.notifications.service import NotificationsOff
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import NotConfirmed
 from gateway.operations.exports import CursorInvalid, NothingToExport
@@ -315,6 +316,9 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
     TooManyStreams: ProblemType(
         HTTPStatus.SERVICE_UNAVAILABLE,
         Text("Too many clients follow the events", "Zu viele Clients verfolgen die Ereignisse"),
+    ),
+    NotificationsOff: ProblemType(
+        HTTPStatus.CONFLICT, Text("No notifications are set up", "Benachrichtigungen sind nicht eingerichtet")
     ),
     AuditUnreadable: ProblemType(
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -15,6 +15,7 @@ from gateway.server.api import (
     event_stream,
     exports,
     log,
+    notifications,
     outages,
     pool,
     tokens,
@@ -38,6 +39,7 @@ SECTIONS = (
     audit_package.SECTION,
     administration.SECTION,
     tokens.SECTION,
+    notifications.SECTION,
 )
 ENDPOINTS = tuple(endpoint for section in SECTIONS for endpoint in section.endpoints)
 _BY_HANDLER = {endpoint.handler: endpoint for endpoint in ENDPOINTS}

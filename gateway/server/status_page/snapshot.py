@@ -48,7 +48,7 @@ class TseSnapshot:
     `info` is None if the TSE was not seen since the start; it was read `age` seconds ago. `rate`: signatures in each of
     the last 60 minutes. `archive_age`: seconds since the archive held everything, if it is written each night.
     `no_login`: the gateway has a PIN for the TSE and does not use it, for it was refused. `logged_in`: as far as
-    is known. `old_tills`: commands of generation 1 are translated.
+    is known. `old_tills`: commands of generation 1 are translated. `maintained`: the gateway itself keeps it ready.
     """
 
     serial: str
@@ -68,6 +68,7 @@ class TseSnapshot:
     no_login: bool = False
     logged_in: tuple[PinOwner, ...] = ()
     old_tills: bool = False
+    maintained: bool = False
 
     @property
     def level(self) -> StatusLevel:
@@ -191,6 +192,7 @@ class SnapshotSource:
             no_login=device.has_pin and bool(device.pin_record.no_login) and device.lock.lease is None,
             logged_in=tuple(owner for owner in USERS if device.is_logged_in(owner.user)),
             old_tills=self._settings.translates_old_tills(device.serial),
+            maintained=device.has_pin,
         )
 
 

@@ -10,6 +10,7 @@ from gateway.telemetry.metrics.clients import ClientMetrics
 from gateway.telemetry.metrics.host import HostMetrics
 from gateway.telemetry.metrics.locks import LockMetrics
 from gateway.telemetry.metrics.maintenance import MaintenanceMetrics
+from gateway.telemetry.metrics.notifications import NotificationMetrics
 from gateway.telemetry.metrics.requests import RequestMetrics
 from gateway.telemetry.metrics.scrape import Scrape, SeriesRegistry
 from gateway.telemetry.metrics.series import Series
@@ -36,6 +37,7 @@ class Metrics:
         self.requests = RequestMetrics(series)
         self.tokens = TokenMetrics(series)
         self.host = HostMetrics(series)
+        self.notifications = NotificationMetrics(series)
         self.wrong_tokens = WrongTokens()
         self.registry.register(self.wrong_tokens)
 

@@ -95,6 +95,8 @@ NAMES = {
     "TseTime",
     "UnblockRequest",
     "ArchiveVerdict",
+    "NotificationTest",
+    "NotificationTestResult",
 }
 
 

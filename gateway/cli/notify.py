@@ -1,0 +1,43 @@
+"""`notify`: mails and webhook calls about what needs attention."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from gateway.cli.base import Cli, command
+from gateway.i18n.text import Text
+
+if TYPE_CHECKING:
+    from gateway.client.api import Api
+
+_CHANNELS = {"mail": Text("mail", "Mail"), "webhook": Text("webhook", "Webhook")}
+_SENT = Text("{channel}: the test message was sent", "{channel}: Die Testnachricht wurde gesendet")
+_NOT_SENT = Text("{channel}: not sent: {error}", "{channel}: nicht gesendet: {error}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Mails and webhook calls about what needs attention.", no_args_is_help=True)
+    command(group, "test")(test)
+    app.add_typer(group, name="notify")
+
+
+def test(cli: Cli) -> None:
+    """Send a test message by each channel that is set up.
+
+    Exit status: 0 sent by all, 1 not by all.
+
+    Example: tse-gateway notify test
+    """
+
+    async def work(api: "Api") -> list[dict[str, Any]]:
+        return list((await api.post("/notifications/test"))["results"])
+
+    results = cli.ask(work, without_tse=True)
+    if cli.as_json:
+        cli.print_json(results)
+    for result in results:
+        channel = cli.text(_CHANNELS[result["channel"]])
+        cli.say(_SENT if result["sent"] else _NOT_SENT, channel=channel, error=result["error"])
+    if not all(result["sent"] for result in results):
+        raise typer.Exit(1)
