@@ -62,7 +62,7 @@ class SiteProblems:
             yield from notices.problems(tse, self.locale, snapshot.now)
             if tse.level is StatusLevel.BAD or _is_left_alone(tse):
                 patience = DOWN if tse.level is StatusLevel.BAD else NOT_READY
-                problem = remedies.NOT_SIGNING[tse.reason]
+                problem = remedies.NOT_SIGNING.get(tse.reason, remedies.NOT_SIGNING["device_error"])
                 yield self._made(NOT_SIGNING, problem, tse.serial, serious=True, patience=patience)
 
     def _of_ahead(self) -> Iterator[OpenProblem]:

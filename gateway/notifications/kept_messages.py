@@ -25,7 +25,7 @@ _MOST_WAITING = 100  # for one channel
 
 
 class KeptMessages:
-    """The messages of the `channels` with these names. All methods but `load` change what is in memory at once."""
+    """The messages of the `channels` with these names; what is written down counts from then on."""
 
     def __init__(self, path: Path, channels: Collection[str]) -> None:
         self._log = AppendLog(path)
@@ -74,14 +74,14 @@ class KeptMessages:
         await self._write({"id": message.id, "channel": channel})
 
     async def _write(self, plain: dict[str, Any]) -> None:
-        self._take(plain)
         async with self._writing:
             try:
                 await asyncio.to_thread(self._log.append, plain)
             except OSError as error:  # it counts all the same as long as this process runs
                 self._tell(error)
-        if self._lines > _MOST_LINES:
-            await self._rewrite()
+            self._take(plain)
+            if self._lines > _MOST_LINES:
+                await self._rewrite()
 
     async def _rewrite(self) -> None:
         kept = {message.id for message in self.told().values()}
@@ -90,11 +90,10 @@ class KeptMessages:
         self._messages = {name: message for name, message in self._messages.items() if name in kept}
         self._done = {name: done for name, done in self._done.items() if name in kept}
         lines = [{"message": message.as_json(), "done": self._done[name]} for name, message in self._messages.items()]
-        async with self._writing:
-            try:
-                await asyncio.to_thread(self._log.rewrite, lines)
-            except OSError as error:
-                self._tell(error)
+        try:
+            await asyncio.to_thread(self._log.rewrite, lines)
+        except OSError as error:
+            self._tell(error)
         self._lines = len(lines)
 
     def _take(self, plain: dict[str, Any]) -> None:

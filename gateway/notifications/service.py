@@ -62,6 +62,7 @@ class Notifications:
         self._backoff = backoff
         self._seen: dict[str, float] = {}  # by key, since when (steady)
         self._gone: dict[str, float] = {}
+        self._trouble: dict[str, str] = {}  # by channel, why its last try failed
         self._added = {channel.name: asyncio.Event() for channel in channels}
         for channel in channels:
             metrics.notifications.adopt(channel.name)
@@ -135,9 +136,12 @@ class Notifications:
             await _send(channel, message)
         except NotSent as error:
             self._metrics.notifications.counted(channel.name, "failed")
+            known, self._trouble[channel.name] = self._trouble.get(channel.name), str(error)
             failed = event(Event.NOTIFICATION_FAILED, message.serial, channel=channel.name)
-            log.warning("a notification waits to be sent by %s: %s", channel.name, error, extra=failed)
+            level = logging.DEBUG if known == str(error) else logging.WARNING  # the same trouble is told once
+            log.log(level, "a notification waits to be sent by %s: %s", channel.name, error, extra=failed)
             return False
+        self._trouble.pop(channel.name, None)
         await self._kept.done(message, channel.name)
         self._metrics.notifications.counted(channel.name, "sent")
         sent = event(Event.NOTIFIED, message.serial, channel=channel.name, code=message.code, kind=message.kind)

@@ -34,9 +34,9 @@ QUESTIONS = (
     ),
     Question(
         "How do I get alerts as mails?",
-        "docs/administrators/alert-mails.md#one-shop-a-mail-by-cron",
-        "docs/de/alarm-mails.md#ein-laden-eine-mail-durch-cron",
-        "MAILTO=",
+        "docs/administrators/alert-mails.md#one-shop-the-gateway-sends-mails",
+        "docs/de/alarm-mails.md#ein-laden-das-gateway-schickt-mails",
+        "GATEWAY_NOTIFY_MAIL_TO=",
     ),
     Question(
         "The TSE is in a box of SEH: how does the gateway get it?",

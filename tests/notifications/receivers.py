@@ -52,10 +52,9 @@ class MailServer:
 
     async def until(self, count: int) -> list[EmailMessage]:
         """The mails, as soon as there are so many."""
-        async with asyncio.timeout(30):
-            while len(self.mails) < count:
-                self.taken.clear()
-                await self.taken.wait()
+        while len(self.mails) < count:
+            self.taken.clear()
+            await self.taken.wait()
         return self.mails
 
 
@@ -89,9 +88,10 @@ async def mail_server(
 
 @dataclass
 class Hook:
-    """Answers with `status`; `calls` are headers and body of each."""
+    """Answers with `status`; `calls` are headers and body of each, `taken` those whose status was good."""
 
     calls: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    taken: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
     status: int = 200
     url: str = ""
@@ -99,14 +99,15 @@ class Hook:
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.read()
         self.calls.append(({name.lower(): value for name, value in request.headers.items()}, body))
+        if self.status in range(200, 300):
+            self.taken.append(self.calls[-1])
         self.called.set()
         return web.Response(status=self.status, headers={"Location": "/elsewhere"})
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(30):
-            while len(self.calls) < count:
-                self.called.clear()
-                await self.called.wait()
+        while len(self.calls) < count:
+            self.called.clear()
+            await self.called.wait()
 
 
 @asynccontextmanager
