@@ -133,6 +133,19 @@ async def test_what_a_tse_cannot_tell_now_is_not_over(
     assert is_unknown(key) is unknown
 
 
+@pytest.mark.parametrize("page", ["administrators/alert-mails.md", "de/alarm-mails.md"])
+def test_the_guide_lists_each_code(page: str) -> None:
+    root = Path(problems.__file__).parents[2]
+    sources = (root / "gateway/app/problems.py", root / "gateway/server/status_page/notices.py")
+    made = re.compile(
+        r"""(?:make\(|_made\(|ARCHIVE_OLD, FLASH_WORN = |NOT_SIGNING = )\s*"([a-z_]+)"(?:, "([a-z_]+)")?"""
+    )
+    codes = {code for source in sources for found in made.findall(source.read_text()) for code in found if code}
+    text = (root / "docs" / page).read_text()
+    listed = text[text.index("`not_signing`") : text.index("`not_writable`")] + "`not_writable`"
+    assert set(re.findall("`([a-z_]+)`", listed)) == codes
+
+
 def test_it_is_told_after_as_long_as_by_the_alerts() -> None:
     minutes = {
         "TseDown": problems.DOWN,

@@ -125,7 +125,7 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
     body, content_type = used().exposition()
     assert content_type.startswith("text/plain; version=0.0.4")
     families = list(text_string_to_metric_families(body.decode()))
-    assert len(families) == 36
+    assert len(families) == 37
     for family in families:
         assert re.fullmatch(r"tse_[a-z_]+", family.name)
         assert family.documentation
