@@ -5,7 +5,6 @@ names; the environment wins. A secret may also lie in a file of its own: GATEWAY
 """
 
 import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import time
 from ipaddress import IPv4Address
@@ -18,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.config.archive_target import ArchiveTargetSettings
+from gateway.config.defaults import default_state_dir, primary_address
 from gateway.config.sources import (
     CONFIG_FILE,
     CommandLineSource,
@@ -63,24 +63,6 @@ _CA_NEEDED = Text(
     "tls_client_crl und tls_client_required brauchen tls_client_ca",
 )
 _CLIENT_PATIENCE = 60  # seconds after which a till gives up its request (LAN-TSE protocol)
-
-
-def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """Return where programs of this user keep their state (XDG Base Directory Specification)."""
-    base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or Path.home(), ".local", "state")
-    return Path(base, "tse-gateway")
-
-
-def primary_address() -> str:
-    """Return the address by which this host reaches others; asks the kernel's routes and sends nothing."""
-    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((elsewhere, 9))  # a datagram socket only looks up the route
-                return str(probe.getsockname()[0])
-        except OSError:
-            continue
-    return "127.0.0.1"
 
 
 _TABLES = {

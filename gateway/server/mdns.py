@@ -14,7 +14,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.config.settings import Settings, primary_address
+from gateway.config.defaults import primary_address
+from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
 from gateway.fleet.registry import Registry
 from gateway.i18n.text import Text, reason_of
