@@ -22,6 +22,7 @@ from gateway.archive.collector import ArchiveCollector
 from gateway.config.settings import Settings
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
+from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.pool_collector import PoolCollector
 from gateway.operations.lan import LanTse
@@ -63,6 +64,7 @@ class Gateway:
     port: int
     simulators: tuple[SimulatedTse, ...]
     metrics_port: int | None
+    pool: Pool
 
     @property
     def token(self) -> Token:
@@ -140,7 +142,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         if not registry.devices():
             nothing = event(Event.NO_TSE)
             log.warning("no TSE found: the gateway waits for one and signs nothing until then", extra=nothing)
-        yield Gateway(settings, registry, metrics, tokens, port, simulators, metrics_port)
+        yield Gateway(settings, registry, metrics, tokens, port, simulators, metrics_port, pool)
         log.info("the gateway stops", extra=event(Event.STOPPING))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.app.simulators import ADMIN_PIN
 from gateway.fleet.status.readiness import lack
+from gateway.simulator.device import SimulatedTse
 from tests.cli.background import Running, call, running, settings_of
 from tests.cli.test_examples import example_of
 from tests.server.shop import until
@@ -19,9 +20,10 @@ SHOP = {"simulators": 2, "simulator_fresh": False, "archive": False}
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A gateway with a pool of two TSEs that are ready."""
     directory = tmp_path_factory.mktemp("pool")
-    with running(settings_of(directory, **SHOP)) as before:
-        order = tuple(tse.serial.hex()[:8] for tse in before.gateway.simulators)
-        before.do(_ready)
+    tses = [SimulatedTse.create(directory / f"simulator-{number}") for number in (1, 2)]
+    order = tuple(tse.serial.hex()[:8] for tse in tses)
+    for tse in tses:
+        tse.close()
     with running(settings_of(directory, **SHOP, pool=order)) as made:
         made.do(_ready)
         yield made

@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 
 from gateway.app.gateway import Gateway, running
-from gateway.app.simulators import ADMIN_PIN, CLIENT
+from gateway.app.simulators import ADMIN_PIN
 from gateway.fleet.status.readiness import lack
+from gateway.operations.exclusive import exclusive
 from gateway.server.http import tls
 from gateway.simulator.device import SimulatedTse
 from gateway.tse.commands import Login, Logout, RegisterClient, User
@@ -20,6 +21,7 @@ from tests.server.shop import TOKEN, settings_for
 
 AFTER = 1.0  # seconds
 BASE = "/api/v1"
+SHOP = {"simulators": 2, "simulator_fresh": False, "pool_after": AFTER, "keep_alive": 0.5, "archive": False}
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,8 @@ class PoolShop:
         return await self.ask("POST", f"{BASE}/sign", body, key)
 
     def serving(self) -> str:
-        """Return the only TSE of the pool that is offered to tills, or nothing."""
-        found = [s for s in self.samples("tse_pool_serving") if s.endswith(" 1.0")]
-        return found[0].partition('serial="')[2][:64] if found else ""
+        """Return the serial of the TSE that serves now."""
+        return self.gateway.pool.serving
 
     def samples(self, name: str) -> list[str]:
         text = self.gateway.metrics.exposition()[0].decode()
@@ -67,29 +68,35 @@ def serial_of(tse: SimulatedTse) -> str:
 @asynccontextmanager
 async def shop(directory: Path, *clients: str, **given: Any) -> AsyncIterator[PoolShop]:
     """Serve a pool; `clients` are registered with both TSEs."""
-    given = {
-        "simulators": 2,
-        "simulator_fresh": False,
-        "pool_after": AFTER,
-        "keep_alive": 0.5,
-        "archive": False,
-    } | given
-    plain = settings_for(directory, **given)
-    if "pool" not in given:  # their serials are known when they are made
-        async with running(plain) as gateway:
-            await reached(lambda: all(not lack(device) for device in gateway.registry.devices()))
-            given["pool"] = tuple(serial_of(tse)[:12] for tse in gateway.simulators)
-            for device in gateway.registry.devices():
-                await device.carry_out(Login(User.ADMIN, ADMIN_PIN))
-                for client in clients or (CLIENT,):
-                    await device.carry_out(RegisterClient(client.encode()))
-                await device.carry_out(Logout(User.ADMIN))
-        plain = settings_for(directory, **given)
-    connector = aiohttp.TCPConnector(ssl=tls.client_context(plain), limit=0)
-    async with running(plain) as gateway, aiohttp.ClientSession(connector=connector) as session:
+    tses = [SimulatedTse.create(directory / "state" / f"simulator-{number}") for number in (1, 2)]
+    order = ",".join(serial_of(tse)[:12] for tse in tses)
+    for tse in tses:
+        tse.close()
+    async with again(directory, order, **given) as made:
+        for device in made.gateway.registry.devices() if clients else ():
+            async with exclusive(device, 60) as held:
+                for command in (Login(User.ADMIN, ADMIN_PIN), *map(registration, clients), Logout(User.ADMIN)):
+                    await held.send(command)
+        yield made
+
+
+def registration(client: str) -> RegisterClient:
+    return RegisterClient(client.encode())
+
+
+@asynccontextmanager
+async def again(directory: Path, order: str, **given: Any) -> AsyncIterator[PoolShop]:
+    """Serve the pool of a shop that was there before."""
+    given = SHOP | given
+    async with running(settings_for(directory, pool=order, **given)) as gateway, connected(gateway) as session:
         made = PoolShop(gateway, session)
         await reached(lambda: made.ready(made.primary) and made.ready(made.standby))
         yield made
+
+
+def connected(gateway: Gateway) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(ssl=tls.client_context(gateway.settings), limit=0)
+    return aiohttp.ClientSession(connector=connector)
 
 
 async def reached(true: Callable[[], bool]) -> None:
