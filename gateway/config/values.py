@@ -37,7 +37,7 @@ _WITH_PASSWORD = Text(
 )
 _NO_ORDER = Text(
     "should be two serials or more, or the first 4 or more hex digits of each, separated by commas",
-    "sollten zwei oder mehr Seriennummern sein, oder von jeder die ersten 4 oder mehr Hex-Ziffern, durch Kommas getrennt",
+    "sollten zwei oder mehr Seriennummern sein, oder die ersten 4 oder mehr Hex-Ziffern jeder, durch Kommas getrennt",
 )
 _TWICE = Text("names a TSE twice", "nennt eine TSE zweimal")
 _NO_WEBHOOK = Text("should be https://<host>/<path>, without a user", "sollte https://<Host>/<Pfad> ohne Benutzer sein")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text
 from gateway.notifications.channels import Channel, NotSent
 from gateway.notifications.kept_messages import KeptMessages
 from gateway.notifications.message import Message, Writer
@@ -21,6 +22,11 @@ log = logging.getLogger(__name__)
 GONE_FOR = 300.0  # seconds that a problem must be gone; one that comes and goes is one problem
 _GIVEN_UP_AFTER = 3 * 86_400.0  # seconds
 _PATIENCE = 60.0  # seconds for one try
+_OFF = Text(
+    "no notifications are set up: set GATEWAY_NOTIFY_MAIL_TO or GATEWAY_NOTIFY_WEBHOOK_URL",
+    "keine Benachrichtigungen eingerichtet: GATEWAY_NOTIFY_MAIL_TO oder GATEWAY_NOTIFY_WEBHOOK_URL setzen",
+)
+_NO_ANSWER = Text("{channel}: no answer within {seconds:g} s", "{channel}: keine Antwort innerhalb von {seconds:g} s")
 _FIRST_WAIT, _LONGEST_WAIT = 30.0, 900.0  # seconds between tries
 
 
@@ -30,7 +36,7 @@ class NotificationsOff(GatewayError):
     code = "notifications_off"
 
     def __init__(self) -> None:
-        super().__init__("no notifications are set up: set GATEWAY_NOTIFY_MAIL_TO or GATEWAY_NOTIFY_WEBHOOK_URL")
+        super().__init__(_OFF)
 
 
 class Trial(NamedTuple):
@@ -163,7 +169,7 @@ async def _send(channel: Channel, message: Message) -> None:
         async with asyncio.timeout(_PATIENCE):
             await channel.send(message)
     except TimeoutError:
-        raise NotSent(f"{channel.name}: no answer within {_PATIENCE:g} s") from None
+        raise NotSent(_NO_ANSWER, channel=channel.name, seconds=_PATIENCE) from None
 
 
 def _is_cancelled() -> bool:
