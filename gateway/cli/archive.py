@@ -13,6 +13,7 @@ import typer
 from gateway.cli.archive_targets import audit, restore
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, local_time
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text
 
@@ -43,7 +44,10 @@ _TITLE = Text("archiving", "Archivierung")
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The verified archives that the gateway keeps.", no_args_is_help=True)
+    group = typer.Typer(
+        help=both("The verified archives that the gateway keeps.", "Die geprüften Archive, die das Gateway führt."),
+        no_args_is_help=True,
+    )
     for function in (status, run, export, audit, restore):
         command(group, function.__name__)(function)
     app.add_typer(group, name="archive")
@@ -55,6 +59,10 @@ def status(cli: Cli, tse: TseName = "") -> None:
     Exit status: 0 in order, 1 something is missing or wrong.
 
     Example: tse-gateway archive status
+
+    Deutsch: Zeigen, was von jeder TSE archiviert ist. Auch TSEs, die weg sind; --json zeigt die Segmente einer TSE.
+
+    Exit-Status: 0 in Ordnung, 1 etwas fehlt oder ist falsch.
     """
 
     async def work(api: "Api") -> list[dict[str, Any]]:
@@ -77,6 +85,8 @@ def run(cli: Cli, tse: TseName = "") -> None:
     """Bring the archive of a TSE up to date. What is added is verified; tills go first.
 
     Example: tse-gateway archive run
+
+    Deutsch: Das Archiv einer TSE auf den neuesten Stand bringen. Was hinzukommt, wird geprüft; Kassen haben Vorrang.
     """
     done = cli.ask_tse(tse, lambda api, base: _run(cli, api, base))
     if cli.as_json:
@@ -95,13 +105,33 @@ def export(
     tse: TseName = "",
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; without it, it is named by the serial.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=both(
+                "File to write; without it, it is named by the serial.",
+                "Zu schreibende Datei; ohne sie heißt sie nach der Seriennummer.",
+            ),
+        ),
     ] = None,
-    series: Annotated[int | None, typer.Option(min=1, help="An earlier store, from before data were deleted.")] = None,
+    series: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=both(
+                "An earlier store, from before data were deleted.",
+                "Ein früherer Speicher, von bevor Daten gelöscht wurden.",
+            ),
+        ),
+    ] = None,
 ) -> None:
     """Export a whole store from its archive. The TSE is not needed; an interrupted export is resumed.
 
     Example: tse-gateway archive export -o archived.tar
+
+    Deutsch: Einen ganzen Speicher aus seinem Archiv exportieren. Die TSE ist nicht nötig; ein unterbrochener Export
+    geht weiter.
     """
 
     async def work(api: "Api") -> "Download":

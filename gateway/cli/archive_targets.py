@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
     from gateway.archive.targets.stored import Connect
 
 TargetName = Annotated[
-    str, typer.Option("--target", help="Name of the target in the settings; needed only if there are several.")
+    str,
+    typer.Option(
+        "--target",
+        help=both(
+            "Name of the target in the settings; needed only if there are several.",
+            "Name des Ziels in den Einstellungen; nur nötig, wenn es mehrere gibt.",
+        ),
+    ),
 ]
 _HEADS = (
     Text("site", "Filiale"),
@@ -50,13 +58,28 @@ def audit(
     tse: TseName = "",
     *,
     target: TargetName = "",
-    read: Annotated[bool, typer.Option("--read", help="Read and hash every segment, not only its manifest.")] = False,
+    read: Annotated[
+        bool,
+        typer.Option(
+            "--read",
+            help=both(
+                "Read and hash every segment, not only its manifest.",
+                "Jedes Segment lesen und seine Prüfsumme bilden, nicht nur das Manifest.",
+            ),
+        ),
+    ] = False,
 ) -> None:
     """Say for each TSE at a target until when it is complete, what is missing, and whether it can be handed over.
 
     Needs no gateway: a file with [[archive_targets]] is enough (--config). Exit status: 0 all are ready, 1 not.
 
     Example: tse-gateway archive audit --config fleet.toml
+
+    Deutsch: Für jede TSE an einem Ziel sagen, bis wann sie vollständig ist, was fehlt, und ob sie übergeben werden
+    kann.
+
+    Braucht kein Gateway: eine Datei mit [[archive_targets]] genügt (--config). Exit-Status: 0 alle sind bereit, 1
+    nicht.
     """
     from gateway.archive.targets.audit import audit as audited
     from gateway.cli.progress import checking
@@ -79,12 +102,25 @@ def restore(
     cli: Cli,
     tse: TseName = "",
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of archives; made if it is missing.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help=both(
+                "Directory of archives; made if it is missing.",
+                "Verzeichnis der Archive; es wird angelegt, wenn es fehlt.",
+            ),
+        ),
+    ],
     target: TargetName = "",
 ) -> None:
     """Bring the archive of a TSE back from a target, on a machine that has nothing else. One that broke off goes on.
 
     Example: tse-gateway archive restore --config fleet.toml -o restored
+
+    Deutsch: Das Archiv einer TSE von einem Ziel zurückholen, auf einen Rechner, der sonst nichts hat. Nach einem
+    Abbruch geht es weiter.
     """
     from gateway.archive.targets.restore import restore_archive
     from gateway.cli.progress import transfer

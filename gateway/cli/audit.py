@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -31,13 +32,38 @@ def add_to(app: typer.Typer) -> None:
 def audit(
     cli: Cli,
     *,
-    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets, as an auditor needs it.")] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
+        ),
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=both(
+                "Up to this day or moment; a day counts to its end.",
+                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
+            ),
+        ),
+    ] = "",
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help=both(
+                "Print CSV for spreadsheets, as an auditor needs it.",
+                "CSV für Tabellenprogramme ausgeben, wie Prüfer sie brauchen.",
+            ),
+        ),
+    ] = False,
 ) -> None:
     """Show what operators did. Who, from where, what, and how it ended.
 
     Example: tse-gateway audit --from 2026-01-01 --csv > audit.csv
+
+    Deutsch: Zeigen, was Verwalter getan haben. Wer, von wo, was, und wie es ausging.
     """
     given = {name: value for name, value in {"from": since, "to": until}.items() if value}
 

@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text, reason_of
 from gateway.storage.atomic import replacing
@@ -35,7 +36,9 @@ _TO_A_TERMINAL = Text(
 )
 _STANDARD = "-"
 
-_File = Annotated[Path, typer.Argument(metavar="FILE", help="A file, or - for a pipe.")]
+_File = Annotated[
+    Path, typer.Argument(metavar="FILE", help=both("A file, or - for a pipe.", "Eine Datei, oder - für eine Pipe."))
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,6 +51,9 @@ def backup(cli: Cli, file: _File) -> None:
     """Back up the state while tills sell. Token, certificates, journal and outages; without archive and secret files.
 
     Example: tse-gateway backup state.tgz
+
+    Deutsch: Den Stand sichern, während Kassen verkaufen. Token, Zertifikate, Journal und Ausfälle; ohne Archiv und
+    Geheimnisdateien.
     """
     from gateway.storage import backup as backups
 
@@ -64,6 +70,9 @@ def restore(cli: Cli, file: _File) -> None:
     """Put a backup into the empty state directory of a gateway that has not been started yet.
 
     Example: tse-gateway restore state.tgz
+
+    Deutsch: Eine Datensicherung in das leere Statusverzeichnis eines Gateways zurückholen, das noch nicht gestartet
+    wurde.
     """
     from gateway.storage import backup as backups
 

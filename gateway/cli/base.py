@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from gateway.cli.formatting import printable
+from gateway.cli.help import both, spoken
 from gateway.errors import ConfigurationError
-from gateway.i18n.negotiation import from_locale
 from gateway.i18n.text import Language, Text
 
 if TYPE_CHECKING:
@@ -28,36 +28,81 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file; the environment wins over it.")]
-TseName = Annotated[
-    str, typer.Argument(metavar="[TSE]", help="Serial, or its beginning; needed only if there are several TSEs.")
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help=both("TOML file; the environment wins over it.", "TOML-Datei; die Umgebung hat Vorrang.")
+    ),
 ]
-LanguageOption = Annotated[Language | None, typer.Option(help="Language of texts for people; without it the locale's.")]
+TseName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[TSE]",
+        help=both(
+            "Serial, or its beginning; needed only if there are several TSEs.",
+            "Seriennummer oder ihr Beginn; nur nötig, wenn es mehrere TSEs gibt.",
+        ),
+    ),
+]
+LanguageOption = Annotated[
+    Language | None,
+    typer.Option(
+        help=both(
+            "Language of texts for people; without it the locale's.",
+            "Sprache der Texte für Menschen: de oder en; ohne sie die von GATEWAY_LANGUAGE, sonst die der Locale.",
+        )
+    ),
+]
 _OPTIONS: Mapping[str, Any] = {
     "config": ConfigFile,
     "url": Annotated[
-        str, typer.Option(help="Gateway on another machine: https://HOST:PORT.", envvar="TSE_GATEWAY_URL")
+        str,
+        typer.Option(
+            help=both(
+                "Gateway on another machine: https://HOST:PORT.",
+                "Gateway auf einem anderen Rechner: https://HOST:PORT.",
+            ),
+            envvar="TSE_GATEWAY_URL",
+        ),
     ],
     "token_file": Annotated[
         Path | None,
-        typer.Option(help="File with the API token of that gateway.", envvar="TSE_GATEWAY_TOKEN_FILE"),
+        typer.Option(
+            help=both("File with the API token of that gateway.", "Datei mit dem API-Token jenes Gateways."),
+            envvar="TSE_GATEWAY_TOKEN_FILE",
+        ),
     ],
     "ca": Annotated[
         Path | None,
-        typer.Option(help="CA certificate of that gateway, if it is not a public one.", envvar="TSE_GATEWAY_CA"),
+        typer.Option(
+            help=both(
+                "CA certificate of that gateway, if it is not a public one.",
+                "CA-Zertifikat jenes Gateways, wenn es kein öffentliches ist.",
+            ),
+            envvar="TSE_GATEWAY_CA",
+        ),
     ],
     "fingerprint": Annotated[
-        str, typer.Option(help="SHA-256 of its certificate, instead of --ca.", envvar="TSE_GATEWAY_FINGERPRINT")
+        str,
+        typer.Option(
+            help=both("SHA-256 of its certificate, instead of --ca.", "SHA-256 seines Zertifikats, statt --ca."),
+            envvar="TSE_GATEWAY_FINGERPRINT",
+        ),
     ],
     "client_certificate": Annotated[
         Path | None,
         typer.Option(
-            help="PEM file with a client certificate and its key, instead of or beside the token.",
+            help=both(
+                "PEM file with a client certificate and its key, instead of or beside the token.",
+                "PEM-Datei mit einem Client-Zertifikat und seinem Schlüssel, statt des Tokens oder zusätzlich.",
+            ),
             envvar="TSE_GATEWAY_CLIENT_CERTIFICATE",
         ),
     ],
     "language": LanguageOption,
-    "as_json": Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")],
+    "as_json": Annotated[
+        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
+    ],
 }
 _DEFAULTS: Mapping[str, Any] = {
     "config": None,
@@ -236,11 +281,11 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(function).parameters.values())[1:]
 
     @functools.wraps(function)
-    def run(**given: Any) -> None:
+    def run(context: typer.Context, **given: Any) -> None:
         shared = {name: given.pop(name) for name in _OPTIONS}
         # Log records of the services are for the log of a gateway; the command itself tells its user.
         logging.getLogger("gateway").addHandler(logging.NullHandler())
-        shared["language"] = shared["language"] or from_locale(os.environ)
+        shared["language"] = spoken(context)
         function(Cli(**shared), **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -248,7 +293,8 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
         inspect.Parameter(name, keyword, default=_DEFAULTS.get(name, ""), annotation=annotation)
         for name, annotation in _OPTIONS.items()
     ]
-    parameters = [*(parameter.replace(kind=keyword) for parameter in own), *options]
+    context = inspect.Parameter("context", keyword, annotation=typer.Context)
+    parameters = [context, *(parameter.replace(kind=keyword) for parameter in own), *options]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

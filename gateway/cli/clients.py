@@ -6,18 +6,28 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets
 from gateway.i18n.text import Text
 
 _NONE = Text("no client is registered", "keine Kasse ist angemeldet")
 _REGISTERED = Text("client {name} is registered", "Kasse {name} ist angemeldet")
 _DEREGISTERED = Text("client {name} is deregistered", "Kasse {name} ist abgemeldet")
-ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="The till's name, as the POS sends it.")]
+ClientName = Annotated[
+    str,
+    typer.Argument(
+        metavar="CLIENT",
+        help=both("The till's name, as the POS sends it.", "Der Name der Kasse, wie die Kassensoftware ihn sendet."),
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The clients (tills) that a TSE knows.", no_args_is_help=True)
+    group = typer.Typer(
+        help=both("The clients (tills) that a TSE knows.", "Die Clients (Kassen), die eine TSE kennt."),
+        no_args_is_help=True,
+    )
     for name, function in (("list", listed), ("register", register), ("deregister", deregister)):
         command(group, name)(function)
     app.add_typer(group, name="clients")
@@ -27,6 +37,8 @@ def listed(cli: Cli, tse: TseName = "", admin_pin_file: AdminPinFile = None, *, 
     """List the registered clients. The TSE needs the Admin PIN for it and makes two signatures.
 
     Example: tse-gateway clients list --admin-pin-file admin_pin
+
+    Deutsch: Die angemeldeten Clients auflisten. Die TSE braucht dafür die Admin-PIN und erstellt zwei Signaturen.
     """
     pin = Secrets(cli.text).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
     body = {"admin_pin": pin, "risk_lockout": risk}
@@ -45,6 +57,8 @@ def register(
     """Register a client. Registering it again does no harm.
 
     Example: tse-gateway clients register POS-2 --admin-pin-file admin_pin
+
+    Deutsch: Einen Client anmelden. Nochmaliges Anmelden schadet nicht.
     """
     pin = Secrets(cli.text).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
     _change(cli, "register", tse, {"client_id": client, "admin_pin": pin, "risk_lockout": risk})
@@ -57,6 +71,8 @@ def deregister(
     """Deregister a client. The TSE refuses while it has open transactions.
 
     Example: tse-gateway clients deregister POS-2 --admin-pin-file admin_pin
+
+    Deutsch: Einen Client abmelden. Die TSE lehnt ab, solange er offene Transaktionen hat.
     """
     pin = Secrets(cli.text).known(secrets.ADMIN_PIN, admin_pin_file, secrets.PIN_LENGTH)
     _change(cli, "deregister", tse, {"client_id": client, "admin_pin": pin, "risk_lockout": risk})

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 _HEADS = (
@@ -29,11 +30,20 @@ def add_to(app: typer.Typer) -> None:
 
 def discover(
     cli: Cli,
-    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="How long to wait for answers.")] = 3,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=60,
+            help=both("How long to wait for answers.", "Wie lange auf Antworten gewartet wird, in Sekunden."),
+        ),
+    ] = 3,
 ) -> None:
     """List the gateways of the network that announce themselves (GATEWAY_MDNS). Needs the extra mdns.
 
     Example: tse-gateway discover
+
+    Deutsch: Die Gateways auflisten, die sich im Netz ankündigen (GATEWAY_MDNS). Braucht das Extra mdns.
     """
     from gateway.server import mdns
 

@@ -42,6 +42,10 @@ def doctor(cli: Cli) -> None:
     Exit status: 0 in order, 1 warnings, 2 something does not work or must be done now.
 
     Example: tse-gateway doctor --language de
+
+    Deutsch: Sagen, was nicht stimmt und was hilft. Von der USB-Buchse bis zur Uhr, auch ohne Gateway; ändert nichts.
+
+    Exit-Status: 0 in Ordnung, 1 Warnungen, 2 etwas geht nicht oder muss jetzt getan werden.
     """
     from gateway.doctor.results import exit_status
 

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, unix_time
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -34,26 +35,70 @@ def export(
     tse: TseName = "",
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; without it, it is named by the serial.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=both(
+                "File to write; without it, it is named by the serial.",
+                "Zu schreibende Datei; ohne sie heißt sie nach der Seriennummer.",
+            ),
+        ),
     ] = None,
-    since: Annotated[str, typer.Option("--from", help="First log time: 2026-01-31 or 2026-01-31T08:00.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Last log time; a day counts to its end.")] = "",
-    from_number: Annotated[int | None, typer.Option(min=0, help="First transaction number.")] = None,
-    to_number: Annotated[int | None, typer.Option(min=0, help="Last transaction number.")] = None,
-    client: Annotated[str, typer.Option(help="Only transactions of this client.")] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help=both(
+                "First log time: 2026-01-31 or 2026-01-31T08:00.", "Erste Log-Zeit: 2026-01-31 oder 2026-01-31T08:00."
+            ),
+        ),
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=both("Last log time; a day counts to its end.", "Letzte Log-Zeit; ein Tag zählt bis zu seinem Ende."),
+        ),
+    ] = "",
+    from_number: Annotated[
+        int | None, typer.Option(min=0, help=both("First transaction number.", "Erste Transaktionsnummer."))
+    ] = None,
+    to_number: Annotated[
+        int | None, typer.Option(min=0, help=both("Last transaction number.", "Letzte Transaktionsnummer."))
+    ] = None,
+    client: Annotated[
+        str, typer.Option(help=both("Only transactions of this client.", "Nur Transaktionen dieser Kasse."))
+    ] = "",
     new_since: Annotated[
         Path | None,
-        typer.Option(help="Only what is new since this earlier export, which has a .cursor file beside it."),
+        typer.Option(
+            help=both(
+                "Only what is new since this earlier export, which has a .cursor file beside it.",
+                "Nur was seit diesem früheren Export neu ist; neben ihm liegt eine .cursor-Datei.",
+            )
+        ),
     ] = None,
-    check: Annotated[bool, typer.Option("--verify", help="Check the export afterwards.")] = False,
+    check: Annotated[
+        bool, typer.Option("--verify", help=both("Check the export afterwards.", "Den Export danach prüfen."))
+    ] = False,
     dsfinvk: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write tse.csv and transactions_tse.csv (DSFinV-K) of it into this folder."),
+        typer.Option(
+            metavar="DIR",
+            help=both(
+                "Write tse.csv and transactions_tse.csv (DSFinV-K) of it into this folder.",
+                "Auch tse.csv und transactions_tse.csv (DSFinV-K) in dieses Verzeichnis schreiben.",
+            ),
+        ),
     ] = None,
 ) -> None:
     """Export the log messages of a TSE (TAR). All, a part, or what is new; an interrupted full export is resumed.
 
     Example: tse-gateway export -o tse.tar --verify
+
+    Deutsch: Die Log-Nachrichten einer TSE exportieren (TAR). Alle, einen Teil oder was neu ist; ein unterbrochener
+    ganzer Export geht weiter.
     """
     limits = _limits(since, until, from_number, to_number, client)
     if new_since is not None and limits:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.formatting import printable
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text, reason_of
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 
 CLEAN, WARNINGS, ERRORS, INTERRUPTED = 0, 1, 2, 130
 
-HtmlOption = Annotated[Path | None, typer.Option("--html", help="Write the report as a page to print into this file.")]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        help=both(
+            "Write the report as a page to print into this file.",
+            "Den Bericht als Seite zum Drucken in diese Datei schreiben.",
+        ),
+    ),
+]
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow", "NOTE": "cyan"}
 _EXAMPLES_SHOWN = 3

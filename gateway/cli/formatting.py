@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from gateway.cli.help import both
 from gateway.i18n.text import Language, Text
 
 _TseAnswer = Mapping[str, Any]  # of GET /api/v1/tses/{serial}
@@ -130,7 +131,12 @@ def unix_time(text: str, *, end: bool) -> int:
             return int(datetime.fromisoformat(text).astimezone().timestamp())
         day = date.fromisoformat(text) + timedelta(days=int(end))
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a day (2026-01-31) nor a moment (2026-01-31T08:00)") from None
+        raise typer.BadParameter(
+            both(
+                f"{text!r} is neither a day (2026-01-31) nor a moment (2026-01-31T08:00)",
+                f"{text!r} ist weder ein Tag (2026-01-31) noch ein Zeitpunkt (2026-01-31T08:00)",
+            )
+        ) from None
     return int(datetime.combine(day, time()).astimezone().timestamp()) - int(end)
 
 

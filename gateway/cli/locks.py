@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _FREE = Text("nobody holds this TSE", "niemand belegt diese TSE")
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Who holds the TSEs.", no_args_is_help=True)
+    group = typer.Typer(help=both("Who holds the TSEs.", "Wer die TSEs hält."), no_args_is_help=True)
     command(group, "list")(listed)
     command(group, "show")(show)
     command(group, "release")(release)
@@ -55,6 +56,8 @@ def listed(cli: Cli) -> None:
     """List the TSEs that somebody holds, by whom, and since when.
 
     Example: tse-gateway locks list
+
+    Deutsch: Die TSEs auflisten, die jemand hält, wer, und seit wann.
     """
     held = [tse for tse in cli.ask(lambda api: api.get("/tses")) if tse["lock"] is not None]
     if cli.as_json:
@@ -71,6 +74,9 @@ def show(cli: Cli, tse: TseName = "") -> None:
     """Show a TSE's tills: who holds it, who waits at which place, since when, and who sold before.
 
     Example: tse-gateway locks show
+
+    Deutsch: Die Kassen einer TSE zeigen: wer sie hält, wer an welcher Stelle wartet, seit wann, und wer vorher verkauft
+    hat.
     """
 
     async def work(api: "Api", base: str) -> Any:
@@ -87,6 +93,8 @@ def release(cli: Cli, tse: TseName = "") -> None:
     """Take the lock of a TSE from whoever holds it. What that till left unfinished is aborted.
 
     Example: tse-gateway locks release
+
+    Deutsch: Die Sperre einer TSE ihrem Halter wegnehmen. Was jene Kasse unfertig ließ, wird abgebrochen.
     """
 
     async def work(api: "Api", base: str) -> Any:

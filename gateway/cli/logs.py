@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.cli.formatting import local_time, printable
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -22,11 +23,16 @@ def add_to(app: typer.Typer) -> None:
 def logs(
     cli: Cli,
     *,
-    level: Annotated[Literal["info", "warning", "error"], typer.Option(help="From this level on.")] = "info",
+    level: Annotated[
+        Literal["info", "warning", "error"], typer.Option(help=both("From this level on.", "Ab dieser Stufe."))
+    ] = "info",
 ) -> None:
     """Show what the gateway logged in the last hour. No PIN, PUK, token or session is in it.
 
     Example: tse-gateway logs --level warning
+
+    Deutsch: Zeigen, was das Gateway in der letzten Stunde geloggt hat. Keine PIN, PUK, kein Token, keine Sitzung steht
+    darin.
     """
 
     async def work(api: "Api") -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -29,12 +30,26 @@ def add_to(app: typer.Typer) -> None:
 
 def mount(
     cli: Cli,
-    tse: Annotated[str, typer.Argument(metavar="SERIAL", help="Serial of the TSE, or its beginning.")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Empty directory where its files appear.")],
+    tse: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERIAL", help=both("Serial of the TSE, or its beginning.", "Seriennummer der TSE oder ihr Beginn.")
+        ),
+    ],
+    directory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help=both("Empty directory where its files appear.", "Leeres Verzeichnis, in dem ihre Dateien erscheinen."),
+        ),
+    ],
 ) -> None:
     """Show a TSE of a gateway as a drive. For POS software that knows only drives; ends with Ctrl-C or umount.
 
     Example: tse-gateway mount 4F2A /mnt/tse
+
+    Deutsch: Eine TSE eines Gateways als Laufwerk zeigen. Für Kassensoftware, die nur Laufwerke kennt; endet mit Strg-C
+    oder umount.
     """
     from gateway.telemetry import log
 

@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -35,13 +36,38 @@ def outages(
     cli: Cli,
     tse: TseName = "",
     *,
-    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets, as an auditor needs it.")] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
+        ),
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=both(
+                "Up to this day or moment; a day counts to its end.",
+                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
+            ),
+        ),
+    ] = "",
+    as_csv: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help=both(
+                "Print CSV for spreadsheets, as an auditor needs it.",
+                "CSV für Tabellenprogramme ausgeben, wie Prüfer sie brauchen.",
+            ),
+        ),
+    ] = False,
 ) -> None:
     """Show when TSEs could not be used. Begin, end, reason, requests of tills that were refused.
 
     Example: tse-gateway outages --from 2026-01-01 --csv > outages.csv
+
+    Deutsch: Zeigen, wann TSEs nicht zu benutzen waren. Beginn, Ende, Grund, abgelehnte Anfragen von Kassen.
     """
 
     async def work(api: "Api") -> Any:
@@ -62,10 +88,17 @@ def outages(
         cli.say(_NONE)
 
 
-def retire(cli: Cli, tse: Annotated[str, typer.Argument(metavar="TSE", help="Serial, or its beginning.")]) -> None:
+def retire(
+    cli: Cli,
+    tse: Annotated[
+        str, typer.Argument(metavar="TSE", help=both("Serial, or its beginning.", "Seriennummer oder ihr Beginn."))
+    ],
+) -> None:
     """Note that a TSE is gone for good, broken or lost. No alert reports it as missing any more.
 
     Example: tse-gateway retire 43B6F2
+
+    Deutsch: Festhalten, dass eine TSE endgültig weg ist, defekt oder verloren. Kein Alarm meldet sie mehr als fehlend.
     """
 
     async def work(api: "Api") -> str:

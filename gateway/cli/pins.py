@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.help import both
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, PukFile, RiskLockout, Secrets, secret_file
 from gateway.i18n.text import Text
 
@@ -37,17 +38,39 @@ _CHANGED = Text(
     "(GATEWAY_TIME_ADMIN_PIN_FILE)",
 )
 _PUK_CHANGED = Text("the PUK is changed: write it down", "die PUK ist geändert: aufschreiben")
-UserName = Annotated[PinUser, typer.Option("--user", help="User whose PIN it is; generation 1 has no logger.")]
-PukUser = Annotated[PinUser | None, typer.Option("--user", help="Generation 2: whose PUK; of all users without it.")]
-OldPinFile = Annotated[Path | None, secret_file("the old PIN", "TSE_OLD_PIN_FILE")]
-NewPinFile = Annotated[Path | None, secret_file("the new PIN", "TSE_NEW_PIN_FILE")]
-NewPukFile = Annotated[Path | None, secret_file("the new PUK", "TSE_NEW_PUK_FILE")]
+UserName = Annotated[
+    PinUser,
+    typer.Option(
+        "--user",
+        help=both(
+            "User whose PIN it is; generation 1 has no logger.",
+            "Benutzer, dem die PIN gehört; Generation 1 hat keinen Logger.",
+        ),
+    ),
+]
+PukUser = Annotated[
+    PinUser | None,
+    typer.Option(
+        "--user",
+        help=both(
+            "Generation 2: whose PUK; of all users without it.",
+            "Generation 2: wessen PUK; ohne Angabe die aller Benutzer.",
+        ),
+    ),
+]
+OldPinFile = Annotated[Path | None, secret_file(Text("the old PIN", "der alten PIN"), "TSE_OLD_PIN_FILE")]
+NewPinFile = Annotated[Path | None, secret_file(Text("the new PIN", "der neuen PIN"), "TSE_NEW_PIN_FILE")]
+NewPukFile = Annotated[Path | None, secret_file(Text("the new PUK", "der neuen PUK"), "TSE_NEW_PUK_FILE")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="PINs and PUK: three wrong tries block a PIN, with firmware 1.x the PUK too.", no_args_is_help=True
+        help=both(
+            "PINs and PUK: three wrong tries block a PIN, with firmware 1.x the PUK too.",
+            "PINs und PUK: drei falsche Versuche sperren eine PIN, mit Firmware 1.x auch die PUK.",
+        ),
+        no_args_is_help=True,
     )
     for name, function in (("change", change), ("puk", change_puk), ("unblock", unblock)):
         command(group, name)(function)
@@ -66,6 +89,8 @@ def change(
     """Change a PIN. The old one must be known.
 
     Example: tse-gateway pin change --old-pin-file admin_pin --new-pin-file new_pin
+
+    Deutsch: Eine PIN ändern. Die alte muss bekannt sein.
     """
     asked = Secrets(cli.text)
     body: dict[str, object] = {
@@ -89,6 +114,8 @@ def change_puk(
     """Change the PUK. The old one must be known.
 
     Example: tse-gateway pin puk --old-puk-file puk --new-puk-file new_puk
+
+    Deutsch: Die PUK ändern. Die alte muss bekannt sein.
     """
     asked = Secrets(cli.text)
     body: dict[str, object] = {
@@ -112,6 +139,8 @@ def unblock(
     """Set a new PIN by the PUK, when the old one is blocked or lost.
 
     Example: tse-gateway pin unblock --puk-file puk --new-pin-file new_pin
+
+    Deutsch: Mit der PUK eine neue PIN setzen, wenn die alte gesperrt oder verloren ist.
     """
     asked = Secrets(cli.text)
     body: dict[str, object] = {

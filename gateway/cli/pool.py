@@ -8,6 +8,7 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
@@ -45,7 +46,9 @@ StandbyPinFile = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="TSEs that stand in for each other.", no_args_is_help=True)
+    group = typer.Typer(
+        help=both("TSEs that stand in for each other.", "TSEs, die füreinander einspringen."), no_args_is_help=True
+    )
     for name, function in (("show", show), ("use", use), ("register", register)):
         command(group, name)(function)
     app.add_typer(group, name="pool")
@@ -55,6 +58,8 @@ def show(cli: Cli) -> None:
     """Show primary and standbys, which of them serves, and whether the others could.
 
     Example: tse-gateway pool show
+
+    Deutsch: Die erste TSE und ihre Vertreter zeigen, welche davon arbeitet, und ob die anderen es könnten.
     """
     found = cli.ask(lambda api: api.get("/pool"), without_tse=True)
     if cli.as_json:
@@ -69,6 +74,8 @@ def use(cli: Cli, tse: TseName = "") -> None:
     """Let a TSE of the pool serve; without a serial go back to the primary.
 
     Example: tse-gateway pool use
+
+    Deutsch: Eine TSE des Pools arbeiten lassen; ohne Seriennummer zurück zur ersten.
     """
 
     async def work(api: "Api") -> Any:
@@ -88,6 +95,8 @@ def register(
     """Register the clients of the primary with each standby, so that tills can sign there.
 
     Example: tse-gateway pool register --admin-pin-file admin_pin
+
+    Deutsch: Die Clients der ersten TSE bei jedem Vertreter anmelden, damit Kassen dort signieren können.
     """
 
     def pin_of(serial: str, file: Path | None) -> dict[str, object]:

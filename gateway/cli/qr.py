@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text, reason_of
 
@@ -24,16 +25,31 @@ def add_to(app: typer.Typer) -> None:
 
 def qr(
     cli: Cli,
-    what: Annotated[str, typer.Argument(metavar="RECEIPT", help="Transaction number, or the text V0;... itself.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECEIPT",
+            help=both(
+                "Transaction number, or the text V0;... itself.", "Transaktionsnummer, oder der Text V0;... selbst."
+            ),
+        ),
+    ],
     tse: TseName = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write: .svg or .png.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help=both("File to write: .svg or .png.", "Zu schreibende Datei: .svg oder .png.")
+        ),
+    ] = None,
 ) -> None:
     """Show the QR code of a receipt: of one of the last transactions, or of a receipt code.
 
     Example: tse-gateway qr 1 -o receipt.svg
+
+    Deutsch: Den QR-Code eines Belegs zeigen: einer der letzten Transaktionen, oder eines Beleg-Codes.
     """
     if output is not None and output.suffix.lower() not in _KINDS:
-        raise typer.BadParameter("--output ends in .svg or .png")
+        raise typer.BadParameter(both("--output ends in .svg or .png", "--output endet auf .svg oder .png"))
     text = _text_of(cli, what, tse)
     if cli.as_json:
         cli.print_json({"qr_text": text})
@@ -51,7 +67,12 @@ def _text_of(cli: Cli, what: str, tse: str) -> str:
     if what.startswith("V0;"):
         return what
     if not what.isdecimal():
-        raise typer.BadParameter("a transaction number, or a text that begins with V0;")
+        raise typer.BadParameter(
+            both(
+                "a transaction number, or a text that begins with V0;",
+                "eine Transaktionsnummer, oder ein Text, der mit V0; beginnt",
+            )
+        )
     found = cli.ask_tse(tse, lambda api, base: api.get(f"{base}/transactions/{what}"))
     if not found["qr_text"]:
         raise ConfigurationError(_NO_CODE, number=what)

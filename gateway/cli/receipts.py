@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -32,15 +33,36 @@ def receipts(
     cli: Cli,
     tse: TseName = "",
     *,
-    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
-    client: Annotated[str, typer.Option(help="Only of the till with this client id.")] = "",
-    state: Annotated[Literal["", "open", "finished"], typer.Option(help="Only those in this state.")] = "",
-    most: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    since: Annotated[
+        str,
+        typer.Option(
+            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
+        ),
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=both(
+                "Up to this day or moment; a day counts to its end.",
+                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
+            ),
+        ),
+    ] = "",
+    client: Annotated[
+        str, typer.Option(help=both("Only of the till with this client id.", "Nur von der Kasse mit dieser Client-ID."))
+    ] = "",
+    state: Annotated[
+        Literal["", "open", "finished"],
+        typer.Option(help=both("Only those in this state.", "Nur solche in diesem Zustand.")),
+    ] = "",
+    most: Annotated[int, typer.Option(min=1, help=both("How many at most.", "Wie viele höchstens."))] = 20,
 ) -> None:
     """List receipts, the newest first. `qr` shows the code of one.
 
     Example: tse-gateway receipts --from 2026-01-01 --client POS-1
+
+    Deutsch: Belege auflisten, die neuesten zuerst. `qr` zeigt den Code eines Belegs.
     """
     wanted = {"from": since, "to": until, "client_id": client, "state": state}
     given = {name: value for name, value in wanted.items() if value}

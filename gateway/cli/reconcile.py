@@ -1,7 +1,6 @@
 """`reconcile`: compare what a till exported (DSFinV-K) with what its TSEs signed."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +10,10 @@ import typer
 from gateway.cli.base import LanguageOption
 from gateway.cli.findings import ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
 from gateway.cli.formatting import unix_time
+from gateway.cli.help import both, spoken
 from gateway.errors import GatewayError
 from gateway.i18n.locales import Locale
-from gateway.i18n.negotiation import from_locale
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 
 _UNREADABLE = Text("{file} cannot be read: {reason}", "{file} ist nicht lesbar: {reason}")
 
@@ -25,32 +24,72 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reconcile(
+    context: typer.Context,
     exports: Annotated[
-        list[Path], typer.Argument(metavar="TAR...", help="Exports of the TSEs, full or of the period.")
+        list[Path],
+        typer.Argument(
+            metavar="TAR...",
+            help=both("Exports of the TSEs, full or of the period.", "Exporte der TSEs, ganze oder die des Zeitraums."),
+        ),
     ],
-    dsfinvk: Annotated[Path, typer.Option(metavar="DIR", help="Folder with the DSFinV-K export of the till.")],
+    dsfinvk: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help=both("Folder with the DSFinV-K export of the till.", "Verzeichnis mit dem DSFinV-K-Export der Kasse."),
+        ),
+    ],
     *,
-    since: Annotated[str, typer.Option("--from", help="First end of a transaction: a day or moment.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Last end of a transaction; a day counts to its end.")] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help=both(
+                "First end of a transaction: a day or moment.", "Erstes Ende einer Transaktion: ein Tag oder Zeitpunkt."
+            ),
+        ),
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=both(
+                "Last end of a transaction; a day counts to its end.",
+                "Letztes Ende einer Transaktion; ein Tag zählt bis zu seinem Ende.",
+            ),
+        ),
+    ] = "",
     outages: Annotated[
         Path | None,
-        typer.Option(help="File that `tse-gateway outages --json` wrote: explains receipts without signature."),
+        typer.Option(
+            help=both(
+                "File that `tse-gateway outages --json` wrote: explains receipts without signature.",
+                "Datei, die `tse-gateway outages --json` geschrieben hat: erklärt Belege ohne Signatur.",
+            )
+        ),
     ] = None,
     html: HtmlOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    language: LanguageOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
+    ] = False,
+    language: LanguageOption = None,  # noqa: ARG001 (`Program` has looked for it before)
 ) -> None:
     """Compare a till's DSFinV-K export with what was signed. Row by row, both ways; signatures are checked by `verify`.
 
     Exit status: 0 in order or notes only, 1 warnings, 2 differences or not comparable.
 
     Example: tse-gateway reconcile export.tar --dsfinvk dsfinvk
+
+    Deutsch: Den DSFinV-K-Export einer Kasse mit dem vergleichen, was signiert wurde. Zeile für Zeile, in beide
+    Richtungen; die Signaturen prüft `verify`.
+
+    Exit-Status: 0 in Ordnung oder nur Hinweise, 1 Warnungen, 2 Unterschiede oder nicht vergleichbar.
     """
     from gateway.cli.progress import checking
     from gateway.verify import reconcile as comparison
     from gateway.verify.sections import reconcile_section
 
-    locale = Locale(language or from_locale(os.environ))
+    locale = Locale(spoken(context))
     limits = {
         "since": unix_time(since, end=False) if since else None,
         "until": unix_time(until, end=True) if until else None,
@@ -63,10 +102,10 @@ def reconcile(
         if html is not None:
             write_page(html, [section], locale)
     except GatewayError as error:
-        sys.stderr.write(f"tse-gateway: {error}\n")
+        sys.stderr.write(f"tse-gateway: {error.in_language(locale.language)}\n")
         raise typer.Exit(ERRORS) from None
     except OSError as error:
-        said = locale.text(_UNREADABLE, file=error.filename, reason=error.strerror)
+        said = locale.text(_UNREADABLE, file=error.filename, reason=reason_of(error))
         sys.stderr.write(f"tse-gateway: {said}\n")
         raise typer.Exit(ERRORS) from None
     except KeyboardInterrupt:

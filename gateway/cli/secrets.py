@@ -7,25 +7,40 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
 PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import would slow down each command
 
 
-def secret_file(what: str, variable: str) -> Any:
+_FILE_WITH = Text(
+    "File with {what}; without it the terminal is asked.", "Datei mit {what}; ohne sie wird am Terminal gefragt."
+)
+
+
+def secret_file(what: Text, variable: str) -> Any:
     """Return the option for the file with a secret; the environment variable `variable` names it, too."""
-    return typer.Option(help=f"File with {what}; without it the terminal is asked.", envvar=variable)
+    return typer.Option(
+        help=both(_FILE_WITH.in_language("en", what=what), _FILE_WITH.in_language("de", what=what)), envvar=variable
+    )
 
 
-AdminPinFile = Annotated[Path | None, secret_file("the Admin PIN", "TSE_ADMIN_PIN_FILE")]
-TimeAdminPinFile = Annotated[Path | None, secret_file("the TimeAdmin PIN", "TSE_TIME_ADMIN_PIN_FILE")]
-PukFile = Annotated[Path | None, secret_file("the PUK", "TSE_ADMIN_PUK_FILE")]
+AdminPinFile = Annotated[Path | None, secret_file(Text("the Admin PIN", "der Admin-PIN"), "TSE_ADMIN_PIN_FILE")]
+TimeAdminPinFile = Annotated[
+    Path | None, secret_file(Text("the TimeAdmin PIN", "der TimeAdmin-PIN"), "TSE_TIME_ADMIN_PIN_FILE")
+]
+PukFile = Annotated[Path | None, secret_file(Text("the PUK", "der PUK"), "TSE_ADMIN_PUK_FILE")]
 
 RiskLockout = Annotated[
     bool,
     typer.Option(
-        "--risk-lockout", help="Send it even if it is the last try or was wrong before: it may block the TSE for ever."
+        "--risk-lockout",
+        help=both(
+            "Send it even if it is the last try or was wrong before: it may block the TSE for ever.",
+            "Senden, auch wenn es der letzte Versuch ist oder schon einmal falsch war: das kann die TSE für immer "
+            "sperren.",
+        ),
     ),
 ]
 

@@ -11,6 +11,7 @@ import typer
 from gateway import __version__
 from gateway.cli import VERSION
 from gateway.cli.base import Cli, ConfigFile, command
+from gateway.cli.help import both
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,23 +26,47 @@ def add_to(app: typer.Typer) -> None:
 def serve(
     config: ConfigFile = None,
     simulators: Annotated[
-        int | None, typer.Option("--simulator", min=0, max=16, help="Serve this many simulated TSEs.")
+        int | None,
+        typer.Option(
+            "--simulator",
+            min=0,
+            max=16,
+            help=both("Serve this many simulated TSEs.", "So viele simulierte TSEs bedienen."),
+        ),
     ] = None,
     generation: Annotated[
         int | None,
-        typer.Option("--simulator-generation", min=1, max=2, help="Generation of simulated TSEs that are made."),
+        typer.Option(
+            "--simulator-generation",
+            min=1,
+            max=2,
+            help=both(
+                "Generation of simulated TSEs that are made.", "Generation der simulierten TSEs, die angelegt werden."
+            ),
+        ),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Instead of GATEWAY_PORT.")] = None,
-    bind: Annotated[str | None, typer.Option(help="Instead of GATEWAY_BIND.")] = None,
+    port: Annotated[int | None, typer.Option(help=both("Instead of GATEWAY_PORT.", "Statt GATEWAY_PORT."))] = None,
+    bind: Annotated[str | None, typer.Option(help=both("Instead of GATEWAY_BIND.", "Statt GATEWAY_BIND."))] = None,
     *,
     fresh: Annotated[
-        bool | None, typer.Option("--simulator-fresh", help="Leave simulated TSEs as from the factory, not set up.")
+        bool | None,
+        typer.Option(
+            "--simulator-fresh",
+            help=both(
+                "Leave simulated TSEs as from the factory, not set up.",
+                "Simulierte TSEs lassen, wie sie ab Werk sind: nicht eingerichtet.",
+            ),
+        ),
     ] = None,
-    state_dir: Annotated[Path | None, typer.Option(help="Instead of GATEWAY_STATE_DIR.")] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(help=both("Instead of GATEWAY_STATE_DIR.", "Statt GATEWAY_STATE_DIR."))
+    ] = None,
 ) -> None:
     """Run the gateway. It ends by SIGTERM, Ctrl-C, or `quit` on the terminal.
 
     Example: tse-gateway serve --simulator 1
+
+    Deutsch: Das Gateway laufen lassen. Es endet mit SIGTERM, Strg-C, oder `quit` am Terminal.
     """
     from gateway.app import gateway as gateway_app
     from gateway.app.systemd import Systemd
@@ -61,11 +86,18 @@ def serve(
 
 def healthcheck(
     config: ConfigFile = None,
-    ready: Annotated[bool, typer.Option("--ready", help="Ask whether a TSE can sign now.")] = False,
+    ready: Annotated[
+        bool,
+        typer.Option(
+            "--ready", help=both("Ask whether a TSE can sign now.", "Fragen, ob jetzt eine TSE signieren kann.")
+        ),
+    ] = False,
 ) -> None:
     """Ask whether the gateway of this machine is alive. Exit status 1 if not.
 
     Example: tse-gateway healthcheck
+
+    Deutsch: Fragen, ob das Gateway dieses Rechners läuft. Exit-Status 1, wenn nicht.
     """
     from gateway.client import healthcheck as check
 
@@ -76,6 +108,8 @@ def show_config(cli: Cli) -> None:
     """Show every setting and its value. Secrets stay hidden.
 
     Example: GATEWAY_PORT=4434 tse-gateway config
+
+    Deutsch: Jede Einstellung und ihren Wert zeigen. Geheimnisse bleiben verborgen.
     """
     from gateway.config import settings
 
@@ -90,15 +124,23 @@ def openapi() -> None:
     """Print the OpenAPI 3.1 document of the REST API.
 
     Example: tse-gateway openapi > openapi.json
+
+    Deutsch: Das OpenAPI-3.1-Dokument der REST-API ausgeben.
     """
     from gateway.server.api.routes import document
 
     print(json.dumps(document(), indent=2))
 
 
-def version(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False) -> None:
+def version(
+    as_json: Annotated[
+        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
+    ] = False,
+) -> None:
     """Show the version.
 
     Example: tse-gateway version
+
+    Deutsch: Die Version zeigen.
     """
     print(json.dumps({"version": __version__}) if as_json else VERSION)

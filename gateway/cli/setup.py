@@ -8,6 +8,7 @@ import typer
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.confirm import confirmed
+from gateway.cli.help import both
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPinFile, PukFile, Secrets, TimeAdminPinFile, secret_file
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
@@ -73,7 +74,9 @@ und die TSE dem Finanzamt melden: tse-gateway info --elster""",
 )
 _LATER = Text("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
 _SECONDS = 120.0  # two self tests
-SeedFile = Annotated[Path | None, secret_file("the credential seed", "TSE_CREDENTIAL_SEED_FILE")]
+SeedFile = Annotated[
+    Path | None, secret_file(Text("the credential seed", "dem Credential-Seed"), "TSE_CREDENTIAL_SEED_FILE")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -85,17 +88,34 @@ def setup(
     cli: Cli,
     tse: TseName = "",
     *,
-    clients: Annotated[list[str] | None, typer.Option("--client", help="Till to register; may be repeated.")] = None,
+    clients: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--client", help=both("Till to register; may be repeated.", "Anzumeldende Kasse; mehrfach möglich.")
+        ),
+    ] = None,
     seed_file: SeedFile = None,
     puk_file: PukFile = None,
     admin_pin_file: AdminPinFile = None,
     time_admin_pin_file: TimeAdminPinFile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=both("Do not ask for a confirmation.", "Keine Bestätigung verlangen."))
+    ] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help=both(
+                "Even if the clock of the gateway may be wrong.", "Auch wenn die Uhr des Gateways falsch sein kann."
+            ),
+        ),
+    ] = False,
 ) -> None:
     """Put a fresh TSE into service. Asks for what is missing and tells the consequences.
 
     Example: tse-gateway setup --client POS-1
+
+    Deutsch: Eine frische TSE in Betrieb nehmen. Fragt nach dem, was fehlt, und nennt die Folgen.
     """
 
     async def work(api: "Api", base: str) -> Any:

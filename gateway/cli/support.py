@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -40,13 +41,31 @@ def support_bundle(
     cli: Cli,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; without it, it is named by the date.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=both(
+                "File to write; without it, it is named by the date.",
+                "Zu schreibende Datei; ohne sie heißt sie nach dem Datum.",
+            ),
+        ),
     ] = None,
-    log: Annotated[Path | None, typer.Option(help="Log of the gateway, if the journal does not hold it.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help=both(
+                "Log of the gateway, if the journal does not hold it.",
+                "Log des Gateways, wenn es nicht im Journal steht.",
+            )
+        ),
+    ] = None,
 ) -> None:
     """Collect what a reseller asks for. Versions, states, settings, doctor, log, USB; without secrets.
 
     Example: tse-gateway support-bundle -o support.zip
+
+    Deutsch: Sammeln, wonach ein Händler fragt. Versionen, Zustände, Einstellungen, doctor, Log, USB; ohne Geheimnisse.
     """
     from gateway.doctor import bundle
     from gateway.storage.atomic import write_private

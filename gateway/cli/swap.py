@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, secret_file
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
@@ -31,7 +32,10 @@ _ALL_DONE = Text(
     "und die Angaben für ELSTER. Beide TSEs binnen eines Monats dem Finanzamt melden: die alte als außer Betrieb, die "
     "neue als in Betrieb.",
 )
-OldAdminPinFile = Annotated[Path | None, secret_file("the Admin PIN of the old TSE", "TSE_OLD_ADMIN_PIN_FILE")]
+OldAdminPinFile = Annotated[
+    Path | None,
+    secret_file(Text("the Admin PIN of the old TSE", "der Admin-PIN der alten TSE"), "TSE_OLD_ADMIN_PIN_FILE"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +57,44 @@ def swap(
     cli: Cli,
     tse: TseName = "",
     *,
-    new: Annotated[str, typer.Option("--new", help="Serial of the new TSE, or its beginning.")] = "",
-    directory: Annotated[Path, typer.Option(help="Where exports, ELSTER data and the checklist are kept.")] = Path(
-        "tse-swap"
-    ),
+    new: Annotated[
+        str,
+        typer.Option(
+            "--new",
+            help=both("Serial of the new TSE, or its beginning.", "Seriennummer der neuen TSE oder ihr Beginn."),
+        ),
+    ] = "",
+    directory: Annotated[
+        Path,
+        typer.Option(
+            help=both(
+                "Where exports, ELSTER data and the checklist are kept.",
+                "Wo Exporte, Angaben für ELSTER und die Checkliste liegen.",
+            )
+        ),
+    ] = Path("tse-swap"),
     dead: Annotated[
-        bool, typer.Option("--dead", help="The old TSE does not work any more: its archive is used instead.")
+        bool,
+        typer.Option(
+            "--dead",
+            help=both(
+                "The old TSE does not work any more: its archive is used instead.",
+                "Die alte TSE arbeitet nicht mehr: statt ihrer dient ihr Archiv.",
+            ),
+        ),
     ] = False,
     old_admin_pin_file: OldAdminPinFile = None,
     admin_pin_file: AdminPinFile = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before each step.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=both("Do not ask before each step.", "Nicht vor jedem Schritt fragen."))
+    ] = False,
 ) -> None:
     """Replace a TSE by a new one. Final export, deregistration, decommissioning, ELSTER data; goes on where it stopped.
 
     Example: tse-gateway swap --directory swap-2026
+
+    Deutsch: Eine TSE durch eine neue ersetzen. Letzter Export, Abmelden, Außerbetriebnahme, Angaben für ELSTER; macht
+    weiter, wo es aufhörte.
     """
     from gateway.cli.swap_steps import Checklist, Swap
 

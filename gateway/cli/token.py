@@ -6,6 +6,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.cli.formatting import local_time
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -29,16 +30,27 @@ _COST = Text("It is short: {cost}", "Es ist kurz: {cost}")
 _REVOKED = Text("the token {name} counts no more", "das Token {name} gilt nicht mehr")
 _OLD_REVOKED = Text("only the present token {name} counts from now on", "nur noch das jetzige Token {name} gilt")
 
-Name = Annotated[str, typer.Argument(help="Name of the token; lan is that of session.txt.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help=both("Name of the token; lan is that of session.txt.", "Name des Tokens; lan ist das aus session.txt.")
+    ),
+]
 Digits = Annotated[
-    int | None, typer.Option(help="Digits of the token, 6 at least; 0: a long one. Without it 10 for tills, else long.")
+    int | None,
+    typer.Option(
+        help=both(
+            "Digits of the token, 6 at least; 0: a long one. Without it 10 for tills, else long.",
+            "Ziffern des Tokens, mindestens 6; 0: ein langes. Ohne Angabe 10 für Kassen, sonst ein langes.",
+        )
+    ),
 ]
 RoleName = Literal["till", "operator", "auditor", "monitor"]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Tokens: who may ask for what.", no_args_is_help=True)
+    group = typer.Typer(help=both("Tokens: who may ask for what.", "Token: wer was darf."), no_args_is_help=True)
     command(group, "list")(listed)
     command(group, "show")(show)
     command(group, "add")(add)
@@ -51,6 +63,8 @@ def listed(cli: Cli) -> None:
     """List the tokens, their last uses, and who still uses one that was replaced.
 
     Example: tse-gateway token list
+
+    Deutsch: Die Token auflisten, ihre letzte Benutzung, und wer noch ein ersetztes benutzt.
     """
     found = cli.ask(lambda api: api.get("/tokens"), without_tse=True)["tokens"]
     if cli.as_json:
@@ -63,6 +77,8 @@ def show(cli: Cli, name: Name) -> None:
     """Show one token, and by client id or address who still uses one before it.
 
     Example: tse-gateway token show lan
+
+    Deutsch: Ein Token zeigen, und nach Client-ID oder Adresse, wer noch ein früheres benutzt.
     """
     found = cli.ask(lambda api: api.get(f"/tokens/{name}"), without_tse=True)
     if cli.as_json:
@@ -77,15 +93,32 @@ def add(
     cli: Cli,
     name: Name,
     *,
-    role: Annotated[RoleName, typer.Option(help="What it is for.")] = "till",
-    client: Annotated[list[str] | None, typer.Option(help="A client id that it may act for; may be repeated.")] = None,
-    tse: Annotated[list[str] | None, typer.Option(help="Beginning of a serial; may be repeated.")] = None,
-    ends: Annotated[str, typer.Option(help="When it ends: 2027-12-31T23:00:00Z.")] = "",
+    role: Annotated[RoleName, typer.Option(help=both("What it is for.", "Wofür es ist."))] = "till",
+    client: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=both(
+                "A client id that it may act for; may be repeated.",
+                "Eine Client-ID, für die es handeln darf; mehrfach möglich.",
+            )
+        ),
+    ] = None,
+    tse: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=both("Beginning of a serial; may be repeated.", "Beginn einer Seriennummer; mehrfach möglich.")
+        ),
+    ] = None,
+    ends: Annotated[
+        str, typer.Option(help=both("When it ends: 2027-12-31T23:00:00Z.", "Wann es endet: 2027-12-31T23:00:00Z."))
+    ] = "",
     digits: Digits = None,
 ) -> None:
     """Make a token and show it, this once.
 
     Example: tse-gateway token add kasse-1 --client POS-1
+
+    Deutsch: Ein Token anlegen und zeigen, dieses eine Mal.
     """
     wanted = {"name": name, "role": role, "client_ids": client or [], "tses": tse or [], "digits": digits}
     if ends:
@@ -97,13 +130,24 @@ def rotate(
     cli: Cli,
     name: Name,
     days: Annotated[
-        float, typer.Option(min=0, max=366, help="For how many days the one before still counts; 0: it ends at once.")
+        float,
+        typer.Option(
+            min=0,
+            max=366,
+            help=both(
+                "For how many days the one before still counts; 0: it ends at once.",
+                "Wie viele Tage das bisherige noch gilt; 0: es endet sofort.",
+            ),
+        ),
     ] = 7,
     digits: Digits = None,
 ) -> None:
     """Replace a token and show the new one. The one before counts for a while, so that tills change one by one.
 
     Example: tse-gateway token rotate lan --days 14
+
+    Deutsch: Ein Token ersetzen und das neue zeigen. Das bisherige gilt noch eine Weile, damit Kassen nacheinander
+    wechseln.
     """
     body = {"overlap_seconds": days * _DAY, "digits": digits}
     _say(cli, cli.ask(lambda api: api.post(f"/tokens/{name}/rotate", body), without_tse=True))
@@ -113,11 +157,21 @@ def revoke(
     cli: Cli,
     name: Name,
     *,
-    old: Annotated[bool, typer.Option("--old", help="Only those that were replaced, not the present one.")] = False,
+    old: Annotated[
+        bool,
+        typer.Option(
+            "--old",
+            help=both(
+                "Only those that were replaced, not the present one.", "Nur die schon ersetzten, nicht das jetzige."
+            ),
+        ),
+    ] = False,
 ) -> None:
     """End a token at once. That of session.txt cannot be revoked, only replaced.
 
     Example: tse-gateway token revoke kasse-1
+
+    Deutsch: Ein Token sofort beenden. Das aus session.txt lässt sich nicht widerrufen, nur ersetzen.
     """
 
     async def work(api: "Api") -> Any:

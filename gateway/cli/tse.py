@@ -7,6 +7,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
+from gateway.cli.help import both
 from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPinFile
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
@@ -51,6 +52,8 @@ def devices(cli: Cli) -> None:
     """Show all TSEs: state, signatures, expiry.
 
     Example: tse-gateway devices --json
+
+    Deutsch: Alle TSEs zeigen: Zustand, Signaturen, Ablauf.
     """
     found = cli.ask(lambda api: api.get("/tses"))
     if cli.as_json:
@@ -66,19 +69,39 @@ def info(
     cli: Cli,
     tse: TseName = "",
     *,
-    health: Annotated[bool, typer.Option("--health", help="State of its flash memory, read from the TSE.")] = False,
-    certificates: Annotated[bool, typer.Option("--certificates", help="Its certificates (PEM).")] = False,
-    dsfinvk: Annotated[bool, typer.Option("--dsfinvk", help="Its row of tse.csv (DSFinV-K).")] = False,
-    elster: Annotated[bool, typer.Option("--elster", help="Data for the report to the tax office.")] = False,
+    health: Annotated[
+        bool,
+        typer.Option(
+            "--health",
+            help=both(
+                "State of its flash memory, read from the TSE.", "Zustand ihres Flash-Speichers, aus der TSE gelesen."
+            ),
+        ),
+    ] = False,
+    certificates: Annotated[
+        bool, typer.Option("--certificates", help=both("Its certificates (PEM).", "Ihre Zertifikate (PEM)."))
+    ] = False,
+    dsfinvk: Annotated[
+        bool,
+        typer.Option("--dsfinvk", help=both("Its row of tse.csv (DSFinV-K).", "Ihre Zeile der tse.csv (DSFinV-K).")),
+    ] = False,
+    elster: Annotated[
+        bool,
+        typer.Option(
+            "--elster", help=both("Data for the report to the tax office.", "Angaben für die Meldung an das Finanzamt.")
+        ),
+    ] = False,
 ) -> None:
     """Show what is known of a TSE. --json shows everything, the other options one data sheet.
 
     Example: tse-gateway info --elster
+
+    Deutsch: Zeigen, was von einer TSE bekannt ist. --json zeigt alles, die anderen Optionen je ein Datenblatt.
     """
     chosen = {"health": health, "certificates": certificates, "dsfinvk": dsfinvk, "elster": elster}
     wanted = [name for name, yes in chosen.items() if yes]
     if len(wanted) > 1:
-        raise typer.BadParameter("choose one data sheet")
+        raise typer.BadParameter(both("choose one data sheet", "nur ein Datenblatt wählen"))
     path = _PARTS[wanted[0]] if wanted else ""
     found = cli.ask_tse(tse, lambda api, base: api.get(base + path))
     if isinstance(found, str):
@@ -98,12 +121,18 @@ def self_test(
     tse: TseName = "",
     *,
     client: Annotated[
-        str, typer.Option(help="A registered client id, for firmware 1.x.", envvar="GATEWAY_SELF_TEST_CLIENT")
+        str,
+        typer.Option(
+            help=both("A registered client id, for firmware 1.x.", "Eine angemeldete Client-ID, für Firmware 1.x."),
+            envvar="GATEWAY_SELF_TEST_CLIENT",
+        ),
     ] = "",
 ) -> None:
     """Run the self test, with firmware 1.x in the name of a registered client.
 
     Example: tse-gateway selftest --client POS-1
+
+    Deutsch: Den Selbsttest ausführen, bei Firmware 1.x im Namen eines angemeldeten Clients.
     """
     from gateway.cli.progress import waiting
 
@@ -126,14 +155,29 @@ def set_time(
     cli: Cli,
     tse: TseName = "",
     *,
-    admin: Annotated[bool, typer.Option("--admin", help="Log in as Admin instead of TimeAdmin.")] = False,
+    admin: Annotated[
+        bool,
+        typer.Option(
+            "--admin", help=both("Log in as Admin instead of TimeAdmin.", "Als Admin statt als TimeAdmin anmelden.")
+        ),
+    ] = False,
     pin_file: TimeAdminPinFile = None,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Even if the clock of the gateway may be wrong.")] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help=both(
+                "Even if the clock of the gateway may be wrong.", "Auch wenn die Uhr des Gateways falsch sein kann."
+            ),
+        ),
+    ] = False,
     risk: RiskLockout = False,
 ) -> None:
     """Set a TSE to the time of the gateway. Refused while the clock of the gateway is not known to be right.
 
     Example: tse-gateway time --pin-file time_admin_pin
+
+    Deutsch: Eine TSE auf die Zeit des Gateways stellen. Abgelehnt, solange dessen Uhr nicht erwiesen richtig geht.
     """
     pin = _pin(cli, pin_file, admin=admin)
     user = "admin" if admin else "time_admin"

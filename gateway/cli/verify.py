@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.base import LanguageOption
 from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
+from gateway.cli.help import both, spoken
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_locale
@@ -31,42 +32,77 @@ def add_to(app: typer.Typer) -> None:
 
 
 def verify(
-    files: Annotated[list[str], typer.Argument(help="Exports, log messages, certificates, or a receipt code V0;...")],
+    context: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help=both(
+                "Exports, log messages, certificates, or a receipt code V0;...",
+                "Exporte, Log-Nachrichten, Zertifikate, oder ein Beleg-Code V0;...",
+            )
+        ),
+    ],
     trust: Annotated[
-        list[Path] | None, typer.Option(help="CA certificates: a file, or a directory with such; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            help=both(
+                "CA certificates: a file, or a directory with such; may be repeated.",
+                "CA-Zertifikate: eine Datei oder ein Verzeichnis mit solchen; mehrfach möglich.",
+            )
+        ),
     ] = None,
     *,
     crl: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Revocation lists of the CAs, not older than a day: a file, or a directory; may be repeated."
+            help=both(
+                "Revocation lists of the CAs, not older than a day: a file, or a directory; may be repeated.",
+                "Sperrlisten der CAs, nicht älter als ein Tag: eine Datei oder ein Verzeichnis; mehrfach möglich.",
+            )
         ),
     ] = None,
     fetch_crls: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Fetch revocation lists that certificates below --trust name; DIR keeps them."
+            metavar="DIR",
+            help=both(
+                "Fetch revocation lists that certificates below --trust name; DIR keeps them.",
+                "Sperrlisten holen, die Zertifikate unter --trust nennen; DIR bewahrt sie auf.",
+            ),
         ),
     ] = None,
     complete: Annotated[
-        bool, typer.Option("--complete", help="These are full exports: messages that are missing are errors.")
+        bool,
+        typer.Option(
+            "--complete",
+            help=both(
+                "These are full exports: messages that are missing are errors.",
+                "Dies sind ganze Exporte: fehlende Nachrichten sind Fehler.",
+            ),
+        ),
     ] = False,
     html: HtmlOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    language: LanguageOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
+    ] = False,
+    language: LanguageOption = None,  # noqa: ARG001 (`Program` has looked for it before)
 ) -> None:
     """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.
 
     Exit status: 0 in order or notes only, 1 warnings or revocation not checked, 2 errors or not checkable.
 
     Example: tse-gateway verify export.tar --trust ca.pem --fetch-crls lists
+
+    Deutsch: Exporte, Nachrichten, Beleg-Codes prüfen. Von TSEs aller Hersteller: Signaturen, Ketten, Zähler, Zeiten.
+
+    Exit-Status: 0 in Ordnung oder nur Hinweise, 1 Warnungen oder Sperrung ungeprüft, 2 Fehler oder nicht prüfbar.
     """
     status = verify_files(
         files,
         trust=trust or [],
         crl=crl or [],
         fetch_into=fetch_crls,
-        language=language,
+        language=spoken(context),
         as_json=as_json,
         complete=complete,
         html=html,
@@ -114,7 +150,7 @@ def verify_files(
             locale = Locale(language)
             write_page(html, [section_of(report, locale) for report in reports], locale)
     except GatewayError as error:
-        sys.stderr.write(f"tse-gateway: {error}\n")
+        sys.stderr.write(f"tse-gateway: {error.in_language(language)}\n")
         return ERRORS
     except KeyboardInterrupt:
         return INTERRUPTED

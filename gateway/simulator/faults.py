@@ -22,18 +22,44 @@ from gateway.storage.file_lock import open_locked
 log = logging.getLogger(__name__)
 
 FAULTS = {
-    "unplugged": "every access fails as if the TSE had been pulled; clearing it is a power cycle",
-    "io_error": "every access fails with an input/output error",
-    "hung": "every access blocks until the fault is cleared",
-    "busy_forever": "commands are carried out, but the window stays busy until cleared or power-cycled",
-    "lost_response": "commands are carried out, but the window keeps showing the response before",
-    "counter_jump": "the response counter grows by two",
-    "store_full": "transactions are refused: the store is full",
-    "expired_certificate": "transactions are refused: the certificate has expired",
-    "failed_self_test": "the self test fails: signature processor",
-    "empty_self_test": "the self test is answered with nothing, as generation 2 never should",
-    "blocked_pin": "logins are refused: PIN blocked",
-    "fetch": "responses must be fetched with command 83 before they are shown",
+    "unplugged": Text(
+        "every access fails as if the TSE had been pulled; clearing it is a power cycle",
+        "jeder Zugriff schlägt fehl, als wäre die TSE abgezogen; beseitigt wirkt es wie Strom aus und an",
+    ),
+    "io_error": Text(
+        "every access fails with an input/output error", "jeder Zugriff schlägt mit einem Ein-/Ausgabefehler fehl"
+    ),
+    "hung": Text(
+        "every access blocks until the fault is cleared", "jeder Zugriff hängt, bis die Störung beseitigt wird"
+    ),
+    "busy_forever": Text(
+        "commands are carried out, but the window stays busy until cleared or power-cycled",
+        "Befehle werden ausgeführt, aber das Fenster bleibt beschäftigt bis zum Beseitigen oder Strom aus",
+    ),
+    "lost_response": Text(
+        "commands are carried out, but the window keeps showing the response before",
+        "Befehle werden ausgeführt, aber das Fenster zeigt weiter die Antwort davor",
+    ),
+    "counter_jump": Text("the response counter grows by two", "der Antwortzähler wächst um zwei"),
+    "store_full": Text(
+        "transactions are refused: the store is full", "Transaktionen werden abgelehnt: der Speicher ist voll"
+    ),
+    "expired_certificate": Text(
+        "transactions are refused: the certificate has expired",
+        "Transaktionen werden abgelehnt: das Zertifikat ist abgelaufen",
+    ),
+    "failed_self_test": Text(
+        "the self test fails: signature processor", "der Selbsttest schlägt fehl: Signaturprozessor"
+    ),
+    "empty_self_test": Text(
+        "the self test is answered with nothing, as generation 2 never should",
+        "auf den Selbsttest kommt nichts zurück, was Generation 2 nie tun sollte",
+    ),
+    "blocked_pin": Text("logins are refused: PIN blocked", "Anmeldungen werden abgelehnt: PIN gesperrt"),
+    "fetch": Text(
+        "responses must be fetched with command 83 before they are shown",
+        "Antworten müssen mit Befehl 83 geholt werden, bevor sie zu sehen sind",
+    ),
 }
 
 _FILE = "faults.json"

@@ -16,7 +16,8 @@ TODAY = [page for page in PAGES if page != ROOT / "CHANGELOG.md" and not page.is
 _CALL = re.compile(r"(?:^|(?<=[\s`]))(?:tse-gateway|python -m gateway) +(?P<words>[a-z][^`|;&\n)]*)", re.MULTILINE)
 _COMMENT = re.compile(r"\s+#|  +")
 _SETTING = re.compile(r"\bGATEWAY_([A-Z_]*[A-Z])\b")
-_SETTINGS = {*setting_names(Settings), "config"}  # GATEWAY_CONFIG names the file of the others
+# GATEWAY_CONFIG names the file of the others, GATEWAY_LANGUAGE the language of commands.
+_SETTINGS = {*setting_names(Settings), "config", "language"}
 
 
 @pytest.mark.parametrize("page", TODAY, ids=lambda page: str(page.relative_to(ROOT)))
