@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.i18n.text import Text
-from gateway.server.pages import maintenance, pins, replacement, setup, tills, tokens
+from gateway.server.pages import exports, pins, tills
+from gateway.server.pages.table import PAGES
 from gateway.server.status_page import texts
 from tests.deploy.guide import blocks
 from tests.docs.markdown import ROOT, code_blocks, links
@@ -18,8 +19,8 @@ LABELS = (
     (
         "im-browser.md",
         (
-            *(setup.PAGE.title, tills.PAGE.title, maintenance.PAGE.title, pins.PAGE.title, replacement.PAGE.title),
-            *(tokens.PAGE.title, tills.RELEASE.button, pins.UNBLOCK.title),
+            *(page.title for page in PAGES),
+            *(tills.RELEASE.button, pins.UNBLOCK.title, exports.DELETE.button),
         ),
     ),
     (
