@@ -227,6 +227,7 @@ async def snapshots(
         rate=rate,
         problems=problems,
         archives=core.archives,
+        pool=core.pool,
     )
     async with beside(rate=rate.keep()):
         yield source.snapshot

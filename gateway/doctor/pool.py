@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.client.api import Api, Refused
 from gateway.doctor.results import CheckResult, Layer, fail, ok, warn
+from gateway.i18n import remedies
 from gateway.i18n.text import Text
 
 _NO_POOL = "no_pool"
@@ -48,10 +49,7 @@ def _standby_serves(serial: str) -> CheckResult:
     return warn(
         Layer.POOL,
         Text("it serves in place of the primary", "sie ist anstelle der Haupt-TSE im Dienst"),
-        Text(
-            "mend the primary, then `tse-gateway pool use`; the next night goes back by itself",
-            "die Haupt-TSE in Ordnung bringen, dann `tse-gateway pool use`; die nächste Nacht geht von selbst zurück",
-        ),
+        remedies.STANDBY_SERVES,
         serial,
     )
 
@@ -67,6 +65,6 @@ def _of_standby(tse: dict[str, Any]) -> list[CheckResult]:
             "{count} clients of the primary are not registered with the standby",
             "{count} Kassen der Haupt-TSE sind an der Ersatz-TSE nicht angemeldet",
         )
-        remedy = Text("`tse-gateway pool register`", "`tse-gateway pool register`")
+        remedy = remedies.STANDBY_LACKS_CLIENTS
         found.append(warn(Layer.POOL, text, remedy, tse["serial"], count=tse["missing_clients"]))
     return found

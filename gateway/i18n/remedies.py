@@ -289,6 +289,11 @@ STORE_FILLS = Text(
     "export, verify and archive everything, then delete the stored data of the TSE",
     "alles exportieren, prüfen und archivieren, dann die gespeicherten Daten der TSE löschen",
 )
+STANDBY_LACKS_CLIENTS = Text("`tse-gateway pool register`", "`tse-gateway pool register`")
+STANDBY_SERVES = Text(
+    "mend the primary, then `tse-gateway pool use`; the next night goes back by itself",
+    "die Haupt-TSE in Ordnung bringen, dann `tse-gateway pool use`; die nächste Nacht geht von selbst zurück",
+)
 CLIENTS_MANY = Text(
     "deregister tills that are gone (`tse-gateway clients`), or use a second TSE",
     "ausgeschiedene Kassen abmelden (`tse-gateway clients`), oder eine zweite TSE verwenden",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway import limits
 from gateway.fleet.lock.tills import TillState, TillStatus
+from gateway.fleet.pool import PoolRole
 from gateway.i18n.locales import Locale
 from gateway.i18n.remedies import NOT_SIGNING, reason_text
 from gateway.i18n.text import Text
@@ -27,7 +28,7 @@ _MOST_TILLS = 64
 def card(tse: TseSnapshot, locale: Locale, now: float, *, full: bool, acts: bool = False) -> HtmlElement:
     """Return the card; `full` is for those who are logged in, `acts` for operators; `now` in Unix seconds."""
     noted = notices(tse, locale, now) if full else []
-    parts = [_head(tse, locale, noted=bool(noted)), _reason(tse, locale), _notices(noted)]
+    parts = [_head(tse, locale, noted=bool(noted)), _pool(tse, locale), _reason(tse, locale), _notices(noted)]
     if acts and tse.reason == _NOT_SET_UP:
         parts.append(el("p", el("a", locale.text(texts.SET_UP), href=f"/page/setup/{tse.serial}", class_="act")))
     if full:
@@ -50,6 +51,19 @@ def _head(tse: TseSnapshot, locale: Locale, *, noted: bool) -> HtmlElement:
         state = texts.ATTENTION
     name = el("h2", "TSE ", el("span", short(tse.serial), class_="digits"))
     return el("header", name, el("p", svg.shape(level), el("span", locale.text(state)), class_=f"badge {level}"))
+
+
+def _pool(tse: TseSnapshot, locale: Locale) -> HtmlElement | None:
+    """Return the place of the TSE in the pool, and whether it serves."""
+    if tse.pool is None:
+        return None
+    text = {
+        (PoolRole.PRIMARY, True): texts.PRIMARY_SERVES,
+        (PoolRole.PRIMARY, False): texts.PRIMARY_RESTS,
+        (PoolRole.STANDBY, True): texts.STANDBY_SERVES,
+        (PoolRole.STANDBY, False): texts.STANDBY_WAITS,
+    }[tse.pool.role, tse.pool.serves]
+    return el("p", el("span", locale.text(text)), class_="busy")
 
 
 def _reason(tse: TseSnapshot, locale: Locale) -> HtmlElement | None:

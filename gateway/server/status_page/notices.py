@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from gateway import limits
+from gateway.fleet.pool import PoolRole
 from gateway.i18n import remedies
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text
@@ -27,6 +28,7 @@ def problems(tse: TseSnapshot, locale: Locale, now: float) -> Iterator[OpenProbl
     """Yield the same as values, for the notifications."""
     found = _Problems(tse.serial, locale)
     yield from _of_archive(tse, found)
+    yield from _of_pool(tse, found)
     if tse.info is not None:
         yield from _of_info(tse.info, tse.age, found, now)
         yield from _of_flash(tse.health, found)
@@ -63,6 +65,15 @@ def _of_archive(tse: TseSnapshot, found: _Problems) -> Iterator[OpenProblem]:
     if (age := tse.archive_age) is not None and limits.ARCHIVE_AGE.warns(age):
         serious = limits.ARCHIVE_AGE.is_critical(age)
         yield found.make(ARCHIVE_OLD, texts.ARCHIVE_OLD, serious=serious, duration=found.locale.duration(age))
+
+
+def _of_pool(tse: TseSnapshot, found: _Problems) -> Iterator[OpenProblem]:
+    if tse.pool is None or tse.pool.role is PoolRole.PRIMARY:
+        return
+    if tse.pool.serves:
+        yield found.make("standby_serves", texts.STANDBY_HAS_STEPPED_IN, remedies.STANDBY_SERVES)
+    if count := tse.pool.missing_clients:
+        yield found.make("standby_unready", texts.STANDBY_LACKS_CLIENTS, remedies.STANDBY_LACKS_CLIENTS, count=count)
 
 
 def _of_info(info: TseInfo, age: float, found: _Problems, now: float) -> Iterator[OpenProblem]:

@@ -13,6 +13,7 @@ from gateway.fleet.device import Device
 from gateway.fleet.lock.lock import LockStatus
 from gateway.fleet.lock.tills import TillStatus
 from gateway.fleet.outages.log import Outage, OutageLog
+from gateway.fleet.pool import Pool, PoolMember
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.readiness import ABSENT, lack
 from gateway.limits import DAY
@@ -49,6 +50,7 @@ class TseSnapshot:
     the last 60 minutes. `archive_age`: seconds since the archive held everything, if it is written each night.
     `no_login`: the gateway has a PIN for the TSE and does not use it, for it was refused. `logged_in`: as far as
     is known. `old_tills`: commands of generation 1 are translated. `maintained`: the gateway itself keeps it ready.
+    `pool`: its place in the pool, if there is one.
     """
 
     serial: str
@@ -69,6 +71,7 @@ class TseSnapshot:
     logged_in: tuple[PinOwner, ...] = ()
     old_tills: bool = False
     maintained: bool = False
+    pool: PoolMember | None = None
 
     @property
     def level(self) -> StatusLevel:
@@ -125,6 +128,7 @@ class SnapshotSource:
         rate: SignatureRate,
         problems: RecentProblems,
         archives: ArchiveService,
+        pool: Pool,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -133,6 +137,7 @@ class SnapshotSource:
         self._rate = rate
         self._problems = problems
         self._archives = archives
+        self._pool = pool
         self._tokens = tokens
         self._now = now
         self._tls: tuple[float, float | None] = (float("-inf"), None)
@@ -145,12 +150,18 @@ class SnapshotSource:
         absent = [outage for serial, outage in sorted(log.open.items()) if serial not in present]
         open_now = sorted(log.open.values(), key=lambda outage: -outage.began)
         archives = {known.serial: self._archives.summary(known) for known in self._archives.all()}
+        pool = {member.serial: member for member in self._pool.members}
         lately = [outage for outage in (*log.past, *open_now) if (outage.ended or now) > now - _YEAR]
         return Snapshot(
             now=now,
             tses=[
-                *(self._tse(device, archives.get(device.serial)) for device in devices),
-                *(TseSnapshot(gone.serial, ABSENT, gone.began, archive=archives.get(gone.serial)) for gone in absent),
+                *(self._tse(device, archives.get(device.serial), pool.get(device.serial)) for device in devices),
+                *(
+                    TseSnapshot(
+                        gone.serial, ABSENT, gone.began, archive=archives.get(gone.serial), pool=pool.get(gone.serial)
+                    )
+                    for gone in absent
+                ),
             ],
             outages=[*open_now, *reversed(log.past)][:_OUTAGES_SHOWN],
             outage_count=len(lately),
@@ -171,7 +182,7 @@ class SnapshotSource:
             self._tls = (now, tls.expiry(self._settings))
         return self._tls[1]
 
-    def _tse(self, device: Device, archive: ArchiveSummary | None) -> TseSnapshot:
+    def _tse(self, device: Device, archive: ArchiveSummary | None, pool: PoolMember | None) -> TseSnapshot:
         outage = self._outages.open.get(device.serial)
         return TseSnapshot(
             serial=device.serial,
@@ -193,6 +204,7 @@ class SnapshotSource:
             logged_in=tuple(owner for owner in USERS if device.is_logged_in(owner.user)),
             old_tills=self._settings.translates_old_tills(device.serial),
             maintained=device.has_pin,
+            pool=pool,
         )
 
 

@@ -122,6 +122,23 @@ CERTIFICATION_ENDED = Text(
 SELF_TEST_DUE = Text("The self test is due in {duration}", "Der Selbsttest ist in {duration} fällig")
 SIGNATURES_END = Text("Only {count} signatures are left", "Nur noch {count} Signaturen übrig")
 STORE_FILLS = Text("{percent} of the store is used", "Der Speicher ist zu {percent} belegt")
+STANDBY_LACKS_CLIENTS = Text(
+    "{count} tills of the primary are not registered with this standby",
+    "{count} Kassen der Haupt-TSE sind an dieser Ersatz-TSE nicht angemeldet",
+)
+STANDBY_HAS_STEPPED_IN = Text(
+    "It signs in place of the primary, and receipts show its serial",
+    "Sie signiert anstelle der Haupt-TSE, und auf Belegen steht ihre Seriennummer",
+)
+PRIMARY_SERVES = Text("Primary of the pool, serves", "Haupt-TSE des Pools, im Dienst")
+PRIMARY_RESTS = Text(
+    "Primary of the pool; a standby serves in its place", "Haupt-TSE des Pools; eine Ersatz-TSE ist im Dienst"
+)
+STANDBY_SERVES = Text("Standby of the pool, serves", "Ersatz-TSE des Pools, im Dienst")
+STANDBY_WAITS = Text(
+    "Standby of the pool, steps in when the primary fails",
+    "Ersatz-TSE des Pools, springt ein, wenn die Haupt-TSE ausfällt",
+)
 CLIENTS_MANY = Text(
     "Only {count} more tills can be registered", "Nur noch {count} weitere Kassen können angemeldet werden"
 )

@@ -12,13 +12,14 @@ import pytest
 from gateway import limits
 from gateway.archive.status import ArchiveProgress, ArchiveSummary
 from gateway.fleet.outages.log import Outage
+from gateway.fleet.pool import PoolMember, PoolRole
 from gateway.fleet.status.readiness import ABSENT, REASONS
 from gateway.i18n import remedies
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import LANGUAGES, Language, Text
 from gateway.server.status_page import texts
 from gateway.server.status_page.html import as_html, as_plain, el
-from gateway.server.status_page.notices import notices
+from gateway.server.status_page.notices import notices, problems
 from gateway.server.status_page.recent_problems import RecentProblem
 from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
 from gateway.server.status_page.view import PageRequest, View, document, help_page, render
@@ -272,3 +273,28 @@ def test_the_end_of_the_products_certification_is_told_before_and_after_it(days:
     now = ends - days * limits.DAY
     info = replace(SECOND, certificate_expires=int(now) + 3 * 31_557_600)
     assert [text[: len(said)] for text in notices(replace(GOOD, info=info), EN, now)] == [said] * bool(said)
+
+
+@pytest.mark.parametrize(
+    ("role", "serves", "said"),
+    [
+        (PoolRole.PRIMARY, True, "Primary of the pool, serves"),
+        (PoolRole.PRIMARY, False, "a standby serves in its place"),
+        (PoolRole.STANDBY, True, "Standby of the pool, serves"),
+        (PoolRole.STANDBY, False, "steps in when the primary fails"),
+    ],
+)
+def test_everybody_sees_which_tse_of_a_pool_serves(role: PoolRole, serves: bool, said: str) -> None:
+    member = PoolMember(GOOD.serial, role, serves=serves)
+    assert said in text_of(shown(replace(GOOD, pool=member)), full=False)
+    assert said not in text_of(shown(GOOD))
+
+
+def test_a_standby_that_serves_or_lacks_clients_is_told_with_what_helps() -> None:
+    stepped_in = replace(GOOD, pool=PoolMember(GOOD.serial, PoolRole.STANDBY, serves=True))
+    assert "receipts show its serial" in text_of(shown(stepped_in))
+    assert "tse-gateway pool use" in text_of(shown(stepped_in))
+    unready = replace(GOOD, pool=PoolMember(GOOD.serial, PoolRole.STANDBY, serves=False, missing_clients=2))
+    assert "2 Kassen der Haupt-TSE" in text_of(shown(unready), DE)
+    assert "tse-gateway pool register" in text_of(shown(unready), DE)
+    assert [problem.code for problem in problems(unready, EN, NOW)] == ["standby_unready"]
