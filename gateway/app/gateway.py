@@ -25,6 +25,8 @@ from gateway.errors import GatewayError
 from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
 from gateway.fleet.status.pool_collector import PoolCollector
+from gateway.operations.elster import FILE as ELSTER_FILE
+from gateway.operations.elster import SiteTills
 from gateway.operations.lan import LanTse
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LAN_JOURNAL, LanJournal
@@ -104,7 +106,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
         await start(beside(pool=pool.run()))
         core = services.GatewayCore(
             *(settings, registry, metrics, monitor.outages, archives, pool, notifications_of(settings, metrics)),
-            *(recent_events, recent_log),
+            *(SiteTills(settings.state_dir / ELSTER_FILE), recent_events, recent_log),
         )
         snapshot = await start(services.snapshots(core, tokens, problems))
         await start(notifying(core, snapshot, writable, maintenance))

@@ -39,6 +39,7 @@ from gateway.fleet.status.collector import FleetCollector
 from gateway.i18n.text import NOTHING, Text
 from gateway.notifications.service import Notifications
 from gateway.operations.administration import Administration
+from gateway.operations.elster import SiteTills
 from gateway.operations.forecast import Forecasts
 from gateway.operations.journal import JOURNAL, Journal
 from gateway.operations.outage_report import OutageReports
@@ -72,6 +73,7 @@ class GatewayCore:
     archives: ArchiveService
     pool: Pool
     notifications: Notifications
+    site_tills: SiteTills
     recent_events: RecentEvents = field(default_factory=RecentEvents)
     recent_log: RecentLog = field(default_factory=RecentLog)
 
@@ -194,6 +196,7 @@ async def api(
                 recent_log=core.recent_log,
                 audit=audit,
                 pool=core.pool,
+                site_tills=core.site_tills,
                 pool_signing=PoolSigning(core.pool, transactions),
                 package_place=_package_place(core.settings),
                 notifications=core.notifications,

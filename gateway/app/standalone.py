@@ -22,6 +22,8 @@ from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.scheduler import MaintenanceOptions
 from gateway.fleet.outages.log import OutageLog
 from gateway.i18n.text import NOTHING, Language, Text, joined
+from gateway.operations.elster import FILE as ELSTER_FILE
+from gateway.operations.elster import SiteTills
 from gateway.operations.lan import LanTse
 from gateway.server.api.routes import routes
 from gateway.server.http import application, unix_socket
@@ -84,7 +86,9 @@ async def serving(
         nobody = Token(secrets.token_hex())  # who may open the socket may ask
         outages, notifications = OutageLog(settings.state_dir), notifications_of(settings, metrics)
         pool = services.pool(settings, registry, outages)
-        core = services.GatewayCore(scratch, registry, metrics, outages, archives, pool, notifications)
+        core = services.GatewayCore(
+            *(scratch, registry, metrics, outages, archives, pool, notifications, SiteTills(kept / ELSTER_FILE))
+        )
         audit = AuditLog(kept / AUDIT_FILE if kept == settings.state_dir else None)
         tokens = (
             services.tokens(settings, known_token(settings) or nobody) if kept == settings.state_dir else Tokens(nobody)

@@ -76,6 +76,11 @@ def test_each_example_works(shop: Running) -> None:
     assert shop.call("archive run").status == 0
     assert shop.call("export -o export.tar --dsfinvk dsfinvk").status == 0
     copy_archive(shop.serial)
+    for name in ("POS-1", "POS-9"):
+        till = (
+            "--manufacturer M --model T --software S --software-version 1 --acquired 2026-01-02 --in-service 2026-01-03"
+        )
+        assert shop.call(f"elster till {name} {till} --certification-id 0412-2020").status == 0
     Path("ca.pem").write_text(shop.call("info --certificates").out)
     assert shop.call("simulator create tse").status == 0
     Path("tse").rename("made")

@@ -24,6 +24,7 @@ from gateway.i18n.negotiation import from_accept_language
 from gateway.i18n.text import Language, Text
 from gateway.notifications.service import Notifications
 from gateway.operations.administration import Administration
+from gateway.operations.elster import SiteTills
 from gateway.operations.forecast import Forecasts
 from gateway.operations.outage_report import OutageReports
 from gateway.operations.pool_signing import PoolSigning
@@ -85,6 +86,7 @@ class Services:
     audit: AuditLog
     pool: Pool
     pool_signing: PoolSigning
+    site_tills: SiteTills
     package_place: PackagePlace
     notifications: Notifications
 

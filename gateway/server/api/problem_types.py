@@ -35,6 +35,7 @@ from gateway.i18n.text import Text
 from gateway.notifications.service import NotificationsOff
 from gateway.operations.administration import ClockNotTrusted, PukPaused
 from gateway.operations.confirmations import NotConfirmed
+from gateway.operations.elster import SiteIncomplete, UnknownTill
 from gateway.operations.exports import CursorInvalid, NothingToExport
 from gateway.operations.history import TransactionNotFound
 from gateway.operations.journal import JournalFailed
@@ -285,6 +286,13 @@ PROBLEM_TYPES: Mapping[type[GatewayError], ProblemType] = {
             "What was signed last cannot be kept, so nothing is deleted",
             "Das zuletzt Signierte kann nicht aufbewahrt werden, daher wird nichts gelöscht",
         ),
+    ),
+    UnknownTill: ProblemType(
+        HTTPStatus.NOT_FOUND, Text("This till is not in the list of the site", "Diese Kasse steht nicht in der Liste")
+    ),
+    SiteIncomplete: ProblemType(
+        HTTPStatus.CONFLICT,
+        Text("The tax office asks for more than is known", "Das Finanzamt fragt nach mehr, als bekannt ist"),
     ),
     TseInUse: ProblemType(
         HTTPStatus.CONFLICT, Text("The TSE is attached and works", "Die TSE ist angeschlossen und arbeitet")

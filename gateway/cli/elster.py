@@ -1,0 +1,168 @@
+"""`elster`: the tills of the site for the tax office, and the XML that ELSTER takes."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.base import Cli, TseName, command
+from gateway.cli.formatting import FILE_EXISTS, printable
+from gateway.errors import ConfigurationError
+from gateway.i18n.text import Text
+
+_HEADS = (
+    Text("till", "Kasse"),
+    Text("model", "Modell"),
+    Text("software", "Software"),
+    Text("in service", "in Betrieb seit"),
+    Text("out of service", "außer Betrieb seit"),
+    "TSE",
+    Text("BSI id", "BSI-Id"),
+    Text("missing", "fehlt"),
+)
+_NONE = Text(
+    "no till is in the list yet: tse-gateway elster till --help",
+    "noch keine Kasse in der Liste: tse-gateway elster till --help",
+)
+_KEPT = Text("till {name} is in the list", "Kasse {name} steht in der Liste")
+_MISSING = Text("still missing: {fields}", "es fehlt noch: {fields}")
+_REMOVED = Text("till {name} is no longer in the list", "Kasse {name} steht nicht mehr in der Liste")
+_WRITTEN = Text(
+    "{file} is written: upload it at www.elster.de, form Mitteilung über elektronische Aufzeichnungssysteme "
+    "(§ 146a Absatz 4 AO), and look at each field before you send it",
+    "{file} ist geschrieben: bei www.elster.de hochladen, Formular Mitteilung über elektronische Aufzeichnungssysteme "
+    "(§ 146a Absatz 4 AO), und vor dem Absenden jedes Feld ansehen",
+)
+_USUAL = {"kind": 1, "tse_form": "usb"}
+TillName = Annotated[
+    str, typer.Argument(metavar="TILL", help="Serial number of the till: the client id by which it signs.")
+]
+
+
+def _option_of_day(text: str) -> Any:
+    return typer.Option(help=text, formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The notification of the tax office: tills and TSEs of the site.", no_args_is_help=True)
+    for name, function in (("show", show), ("till", till), ("remove", remove), ("xml", xml)):
+        command(group, name)(function)
+    app.add_typer(group, name="elster")
+
+
+def show(cli: Cli) -> None:
+    """Show the tills of the site, and what is missing for the XML.
+
+    Example: tse-gateway elster show
+    """
+    found = cli.ask(lambda api: api.get("/elster/tills"), without_tse=True)
+    if cli.as_json:
+        cli.print_json(found)
+    elif found["tills"]:
+        cli.table(_HEADS, (_row(one, found["missing"]) for one in found["tills"]))
+    else:
+        cli.say(_NONE)
+
+
+def till(
+    cli: Cli,
+    name: TillName,
+    tse: TseName = "",
+    *,
+    manufacturer: Annotated[str, typer.Option(help="Who made it.")] = "",
+    model: Annotated[str, typer.Option(help="Its model.")] = "",
+    software: Annotated[str, typer.Option(help="Its software.")] = "",
+    software_version: Annotated[str, typer.Option(help="Version of that.")] = "",
+    acquired: Annotated[datetime | None, _option_of_day("When it was bought, leased or borrowed.")] = None,
+    in_service: Annotated[datetime | None, _option_of_day("When it was first used.")] = None,
+    out_of_service: Annotated[datetime | None, _option_of_day("When it was used last, if it is gone.")] = None,
+    reason: Annotated[str, typer.Option(help="Why it is gone, such as sold, stolen or broken.")] = "",
+    tse_in_service: Annotated[
+        datetime | None, _option_of_day("First day of the TSE; without it as the TSE tells.")
+    ] = None,
+    certification_id: Annotated[
+        str, typer.Option(metavar="NNNN-YYYY", help="BSI id of the TSE; without it as the TSE tells.")
+    ] = "",
+) -> None:
+    """Add a till to the list, or change what is given here. If another TSE is named, that of before is forgotten.
+
+    Example: tse-gateway elster till POS-1 --manufacturer Muster --model T3 --software POS --software-version 7.4
+    --acquired 2026-09-14 --in-service 2026-09-21
+    """
+    given = {
+        "manufacturer": manufacturer,
+        "model": model,
+        "software": software,
+        "software_version": software_version,
+        "acquired": _day(acquired),
+        "in_service": _day(in_service),
+        "out_of_service": _day(out_of_service),
+        "out_of_service_reason": reason,
+        "tse_in_service": _day(tse_in_service),
+        "certification_id": certification_id,
+    }
+
+    async def work(api: Any) -> Any:
+        listed = (await api.get("/elster/tills"))["tills"]
+        known = next((one for one in listed if one["serial_number"] == name), {"serial_number": name} | _USUAL)
+        if tse or "tse_serial" not in known:
+            serial = await cli.serial(api, tse)
+            if serial != known.get("tse_serial"):
+                known = known | {"tse_serial": serial, "tse_in_service": None, "certification_id": None}
+        changed = known | {field: value for field, value in given.items() if value}
+        return await api.post("/elster/tills", {"till": changed})
+
+    done = cli.ask(work, without_tse=True)
+    if cli.as_json:
+        cli.print_json(done)
+    cli.say(_KEPT, name=printable(name))
+    for fields in done["missing"].values():
+        cli.say(_MISSING, fields=", ".join(fields))
+
+
+def remove(cli: Cli, name: TillName) -> None:
+    """Take a till from the list that was entered by mistake. One that is gone stays: give it --out-of-service.
+
+    Example: tse-gateway elster remove POS-9
+    """
+    done = cli.ask(lambda api: api.post("/elster/tills/remove", {"serial_number": name}), without_tse=True)
+    if cli.as_json:
+        cli.print_json(done)
+    cli.say(_REMOVED, name=printable(name))
+
+
+def xml(
+    cli: Cli,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("Aufzeichnung146a.xml"),
+) -> None:
+    """Write the notification of the whole site as XML for ELSTER.
+
+    Example: tse-gateway elster xml
+    """
+    if output.exists():
+        raise ConfigurationError(FILE_EXISTS, file=output)
+    found = cli.ask(lambda api: api.get("/elster.xml"), without_tse=True)
+    output.write_text(found, encoding="utf-8")
+    if cli.as_json:
+        cli.print_json({"file": str(output)})
+    cli.say(_WRITTEN, file=output)
+
+
+def _day(moment: datetime | None) -> str:
+    return "" if moment is None else moment.date().isoformat()
+
+
+def _row(one: dict[str, Any], missing: dict[str, list[str]]) -> tuple[object, ...]:
+    return (
+        one["serial_number"],
+        f"{one['manufacturer']} {one['model']}",
+        f"{one['software']} {one['software_version']}",
+        one["in_service"],
+        one["out_of_service"] or "",
+        one["tse_serial"][:16],
+        one["certification_id"] or "",
+        ", ".join(missing.get(one["serial_number"], [])),
+    )
