@@ -14,6 +14,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import ClientError
+
 from gateway.cli.progress import transfer
 from gateway.client.api import Refused
 from gateway.errors import ConfigurationError
@@ -85,6 +87,8 @@ async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:
         part.replace(target)
         note.unlink(missing_ok=True)
     except OSError as error:
+        if isinstance(error, TimeoutError | ClientError):  # not the disk, but the connection: the client tells it
+            raise
         raise ConfigurationError(
             Text("{target} cannot be written: {reason}", "{target} lässt sich nicht schreiben: {reason}"),
             target=target,
