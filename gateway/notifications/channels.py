@@ -21,25 +21,22 @@ import aiosmtplib
 
 from gateway import __version__
 from gateway.config.secret import webhook_key
-from gateway.errors import GatewayError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, TextError
 from gateway.notifications.message import Message
 
 log = logging.getLogger(__name__)
 
-_MAIL_REFUSED = Text(
+_NOT_TAKEN = Text(
     "the mail server {host}:{port} did not take it: {reason}",
     "der Mailserver {host}:{port} hat sie nicht angenommen: {reason}",
 )
-_WEBHOOK_UNREACHED = Text("the webhook could not be called: {reason}", "der Webhook ließ sich nicht aufrufen: {reason}")
-_WEBHOOK_REFUSED = Text("the webhook answered with status {status}", "der Webhook antwortete mit Status {status}")
+_NOT_CALLED = Text("the webhook could not be called: {reason}", "der Webhook ließ sich nicht aufrufen: {reason}")
+_OTHER_STATUS = Text("the webhook answered with status {status}", "der Webhook antwortete mit Status {status}")
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class NotSent(GatewayError):
+class NotSent(TextError):
     """A message could not be sent now."""
-
-    code = "notification_failed"
 
 
 class Channel(Protocol):
@@ -91,7 +88,7 @@ class Mail:
                 tls_context=trust,
             )
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise NotSent(_MAIL_REFUSED, host=self.host, port=self.port, reason=_reason(error)) from None
+            raise NotSent(_NOT_TAKEN, host=self.host, port=self.port, reason=_reason(error)) from None
         for recipient, answer in refused.items():  # the others have it, and would get it twice
             log.warning("the mail server refused a recipient: %s: %s", recipient, answer.message)
 
@@ -140,9 +137,9 @@ class Webhook:
             ):
                 status = answer.status
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotSent(_WEBHOOK_UNREACHED, reason=_reason(error)) from None
+            raise NotSent(_NOT_CALLED, reason=_reason(error)) from None
         if status not in range(200, 300):
-            raise NotSent(_WEBHOOK_REFUSED, status=status)
+            raise NotSent(_OTHER_STATUS, status=status)
 
     def _content(self, message: Message) -> dict[str, object]:
         return {

@@ -19,14 +19,14 @@ from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+_OFF = Text(
+    "no notifications are set up: set GATEWAY_NOTIFY_MAIL_TO or GATEWAY_NOTIFY_WEBHOOK_URL",
+    "Benachrichtigungen sind nicht eingerichtet: GATEWAY_NOTIFY_MAIL_TO oder GATEWAY_NOTIFY_WEBHOOK_URL setzen",
+)
+_NO_ANSWER = Text("no answer within {seconds:g} s", "keine Antwort binnen {seconds:g} s")
 GONE_FOR = 300.0  # seconds that a problem must be gone; one that comes and goes is one problem
 _GIVEN_UP_AFTER = 3 * 86_400.0  # seconds
 _PATIENCE = 60.0  # seconds for one try
-_OFF = Text(
-    "no notifications are set up: set GATEWAY_NOTIFY_MAIL_TO or GATEWAY_NOTIFY_WEBHOOK_URL",
-    "keine Benachrichtigungen eingerichtet: GATEWAY_NOTIFY_MAIL_TO oder GATEWAY_NOTIFY_WEBHOOK_URL setzen",
-)
-_NO_ANSWER = Text("{channel}: no answer within {seconds:g} s", "{channel}: keine Antwort innerhalb von {seconds:g} s")
 _FIRST_WAIT, _LONGEST_WAIT = 30.0, 900.0  # seconds between tries
 
 
@@ -43,7 +43,7 @@ class Trial(NamedTuple):
     """Whether a channel has sent the test message; `error` says why not."""
 
     channel: str
-    error: str
+    error: Text | None
 
 
 class Notifications:
@@ -113,8 +113,8 @@ class Notifications:
         try:
             await _send(channel, message)
         except NotSent as error:
-            return Trial(channel.name, str(error))
-        return Trial(channel.name, "")
+            return Trial(channel.name, error.text)
+        return Trial(channel.name, None)
 
     def _new(self) -> tuple[str, float]:
         return uuid.uuid4().hex, self._now()
@@ -169,7 +169,7 @@ async def _send(channel: Channel, message: Message) -> None:
         async with asyncio.timeout(_PATIENCE):
             await channel.send(message)
     except TimeoutError:
-        raise NotSent(_NO_ANSWER, channel=channel.name, seconds=_PATIENCE) from None
+        raise NotSent(_NO_ANSWER, seconds=_PATIENCE) from None
 
 
 def _is_cancelled() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.notifications import kept_messages, service
+from gateway.notifications import kept_messages
 from gateway.notifications.channels import Channel, Mail, Webhook
 from gateway.notifications.kept_messages import FILE, KeptMessages
 from gateway.notifications.service import GONE_FOR, Notifications, NotificationsOff
@@ -244,10 +244,10 @@ async def test_a_test_message_goes_by_each_channel_at_once_and_tells_what_failed
     async with mail_server() as server, webhook() as hook:
         hook.status = 500
         gateway = Gateway(tmp_path, mail_to(server.port), Webhook(hook.url, SECRET))
-        assert await gateway.notifications.test() == [
-            service.Trial("mail", ""),
-            service.Trial("webhook", "the webhook answered with status 500"),
-        ]
+        mail, hooked = await gateway.notifications.test()
+    assert (mail.channel, mail.error, hooked.channel) == ("mail", None, "webhook")
+    assert hooked.error is not None
+    assert hooked.error.in_language("de") == "der Webhook antwortete mit Status 500"
     assert subjects(server) == ["Testnachricht"]
     with pytest.raises(NotificationsOff, match="GATEWAY_NOTIFY_MAIL_TO"):
         await Gateway(tmp_path).notifications.test()

@@ -30,8 +30,12 @@ async def send_test_notification(call: Call[NoParams, NoBody]) -> NotificationTe
     tried = await call.services.notifications.test()
     return NotificationTest(
         results=[
-            NotificationTestResult(channel=result.channel, sent=not result.error, error=result.error or None)
-            for result in tried
+            NotificationTestResult(
+                channel=trial.channel,
+                sent=trial.error is None,
+                error=None if trial.error is None else trial.error.in_language(call.language),
+            )
+            for trial in tried
         ]
     )
 
