@@ -392,8 +392,9 @@ CASES = (
     Case(
         "TokenLaggards",
         gateway("tse_gateway_token_laggards", steady(2), 'token="lan"'),
-        gateway("tse_gateway_token_laggards", "2x700 0x100", 'token="lan"'),
+        gateway("tse_gateway_token_laggards", "2x22 0x10", 'token="lan"'),
         "13h",
+        "30m",
     ),
     Case(
         "GatewayThreadsHang",

@@ -28,7 +28,7 @@ RECORDED: dict[str, Any] = {rule["record"]: rule for rule in _ALL if "record" in
 
 def promtool(*arguments: str, fed: str = "") -> str:
     """What it prints; `fed` is its input."""
-    done = subprocess.run(["promtool", *arguments], input=fed, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["promtool", *arguments], input=fed, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
