@@ -45,6 +45,7 @@ def used() -> Metrics:
     metrics.requests.refused(SERIAL, CommandRejected(0x1002, said("no time")))
     metrics.maintenance.ran(SERIAL, "set_time", "ok")
     metrics.maintenance.archived(SERIAL, "ok")
+    metrics.maintenance.upload_failed(SERIAL, "cloud", "target_gone")
     metrics.maintenance.done(SERIAL, "set_time")
     metrics.maintenance.pin_tries(SERIAL, PinOwner.ADMIN, 2)
     metrics.signatures.settled(SERIAL, "signed")
