@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -38,18 +39,49 @@ def add_to(app: typer.Typer) -> None:
 def audit_package(
     cli: Cli,
     *,
-    since: Annotated[str, typer.Option("--from", help="From this day or moment on: 2026-01-31.")] = "",
-    until: Annotated[str, typer.Option("--to", help="Up to this day or moment; a day counts to its end.")] = "",
-    out: Annotated[Path, typer.Option("--out", help="Folder to write; it must be empty, or not be there.")] = Path(
-        "audit-package"
-    ),
+    since: Annotated[
+        str,
+        typer.Option(
+            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
+        ),
+    ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            help=both(
+                "Up to this day or moment; a day counts to its end.",
+                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
+            ),
+        ),
+    ] = "",
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help=both(
+                "Folder to write; it must be empty, or not be there.",
+                "Zu schreibendes Verzeichnis; es muss leer sein oder fehlen.",
+            ),
+        ),
+    ] = Path("audit-package"),
     fetch_crls: Annotated[
-        bool, typer.Option("--fetch-crls", help="Let the gateway fetch the revocation lists that certificates name.")
+        bool,
+        typer.Option(
+            "--fetch-crls",
+            help=both(
+                "Let the gateway fetch the revocation lists that certificates name.",
+                "Das Gateway die Sperrlisten holen lassen, die Zertifikate nennen.",
+            ),
+        ),
     ] = False,
 ) -> None:
     """Write everything that an auditor asks for into a folder. Of all TSEs; the archives are brought up to date first.
 
     Example: tse-gateway audit-package --from 2026-01-01 --to 2026-12-31 --out audit
+
+    Deutsch: Alles, wonach ein Prüfer fragt, in ein Verzeichnis schreiben. Von allen TSEs; vorher werden die Archive auf
+    den neuesten Stand gebracht.
     """
     limits = {"from": since, "to": until, "fetch_crls": "true" if fetch_crls else ""}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

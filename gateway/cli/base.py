@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.formatting import printable
+from gateway.cli.formatting import printable, wrapped
 from gateway.cli.help import both, spoken
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Language, Text
@@ -150,11 +150,11 @@ class Cli:
     def say(self, text: Text, **values: object) -> None:
         """Print a line for people; nothing with --json."""
         if not self.as_json:
-            print(self.text(text, **values))
+            print(wrapped(self.text(text, **values), sys.stdout))
 
     def note(self, text: Text, **values: object) -> None:
         """Print a line for people on standard error, beside the result."""
-        typer.echo(self.text(text, **values), err=True)
+        typer.echo(wrapped(self.text(text, **values), sys.stderr), err=True)
 
     @staticmethod
     def console() -> "Console":

@@ -1,9 +1,9 @@
 """Actions that cannot be undone: the user is told the consequence and types the end of the serial to confirm."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from gateway.cli import prompts
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -16,6 +16,7 @@ _TYPE = Text(
     "{consequence}.\nTo go on, type the last four digits of the serial",
     "{consequence}.\nZum Fortfahren die letzten vier Stellen der Seriennummer eingeben",
 )
+_OTHER = Text("these are not the last four digits", "das sind nicht die letzten vier Stellen")
 _STOPPED = Text("nothing was done", "es wurde nichts getan")
 
 
@@ -41,9 +42,14 @@ async def confirmed(
 
     asked = await api.post(f"{base}/confirmations", {"action": action})
     if not yes:
-        typed = typer.prompt(cli.text(_TYPE, consequence=asked["consequence"]), err=True)
-        if typed.strip().upper() != asked["serial"][-_DIGITS:]:
-            raise ConfigurationError(_STOPPED)
+        end = str(asked["serial"])[-_DIGITS:]
+
+        def check(typed: str) -> str:
+            if typed.strip().upper() != end:
+                raise ConfigurationError(_OTHER if sys.stdin.isatty() else _STOPPED)
+            return typed
+
+        prompts.asked(cli.text(_TYPE, consequence=asked["consequence"]), check, cli.language)
         # The confirmation may have expired while the user read the text.
         asked = await api.post(f"{base}/confirmations", {"action": action})
     async with waiting(cli.text(title), seconds):

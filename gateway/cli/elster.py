@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import FILE_EXISTS, printable
+from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -36,7 +37,14 @@ _WRITTEN = Text(
 )
 _USUAL = {"kind": 1, "tse_form": "usb"}
 TillName = Annotated[
-    str, typer.Argument(metavar="TILL", help="Serial number of the till: the client id by which it signs.")
+    str,
+    typer.Argument(
+        metavar="TILL",
+        help=both(
+            "Serial number of the till: the client id by which it signs.",
+            "Seriennummer der Kasse: die Client-ID, mit der sie signiert.",
+        ),
+    ),
 ]
 
 
@@ -46,7 +54,13 @@ def _option_of_day(text: str) -> Any:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The notification of the tax office: tills and TSEs of the site.", no_args_is_help=True)
+    group = typer.Typer(
+        help=both(
+            "The notification of the tax office: tills and TSEs of the site.",
+            "Die Mitteilung an das Finanzamt: Kassen und TSEs der Betriebsstätte.",
+        ),
+        no_args_is_help=True,
+    )
     for name, function in (("show", show), ("till", till), ("remove", remove), ("xml", xml)):
         command(group, name)(function)
     app.add_typer(group, name="elster")
@@ -56,6 +70,8 @@ def show(cli: Cli) -> None:
     """Show the tills of the site, and what is missing for the XML.
 
     Example: tse-gateway elster show
+
+    Deutsch: Die Kassen der Betriebsstätte zeigen, und was für das XML fehlt.
     """
     found = cli.ask(lambda api: api.get("/elster/tills"), without_tse=True)
     if cli.as_json:
@@ -71,25 +87,61 @@ def till(
     name: TillName,
     tse: TseName = "",
     *,
-    manufacturer: Annotated[str, typer.Option(help="Who made it.")] = "",
-    model: Annotated[str, typer.Option(help="Its model.")] = "",
-    software: Annotated[str, typer.Option(help="Its software.")] = "",
-    software_version: Annotated[str, typer.Option(help="Version of that.")] = "",
-    acquired: Annotated[datetime | None, _option_of_day("When it was bought, leased or borrowed.")] = None,
-    in_service: Annotated[datetime | None, _option_of_day("When it was first used.")] = None,
-    out_of_service: Annotated[datetime | None, _option_of_day("When it was used last, if it is gone.")] = None,
-    reason: Annotated[str, typer.Option(help="Why it is gone, such as sold, stolen or broken.")] = "",
+    manufacturer: Annotated[str, typer.Option(help=both("Who made it.", "Ihr Hersteller."))] = "",
+    model: Annotated[str, typer.Option(help=both("Its model.", "Ihr Modell."))] = "",
+    software: Annotated[str, typer.Option(help=both("Its software.", "Ihre Software."))] = "",
+    software_version: Annotated[str, typer.Option(help=both("Version of that.", "Deren Version."))] = "",
+    acquired: Annotated[
+        datetime | None,
+        _option_of_day(
+            both("When it was bought, leased or borrowed.", "Wann sie gekauft, geleast oder geliehen wurde.")
+        ),
+    ] = None,
+    in_service: Annotated[
+        datetime | None, _option_of_day(both("When it was first used.", "Wann sie erstmals benutzt wurde."))
+    ] = None,
+    out_of_service: Annotated[
+        datetime | None,
+        _option_of_day(
+            both("When it was used last, if it is gone.", "Wann sie zuletzt benutzt wurde, wenn sie weg ist.")
+        ),
+    ] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help=both(
+                "Why it is gone, such as sold, stolen or broken.",
+                "Warum sie weg ist, etwa verkauft, gestohlen oder defekt.",
+            )
+        ),
+    ] = "",
     tse_in_service: Annotated[
-        datetime | None, _option_of_day("First day of the TSE; without it as the TSE tells.")
+        datetime | None,
+        _option_of_day(
+            both(
+                "First day of the TSE; without it as the TSE tells.",
+                "Erster Tag der TSE; ohne Angabe, wie die TSE ihn nennt.",
+            )
+        ),
     ] = None,
     certification_id: Annotated[
-        str, typer.Option(metavar="NNNN-YYYY", help="BSI id of the TSE; without it as the TSE tells.")
+        str,
+        typer.Option(
+            metavar="NNNN-YYYY",
+            help=both(
+                "BSI id of the TSE; without it as the TSE tells.",
+                "BSI-Kennung der TSE; ohne Angabe, wie die TSE sie nennt.",
+            ),
+        ),
     ] = "",
 ) -> None:
     """Add a till to the list, or change what is given here. If another TSE is named, that of before is forgotten.
 
     Example: tse-gateway elster till POS-1 --manufacturer Muster --model T3 --software POS --software-version 7.4
     --acquired 2026-09-14 --in-service 2026-09-21
+
+    Deutsch: Eine Kasse in die Liste aufnehmen, oder ändern, was hier angegeben ist. Wird eine andere TSE genannt, ist
+    die bisherige vergessen.
     """
     given = {
         "manufacturer": manufacturer,
@@ -126,6 +178,9 @@ def remove(cli: Cli, name: TillName) -> None:
     """Take a till from the list that was entered by mistake. One that is gone stays: give it --out-of-service.
 
     Example: tse-gateway elster remove POS-9
+
+    Deutsch: Eine irrtümlich eingetragene Kasse aus der Liste nehmen. Eine, die weg ist, bleibt: ihr --out-of-service
+    geben.
     """
     done = cli.ask(lambda api: api.post("/elster/tills/remove", {"serial_number": name}), without_tse=True)
     if cli.as_json:
@@ -136,11 +191,15 @@ def remove(cli: Cli, name: TillName) -> None:
 def xml(
     cli: Cli,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.")] = Path("Aufzeichnung146a.xml"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=both("File to write.", "Zu schreibende Datei."))
+    ] = Path("Aufzeichnung146a.xml"),
 ) -> None:
     """Write the notification of the whole site as XML for ELSTER.
 
     Example: tse-gateway elster xml
+
+    Deutsch: Die Mitteilung der ganzen Betriebsstätte als XML für ELSTER schreiben.
     """
     if output.exists():
         raise ConfigurationError(FILE_EXISTS, file=output)

@@ -1,8 +1,10 @@
 """Texts and times for people at a terminal: the facts of a TSE, days and times they type, printable names."""
 
+import shutil
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -148,3 +150,18 @@ def local_time(moment: str | None) -> str:
 def printable(text: str) -> str:
     """Return `text` with control characters escaped: names come from strangers and must not command the terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Return `text` with its lines broken between words, as wide as the terminal that `stream` is; else as it is."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(_broken(line, width) for line in text.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

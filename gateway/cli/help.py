@@ -94,7 +94,7 @@ class Program(core.TyperGroup):
             self._tell(error)
             sys.exit(error.exit_code)
         except typer.Abort:
-            typer.echo(_ABORTED.in_language(self.language), err=True)
+            typer.echo(f"\n{_ABORTED.in_language(self.language)}", err=True)
             sys.exit(1)
         sys.exit(status if isinstance(status, int) else 0)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ _NOT_SENT = Text("{channel}: not sent: {error}", "{channel}: nicht gesendet: {er
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Mails and webhook calls about what needs attention.", no_args_is_help=True)
+    group = typer.Typer(
+        help=both(
+            "Mails and webhook calls about what needs attention.",
+            "Mails und Webhook-Aufrufe über das, was Aufmerksamkeit braucht.",
+        ),
+        no_args_is_help=True,
+    )
     command(group, "test")(test)
     app.add_typer(group, name="notify")
 
@@ -28,6 +35,10 @@ def test(cli: Cli) -> None:
     Exit status: 0 sent by all, 1 not by all.
 
     Example: tse-gateway notify test
+
+    Deutsch: Auf jedem eingerichteten Weg eine Testnachricht senden.
+
+    Exit-Status: 0 auf allen gesendet, 1 nicht auf allen.
     """
 
     async def work(api: "Api") -> list[dict[str, Any]]:

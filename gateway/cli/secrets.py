@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli import prompts
+from gateway.cli.formatting import wrapped
 from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
@@ -53,6 +55,7 @@ NEW_LOGGER_PIN = Text("new Logger PIN (5 characters)", "neue Logger-PIN (5 Zeich
 NEW_TIME_ADMIN_PIN = Text("new TimeAdmin PIN (5 characters)", "neue TimeAdmin-PIN (5 Zeichen)")
 NEW_PUK = Text("new PUK (6 characters)", "neue PUK (6 Zeichen)")
 _AGAIN = Text("once more, please", "bitte noch einmal")
+_DIFFERENT = Text("the two differ: once again from the start", "die beiden sind verschieden: noch einmal von vorn")
 _NO_TERMINAL = Text(
     "there is no terminal to ask for the {name}: name its file by an option or by the environment (see --help)",
     "kein Terminal zum Fragen nach: {name}. Die Datei damit als Option oder in der Umgebung nennen (siehe --help)",
@@ -72,17 +75,20 @@ class Secrets:
 
     def known(self, name: Text, file: Path | None, length: int) -> str:
         """Return a secret of `length` characters that the TSE has already."""
-        return self._checked(name, self._read(file) if file else self._prompted(name, again=False), length)
+        return self._secret(name, file, length, again=False)
 
     def new(self, name: Text, file: Path | None, length: int) -> str:
         """Return a secret of `length` characters that the TSE will get; on a terminal it is typed twice."""
-        return self._checked(name, self._read(file) if file else self._prompted(name, again=True), length)
+        return self._secret(name, file, length, again=True)
 
     def line(self, name: Text, file: Path | None, default: str) -> str:
         """Return a seed, which is any text; an empty one is `default`."""
         from gateway.telemetry.log import register_secret
 
-        found = self._read(file) if file else self._prompted(name, again=False, default=default)
+        if file is None and sys.stdin.isatty():
+            found = prompts.ask(self._text(name), hidden=True, default=default)
+        else:
+            found = self._read(file) if file else self._piped(name, default)
         register_secret(found)
         return found
 
@@ -94,19 +100,20 @@ class Secrets:
         register_secret(value)
         return value
 
-    def _prompted(self, name: Text, *, again: bool, default: str | None = None) -> str:
+    def _secret(self, name: Text, file: Path | None, length: int, *, again: bool) -> str:
+        if file is not None:
+            return self._checked(name, self._read(file), length)
         if not sys.stdin.isatty():
-            return self._piped(name, default)
-        return str(
-            typer.prompt(
-                self._text(name),
-                hide_input=True,
-                default=default,
-                show_default=False,
-                confirmation_prompt=self._text(_AGAIN) if again else False,
-                err=True,
-            )
-        )
+            return self._checked(name, self._piped(name, None), length)
+        while True:
+            try:
+                value = self._checked(name, prompts.ask(self._text(name), hidden=True), length)
+            except ConfigurationError as error:
+                typer.echo(wrapped(self._text(error.text), sys.stderr), err=True)
+                continue
+            if not again or prompts.ask(self._text(_AGAIN), hidden=True) == value:
+                return value
+            typer.echo(self._text(_DIFFERENT), err=True)
 
     def _piped(self, name: Text, default: str | None) -> str:
         """Return a line that another program writes; it is not asked for twice, since nobody mistypes it."""

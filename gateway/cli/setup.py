@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import secrets
+from gateway.cli import prompts, secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.confirm import confirmed
 from gateway.cli.help import both
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPinFile, PukFile, Secrets, TimeAdminPinFile, secret_file
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnfitValue
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _SEEDS = {
 _CLIENT = Text(
     "name of the first till (client id), as the POS sends it", "Name der ersten Kasse (Client-ID), wie sie ihn sendet"
 )
+_NAME = Text("the name {error}", "der Name {error}")
 _NOT_FRESH = Text(
     "this TSE is {life}: only a fresh one can be set up",
     "diese TSE ist {life}: nur eine frische kann eingerichtet werden",
@@ -127,7 +128,7 @@ def setup(
             "admin_puk": asked.new(secrets.NEW_PUK, puk_file, PUK_LENGTH),
             "admin_pin": asked.new(secrets.NEW_ADMIN_PIN, admin_pin_file, PIN_LENGTH),
             "time_admin_pin": asked.new(secrets.NEW_TIME_ADMIN_PIN, time_admin_pin_file, PIN_LENGTH),
-            "client_ids": clients or [typer.prompt(cli.text(_CLIENT), err=True)],
+            "client_ids": clients or [prompts.asked(cli.text(_CLIENT), _client_id, cli.language)],
             "trust_system_clock": anyway,
         }
         await confirmed(cli, api, base, "setup", body, title=_WORKING, seconds=_SECONDS, yes=yes)
@@ -148,6 +149,15 @@ def _check(cli: Cli, known: dict[str, Any]) -> None:
     cli.note(_WELCOME, **told, firmware=known["software_version"], until=until)
     if known["generation"] != 1:
         cli.note(_USERS)
+
+
+def _client_id(typed: str) -> str:
+    from gateway.server.api.requests import checked_client_id
+
+    try:
+        return checked_client_id(typed.strip())
+    except UnfitValue as error:
+        raise ConfigurationError(_NAME, error=error) from None
 
 
 def _retail_seed() -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import prompts
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, secret_file
@@ -110,7 +111,7 @@ def swap(
             if step.dead not in {None, dead}:
                 continue
             cli.say(_NEXT, title=cli.text(step.title))
-            if not (yes or typer.confirm(cli.text(_CONFIRM), err=True)):
+            if not (yes or prompts.confirmed(cli.text(_CONFIRM), cli.language)):
                 raise ConfigurationError(_NOT_NOW)
             checklist.tick(step.name, **await step.do(job))
 

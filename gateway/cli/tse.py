@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import secrets
+from gateway.cli import prompts, secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.help import both
 from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPinFile
@@ -140,7 +140,7 @@ def self_test(
         name: str | None = client
         if not client:
             is_first = (await api.get(base))["generation"] == 1
-            name = typer.prompt(cli.text(_CLIENT), err=True) if is_first else None
+            name = prompts.ask(cli.text(_CLIENT)) if is_first else None
         async with waiting(cli.text(_TESTING), _SELF_TEST_SECONDS):
             await api.post(f"{base}/self-test", {"client_id": name})
         return await api.get(base)

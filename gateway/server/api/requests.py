@@ -41,7 +41,12 @@ _BAD_CLIENT_ID = Text(
 )
 
 
-def _client_id(name: str) -> str:
+def checked_client_id(name: str) -> str:
+    """Return `name` if a TSE takes it for a till.
+
+    Raises:
+        UnfitValue: it does not.
+    """
     if not re.fullmatch(_CLIENT_ID, name):
         raise UnfitValue(_BAD_CLIENT_ID)
     return name
@@ -49,7 +54,7 @@ def _client_id(name: str) -> str:
 
 ClientId = Annotated[
     str,
-    AfterValidator(_client_id),
+    AfterValidator(checked_client_id),
     Field(
         json_schema_extra={"pattern": _CLIENT_ID}, description="The name of the till at the TSE.", examples=["POS-1"]
     ),
