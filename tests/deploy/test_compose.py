@@ -105,7 +105,7 @@ def test_the_example_has_settings_that_there_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(COMPOSE.glob("fleet/sites/*/.env")), ids=lambda path: path.parent.name)
 def test_each_site_of_the_fleet_starts(path: Path) -> None:
     given = _settings(path.read_text(encoding="utf-8"), with_commented=False)
-    secrets = {"GATEWAY_API_TOKEN_FILE", "GATEWAY_TIME_ADMIN_PIN_FILE"}
+    secrets = {"GATEWAY_API_TOKEN_FILE", "GATEWAY_TIME_ADMIN_PIN_FILE", "GATEWAY_METRICS_TOKEN_FILE"}
     settings = load(
         {name: value for name, value in given.items() if name.startswith("GATEWAY_") and name not in secrets}
     )
@@ -116,9 +116,15 @@ def test_each_site_of_the_fleet_starts(path: Path) -> None:
 
 
 def test_the_playbook_copies_files_that_there_are() -> None:
-    (play,) = yaml.safe_load((COMPOSE / "fleet/playbook.yaml").read_text())
-    assert play["serial"] == 1
-    copied = next(task for task in play["tasks"] if task["name"] == "Compose files")["loop"]
+    """What it does with them is tried by tests/deploy/fleet/run."""
+    fleet = COMPOSE / "fleet"
+    *_, waves = yaml.safe_load((fleet / "playbook.yaml").read_text())
+    assert waves["serial"] == [1, 5, "10%", "30%"]
+    (shop, _) = waves["tasks"]
+    included = [task["ansible.builtin.include_tasks"] for part in ("block", "rescue") for task in shop[part]]
+    assert sorted(included) == sorted(f"tasks/{path.name}" for path in fleet.glob("tasks/*.yaml"))
+    tasks = yaml.safe_load((fleet / "tasks/update.yaml").read_text())
+    copied = next(task for task in tasks if task["name"] == "Compose files")["loop"]
     assert all((COMPOSE / name).is_file() for name in copied)
     assert (COMPOSE.parent / "udev/install.sh").is_file()
 
