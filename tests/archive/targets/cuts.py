@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_MOST = 3_000_000  # bytes of a connection
+_MOST = 20_000_000  # bytes of a connection
 
 
 class CuttingProxy:
@@ -16,6 +16,7 @@ class CuttingProxy:
         self.port = 0
         self.cuts = 0
         self._behind = behind
+        self._connections = set[asyncio.Task[None] | None]()  # the loop holds them only weakly
         self._up, self._end = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
@@ -36,6 +37,7 @@ class CuttingProxy:
         server.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(asyncio.current_task())
         with suppress(OSError):
             there, here = await asyncio.open_connection("127.0.0.1", self._behind)
             left = [random.randrange(_MOST)]

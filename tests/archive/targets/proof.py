@@ -109,7 +109,7 @@ def upload_through_cuts_and_kills(settings: ArchiveTargetSettings, archive: Path
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
                     kills += 1
-                    longest *= 1.2
+                    longest *= 1.5
             if process.returncode == 0:
                 return f"{attempts} attempts, {kills} of them killed, {proxy.cuts} connections cut"
 
