@@ -7,6 +7,7 @@ from gateway.server.pages import (
     log,
     maintenance,
     masterdata,
+    notifications,
     outages,
     pins,
     receipts,
@@ -31,6 +32,7 @@ PAGES: tuple[Page, ...] = (
     replacement.PAGE,
     tokens.PAGE,
     certificate.PAGE,
+    notifications.PAGE,
     settings.PAGE,
     log.PAGE,
 )

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.notifications.receivers import mail_server
 from tests.server.api.client import make_ready
 from tests.server.pages.forms import send
 from tests.server.shop import TOKEN, Served, serve, settings_for
@@ -104,6 +106,23 @@ async def test_the_audit_package_of_a_period_is_downloaded(browser: Browser) -> 
     (link,) = links(await read(browser, "/page/auditor?from=2026-01-01&to=2036-12-31"), "audit-package")
     answer, _ = await browser.get(link)
     assert (answer.status, answer.content_type) == (200, "application/zip")
+
+
+async def test_who_is_notified_is_shown_and_a_test_without_channels_says_what_to_set(browser: Browser) -> None:
+    assert "not set up (GATEWAY_NOTIFY_MAIL_TO)" in (await read(browser, "/page/notifications")).text
+    _, page, _ = await send(browser, "/page/notifications", "send_test_notification")
+    assert "set GATEWAY_NOTIFY_MAIL_TO or GATEWAY_NOTIFY_WEBHOOK_URL" in page.text
+
+
+async def test_a_test_message_is_sent_from_the_page(tmp_path: Path) -> None:
+    async with mail_server() as server:
+        mail = {"notify_mail_to": ["boss@shop.example"], "notify_mail_server": f"127.0.0.1:{server.port}"}
+        async with serve(settings_for(tmp_path, **mail)) as served, browser_of(served) as browser:
+            await browser.log_in(TOKEN)
+            assert "boss@shop.example" in (await read(browser, "/page/notifications")).text
+            _, page, _ = await send(browser, "/page/notifications", "send_test_notification")
+            assert "Mail: sent" in page.text
+            assert len(await server.until(1)) == 1
 
 
 async def test_outages_certificate_settings_and_log_are_shown(served: Served, browser: Browser) -> None:
