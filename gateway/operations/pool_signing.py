@@ -9,13 +9,13 @@ A key of which nothing was begun, or which the first TSE has refused, is signed 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gateway.errors import DeviceError, UnknownDevice
+from gateway.errors import DeviceError, GatewayError, UnknownDevice
 from gateway.fleet.pool import Pool
 from gateway.i18n.text import Text
 from gateway.operations.transactions import Transactions
 
 
-class BegunElsewhere(DeviceError):
+class BegunElsewhere(GatewayError):
     """The receipt was begun on a TSE of the pool that has failed since; another serves, and does not sign it."""
 
     code = "begun_elsewhere"

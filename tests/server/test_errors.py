@@ -15,11 +15,19 @@ from gateway.server.api.openapi import errors_of
 from gateway.tse.error_numbers import NUMBERS, number_of
 from tests.texts import said
 
-NOT_SERVED = ("gateway.app.", "gateway.cli.", "gateway.client.", "gateway.clock.", "gateway.server.status_page.")
+NOT_SERVED = (
+    "gateway.app.",
+    "gateway.cli.",
+    "gateway.client.",
+    "gateway.clock.",
+    "gateway.server.status_page.",
+    "gateway.archive.targets.",
+    "gateway.archive.timestamps",
+)
 
 
 def _all() -> Iterator[type[GatewayError]]:
-    """All errors of the package, those of commands and of the status page left out."""
+    """All errors but those that no client gets: of commands, the status page, uploads and stamps of the archive."""
     for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
