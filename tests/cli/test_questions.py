@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
@@ -80,8 +81,11 @@ def at_a_terminal(line: str, shop: Running, *typed: str) -> tuple[int, str]:
 
 def answered(terminal: int, typed: list[str]) -> Iterator[bytes]:
     """What comes until the other end is closed; `typed` are the answers to its questions."""
-    shown = b""
+    shown, again = b"", False
     while True:
+        if again and not select.select([terminal], [], [], 2)[0]:
+            os.write(terminal, _CTRL_C.encode())  # it came between the question and the reading of the answer
+            continue
         try:
             piece = os.read(terminal, 4096)
         except OSError:  # the other end is closed
@@ -89,6 +93,7 @@ def answered(terminal: int, typed: list[str]) -> Iterator[bytes]:
         yield piece
         shown += piece
         if typed and shown.endswith(_ENDS):
+            again = typed[0] == _CTRL_C
             os.write(terminal, typed.pop(0).encode())
             shown = b""
 
