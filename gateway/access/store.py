@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway import strict_json
 from gateway.access.caller import Role
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 
 FILE = "tokens.json"

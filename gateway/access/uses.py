@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.access.caller import Caller
 from gateway.errors import ConfigurationError
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 
 FILE = "token_uses.json"

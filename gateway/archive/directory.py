@@ -21,12 +21,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gateway import strict_json
 from gateway.archive.errors import ArchiveNotWritten, unwritable
 from gateway.archive.index import Index, Segment
 from gateway.archive.manifest import ArchiveModel, Manifest, digest, is_name
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 from gateway.storage.atomic import make_directory, read_private, sync_directory, write_private
 from gateway.telemetry.events import Event, event
 

@@ -14,13 +14,13 @@ from aiohttp import hdrs
 from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 from yarl import URL
 
-from gateway import strict_json
 from gateway.client.trust import WHOSE, NoGateway, listens, pinned, socket_listens
 from gateway.config.secret import checked_token, read_secret
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Language, Text, literal
 from gateway.server.http.unix_socket import socket_path
+from gateway.storage import strict_json
 from gateway.telemetry.log import register_secret
 
 if TYPE_CHECKING:

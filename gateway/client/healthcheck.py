@@ -10,10 +10,10 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.config.toml_file import read_toml
 from gateway.errors import ConfigurationError, DeviceError
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 
 _TIMEOUT = 5.0
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}

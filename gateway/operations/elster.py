@@ -17,9 +17,9 @@ from xml.etree import ElementTree as ET
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 from gateway.tse import products
 from gateway.tse.info import TseInfo

@@ -13,7 +13,6 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
-from gateway import strict_json
 from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.i18n.text import Text
@@ -26,6 +25,7 @@ from gateway.operations.store import (
     open_store,
     used_blocks,
 )
+from gateway.storage import strict_json
 from gateway.tse.info import TseInfo
 from gateway.tse.log_names import LogName
 from gateway.tse.sectors import SECTOR

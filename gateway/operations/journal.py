@@ -22,10 +22,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gateway import strict_json
 from gateway.errors import GatewayError
 from gateway.i18n.text import NOTHING, Text, reason_of
 from gateway.operations.receipt import Signed
+from gateway.storage import strict_json
 from gateway.storage.append_log import AppendLog
 from gateway.telemetry.events import Event, event
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 from gateway.storage.atomic import replace_file
 from gateway.storage.file_lock import open_locked
 

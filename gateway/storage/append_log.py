@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway import strict_json
+from gateway.storage import strict_json
 from gateway.storage.atomic import replace_file, sync_directory
 from gateway.telemetry.events import Event, event
 

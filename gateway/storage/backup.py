@@ -22,10 +22,10 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from gateway import __version__, strict_json
+from gateway import __version__
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text, reason_of
-from gateway.storage import state_dir
+from gateway.storage import state_dir, strict_json
 from gateway.storage.atomic import make_directory, new_file, sync_directory
 
 MANIFEST = "backup.json"

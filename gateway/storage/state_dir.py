@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import __version__, strict_json
+from gateway import __version__
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text, reason_of
+from gateway.storage import strict_json
 from gateway.storage.atomic import make_directory, read_private, write_private
 from gateway.storage.file_lock import lock, open_locked
 from gateway.telemetry.events import Event, event

@@ -7,8 +7,8 @@ from itertools import groupby
 
 from gateway import __version__
 from gateway.i18n.locales import Locale
+from gateway.i18n.printed_page import facts, page, table
 from gateway.i18n.text import Text
-from gateway.printed_page import facts, page, table
 from gateway.verify.findings import Example
 from gateway.verify.report import ListedFinding, listed
 from gateway.verify.sections import SEVERITIES, ReportSection

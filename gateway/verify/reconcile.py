@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError, ProtocolError
 from gateway.i18n.text import Text, reason_of
+from gateway.storage import strict_json
 from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.dsfinvk import CERTIFICATE_COLUMNS, MAX_PROCESS_DATA, MAX_PROCESS_TYPE, tse_columns
 from gateway.verify.findings import Code, Findings, ReconcileReport

@@ -8,13 +8,13 @@ from string import Formatter
 
 import pytest
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError, GatewayError, UnfitValue
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_accept_language, from_locale, named
 from gateway.i18n.text import Language, Text, TextError, joined, reason_of, text_of
 from gateway.server.status_page.html import el
 from gateway.server.status_page.widgets import filled
+from gateway.storage import strict_json
 
 importlib.import_module("gateway.cli.commands")  # and with it all modules
 MODULES = sorted(Path("gateway").rglob("*.py"))

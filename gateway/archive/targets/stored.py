@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from gateway import strict_json
 from gateway.archive.manifest import Manifest, digest
 from gateway.archive.targets.target import ManifestChain, Target, TargetDiffers, chain_and_name
+from gateway.storage import strict_json
 
 _THREADS = 8  # a manifest is small, so its time is that of the way to the target and back
 

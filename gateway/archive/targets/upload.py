@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from gateway import strict_json
 from gateway.archive.check import sha256_of
 from gateway.archive.directory import ArchiveDirectory, RunFailure
 from gateway.archive.errors import ArchiveDamaged
@@ -24,6 +23,7 @@ from gateway.archive.manifest import ArchiveModel, Manifest, digest
 from gateway.archive.targets.target import ManifestChain, Target, TargetDiffers
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text, reason_of
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
 

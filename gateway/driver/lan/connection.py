@@ -27,10 +27,10 @@ import aiohttp
 from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 from yarl import URL
 
-from gateway import strict_json
 from gateway.driver.lan import errors
 from gateway.errors import ProtocolError
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 from gateway.tse.sectors import MAX_REPLY, SECTOR
 
 T = TypeVar("T")

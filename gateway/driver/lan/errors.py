@@ -9,7 +9,6 @@ from http import HTTPStatus
 
 import aiohttp
 
-from gateway import strict_json
 from gateway.errors import (
     BadRequest,
     CommandRejected,
@@ -26,6 +25,7 @@ from gateway.errors import (
     UnknownDevice,
 )
 from gateway.i18n.text import Text, literal, reason_of
+from gateway.storage import strict_json
 from gateway.tse.error_numbers import NUMBERS
 from gateway.tse.results import ApiError, explain
 

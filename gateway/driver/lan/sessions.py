@@ -9,8 +9,8 @@ import json
 import logging
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, replace_file
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics

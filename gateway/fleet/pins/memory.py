@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gateway import strict_json
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import NOTHING, Text, literal
+from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
 from gateway.tse.pins import PinOwner

@@ -11,10 +11,10 @@ from html import escape
 from gateway import __version__
 from gateway.fleet.outages.log import Outage
 from gateway.i18n.locales import Locale, local
+from gateway.i18n.printed_page import STYLE_HASH, facts, page, table
 from gateway.i18n.remedies import reason_text
 from gateway.i18n.text import Language, Text
 from gateway.operations.outage_report import OutageReport
-from gateway.printed_page import STYLE_HASH, facts, page, table
 
 HEADERS = {
     "Content-Security-Policy": (

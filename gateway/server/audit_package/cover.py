@@ -6,7 +6,7 @@ from html import escape
 
 from gateway import __version__
 from gateway.i18n.locales import Locale
-from gateway.printed_page import facts, page, table
+from gateway.i18n.printed_page import facts, page, table
 from gateway.server.audit_package.zip_stream import SentFile
 
 COVER, CHECKSUMS, PROTOCOL = "Deckblatt.html", "SHA256SUMS.txt", "Protokoll.txt"

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway import strict_json
 from gateway.errors import BadRequest
 from gateway.i18n.text import Text
+from gateway.storage import strict_json
 
 SMALL = 64 * 1024  # bytes
 _BUDGET = 16 * 2**20  # bytes of large bodies at the same time; parsed, they take about three times that

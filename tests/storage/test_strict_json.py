@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import strict_json
+from gateway.storage import strict_json
 
 _VALUES = st.recursive(
     st.none()
