@@ -8,6 +8,7 @@ from gateway.archive.directory import ArchiveDirectory
 from gateway.errors import ConfigurationError
 from gateway.fleet.outages.log import LOG, OutageLog
 from gateway.fleet.pins.memory import PinMemory
+from gateway.i18n.text import Text
 from gateway.operations.journal import Journal
 from gateway.storage import state_dir
 from gateway.storage.append_log import AppendLog
@@ -53,7 +54,7 @@ def _pin_memory(data: bytes) -> None:
     path.write_bytes(data)
     memory = PinMemory(path)
     memory.heed_operator()
-    _LOOP.run_until_complete(memory.write(no_login="fuzz"))
+    _LOOP.run_until_complete(memory.write(no_login=Text("fuzz", "fuzz")))
     assert PinMemory(path).record == memory.record
 
 
