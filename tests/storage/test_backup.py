@@ -69,22 +69,23 @@ def test_a_backup_that_is_cut_anywhere_changes_nothing(state: Path, tmp_path: Pa
     assert (target / "receipts.journal").read_text() == "receipts.journal"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        packed({"../outside": b"x"}),
-        packed({"/outside": b"x"}),
-        packed({"link": b""}, tarfile.SYMTYPE),
-        packed({"backup.json": b"[]"}),
-        packed({"backup.json": b'{"written_by": "1", "made_at": "2026-11-29T00:00:00+00:00", "files": {"a": "0"}}'}),
-        packed({"a": b"x"}),
-        b"no backup",
-        b"",
-    ],
-)
-def test_what_is_no_backup_is_told_and_changes_nothing(content: bytes, tmp_path: Path) -> None:
+_LACKING = b'{"written_by": "1", "made_at": "2026-11-29T00:00:00+00:00", "files": {"a": "0"}}'
+_NONE = {
+    "leads outside": lambda: packed({"../outside": b"x"}),
+    "an absolute path": lambda: packed({"/outside": b"x"}),
+    "a link": lambda: packed({"link": b""}, tarfile.SYMTYPE),
+    "another manifest": lambda: packed({"backup.json": b"[]"}),
+    "a file is missing": lambda: packed({"backup.json": _LACKING}),
+    "no manifest": lambda: packed({"a": b"x"}),
+    "no archive": lambda: b"no backup",
+    "nothing": lambda: b"",
+}
+
+
+@pytest.mark.parametrize("what", _NONE)
+def test_what_is_no_backup_is_told_and_changes_nothing(what: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="backup"):
-        restored(content, tmp_path / "new")
+        restored(_NONE[what](), tmp_path / "new")
     assert list((tmp_path / "new").iterdir()) == []
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
