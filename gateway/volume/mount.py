@@ -6,10 +6,12 @@ reads TSE_COMM.DAT from a second handle while a command is under way.
 """
 
 import contextlib
+import ctypes
 import errno
 import logging
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -239,6 +241,19 @@ def _serve(files: FileSystem, place: Path, source: str = _SIMULATOR) -> None:
             place=place,
             error=error,
         ) from error
+    finally:
+        _ignore_broken_pipes()
+
+
+def _ignore_broken_pipes() -> None:
+    """Undo what libfuse leaves behind: by SIGPIPE the next write to a closed connection would end this process.
+
+    It takes the handler away that Python has set (fuse_remove_signal_handlers). Python's own function may be called in
+    the main thread only.
+    """
+    handle = ctypes.CDLL(None).signal
+    handle.argtypes, handle.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    handle(signal.SIGPIPE, int(signal.SIG_IGN))
 
 
 def _prepared(path: Path, *, image: bool) -> Path:

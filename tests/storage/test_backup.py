@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_backup_that_is_cut_anywhere_changes_nothing(state: Path, tmp_path: Pa
 
 
 _LACKING = b'{"written_by": "1", "made_at": "2026-11-29T00:00:00+00:00", "files": {"a": "0"}}'
-_NONE = {
+_NONE: dict[str, Callable[[], bytes]] = {
     "leads outside": lambda: packed({"../outside": b"x"}),
     "an absolute path": lambda: packed({"/outside": b"x"}),
     "a link": lambda: packed({"link": b""}, tarfile.SYMTYPE),

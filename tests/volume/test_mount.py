@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -77,6 +78,15 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
         return os.pread(handle, size, offset)
     finally:
         os.close(handle)
+
+
+@FUSE
+def test_after_a_mount_a_connection_that_is_closed_ends_no_process(tse: SimulatedTse, tmp_path: Path) -> None:
+    with mounted(tse, tmp_path / "for a moment"):
+        pass
+    ignored = re.search(r"^SigIgn:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert ignored
+    assert int(ignored[1], 16) >> (signal.SIGPIPE - 1) & 1
 
 
 def test_the_volume_shows_the_files_of_a_tse(volume: Path) -> None:
