@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.base import Cli, command
+from gateway.cli.base import Cli, Since, Until, command
 from gateway.cli.help import both
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
@@ -39,22 +39,8 @@ def add_to(app: typer.Typer) -> None:
 def audit_package(
     cli: Cli,
     *,
-    since: Annotated[
-        str,
-        typer.Option(
-            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
-        ),
-    ] = "",
-    until: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help=both(
-                "Up to this day or moment; a day counts to its end.",
-                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
-            ),
-        ),
-    ] = "",
+    since: Since = "",
+    until: Until = "",
     out: Annotated[
         Path,
         typer.Option(

@@ -44,6 +44,22 @@ TseName = Annotated[
         ),
     ),
 ]
+Since = Annotated[
+    str,
+    typer.Option(
+        "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
+    ),
+]
+Until = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        help=both(
+            "Up to this day or moment; a day counts to its end.",
+            "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
+        ),
+    ),
+]
 LanguageOption = Annotated[
     Language | None,
     typer.Option(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.base import Cli, TseName, command
+from gateway.cli.base import Cli, Since, TseName, Until, command
 from gateway.cli.formatting import local_time
 from gateway.cli.help import both
 from gateway.i18n.text import Text
@@ -36,22 +36,8 @@ def outages(
     cli: Cli,
     tse: TseName = "",
     *,
-    since: Annotated[
-        str,
-        typer.Option(
-            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
-        ),
-    ] = "",
-    until: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help=both(
-                "Up to this day or moment; a day counts to its end.",
-                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
-            ),
-        ),
-    ] = "",
+    since: Since = "",
+    until: Until = "",
     as_csv: Annotated[
         bool,
         typer.Option(

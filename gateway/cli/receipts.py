@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.base import Cli, TseName, command
+from gateway.cli.base import Cli, Since, TseName, Until, command
 from gateway.cli.formatting import local_time
 from gateway.cli.help import both
 from gateway.i18n.text import Text
@@ -33,22 +33,8 @@ def receipts(
     cli: Cli,
     tse: TseName = "",
     *,
-    since: Annotated[
-        str,
-        typer.Option(
-            "--from", help=both("From this day or moment on: 2026-01-31.", "Ab diesem Tag oder Zeitpunkt: 2026-01-31.")
-        ),
-    ] = "",
-    until: Annotated[
-        str,
-        typer.Option(
-            "--to",
-            help=both(
-                "Up to this day or moment; a day counts to its end.",
-                "Bis zu diesem Tag oder Zeitpunkt; ein Tag zählt bis zu seinem Ende.",
-            ),
-        ),
-    ] = "",
+    since: Since = "",
+    until: Until = "",
     client: Annotated[
         str, typer.Option(help=both("Only of the till with this client id.", "Nur von der Kasse mit dieser Client-ID."))
     ] = "",
