@@ -30,7 +30,7 @@ def main() -> None:
         elif not _probed(sys.argv[1:], os.environ):
             from gateway.cli.commands import app
 
-            app()
+            app(prog_name="tse-gateway")
     except GatewayError as error:
         language = from_command_line(sys.argv[1:], os.environ)
         print(f"tse-gateway: {error.in_language(language)}", file=sys.stderr)

@@ -48,7 +48,7 @@ printf 'GATEWAY_BIND=127.0.0.1\\nGATEWAY_NTP_SERVERS=127.0.0.1:%d\\n' >>"$1"
 """
 # Question and what a person types. The space behind the colon comes when the terminal listens.
 _ANSWERS = {
-    r"credential seed .*: $": "",
+    r"three\s+tries\): $": "",
     r"new PUK[^:]*: $": "123456",
     r"new Admin PIN[^:]*: $": "12345",
     r"new TimeAdmin PIN[^:]*: $": "98765",
@@ -61,23 +61,30 @@ def main() -> None:
     asked = argparse.ArgumentParser(prog="python -m tests.deploy.guide", description="compose/README.md, followed")
     asked.add_argument("--suite", default="trixie", help="of Debian (default trixie)")
     suite = asked.parse_args().suite
+    began = time.monotonic()
+    with fresh_debian(suite) as (_, shell):
+        follow(shell)
+    seconds = time.monotonic() - began
+    print(f"\nthe guide works in Debian {suite}: {seconds:.0f} s from a bare box, restore and update included")
+
+
+@contextmanager
+def fresh_debian(suite: str) -> Iterator[tuple[Path, Terminal]]:
+    """The directory of a bare Debian, and a shell in it of the user admin, who has sudo and a clone."""
     with tempfile.TemporaryDirectory(prefix="tse-guide.") as place, _time_server() as time_port:
         root = Path(place)
         subprocess.run(["tar", "-x", "-C", root, "-f", _debian(suite)], check=True)
         _furnish(root, time_port)
-        began = time.monotonic()
         # What runs in it ends with it, whatever becomes of this program.
         confined = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "chroot", str(root), "bash", "-c", _BOOT]
         with Terminal(confined, environment=_environment()) as shell:
             try:
-                follow(shell)
+                yield root, shell
             except AssertionError as error:
                 error.add_note(
                     shell.run("systemctl status tse-gateway; sudo tail -n 20 /var/log/journal/tse-gateway*", None)
                 )
                 raise
-        seconds = time.monotonic() - began
-        print(f"\nthe guide works in Debian {suite}: {seconds:.0f} s from a bare box, restore and update included")
 
 
 def follow(shell: Terminal) -> None:
@@ -89,20 +96,20 @@ def follow(shell: Terminal) -> None:
     assert "V0;" in said, "no receipt code was shown"
     # With the TimeAdmin PIN the gateway makes the TSE ready by itself after a restart, as the guide says.
     shell.run("timeout 120 sh -c 'until tse-gateway healthcheck --ready >/dev/null 2>&1; do sleep 0.5; done'")
-    before = _known(shell)
+    before = known(shell)
     run(shell, *blocks("bare-backup"))
     shell.run("sudo systemctl stop tse-gateway; sudo mv /var/lib/tse-gateway/simulator-1 /root/the-tse")
     shell.run("sudo rm -rf /var/lib/tse-gateway /etc/tse-gateway")
     shell.run("sudo systemd-tmpfiles --create")  # of step 2, on the new machine
     shell.run("sudo mv /root/the-tse /var/lib/tse-gateway/simulator-1")  # a TSE is not lost with the disk
     run(shell, *blocks("bare-restore"))
-    assert _known(shell) == before, "token, certificate, TSE or receipt are others after the restore"
+    assert known(shell) == before, "token, certificate, TSE or receipt are others after the restore"
     run(shell, *blocks("bare-update"))
-    assert _known(shell) == before, "token, certificate, TSE or receipt are others after the update"
+    assert known(shell) == before, "token, certificate, TSE or receipt are others after the update"
     print(shell.run("sudo systemctl stop tse-gateway; sudo tail -n 3 /var/log/journal/tse-gateway.service.log", None))
 
 
-def _known(shell: Terminal) -> str:
+def known(shell: Terminal) -> str:
     """Who the gateway is, and what it signed under a key."""
     state = "/var/lib/tse-gateway"
     sign = (
@@ -150,7 +157,15 @@ def _debian(suite: str) -> Path:
         if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
             sys.exit("guide: needs root, and: apt install mmdebstrap")
         kept.parent.mkdir(parents=True, exist_ok=True)
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", suite, f"{kept}.new"]
+        command = [
+            "mmdebstrap",
+            "--quiet",
+            "--format=tar",
+            "--variant=minbase",
+            f"--include={_PACKAGES}",
+            suite,
+            f"{kept}.new",
+        ]
         subprocess.run(command, check=True)
         Path(f"{kept}.new").rename(kept)
     return kept
