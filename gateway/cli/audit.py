@@ -1,12 +1,11 @@
 """`audit`: what operators did."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from gateway.cli.base import Cli, Since, Until, command
+from gateway.cli.base import Cli, CsvOption, Since, Until, command
 from gateway.cli.formatting import local_time
-from gateway.cli.help import both
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -34,16 +33,7 @@ def audit(
     *,
     since: Since = "",
     until: Until = "",
-    as_csv: Annotated[
-        bool,
-        typer.Option(
-            "--csv",
-            help=both(
-                "Print CSV for spreadsheets, as an auditor needs it.",
-                "CSV für Tabellenprogramme ausgeben, wie Prüfer sie brauchen.",
-            ),
-        ),
-    ] = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show what operators did. Who, from where, what, and how it ended.
 

@@ -60,6 +60,19 @@ Until = Annotated[
         ),
     ),
 ]
+CsvOption = Annotated[
+    bool,
+    typer.Option(
+        "--csv",
+        help=both(
+            "Print CSV for spreadsheets, as an auditor needs it.",
+            "CSV für Tabellenprogramme ausgeben, wie Prüfer sie brauchen.",
+        ),
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
+]
 LanguageOption = Annotated[
     Language | None,
     typer.Option(
@@ -116,9 +129,7 @@ _OPTIONS: Mapping[str, Any] = {
         ),
     ],
     "language": LanguageOption,
-    "as_json": Annotated[
-        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
-    ],
+    "as_json": JsonOption,
 }
 _DEFAULTS: Mapping[str, Any] = {
     "config": None,

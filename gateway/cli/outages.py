@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.base import Cli, Since, TseName, Until, command
+from gateway.cli.base import Cli, CsvOption, Since, TseName, Until, command
 from gateway.cli.formatting import local_time
 from gateway.cli.help import both
 from gateway.i18n.text import Text
@@ -38,16 +38,7 @@ def outages(
     *,
     since: Since = "",
     until: Until = "",
-    as_csv: Annotated[
-        bool,
-        typer.Option(
-            "--csv",
-            help=both(
-                "Print CSV for spreadsheets, as an auditor needs it.",
-                "CSV für Tabellenprogramme ausgeben, wie Prüfer sie brauchen.",
-            ),
-        ),
-    ] = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show when TSEs could not be used. Begin, end, reason, requests of tills that were refused.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import LanguageOption
+from gateway.cli.base import JsonOption, LanguageOption
 from gateway.cli.findings import ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
 from gateway.cli.formatting import unix_time
 from gateway.cli.help import both, spoken
@@ -69,9 +69,7 @@ def reconcile(
         ),
     ] = None,
     html: HtmlOption = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
-    ] = False,
+    as_json: JsonOption = False,
     language: LanguageOption = None,  # noqa: ARG001 (`Program` has looked for it before)
 ) -> None:
     """Compare a till's DSFinV-K export with what was signed. Row by row, both ways; signatures are checked by `verify`.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.base import LanguageOption
+from gateway.cli.base import JsonOption, LanguageOption
 from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
 from gateway.cli.help import both, spoken
 from gateway.errors import ConfigurationError, GatewayError
@@ -82,9 +82,7 @@ def verify(
         ),
     ] = False,
     html: HtmlOption = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
-    ] = False,
+    as_json: JsonOption = False,
     language: LanguageOption = None,  # noqa: ARG001 (`Program` has looked for it before)
 ) -> None:
     """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.
