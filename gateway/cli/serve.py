@@ -12,6 +12,14 @@ from gateway import __version__
 from gateway.cli import VERSION
 from gateway.cli.base import Cli, ConfigFile, command
 from gateway.cli.help import both
+from gateway.i18n.text import Text
+
+_CONFIG_HEADS = (
+    Text("setting", "Einstellung"),
+    Text("value", "Wert"),
+    Text("meaning", "Bedeutung"),
+    Text("source", "kommt aus"),
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -113,11 +121,11 @@ def show_config(cli: Cli) -> None:
     """
     from gateway.config import settings
 
-    shown = settings.effective(cli.settings())
+    given = cli.settings()
     if cli.as_json:
-        cli.print_json([row._asdict() for row in shown])
+        cli.print_json([row._asdict() for row in settings.effective(given)])
         return
-    cli.table(["setting", "value", "meaning", "source"], shown)
+    cli.table(_CONFIG_HEADS, settings.effective(given, cli.language))
 
 
 def openapi() -> None:

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from gateway.config.archive_target import ArchiveTargetSettings
 from gateway.config.defaults import default_state_dir, primary_address
+from gateway.config.meanings import MEANINGS
 from gateway.config.sources import (
     CONFIG_FILE,
     CommandLineSource,
@@ -54,10 +55,8 @@ from gateway.i18n.invalid_values import message_of
 from gateway.i18n.text import Language, Text, joined, literal
 
 _SOURCES = "sources"
-_KEY_NEEDED = Text(
-    "tls_certificate and tls_key must be given together", "tls_certificate und tls_key gehören zusammen angegeben"
-)
 _TOGETHER = Text("{first} and {second} must be given together", "{first} und {second} gehören zusammen angegeben")
+_OWN_NAMES = Text("archive_targets: each needs a name of its own", "archive_targets: jedes braucht einen eigenen Namen")
 _CA_NEEDED = Text(
     "tls_client_crl and tls_client_required need tls_client_ca",
     "tls_client_crl und tls_client_required brauchen tls_client_ca",
@@ -76,190 +75,84 @@ STOP_HOLDERS, STOP_REQUESTS, STOP_ALL = 0.75, 0.25, 1.25
 
 
 class Settings(BaseSettings):
-    """All settings; durations in seconds. Only `load` reads the environment and files."""
+    """All settings, durations in seconds; `meanings` explains each. Only `load` reads the environment and files."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True)
 
-    port: Port = Field(4433, description="TCP port of the LAN-TSE protocol; 0 takes any free one")
-    bind: SomeAddresses = Field(
-        (IPv4Address("0.0.0.0"),), description="addresses to listen on, separated by commas; :: for IPv6"
-    )
-    address: str = Field(
-        default_factory=primary_address,
-        min_length=1,
-        pattern=r"^[A-Za-z0-9._:-]+$",
-        description="host name or address that tills are told to use; also goes into the certificate",
-    )
-    site: str = Field("", max_length=64, description="name of the shop, for people who look after several")
-    state_dir: FilePath = Field(
-        default_factory=lambda: default_state_dir(os.environ),
-        description="directory for token, certificates and session.txt; keep it over updates",
-    )
-    api_token: Token = Field(None, description="token that tills send; without it one is made and kept")
-    token_digits: TokenDigits = Field(
-        10, description="digits of the token that is made; fewer are guessed sooner, 0 makes a long one with letters"
-    )
-    api_token_role: Literal["lan", "till"] = Field(
-        "lan", description="what the api_token opens: lan is all but the tokens, till no more than tills need"
-    )
-    tokens: Annotated[tuple[TokenSettings, ...], JsonTables] = Field(
-        (), description="more tokens in secret files: tables of name, role, token_file, tses, clients"
-    )
-    guess_rate: float = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="tokens of fewer than ten digits that an address may try per second after ten errors",
-    )
-    devices: FilePaths = Field((), description="TSEs: mount directories or block devices, separated by commas")
-    discover: bool | None = Field(
-        None, description="look for TSEs at every disk and mount; without it only if no devices or simulators are named"
-    )
-    rescan: Seconds = Field(30, description="how often everything is looked at again, whatever the kernel tells")
-    pool: PoolOrder = Field(
-        (), description="TSEs that stand in for each other, by beginnings of serials: the primary, then its standbys"
-    )
-    pool_after: Annotated[float, Field(ge=1, le=3600)] = Field(
-        30, description="how long the TSE that serves must have failed before a standby of its pool serves"
-    )
-    upstreams: Annotated[tuple[UpstreamSettings, ...], JsonTables] = Field(
-        (), description="other LAN-TSE connectors whose TSEs are served here too: tables of url, token, ca_file, ..."
-    )
-    simulators: int = Field(0, ge=0, le=16, description="how many simulated TSEs to serve; never a certified one")
-    simulator_fresh: bool = Field(
-        False, description="leave simulated TSEs as from the factory; else they are set up and kept ready"
-    )
-    simulator_generation: int = Field(1, ge=1, le=2, description="generation of the simulated TSEs that are made")
-    simulator_profile: Literal["instant", "hardware"] = Field(
-        "instant", description="instant, or hardware with the times of a real TSE"
-    )
-    lock_wait: Annotated[Seconds, Field(lt=_CLIENT_PATIENCE)] = Field(
-        45, description="how long a till waits for a TSE that another one holds; below 60, when tills give up"
-    )
-    lock_idle: Seconds = Field(90, description="when the lock of a silent till lapses")
-    lock_orphaned: Seconds = Field(10, description="when the lock of a till lapses whose connection broke")
-    lock_longest: Annotated[float, Field(ge=0)] = Field(
-        0, description="when the lock of any till is taken back, however busy it is; 0 never"
-    )
-    filter_exports: bool = Field(
-        True, description="make filtered exports of tills from the store of a TSE of generation 2, which refuses them"
-    )
-    old_tills: Texts = Field(
-        (),
-        description="TSEs of generation 2 for tills with software for generation 1: beginnings of serials, or all",
-    )
-    command_timeout: Annotated[Seconds, Field(le=600)] = Field(45, description="longest time of an ordinary command")
-    self_test_timeout: Annotated[Seconds, Field(le=3600)] = Field(
-        180, description="longest time of a self test or firmware update"
-    )
-    lost_answer_wait: Annotated[float, Field(ge=0, le=50)] = Field(
-        20, description="how long a till waits for a TSE that failed to come back and tell whether it signed"
-    )
-    late_after: Annotated[Seconds, Field(le=600)] = Field(
-        5, description="when a TSE whose answer does not come is not ready any more; a self test has a minute"
-    )
-    keep_alive: Annotated[Seconds, Field(ge=0.01, le=3600)] = Field(
-        5, description="how often an idle TSE is read, which keeps USB awake"
-    )
-    time_admin_pin: TimeAdminPins = Field(
-        None, description="TimeAdmin PIN, or serial:PIN for each TSE; without it the gateway only reads"
-    )
-    set_time: bool = Field(True, description="set the time of TSEs whose TimeAdmin PIN is known")
-    self_test: bool = Field(True, description="run the self test of TSEs whose TimeAdmin PIN is known")
-    self_test_client: str = Field(
-        "", max_length=30, description="client id for the self test; without it one that tills use is learned"
-    )
-    self_test_at: time = Field(time(3, 5), description="local time of the nightly self test")
-    self_test_jitter: Annotated[float, Field(ge=0, le=7200)] = Field(
-        1800, description="spreads the nightly self tests and archive runs of several TSEs"
-    )
-    archive: bool = Field(True, description="keep an archive of what TSEs have signed, written each night")
-    archive_dir: FilePath | None = Field(
-        None, description="directory of the archives; without it the folder archive in state_dir"
-    )
-    archive_at: time = Field(time(3, 30), description="local time of the nightly archive run, after the self test")
-    archive_min_free_mib: int = Field(
-        256, ge=0, description="room that the archive leaves on its disk for everything else"
-    )
-    archive_trust: FilePaths = Field(
-        (), description="files or directories with the root certificates that archived chains must lead to"
-    )
-    archive_targets: Annotated[tuple[ArchiveTargetSettings, ...], JsonTables] = Field(
-        (),
-        description="where archives are copied to: tables of name, url (bucket, SFTP or share), secret_file, ...",
-    )
-    archive_timestamp_url: str = Field(
-        "",
-        pattern=r"^(https?://[^\s]+)?$",
-        description="authority (RFC 3161) that stamps the newest manifest of each archive, http or https",
-    )
-    archive_timestamp_trust: FilePaths = Field(
-        (), description="files or directories with the root certificates of that authority"
-    )
-    ntp_servers: TimeServers = Field(
-        ("pool.ntp.org",),
-        description="time servers, or none; asked only while the kernel does not say that its clock is right",
-    )
-    stop_timeout: Annotated[Seconds, Field(le=300)] = Field(
-        20,
-        description="how long tills may go on when the gateway stops; it has ended after 5/4 of this, whatever hangs",
-    )
-    hang_timeout: Annotated[float, Field(ge=1, le=3600)] = Field(
-        30, description="when a gateway whose event loop stands still ends itself, so that it is started anew"
-    )
-    tls_certificate: FilePath | None = Field(None, description="your own certificate chain (PEM) instead of a made one")
-    tls_key: FilePath | None = Field(None, description="the private key (PEM, no password) of tls_certificate")
-    tls_client_ca: FilePath | None = Field(
-        None, description="CA certificates (PEM): a client certificate of theirs that names a token stands for it"
-    )
-    tls_client_crl: FilePath | None = Field(
-        None, description="revocation lists (PEM) of tls_client_ca, read anew each minute; all must be in date"
-    )
-    tls_client_required: RoleNames = Field(
-        (), description="roles whose tokens count only with the client certificate of their name, separated by commas"
-    )
-    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto is text on a terminal, else json")
-    log_level: Annotated[Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], UpperCase] = Field(
-        "INFO", description="TRACE, DEBUG, INFO, WARNING or ERROR"
-    )
-    max_body_bytes: int = Field(64 * 2**20, ge=2**20, le=2**30, description="largest request body")
-    local_socket: bool = Field(
-        True, description="serve programs of this user or root by gateway.sock in state_dir, without token"
-    )
-    mdns: bool = Field(
-        False,
-        description="announce the gateway in its network by multicast DNS; needs the extra mdns, and no container",
-    )
-    status_page: bool = Field(True, description="serve the status page for people at / on the port of the tills")
-    metrics: bool = Field(True, description="serve /metrics for Prometheus on the port of the tills")
-    metrics_listen: Literal["off", "plain", "tls"] = Field(
-        "off", description="a port for /metrics alone: off, plain, or tls with a bearer token"
-    )
-    metrics_port: Port = Field(9464, description="that port; 0 takes any free one")
-    metrics_bind: Addresses = Field(
-        (), description="addresses of that port, separated by commas; without it those of bind"
-    )
-    metrics_clients: bool = Field(False, description="also tell what each till has signed, and when it last did")
-    metrics_token: Token = Field(
-        None, description="bearer token of that port, which opens nothing else; without it the api_token"
-    )
+    port: Port = 4433
+    bind: SomeAddresses = (IPv4Address("0.0.0.0"),)
+    address: str = Field(default_factory=primary_address, min_length=1, pattern=r"^[A-Za-z0-9._:-]+$")
+    site: str = Field("", max_length=64)
+    state_dir: FilePath = Field(default_factory=lambda: default_state_dir(os.environ))
+    api_token: Token = None
+    token_digits: TokenDigits = 10
+    api_token_role: Literal["lan", "till"] = Field("lan")
+    tokens: Annotated[tuple[TokenSettings, ...], JsonTables] = ()
+    guess_rate: float = Field(1.0, gt=0, le=100)
+    devices: FilePaths = ()
+    discover: bool | None = None
+    rescan: Seconds = 30
+    pool: PoolOrder = ()
+    pool_after: Annotated[float, Field(ge=1, le=3600)] = 30
+    upstreams: Annotated[tuple[UpstreamSettings, ...], JsonTables] = ()
+    simulators: int = Field(0, ge=0, le=16)
+    simulator_fresh: bool = False
+    simulator_generation: int = Field(1, ge=1, le=2)
+    simulator_profile: Literal["instant", "hardware"] = "instant"
+    lock_wait: Annotated[Seconds, Field(lt=_CLIENT_PATIENCE)] = 45
+    lock_idle: Seconds = 90
+    lock_orphaned: Seconds = 10
+    lock_longest: Annotated[float, Field(ge=0)] = 0
+    filter_exports: bool = True
+    old_tills: Texts = ()
+    command_timeout: Annotated[Seconds, Field(le=600)] = 45
+    self_test_timeout: Annotated[Seconds, Field(le=3600)] = 180
+    lost_answer_wait: Annotated[float, Field(ge=0, le=50)] = 20
+    late_after: Annotated[Seconds, Field(le=600)] = 5
+    keep_alive: Annotated[Seconds, Field(ge=0.01, le=3600)] = 5
+    time_admin_pin: TimeAdminPins = None
+    set_time: bool = True
+    self_test: bool = True
+    self_test_client: str = Field("", max_length=30)
+    self_test_at: time = time(3, 5)
+    self_test_jitter: Annotated[float, Field(ge=0, le=7200)] = 1800
+    archive: bool = True
+    archive_dir: FilePath | None = None
+    archive_at: time = time(3, 30)
+    archive_min_free_mib: int = Field(256, ge=0)
+    archive_trust: FilePaths = ()
+    archive_targets: Annotated[tuple[ArchiveTargetSettings, ...], JsonTables] = ()
+    archive_timestamp_url: str = Field("", pattern=r"^(https?://[^\s]+)?$")
+    archive_timestamp_trust: FilePaths = ()
+    ntp_servers: TimeServers = ("pool.ntp.org",)
+    stop_timeout: Annotated[Seconds, Field(le=300)] = 20
+    hang_timeout: Annotated[float, Field(ge=1, le=3600)] = 30
+    tls_certificate: FilePath | None = None
+    tls_key: FilePath | None = None
+    tls_client_ca: FilePath | None = None
+    tls_client_crl: FilePath | None = None
+    tls_client_required: RoleNames = ()
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Annotated[Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"], UpperCase] = "INFO"
+    max_body_bytes: int = Field(64 * 2**20, ge=2**20, le=2**30)
+    local_socket: bool = True
+    mdns: bool = False
+    status_page: bool = True
+    metrics: bool = True
+    metrics_listen: Literal["off", "plain", "tls"] = "off"
+    metrics_port: Port = 9464
+    metrics_bind: Addresses = ()
+    metrics_clients: bool = False
+    metrics_token: Token = None
 
-    notify_mail_to: MailAddresses = Field(
-        (), description="mail addresses that are told once what needs attention, separated by commas"
-    )
-    notify_mail_server: MailServerName = Field(
-        "", description="host or host:port that takes these mails; port 465 for TLS, any other (587) for STARTTLS"
-    )
-    notify_mail_from: MailAddress = Field(
-        "", description="sender of these mails; without it the user if it is an address, else the first that is told"
-    )
-    notify_mail_user: str = Field("", description="login at the mail server; without it none")
-    notify_mail_password: SecretStr | None = Field(None, description="password of that login")
-    notify_webhook_url: WebhookUrl = Field("", description="address that is told the same by a signed POST of JSON")
-    notify_webhook_secret: WebhookSecret = Field(
-        None, description="key of that signature: whsec_ and 24 to 64 random bytes as base64"
-    )
-    notify_language: Literal["de", "en"] = Field("de", description="language of mails and webhook: de or en")
+    notify_mail_to: MailAddresses = ()
+    notify_mail_server: MailServerName = ""
+    notify_mail_from: MailAddress = ""
+    notify_mail_user: str = ""
+    notify_mail_password: SecretStr | None = None
+    notify_webhook_url: WebhookUrl = ""
+    notify_webhook_secret: WebhookSecret = None
+    notify_language: Literal["de", "en"] = "de"
 
     _places: dict[str, Text] = PrivateAttr(default_factory=dict)
     _files: dict[str, Path] = PrivateAttr(default_factory=dict)
@@ -279,20 +172,20 @@ class Settings(BaseSettings):
     @check_model(mode="after")
     def _key_and_certificate_belong_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise UnfitValue(_KEY_NEEDED)
+            raise UnfitValue(_TOGETHER, first="tls_certificate", second="tls_key")
         return self
 
     @check_model(mode="after")
     def _archive_targets_have_names_of_their_own(self) -> Self:
         names = [target.name for target in self.archive_targets]
         if len(names) != len(set(names)):
-            raise ValueError("archive_targets: each needs a name of its own")
+            raise UnfitValue(_OWN_NAMES)
         return self
 
     @check_model(mode="after")
     def _stamps_can_be_verified(self) -> Self:
         if bool(self.archive_timestamp_url) != bool(self.archive_timestamp_trust):
-            raise ValueError("archive_timestamp_url and archive_timestamp_trust must be given together")
+            raise UnfitValue(_TOGETHER, first="archive_timestamp_url", second="archive_timestamp_trust")
         return self
 
     @check_model(mode="after")
@@ -375,10 +268,10 @@ def effective(settings: Settings, language: Language = "en") -> list[EffectiveSe
         EffectiveSetting(
             name,
             _shown(getattr(settings, name), language),
-            field.description or "",
-            _shown(places.get(name, _DEFAULT), language),
+            MEANINGS[name].in_language(language),
+            _shown(places.get(name, DEFAULT), language),
         )
-        for name, field in Settings.model_fields.items()
+        for name in Settings.model_fields
     ]
 
 
@@ -394,14 +287,14 @@ def _lines(problems: Iterable[ErrorDetails], places: Mapping[str, Text]) -> Iter
             message = joined([_UNKNOWN_NAME, did_you_mean(inner[-1], _TABLES[name])], "")
         within = [_ENTRY.filled(number=int(part) + 1) if part.isdecimal() else literal(part, part) for part in inner]
         place = joined([places.get(name, literal(name, name)), *within], ", ")
-        yield _LINE_OF.filled(place=place, message=message, meaning=Settings.model_fields[name].description)
+        yield _LINE_OF.filled(place=place, message=message, meaning=MEANINGS[name])
 
 
 _UNUSABLE = Text("the settings cannot be used:\n{lines}", "die Einstellungen sind nicht zu gebrauchen:\n{lines}")
 _LINE = Text("  {message}", "  {message}")
 _LINE_OF = Text("  {place}: {message}; {meaning}", "  {place}: {message}; {meaning}")
 _UNKNOWN_NAME = Text("unknown name", "unbekannter Name")
-_DEFAULT, _NOT_SET = Text("default", "Vorgabe"), Text("not set", "nicht gesetzt")
+DEFAULT, _NOT_SET = Text("default", "Vorgabe"), Text("not set", "nicht gesetzt")
 _ENTRY = Text("entry {number}", "Eintrag {number}")
 
 

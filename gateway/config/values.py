@@ -140,7 +140,10 @@ def _mail_addresses(value: tuple[str, ...]) -> tuple[str, ...]:
 def _webhook_url(text: str) -> str:
     if not text:
         return text
-    url = URL(text)
+    try:
+        url = URL(text)
+    except ValueError:
+        raise UnfitValue(_NO_WEBHOOK) from None
     if url.scheme not in {"http", "https"} or not url.host or url.user is not None or url.fragment:
         raise UnfitValue(_NO_WEBHOOK)
     return text

@@ -1,5 +1,6 @@
 """Numbers, durations and times as readers of a language write them."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,8 +19,17 @@ _UNITS = (  # one, several, seconds; the largest first
     (_MINUTE, _MINUTE, 60),
     (Text("s", "Sek."), Text("s", "Sek."), 1),
 )
-_NO_TIME_LEFT = Text("a few seconds", "wenigen Sekunden")
+_NO_TIME_LEFT = Text("a few seconds", "wenige Sekunden")
 _TWO_DAYS = 2 * 24 * 60  # minutes
+
+
+class Duration(str):
+    """A length of time in words. A German text has `{duration:dative}` behind in, nach, seit and vor: in 6 Tagen."""
+
+    __slots__ = ()
+
+    def __format__(self, form: str) -> str:
+        return re.sub(r"e\b", "en", self) if form == "dative" else super().__format__(form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class Locale:
             value, unit = value / 1000, larger
         return self._decimal(f"{value:.0f}" if value >= 100 or unit == "B" else f"{value:.1f}") + f"{_NBSP}{unit}"
 
-    def duration(self, seconds: float) -> str:
+    def duration(self, seconds: float) -> Duration:
         """Return `seconds` in its two largest units."""
         rest, parts = int(seconds), list[str]()
         for one, several, size in _UNITS:
@@ -59,19 +69,19 @@ class Locale:
                 parts.append(f"{count}{_NBSP}{self.text(one if count == 1 else several)}")
             if len(parts) == 2 or (parts and not count):
                 break
-        return " ".join(parts) or self.text(_NO_TIME_LEFT)
+        return Duration(" ".join(parts) or self.text(_NO_TIME_LEFT))
 
-    def countdown(self, seconds: float) -> str:
+    def countdown(self, seconds: float) -> Duration:
         """Return `seconds` in hours and minutes up to two days, then as `duration`; it changes once a minute."""
         minutes = int(seconds) // 60
         if minutes >= _TWO_DAYS:
             return self.duration(seconds)
         hour, minute = self.text(_HOUR), self.text(_MINUTE)
         if minutes < 1:
-            return f"<{_NBSP}1{_NBSP}{minute}"
+            return Duration(f"<{_NBSP}1{_NBSP}{minute}")
         if minutes < 60:
-            return f"{minutes}{_NBSP}{minute}"
-        return f"{minutes // 60}{_NBSP}{hour} {minutes % 60}{_NBSP}{minute}"
+            return Duration(f"{minutes}{_NBSP}{minute}")
+        return Duration(f"{minutes // 60}{_NBSP}{hour} {minutes % 60}{_NBSP}{minute}")
 
     def date(self, unix_time: float) -> str:
         """Return the date of a moment."""

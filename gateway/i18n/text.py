@@ -44,6 +44,10 @@ class TextError(Exception):
         super().__init__(text.in_language("en", **values))
         self._text, self._values = text, values
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pass the error between processes, whatever its class is made of, with its text filled in."""
+        return _error_of, (type(self), *self.args), vars(self) | {"_text": self.text, "_values": {}}
+
     @property
     def text(self) -> Text:
         """What is wrong, with nothing left to fill in."""
@@ -52,6 +56,10 @@ class TextError(Exception):
     def in_language(self, language: Language) -> str:
         """Return what is wrong, in `language`."""
         return self._text.in_language(language, **self._values)
+
+
+def _error_of(kind: type[TextError], *args: object) -> TextError:
+    return kind.__new__(kind, *args)
 
 
 def literal(en: str, de: str) -> Text:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.config.mail import mail_server
+from gateway.config.meanings import MEANINGS
 from gateway.config.settings import Settings, effective, load
 from gateway.config.sources import setting_names
 from gateway.errors import ConfigurationError
@@ -150,7 +151,7 @@ def test_a_bad_value_is_told_with_its_name_the_bounds_and_the_meaning(name: str,
 
 
 def _meaning(name: str) -> str:
-    return re.escape(Settings.model_fields[name.lower()].description or "none")
+    return re.escape(MEANINGS[name.lower()].en)
 
 
 def test_all_bad_values_are_told_at_once(tmp_path: Path) -> None:
@@ -306,7 +307,10 @@ def test_every_setting_is_shown_with_a_meaning_and_secrets_are_hidden() -> None:
     settings = load({"GATEWAY_API_TOKEN": TOKEN, "GATEWAY_DEVICES": "/a,/b"})
     rows = {row.name: row for row in effective(settings)}
     assert list(rows) == list(Settings.model_fields)
-    assert all(row.meaning for row in rows.values())
+    assert list(MEANINGS) == list(rows)
+    assert [
+        (row.meaning, german.meaning) for row, german in zip(rows.values(), effective(settings, "de"), strict=True)
+    ] == [(meaning.en, meaning.de) for meaning in MEANINGS.values()]
     assert rows["api_token"].value == "***"
     assert rows["devices"].value == "/a, /b"
     assert rows["tls_key"].value == "not set"

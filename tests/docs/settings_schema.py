@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gateway.config.meanings import MEANINGS
 from gateway.config.settings import Settings
 from gateway.config.sources import setting_names
 
@@ -23,18 +24,22 @@ def with_settings(schema: str) -> str:
     whole["properties"]["settings"] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: _setting(known.get(name, {"type": "string"})) for name in setting_names(Settings)},
+        "properties": {name: _described(name, known) for name in setting_names(Settings)},
     }
     return json.dumps(whole, indent=2) + "\n"
+
+
+def _described(name: str, known: Object) -> Object:
+    meaning = {"description": MEANINGS[name].en} if name in MEANINGS else {}
+    return meaning | _setting(known.get(name, {"type": "string"}))
 
 
 def _setting(known: Object) -> Object:
     """A value as TOML has it, or its text as the environment would have it, which the gateway takes as well."""
     if "anyOf" in known:
         known |= next(kind for kind in known["anyOf"] if kind["type"] != "null")
-    meaning = {"description": known["description"]} if "description" in known else {}
     if "enum" in known:
         values = [*known["enum"], *(value.lower() for value in known["enum"] if value.isupper())]
-        return meaning | {"enum": values}
+        return {"enum": values}
     kinds = "string" if known["type"] == "string" else [known["type"], "string"]
-    return meaning | {"type": kinds} | {name: known[name] for name in _LIMITS if name in known}
+    return {"type": kinds} | {name: known[name] for name in _LIMITS if name in known}

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from gateway.cli.commands import app
+from gateway.i18n.text import LANGUAGES, Language
+from tests.docs import settings_page
 from tests.docs.markdown import PAGES, ROOT, links
-from tests.docs.settings_page import PAGE, with_table
 from tests.docs.settings_schema import SCHEMA, with_settings
 
 README, INDEX = ROOT / "README.md", ROOT / "docs/README.md"
@@ -18,9 +20,10 @@ FOR_FORMS = {page for page in PAGES if ".github" in page.parts}
 _SOURCES = {ROOT / "tests/recordings/samples/SOURCES.md"}
 
 
-def test_the_page_of_settings_lists_each_with_its_default_and_meaning() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_table(page) == page, "run python -m tests.docs.settings_page"
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_of_settings_lists_each_with_its_default_and_meaning(language: Language) -> None:
+    page = settings_page.PAGES[language].read_text(encoding="utf-8")
+    assert settings_page.with_table(page, language) == page, "run python -m tests.docs.settings_page"
     assert page.count("| `GATEWAY_") > 40
     assert "| None |" not in page
 

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.i18n.locales import Locale
+from gateway.i18n.text import Text
 
 DE, EN = Locale("de"), Locale("en")
 
@@ -10,7 +11,7 @@ DE, EN = Locale("de"), Locale("en")
 @pytest.mark.parametrize(
     ("seconds", "german", "english"),
     [
-        (0, "wenigen Sekunden", "a few seconds"),
+        (0, "wenige Sekunden", "a few seconds"),
         (61, "1 Min. 1 Sek.", "1 min 1 s"),
         (3600, "1 Std.", "1 h"),
         (90_000, "1 Tag 1 Std.", "1 day 1 h"),
@@ -19,6 +20,23 @@ DE, EN = Locale("de"), Locale("en")
 )
 def test_lengths_in_words(seconds: int, german: str, english: str) -> None:
     assert [locale.duration(seconds).replace("\u00a0", " ") for locale in (DE, EN)] == [german, english]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "wenigen Sekunden"),
+        (61, "1 Min. 1 Sek."),
+        (86_400, "1 Tag"),
+        (6 * 86_400, "6 Tagen"),
+        (70 * 86_400, "2 Monaten 9 Tagen"),
+        (3 * 31_557_600, "3 Jahren"),
+    ],
+)
+def test_lengths_behind_a_german_preposition_are_in_the_dative(seconds: int, told: str) -> None:
+    text = Text("ends in {duration}", "endet in {duration:dative}")
+    assert DE.text(text, duration=DE.duration(seconds)).replace("\u00a0", " ") == f"endet in {told}"
+    assert EN.text(text, duration=EN.duration(seconds)) == f"ends in {EN.duration(seconds)}"
 
 
 def test_countdowns_do_not_tick() -> None:

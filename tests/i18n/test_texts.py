@@ -2,19 +2,23 @@
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
-from gateway.errors import ConfigurationError, GatewayError, UnfitValue
+from gateway.errors import CommandRejected, ConfigurationError, GatewayError, ProtocolError, UnfitValue
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_accept_language, from_locale, named
 from gateway.i18n.text import Language, Text, TextError, joined, reason_of, text_of
 from gateway.server.status_page.html import el
 from gateway.server.status_page.widgets import filled
 from gateway.storage import strict_json
+from gateway.tse.logmessage import LogMessage
 
 importlib.import_module("gateway.cli.commands")  # and with it all modules
 MODULES = sorted(Path("gateway").rglob("*.py"))
@@ -45,9 +49,18 @@ def test_no_text_lacks_a_language_and_no_placeholder_differs() -> None:
         assert all(name.isidentifier() for name in placeholders(en)), place
 
 
+def test_a_length_of_time_stands_in_the_dative_where_its_german_preposition_demands_it() -> None:
+    behind = re.compile(
+        r"\b(?:ab|aus|bei|in|innerhalb von|mit|nach|seit|von|vor) \{duration(:dative)?\}", re.IGNORECASE
+    )
+    found = [(place, behind.findall(de)) for place, _, de in texts()]
+    assert sum(map(len, (cases for _, cases in found))) > 10
+    assert [place for place, cases in found if "" in cases] == []
+
+
 def errors() -> Iterator[tuple[str, ast.Call, dict[str, str]]]:
     """Each place where an error is made of a text: where it is, the call, the texts of its module by their name."""
-    known = set(kinds(TextError))
+    known = {kind.__name__ for kind in kinds(TextError)}
     for path in MODULES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         named = {
@@ -94,6 +107,28 @@ def test_an_error_has_its_values_in_both_languages() -> None:
     assert joined([outer.text, Text("b", "c")], "; ").in_language("de") == "f: an {A}; c"
 
 
+def _refused_by_a_tse() -> None:
+    raise CommandRejected(0x1003, Text("the PIN {a} is wrong", "die PIN {a} ist falsch").filled(a="{x}"))
+
+
+def test_an_error_of_another_process_arrives_as_what_it_is_in_both_languages() -> None:
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        first = pool.submit(LogMessage.decode, b"no log message").exception()
+        second = pool.submit(_refused_by_a_tse).exception()
+        assert pool.submit(len, b"alive").result() == 5
+    with pytest.raises(ProtocolError) as here:
+        LogMessage.decode(b"no log message")
+    assert isinstance(first, ProtocolError)
+    assert (str(first), first.text, first.args) == (str(here.value), here.value.text, here.value.args)
+    assert isinstance(second, CommandRejected)
+    assert (second.result, second.code) == (0x1003, CommandRejected.code)
+    assert second.in_language("de") == "die TSE hat den Befehl abgelehnt: 0x1003 die PIN {x} ist falsch"
+
+
+def test_each_kind_of_error_passes_between_processes_in_the_same_way() -> None:
+    assert [kind for kind in kinds(TextError) if kind.__reduce__ is not TextError.__reduce__] == []
+
+
 def test_what_the_system_and_parsers_say_is_told_in_german_too() -> None:
     with pytest.raises(FileNotFoundError) as missing:
         Path("/nowhere/at/all").read_bytes()
@@ -105,8 +140,8 @@ def test_what_the_system_and_parsers_say_is_told_in_german_too() -> None:
     assert text_of(broken.value).de == "Zeile 1, Spalte 2"
 
 
-def kinds(kind: type[TextError]) -> Iterator[str]:
-    yield kind.__name__
+def kinds(kind: type[TextError]) -> Iterator[type[TextError]]:
+    yield kind
     for below in kind.__subclasses__():
         yield from kinds(below)
 

@@ -15,8 +15,8 @@ from gateway.tse.fields import Generation
 from gateway.tse.pins import USERS, PinOwner
 
 _DUE = Text("What is due", "Was ansteht")
-_PASSED = Text("passed, due in {duration}", "bestanden, fällig in {duration}")
-_IS_SET = Text("set, due in {duration}", "gestellt, fällig in {duration}")
+_PASSED = Text("passed, due in {duration}", "bestanden, fällig in {duration:dative}")
+_IS_SET = Text("set, due in {duration}", "gestellt, fällig in {duration:dative}")
 _DUE_NOW = Text("due now", "jetzt fällig")
 _NOW = Text("Time of this gateway", "Uhrzeit dieses Gateways")
 _BY_GATEWAY = Text("Done by the gateway", "Macht das Gateway selbst")

@@ -53,7 +53,7 @@ SELF_TEST = Text("Self test", "Selbsttest")
 SET_TIME = Text("Set the time", "Uhrzeit stellen")
 CERTIFICATE = Text("Certificate until", "Zertifikat bis")
 DUE_NOW = Text("due", "fällig")
-DUE_IN = Text("in {duration}", "in {duration}")
+DUE_IN = Text("in {duration}", "in {duration:dative}")
 UNKNOWN = Text("unknown", "unbekannt")
 STORE = Text("Store", "Speicher")
 STORE_USED = Text("{used} of {total} used", "{used} von {total} belegt")
@@ -63,10 +63,10 @@ CLIENTS = Text("Tills", "Kassen")
 CLIENTS_REGISTERED = Text("{used} of {total} registered", "{used} von {total} angemeldet")
 OPEN_TRANSACTIONS = Text("open transactions: {count}", "offene Transaktionen: {count}")
 FREE = Text("Free right now", "Gerade frei")
-HELD_BY = Text("Held for {duration} by {holder}", "Seit {duration} belegt von {holder}")
+HELD_BY = Text("Held for {duration} by {holder}", "Seit {duration:dative} belegt von {holder}")
 HELD_BY_GATEWAY = Text(
     "Held for {duration} by the gateway (REST API, maintenance)",
-    "Seit {duration} belegt vom Gateway (REST-API, Wartung)",
+    "Seit {duration:dative} belegt vom Gateway (REST-API, Wartung)",
 )
 NOBODY_WAITS = Text("nobody waits", "niemand wartet")
 ONE_WAITS = Text("1 till waits", "1 Kasse wartet")
@@ -112,14 +112,14 @@ ARCHIVE_STATE = Text("State of the archive", "Stand des Archivs")
 
 # ---- what needs attention while a TSE signs; a remedy follows as a sentence of its own
 
-CERTIFICATE_ENDS = Text("The certificate ends in {duration}", "Das Zertifikat endet in {duration}")
+CERTIFICATE_ENDS = Text("The certificate ends in {duration}", "Das Zertifikat endet in {duration:dative}")
 CERTIFICATION_ENDS = Text(
-    "The certification of the product ends in {duration}", "Die Zertifizierung des Produkts endet in {duration}"
+    "The certification of the product ends in {duration}", "Die Zertifizierung des Produkts endet in {duration:dative}"
 )
 CERTIFICATION_ENDED = Text(
     "The certification of the product has ended", "Die Zertifizierung des Produkts ist abgelaufen"
 )
-SELF_TEST_DUE = Text("The self test is due in {duration}", "Der Selbsttest ist in {duration} fällig")
+SELF_TEST_DUE = Text("The self test is due in {duration}", "Der Selbsttest ist in {duration:dative} fällig")
 SIGNATURES_END = Text("Only {count} signatures are left", "Nur noch {count} Signaturen übrig")
 STORE_FILLS = Text("{percent} of the store is used", "Der Speicher ist zu {percent} belegt")
 STANDBY_LACKS_CLIENTS = Text(
@@ -172,7 +172,7 @@ ARCHIVE_DAMAGED = Text(
 )
 ARCHIVE_OLD = Text(
     'The archive has not been complete for {duration}; "State of the archive" tells why.',
-    "Das Archiv ist seit {duration} nicht mehr vollständig; warum, steht unter „Stand des Archivs“.",
+    "Das Archiv ist seit {duration:dative} nicht mehr vollständig; warum, steht unter „Stand des Archivs“.",
 )
 
 # ---- help, connection, outages, problems, login -----------------------------
@@ -197,10 +197,10 @@ UNTIL = Text("until", "bis")
 THIS_MACHINE = Text("this machine", "dieser Rechner")
 DOES = Text("Does", "Tut")
 LAST_RECEIPT = Text("Last receipt", "Letzter Beleg")
-TILL_HOLDS = Text("has held the TSE for {duration}", "belegt die TSE seit {duration}")
-TILL_READS = Text("has read for {duration}", "liest seit {duration}")
-TILL_WAITS = Text("waits at place {place} for {duration}", "wartet an Platz {place} seit {duration}")
-TILL_IDLE = Text("last seen {duration} ago", "zuletzt vor {duration}")
+TILL_HOLDS = Text("has held the TSE for {duration}", "belegt die TSE seit {duration:dative}")
+TILL_READS = Text("has read for {duration}", "liest seit {duration:dative}")
+TILL_WAITS = Text("waits at place {place} for {duration}", "wartet an Platz {place} seit {duration:dative}")
+TILL_IDLE = Text("last seen {duration} ago", "zuletzt vor {duration:dative}")
 API_TOKEN = Text("apiToken", "apiToken")
 TOKEN_HIDDEN = Text("after login", "erst nach der Anmeldung")
 TOKEN_KEPT = Text("for operators", "nur für Betreiber")

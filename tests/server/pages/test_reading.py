@@ -135,6 +135,9 @@ async def test_outages_certificate_settings_and_log_are_shown(served: Served, br
     settings = (await read(browser, "/page/settings")).text
     assert str(served.settings.state_dir) in settings
     assert TOKEN not in settings
+    assert "No file, variable or option sets anything." in settings  # the settings of this test are code
+    _, german = await browser.get("/page/settings", headers={"Accept-Language": "de"})
+    assert "TCP-Port des LAN-TSE-Protokolls" in german
     assert "Log" in (await read(browser, "/page/log?level=WARNING")).text
 
 
