@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.monitoring.prometheus import hurried
 MONITORING = Path("compose/monitoring").resolve()
 RULES = MONITORING / "rules.yaml"
 CASES = (*alert_cases.CASES, *site_cases.CASES)
+SOURCE = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
 PROMTOOL = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (package prometheus)")
 
 _GROUPS = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
@@ -95,8 +97,10 @@ def test_each_alert_says_what_it_means_and_what_to_do(name: str) -> None:
     notes = rule["annotations"]
     assert notes["summary"]
     assert notes["description"].endswith(".")
-    path, _, anchor = notes["runbook_url"].partition("#")
-    headings = re.findall(r"^### (\w+)$", Path(path).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    page, _, anchor = notes["runbook_url"].partition("#")
+    assert page.startswith(f"{SOURCE}/blob/main/")
+    path = Path(page.removeprefix(f"{SOURCE}/blob/main/"))
+    headings = re.findall(r"^### (\w+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert anchor in {heading.lower() for heading in headings}
 
 

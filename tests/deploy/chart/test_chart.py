@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,12 +49,16 @@ def test_chart_and_gateway_have_the_same_version() -> None:
     assert values(CHART / "Chart.yaml")["appVersion"] == __version__
 
 
-def test_registries_are_told_the_licence_and_who_keeps_the_chart() -> None:
+def test_registries_are_told_the_licence_who_keeps_the_chart_and_where_it_comes_from() -> None:
     chart = values(CHART / "Chart.yaml")
     told = chart["annotations"]
     assert told["org.opencontainers.image.licenses"] == told["artifacthub.io/license"] == "Apache-2.0"
     assert all(isinstance(value, str) for value in told.values())
     assert chart["maintainers"]
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert [chart["home"], *chart["sources"]] == [project["Source"]] * 2
+    (link,) = yaml.safe_load(told["artifacthub.io/links"])
+    assert link["url"].startswith(project["Source"])
 
 
 def test_every_value_has_a_schema_and_is_explained_by_the_readme() -> None:
