@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -36,6 +36,18 @@ async def program(*arguments: str, environment: Mapping[str, str] | None = None)
     finally:
         process.terminate()
         await process.wait()
+
+
+def victoria_metrics(directory: Path, port: int) -> AbstractAsyncContextManager[None]:
+    """One that keeps 40 days, with its data in `directory`/victoria."""
+    return program(
+        "victoria-metrics",
+        f"-storageDataPath={directory}/victoria",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-retentionPeriod=40d",
+        "-loggerLevel=ERROR",
+        "-search.latencyOffset=1s",
+    )
 
 
 def agent_config(directory: Path, target: int, centres: Sequence[int]) -> Path:
@@ -71,15 +83,7 @@ async def centres(directory: Path, ports: Sequence[int]) -> AsyncIterator[list[P
                 "--log.level=error",
             )
         )
-        await start(
-            program(
-                "victoria-metrics",
-                f"-storageDataPath={directory}/victoria",
-                f"-httpListenAddr=127.0.0.1:{second}",
-                "-loggerLevel=ERROR",
-                "-search.latencyOffset=1s",
-            )
-        )
+        await start(victoria_metrics(directory, second))
         session = await start(aiohttp.ClientSession())
         yield [Prometheus(f"http://127.0.0.1:{port}", session) for port in ports]
 

@@ -1,15 +1,18 @@
-"""`python -m tests.monitoring.fleet --sites 300`: what a fleet costs Prometheus, and how long its dashboards take.
+"""`python -m tests.monitoring.fleet --sites 300`: what a fleet costs, and how long its dashboards take.
 
-Needs Debian's package prometheus; takes about five minutes. Each simulated site answers with the metrics of a real
-gateway that sold, under its own name and serial, and its counters rise. What the dashboards read of the past (30 days
-of recorded series, a day of others) is written into Prometheus before it starts. Printed are the samples in a second,
-the memory, and the time of each panel of the fleet's dashboard with all sites, of the site's with one, of each rule.
+Needs Debian's packages prometheus and victoria-metrics; takes about eight minutes. Each simulated site answers with
+the metrics of a real gateway that sold, under its own name and serial, and its counters rise. Prometheus scrapes all of
+them and writes what it has to VictoriaMetrics, too. What the dashboards read of the past (30 days of recorded series, a
+day of others) is put into both before. Printed are the samples in a second, the memory, and for both the time of each
+panel of the fleet's dashboard with all sites, of the site's with one, of each rule. A panel of 2 s fails the run.
 """
 
 import argparse
 import asyncio
+import itertools
 import re
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,11 +20,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
-from tests.monitoring.prometheus import Prometheus, started
+from tests.monitoring.agent import victoria_metrics
+from tests.monitoring.prometheus import Prometheus, free_port, started
 from tests.monitoring.test_dashboards import FILES, asked_of, load, panels
 from tests.monitoring.test_rules import ALERTS, RECORDED, RULES
 from tests.monitoring.test_scrape import scrape_of_a_shop
@@ -29,6 +34,7 @@ from tests.monitoring.test_scrape import scrape_of_a_shop
 DAY = 86_400
 EVERY = 30  # seconds between scrapes, as in compose/monitoring/prometheus.yaml
 WATCHED = 120.0  # seconds of which the samples are counted
+LONGEST = 2.0  # seconds that a panel may take
 # What was recorded and scraped before: days, seconds between values, series.
 _PAST = (
     (30, 3600, "site_serial:tse_signatures_used:max"),
@@ -93,12 +99,12 @@ def job(sites: int, port: int) -> dict[str, object]:
     return {"job_name": "tse-gateway", "static_configs": targets, "metric_relabel_configs": drop}
 
 
-def past(sites: int, now: int) -> Iterator[str]:
-    """Yield lines of OpenMetrics."""
+def past(sites: int, now: int, ending: str = "") -> Iterator[str]:
+    """Yield lines of OpenMetrics; with `ending` 000, as VictoriaMetrics wants them: its times are in milliseconds."""
     for days, step, name in _PAST:
         metric, _, own = name.rstrip("}").partition("{")
         value = int(metric not in _ZERO)
-        times = [f" {value} {at}\n" for at in range(now - days * DAY, now, step)]
+        times = [f" {value} {at}{ending}\n" for at in range(now - days * DAY, now, step)]
         for site in range(sites):
             labels = {"site": f"site-{site}"} if ":" in metric else labels_of(site)
             if not metric.startswith(("site:", "tse_gateway")):
@@ -121,6 +127,27 @@ def write_past(directory: Path, sites: int) -> None:
         stdout=subprocess.DEVNULL,
     )
     text.unlink()
+
+
+@asynccontextmanager
+async def receiver(directory: Path, sites: int) -> AsyncIterator[Prometheus]:
+    """A VictoriaMetrics that knows the past."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        lines = past(sites, int(time.time()), "000")
+        while chunk := "".join(itertools.islice(lines, 50_000)):
+            yield chunk.encode()
+
+    port = free_port()
+    async with (
+        victoria_metrics(directory, port),
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1800)) as session,
+    ):
+        made = Prometheus(f"http://127.0.0.1:{port}", session)
+        await made.ready()
+        async with session.post(f"{made.url}/api/v1/import/prometheus", data=chunks()) as answer:
+            answer.raise_for_status()
+        yield made
 
 
 async def times_of_panels(server: Prometheus, path: Path) -> list[Timed]:
@@ -161,6 +188,25 @@ def show(console: Console, title: str, found: list[Timed]) -> None:
     console.print(table)
 
 
+async def taken(server: Prometheus, name: str) -> float:
+    """Samples that it took in a second."""
+    before = await server.own(name)
+    await asyncio.sleep(WATCHED)  # what is measured is a rate
+    return (await server.own(name) - before) / WATCHED
+
+
+async def measure(console: Console, server: Prometheus, kind: str) -> list[str]:
+    """Print how long panels and rules take; return the panels that take too long."""
+    slow = []
+    for path in FILES:
+        found = await times_of_panels(server, path)
+        show(console, f"{path.stem}, {kind}", found)
+        slow += [f"{kind}, {path.stem}: {title}" for title, seconds, _ in found if seconds >= LONGEST]
+    show(console, f"rules, {kind}", await times_of_rules(server))
+    console.print(f"memory of {kind}: {await server.own('process_resident_memory_bytes') / 2**20:.0f} MiB")
+    return slow
+
+
 async def main(sites: int) -> None:
     console = Console(width=120)
     with TemporaryDirectory() as folder:
@@ -168,22 +214,27 @@ async def main(sites: int) -> None:
         text = await scrape_of_a_shop(directory / "shop")
         began = time.perf_counter()
         write_past(directory, sites)
-        console.print(f"past of {sites} sites written in {time.perf_counter() - began:.0f} s")
+        console.print(f"past of {sites} sites written for Prometheus in {time.perf_counter() - began:.0f} s")
         rules = RULES.read_text(encoding="utf-8")
-        async with (
-            gateways(text) as port,
-            started(directory, rules, job(sites, port), every=f"{EVERY}s") as server,
-        ):
-            await server.until(f"count(up == 1) == {sites}")
-            before = await server.own("prometheus_tsdb_head_samples_appended_total")
-            await asyncio.sleep(WATCHED)  # what is measured is a rate
-            after = await server.own("prometheus_tsdb_head_samples_appended_total")
-            console.print(f"samples: {(after - before) / WATCHED:.0f}/s")
-            console.print(f"series in memory: {await server.own('prometheus_tsdb_head_series'):.0f}")
-            for path in FILES:
-                show(console, path.stem, await times_of_panels(server, path))
-            show(console, "rules", await times_of_rules(server))
-            console.print(f"memory: {await server.own('process_resident_memory_bytes') / 2**20:.0f} MiB")
+        began = time.perf_counter()
+        async with receiver(directory, sites) as victoria, gateways(text) as port:
+            console.print(f"and sent to VictoriaMetrics in {time.perf_counter() - began:.0f} s")
+            written = f"{victoria.url}/api/v1/write"
+            async with started(directory, rules, job(sites, port), every=f"{EVERY}s", sends_to=written) as server:
+                await server.until(f"count(up == 1) == {sites}")
+                scraped, received = await asyncio.gather(
+                    taken(server, "prometheus_tsdb_head_samples_appended_total"),
+                    taken(victoria, "vm_rows_inserted_total"),
+                )
+                console.print(f"samples: {scraped:.0f}/s scraped and recorded, {received:.0f}/s received")
+                console.print(f"series in memory: {await server.own('prometheus_tsdb_head_series'):.0f}")
+                console.print(f"not sent: {await server.own('prometheus_remote_storage_samples_failed_total'):.0f}")
+                slow = await measure(console, server, "Prometheus") + await measure(
+                    console, victoria, "VictoriaMetrics"
+                )
+    if slow:
+        sys.exit(f"{LONGEST:g} s or more: {'; '.join(slow)}")
+    console.print(f"each panel takes less than {LONGEST:g} s")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,18 @@ class Prometheus:
             while not await self.query(expr):  # noqa: ASYNC110 (Prometheus tells of no event)
                 await asyncio.sleep(_LOOK)
 
+    async def ready(self) -> None:
+        """Wait until it answers."""
+        async with asyncio.timeout(_PATIENCE):
+            while not await self._answers():  # noqa: ASYNC110 (as above)
+                await asyncio.sleep(_LOOK)
+
+    async def _answers(self) -> bool:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with self.session.get(f"{self.url}/-/ready") as answer:
+                return answer.status == HTTPStatus.OK
+        return False
+
     async def _until(self, alert: str, matchers: str, *, there: bool) -> None:
         began = asyncio.get_running_loop().time()
         async with asyncio.timeout(_PATIENCE):
@@ -124,9 +136,11 @@ async def watching(directory: Path, rules: str, *, port: int, ca: Path, token: s
 
 
 @asynccontextmanager
-async def started(directory: Path, rules: str, job: Mapping[str, object], *, every: str) -> AsyncIterator[Prometheus]:
-    """One that answers, with its data in `directory`/data."""
-    _configure(directory, rules, job, every)
+async def started(
+    directory: Path, rules: str, job: Mapping[str, object], *, every: str, sends_to: str = ""
+) -> AsyncIterator[Prometheus]:
+    """One that answers, with its data in `directory`/data; it writes all of it to `sends_to`, too."""
+    _configure(directory, rules, job, every, sends_to)
     own_port = free_port()
     process = await asyncio.create_subprocess_exec(
         "prometheus",
@@ -140,28 +154,20 @@ async def started(directory: Path, rules: str, job: Mapping[str, object], *, eve
     try:
         async with aiohttp.ClientSession() as session:
             made = Prometheus(f"http://127.0.0.1:{own_port}", session)
-            async with asyncio.timeout(_PATIENCE):
-                while not await _answers(made):  # noqa: ASYNC110 (as above)
-                    await asyncio.sleep(_LOOK)
+            await made.ready()
             yield made
     finally:
         process.terminate()
         await process.wait()
 
 
-def _configure(directory: Path, rules: str, job: Mapping[str, object], every: str) -> None:
+def _configure(directory: Path, rules: str, job: Mapping[str, object], every: str, sends_to: str) -> None:
     directory.mkdir(exist_ok=True)
     (directory / "rules.yaml").write_text(rules)
     pace = {"scrape_interval": every, "evaluation_interval": every}
-    config = {"global": pace, "rule_files": ["rules.yaml"], "scrape_configs": [job]}
+    sent = [{"url": sends_to}] if sends_to else []
+    config = {"global": pace, "rule_files": ["rules.yaml"], "scrape_configs": [job], "remote_write": sent}
     (directory / "prometheus.json").write_text(json.dumps(config))
-
-
-async def _answers(server: Prometheus) -> bool:
-    with contextlib.suppress(aiohttp.ClientError):
-        async with server.session.get(f"{server.url}/-/ready") as answer:
-            return answer.status == HTTPStatus.OK
-    return False
 
 
 def free_port() -> int:
