@@ -22,3 +22,11 @@ def test_a_gateway_of_other_connectors_gets_out_to_them() -> None:
         for port in rule["ports"]
     ]
     assert ports == [53, 53, 123, 4433, 4433]
+
+
+def test_a_gateway_that_sends_mails_gets_out_to_their_server() -> None:
+    mail = {"to": [{"ipBlock": {"cidr": "192.0.2.25/32"}}], "ports": [{"protocol": "TCP", "port": 587}]}
+    given = {"networkPolicy": {"enabled": True, "egress": [mail]}}
+    names, sent = one(objects(given), "NetworkPolicy")["spec"]["egress"]
+    assert sent == mail
+    assert [port["port"] for port in names["ports"]] == [53, 53, 123]
