@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.errors import GatewayError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Language, Text
 
 VALID_SECONDS = 60.0
 
@@ -22,13 +22,19 @@ class Irreversible(StrEnum):
 
 
 _CONSEQUENCES = {
-    Irreversible.SETUP: (
+    Irreversible.SETUP: Text(
         "TSE {serial} gets the PINs and the PUK of your request and is put into service for good; "
-        "wrong tries with another credential seed can block it for ever (generation 1)"
+        "wrong tries with another credential seed can block it for ever (generation 1)",
+        "TSE {serial} bekommt die PINs und die PUK Ihrer Anfrage und wird endgültig in Betrieb genommen; "
+        "falsche Versuche mit einem anderen Credential-Seed können sie für immer sperren (Generation 1)",
     ),
-    Irreversible.DECOMMISSION: "TSE {serial} is taken out of service for good and never signs again",
-    Irreversible.DELETE_STORED_DATA: (
-        "all log messages in TSE {serial} are deleted; only the archive of the gateway still holds them"
+    Irreversible.DECOMMISSION: Text(
+        "TSE {serial} is taken out of service for good and never signs again",
+        "TSE {serial} wird endgültig außer Betrieb genommen und signiert nie wieder",
+    ),
+    Irreversible.DELETE_STORED_DATA: Text(
+        "all log messages in TSE {serial} are deleted; only the archive of the gateway still holds them",
+        "alle Log-Nachrichten in TSE {serial} werden gelöscht; nur das Archiv des Gateways hat sie noch",
     ),
 }
 
@@ -48,10 +54,9 @@ class Confirmation:
     action: Irreversible
     until: float
 
-    @property
-    def consequence(self) -> str:
-        """What the action does, in one sentence."""
-        return _CONSEQUENCES[self.action].format(serial=self.serial)
+    def consequence(self, language: Language) -> str:
+        """Return what the action does, in one sentence."""
+        return _CONSEQUENCES[self.action].in_language(language, serial=self.serial)
 
 
 class Confirmations:

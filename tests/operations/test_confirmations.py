@@ -27,7 +27,8 @@ def confirmations(watch: Watch) -> Confirmations:
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
 def test_a_confirmation_is_good_once(confirmations: Confirmations, watch: Watch, seconds: float) -> None:
     asked = confirmations.ask("A", SETUP)
-    assert "TSE A" in asked.consequence
+    assert asked.consequence("en").startswith("TSE A gets the PINs")
+    assert asked.consequence("de").startswith("TSE A bekommt die PINs")
     assert asked.until == 1060
     watch.now += seconds
     confirmations.use("A", SETUP, asked.token)

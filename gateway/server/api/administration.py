@@ -124,7 +124,7 @@ async def create_confirmation(call: Call[TseParams, ConfirmationRequest]) -> Con
         token=made.token,
         serial=made.serial,
         action=call.body.action,
-        consequence=made.consequence,
+        consequence=made.consequence(call.language),
         valid_seconds=VALID_SECONDS,
     )
 

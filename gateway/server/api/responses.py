@@ -363,7 +363,7 @@ class ConfirmationToken(ApiResponse):
     serial: Serial
     action: IrreversibleAction = Field(description="The action that it permits.", examples=["decommission"])
     consequence: str = Field(
-        description="What the action does, to be shown to whoever confirms it.",
+        description="What the action does, for whoever confirms it, in the language of `Accept-Language`.",
         examples=[f"TSE {SERIAL_EXAMPLE} is taken out of service for good and never signs again"],
     )
     valid_seconds: float = Field(description="How long it is valid.", examples=[60.0])
