@@ -1,12 +1,14 @@
-"""A shop behind NAT: an agent reads its gateway and sends to Prometheus and VictoriaMetrics, away for a while.
+"""A shop behind NAT: an agent reads its gateway and sends to Prometheus and VictoriaMetrics, away for a day.
 
     python -m tests.monitoring.agent
 
-Needs Debian's packages prometheus and victoria-metrics. Prints what arrived of the time in which nobody listened.
+Needs Debian's packages prometheus and victoria-metrics. The day is a minute: how long the agent keeps what, and how
+much of it waits in memory, are so much less. Prints what arrived of the time in which nobody listened.
 """
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -23,7 +25,9 @@ from tests.server.shop import settings_for
 
 AGENT = Path("compose/monitoring/agent.yaml")
 CENTRE = Path("compose/monitoring/prometheus.yaml")
-AWAY = float(os.environ.get("AGENT_AWAY", "30"))  # seconds
+COMPOSE = Path("compose/agent.yaml")
+AWAY = float(os.environ.get("AGENT_AWAY", "60"))  # seconds that stand for a day
+_CAPACITY = 200  # samples that wait in memory: a hundredth of what comes in AWAY, as with 10,000 of a day
 _SITE = "hamburg"
 _PATIENCE = 120.0
 
@@ -57,11 +61,18 @@ def agent_config(directory: Path, target: int, centres: Sequence[int]) -> Path:
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{target}"]
     (shipped,) = config["remote_write"]
     del shipped["basic_auth"]
-    shipped["queue_config"]["max_backoff"] = "1s"
+    shipped["queue_config"] |= {"max_backoff": "1s", "capacity": _CAPACITY, "max_samples_per_send": _CAPACITY // 2}
     config["remote_write"] = [{**shipped, "url": f"http://127.0.0.1:{port}/api/v1/write"} for port in centres]
     path = directory / "agent.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+def kept() -> str:
+    """How long the agent keeps its log, as it is shipped, but so much shorter as AWAY is shorter than a day."""
+    option = "--storage.agent.wal-truncate-frequency"
+    (hours,) = re.findall(rf"{option}=(\d+)h", COMPOSE.read_text(encoding="utf-8"))
+    return f"{option}={int(hours) * AWAY / 24 * 1000:.0f}ms"
 
 
 @asynccontextmanager
@@ -115,7 +126,7 @@ async def main() -> None:
                 "--enable-feature=agent,expand-external-labels",  # as of 3.0: --agent
                 f"--config.file={config}",
                 f"--storage.agent.path={directory}/agent",
-                "--storage.agent.retention.max-time=48h",
+                kept(),
                 f"--web.listen-address=127.0.0.1:{own}",
                 "--storage.remote.flush-deadline=1s",
                 "--log.level=error",

@@ -60,6 +60,7 @@ def test_the_agents_of_compose_and_quadlet_are_the_same_and_hardened() -> None:
     assert f"Exec={' '.join(agent['command'])}\n" in unit
     assert f"Image=docker.io/{agent['image']}\n" in unit
     assert agent["image"] == SERVICES["prometheus"]["image"]
+    assert "--storage.agent.wal-truncate-frequency=48h" in agent["command"]
     assert not {"ports"} & agent.keys()
 
 
