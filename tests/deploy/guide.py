@@ -1,8 +1,9 @@
-"""python -m tests.deploy.guide: compose/README.md followed to the letter in a fresh Debian, from nothing to a receipt.
+"""python -m tests.deploy.guide: docs/de followed to the letter in a fresh Debian, from nothing to a receipt.
 
 Every command comes from the text, in its order: the blocks marked `<!-- guide: bare ... -->` run in a bash of the user
-`admin`, who has sudo. What a person would do beside them is done here and nothing more: the editor is answered with two
-changed lines, and the questions of `setup` are typed in. As root; apt install mmdebstrap. Port 4433 must be free.
+`admin`, who has sudo and a German locale; with `--language en` those of compose/README.md, in an English one. What a
+person would do beside them is done here and nothing more: the editor is answered with two changed lines, and the
+questions of `setup` are typed in. As root; apt install mmdebstrap. Port 4433 must be free.
 
 The Debian is a chroot: udevd runs in it, and the package `systemctl` starts the unit in the place of systemd (its
 sandbox is not proved here; tests/deploy/test_compose.py has systemd check it).
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,9 +28,12 @@ from tests.clock.time_server import answer_to
 from tests.deploy.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
-GUIDE = ROOT / "compose/README.md"
+GUIDES = {
+    "de": tuple(ROOT / f"docs/de/{name}.md" for name in ("installation", "sicherung", "update")),
+    "en": (ROOT / "compose/README.md",),
+}
 _MARK = re.compile(r"<!-- guide: (?P<way>[\w-]+) -->\n```sh\n(?P<commands>.*?)```", re.DOTALL)
-_PACKAGES = "sudo,ca-certificates,udev,systemctl,systemd-standalone-sysusers,systemd-standalone-tmpfiles"
+_PACKAGES = "sudo,locales,ca-certificates,udev,systemctl,systemd-standalone-sysusers,systemd-standalone-tmpfiles"
 # What an installed Debian has that a chroot lacks; devices of its own, so that nothing here reaches this machine's.
 _BOOT = """
 set -e
@@ -48,24 +53,26 @@ printf 'GATEWAY_BIND=127.0.0.1\\nGATEWAY_NTP_SERVERS=127.0.0.1:%d\\n' >>"$1"
 """
 # Question and what a person types. The space behind the colon comes when the terminal listens.
 _ANSWERS = {
-    r"three\s+tries\): $": "",
-    r"new PUK[^:]*: $": "123456",
-    r"new Admin PIN[^:]*: $": "12345",
-    r"new TimeAdmin PIN[^:]*: $": "98765",
+    r"(three\s+tries|3\s+Versuchen)\): $": "",
+    r"(new|neue) PUK[^:]*: $": "123456",
+    r"(new|neue) Admin.PIN[^:]*: $": "12345",
+    r"(new|neue) TimeAdmin.PIN[^:]*: $": "98765",
 }
 _SERIAL = re.compile(r"\b([0-9A-F]{64})\b")
 
 
 def main() -> None:
     """Follow the guide; ends with a traceback where it fails."""
-    asked = argparse.ArgumentParser(prog="python -m tests.deploy.guide", description="compose/README.md, followed")
+    asked = argparse.ArgumentParser(prog="python -m tests.deploy.guide", description="the guide, followed")
     asked.add_argument("--suite", default="trixie", help="of Debian (default trixie)")
-    suite = asked.parse_args().suite
+    asked.add_argument("--language", choices=GUIDES, default="de", help="of guide and locale (default de)")
+    given = asked.parse_args()
     began = time.monotonic()
-    with fresh_debian(suite) as (_, shell):
-        follow(shell)
+    with fresh_debian(given.suite) as (_, shell):
+        follow(shell, given.language)
     seconds = time.monotonic() - began
-    print(f"\nthe guide works in Debian {suite}: {seconds:.0f} s from a bare box, restore and update included")
+    done = f"the guide ({given.language}) works in Debian {given.suite}"
+    print(f"\n{done}: {seconds:.0f} s from a bare box, restore and update included")
 
 
 @contextmanager
@@ -87,24 +94,26 @@ def fresh_debian(suite: str) -> Iterator[tuple[Path, Terminal]]:
                 raise
 
 
-def follow(shell: Terminal) -> None:
+def follow(shell: Terminal, language: str) -> None:
     """From the bare box to the first receipt; then a backup, a lost disk, the same gateway again, and an update."""
-    shell.run("cd tse-gateway && export LANG=C.UTF-8 && serial= && cat /etc/os-release | head -1")
-    said = "".join(run(shell, commands) for commands in blocks("bare"))
-    assert "TSE ready" in said or "ready" in said, "no TSE was shown"
+    locale = {"de": "de_DE.UTF-8", "en": "C.UTF-8"}[language]
+    shell.run(f"cd tse-gateway && export LANG={locale} && serial= && cat /etc/os-release | head -1")
+    said = "".join(run(shell, commands) for commands in blocks("bare", language))
+    told = {"de": "ist in Betrieb", "en": "is in service"}[language]
+    assert told in " ".join(said.split()), "no TSE was put into service, or that was told in another language"
     assert re.search(r'"signature": *"[A-Za-z0-9+/=]{100,}"', said), "no signature was answered"
     assert "V0;" in said, "no receipt code was shown"
     # With the TimeAdmin PIN the gateway makes the TSE ready by itself after a restart, as the guide says.
     shell.run("timeout 120 sh -c 'until tse-gateway healthcheck --ready >/dev/null 2>&1; do sleep 0.5; done'")
     before = known(shell)
-    run(shell, *blocks("bare-backup"))
+    run(shell, *blocks("bare-backup", language))
     shell.run("sudo systemctl stop tse-gateway; sudo mv /var/lib/tse-gateway/simulator-1 /root/the-tse")
     shell.run("sudo rm -rf /var/lib/tse-gateway /etc/tse-gateway")
     shell.run("sudo systemd-tmpfiles --create")  # of step 2, on the new machine
     shell.run("sudo mv /root/the-tse /var/lib/tse-gateway/simulator-1")  # a TSE is not lost with the disk
-    run(shell, *blocks("bare-restore"))
+    run(shell, *blocks("bare-restore", language))
     assert known(shell) == before, "token, certificate, TSE or receipt are others after the restore"
-    run(shell, *blocks("bare-update"))
+    run(shell, *blocks("bare-update", language))
     assert known(shell) == before, "token, certificate, TSE or receipt are others after the update"
     print(shell.run("sudo systemctl stop tse-gateway; sudo tail -n 3 /var/log/journal/tse-gateway.service.log", None))
 
@@ -125,9 +134,10 @@ def known(shell: Terminal) -> str:
     )
 
 
-def blocks(way: str) -> list[str]:
+def blocks(way: str, language: str = "en") -> list[str]:
     """The commands of the guide for one way, block by block."""
-    found = [match["commands"] for match in _MARK.finditer(GUIDE.read_text(encoding="utf-8")) if match["way"] == way]
+    texts = [page.read_text(encoding="utf-8") for page in GUIDES[language]]
+    found = [match["commands"] for text in texts for match in _MARK.finditer(text) if match["way"] == way]
     assert found, f"the guide has no blocks {way}"
     return found
 
@@ -145,14 +155,15 @@ def run(shell: Terminal, *given: str) -> str:
             said += shell.converse(command, _ANSWERS, serial=_SERIAL)
         else:
             said += shell.run(command)
-        if "systemctl" in command and "stop" not in command:
+        if re.search(r"systemctl (start|restart|enable --now)", command):
             # A person is slower than the gateway.
             shell.run("timeout 120 sh -c 'until tse-gateway healthcheck >/dev/null 2>&1; do sleep 0.2; done'")
     return said
 
 
 def _debian(suite: str) -> Path:
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tse-gateway-guide", f"{suite}.tar")
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "tse-gateway-guide")
+    kept /= f"{suite}-{zlib.crc32(_PACKAGES.encode()):08x}.tar"
     if not kept.exists():
         if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
             sys.exit("guide: needs root, and: apt install mmdebstrap")
@@ -189,6 +200,7 @@ def _time_server() -> Iterator[int]:
 
 def _furnish(root: Path, time_port: int) -> None:
     """A user with sudo and a clone, an editor that knows what to write, and this machine's way to its mirrors."""
+    subprocess.run(["chroot", root, "localedef", "-i", "de_DE", "-f", "UTF-8", "de_DE.UTF-8"], check=True)
     subprocess.run(["chroot", root, "useradd", "-m", "-s", "/bin/bash", "admin"], check=True)
     (root / "etc/sudoers.d/admin").write_text(
         'Defaults env_keep += "PIP_CERT SSL_CERT_FILE"\nadmin ALL=(ALL) NOPASSWD: ALL\n'

@@ -65,9 +65,9 @@ class Terminal:
             self._listen()
             asked = self._said[answered:]
             known = next((text for question, text in answers.items() if re.search(question, asked)), None)
-            if re.search(r"once more[^:]*: $", asked):
+            if re.search(r"(once more|noch einmal)[^:]*: $", asked):
                 known = typed
-            if serial is not None and re.search(r"last four digits[^:]*: $", asked):
+            if serial is not None and re.search(r"(last four digits|letzten\s+vier\s+Stellen)[^:]*: $", asked):
                 known = serial.findall(self._said)[-1][-4:]
             if known is not None:
                 answered, typed = len(self._said), known

@@ -14,7 +14,7 @@ from gateway.config.sources import setting_names
 yaml = pytest.importorskip("yaml", reason="needs PyYAML")
 
 from tests.deploy.compose_files import COMPOSE, FILES, hardening, mounts, service  # noqa: E402
-from tests.deploy.guide import GUIDE, blocks, commands_of  # noqa: E402
+from tests.deploy.guide import blocks, commands_of  # noqa: E402
 
 _SETTING = re.compile(r"^#?([A-Z][A-Z_]*)=(.*)$")
 # The parser of compose-spec fills in no variables.
@@ -203,7 +203,6 @@ def test_the_guide_is_followed_by_a_test() -> None:
     ]
     assert sum("systemctl" in command for command in commands) >= 5
     assert any("tse-gateway setup" in command for command in commands)
-    assert all(GUIDE.read_text(encoding="utf-8").count(command) >= 1 for command in commands)
 
 
 def _settings(text: str, *, with_commented: bool) -> dict[str, str]:

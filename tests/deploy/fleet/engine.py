@@ -26,7 +26,9 @@ def main(words: list[str]) -> None:  # noqa: C901, PLR0912 (one case for each co
         case ["compose", "version"]:
             print("stand-in for Docker Compose")
         case ["pull", "--quiet", name]:
-            save(IMAGES, read(IMAGES) | {name: read(REGISTRY)[name]})
+            known = read(IMAGES)
+            before = {it["Id"]: it for it in known.values()}  # an image that lost its name is still there
+            save(IMAGES, before | known | {name: read(REGISTRY)[name]})
         case ["tag", known, name]:
             save(IMAGES, read(IMAGES) | {name: image(known)})
         case ["image", "inspect", name]:
