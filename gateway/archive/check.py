@@ -7,21 +7,32 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from gateway.archive.directory import ArchiveDirectory
-from gateway.archive.errors import ArchiveDamaged
+from gateway.archive.errors import MISSING, OTHER_CONTENT, OTHER_SIZE, UNREADABLE, ArchiveDamaged
 from gateway.archive.index import Segment
 from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, FindingPlace
-from gateway.i18n.text import Text
+from gateway.i18n.text import NOTHING, Text, literal, reason_of
 from gateway.verify.files import Options, verify_file
-from gateway.verify.findings import Code, CounterSpan, FileReport, Findings, Severity
-from gateway.verify.report import as_data
+from gateway.verify.findings import SERIAL, Code, CounterSpan, Example, FileReport, Findings, Group, Severity
+from gateway.verify.report import listed
 from gateway.verify.texts import MEANINGS, worst
 from gateway.verify.trust import Certificates
 
+_MESSAGES = Text("{count} messages", "{count} Nachrichten")
+_GAP, _FOLLOWED = (
+    Text("{count} missing", "{count} fehlen"),
+    Text("is followed by Sig-{counter}", "darauf folgt Sig-{counter}"),
+)
+_NAMES: dict[Severity, Literal["note", "warning", "error"]] = {
+    Severity.NOTE: "note",
+    Severity.WARNING: "warning",
+    Severity.ERROR: "error",
+}
 _OF_A_PART = frozenset({Code.COUNTER_PARTIAL, Code.COUNTER_SKIPPED})  # an archive knows better than the verifier
 
 
@@ -57,7 +68,8 @@ def check(
     own = next((span for span in report.spans if span.serial.hex().upper() == serial), None)
     for span in report.spans:
         if span is not own:
-            findings.add(Code.ARCHIVE_FOREIGN, f"serial {span.serial.hex()}", f"{span.messages} messages")
+            place = SERIAL.filled(serial=span.serial.hex())
+            findings.add(Code.ARCHIVE_FOREIGN, place, _MESSAGES, count=span.messages)
     if own is not None:
         _check_counters(own, last_counter, findings)
     return CheckedSegment(replace(report, findings=findings), own)
@@ -71,17 +83,25 @@ def verdict_of(severity: Severity | None) -> ArchiveVerdict:
 
 def as_findings(report: FileReport) -> list[ArchiveFinding]:
     """Return the findings of a report as they are kept and shown."""
-    found = as_data(report, "en")["findings"]
-    return [ArchiveFinding.model_validate(one) for one in found] if isinstance(found, list) else []
+    return [_as_finding(one.code, one.group) for one in listed(report.findings)]
 
 
-def changed_finding(changed: Iterable[tuple[str, str]]) -> list[ArchiveFinding]:
+def changed_finding(changed: Iterable[tuple[str, Text]]) -> list[ArchiveFinding]:
     """Return one finding for all `changed` files (name and reason); none if there are none."""
-    places = [FindingPlace(place=place, detail=detail) for place, detail in changed]
-    meaning = MEANINGS[Code.ARCHIVE_CHANGED]
-    text = meaning.text.en
-    found = ArchiveFinding(code=Code.ARCHIVE_CHANGED, severity="error", count=len(places), text=text, places=places)
-    return [found] if places else []
+    examples = [Example(literal(place, place), fault) for place, fault in changed]
+    return [_as_finding(Code.ARCHIVE_CHANGED, Group(len(examples), examples))] if examples else []
+
+
+def _as_finding(code: Code, group: Group) -> ArchiveFinding:
+    meaning = MEANINGS[code]
+    return ArchiveFinding(
+        code=code,
+        severity=_NAMES[meaning.severity],
+        count=group.count,
+        text=meaning.text.in_language("en"),
+        text_de=meaning.text.in_language("de"),
+        places=[FindingPlace.of(str(example.place), example.detail) for example in group.examples],
+    )
 
 
 def fingerprints(trust: Certificates | None) -> list[str] | None:
@@ -89,20 +109,20 @@ def fingerprints(trust: Certificates | None) -> list[str] | None:
     return None if trust is None else sorted({_fingerprint(certificate) for certificate in trust})
 
 
-def fault_of(directory: ArchiveDirectory, segment: Segment, *, whole: bool) -> str:
+def fault_of(directory: ArchiveDirectory, segment: Segment, *, whole: bool) -> Text:
     """Return what is wrong with the file of a segment, empty if nothing is; with `whole` its content is read, too."""
     path = directory.file(segment.file)
     try:
         size = path.stat().st_size
         if size != segment.size:
-            return f"has {size} bytes, not {segment.size}"
+            return OTHER_SIZE.filled(size=size, right=segment.size)
         if whole and sha256_of(path) != segment.sha256:
-            return "its SHA-256 is another one"
+            return OTHER_CONTENT
     except FileNotFoundError:
-        return "is missing"
+        return MISSING
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return ""
+        return UNREADABLE.filled(reason=reason_of(error))
+    return NOTHING
 
 
 def demand_intact(directory: ArchiveDirectory, segments: Iterable[Segment]) -> None:
@@ -125,9 +145,9 @@ def demand_intact(directory: ArchiveDirectory, segments: Iterable[Segment]) -> N
 
 def _check_counters(span: CounterSpan, last_counter: int | None, findings: Findings) -> None:
     if span.missing:
-        findings.add(Code.ARCHIVE_GAP, f"Sig-{span.first_counter}..{span.last_counter}", f"{span.missing} missing")
+        findings.add(Code.ARCHIVE_GAP, f"Sig-{span.first_counter}..{span.last_counter}", _GAP, count=span.missing)
     if last_counter is not None and span.first_counter != last_counter + 1:
-        findings.add(Code.ARCHIVE_GAP, f"Sig-{last_counter}", f"is followed by Sig-{span.first_counter}")
+        findings.add(Code.ARCHIVE_GAP, f"Sig-{last_counter}", _FOLLOWED, counter=span.first_counter)
 
 
 def _fingerprint(certificate: x509.Certificate) -> str:

@@ -29,6 +29,7 @@ from gateway.tse.commands import AcknowledgeExport, DeleteStoredData, User
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END
 
+_CHANGED = Text("changed files", "geänderte Dateien")
 _MOST_REST_BLOCKS = 2048  # 1 MiB: what may have been signed since the archive was brought up to date
 
 
@@ -110,7 +111,7 @@ async def _bring_up_to_date(archive: TseArchive, device: Device, progress: RunPr
                 "the archive has errors ({errors}): see its findings",
                 "das Archiv hat Fehler ({errors}): siehe seine Befunde",
             ),
-            errors=", ".join(errors[:3]) or "changed files",
+            errors=", ".join(errors[:3]) or _CHANGED,
         )
     await archive.demand_intact()
 

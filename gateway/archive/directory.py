@@ -18,14 +18,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field
 
-from gateway.archive.errors import ArchiveNotWritten, unwritable
+from gateway.archive.errors import (
+    NEWEST_GONE,
+    NO_MANIFEST,
+    OTHER_BEFORE,
+    UNREADABLE,
+    ArchiveNotWritten,
+    unwritable,
+)
 from gateway.archive.index import Index, Segment
-from gateway.archive.manifest import ArchiveModel, Manifest, digest, is_name
+from gateway.archive.manifest import ArchiveModel, KeptText, Manifest, digest, is_name
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Text
+from gateway.i18n.text import NOTHING, Text, reason_of, text_of
 from gateway.storage import strict_json
 from gateway.storage.atomic import make_directory, read_private, sync_directory, write_private
 from gateway.telemetry.events import Event, event
@@ -46,6 +54,19 @@ class RunFailure(
         description="The reason, for people.",
         examples=["/var/lib/tse-gateway/archive cannot be written: No space left on device"],
     )
+    detail_de: str = Field(
+        "", description="The same in German.", examples=["/var/lib/tse-gateway/archive lässt sich nicht schreiben"]
+    )
+
+    @classmethod
+    def of(cls, error: Exception, code: str) -> Self:
+        """Return what ended a run."""
+        return cls.told(code, text_of(error))
+
+    @classmethod
+    def told(cls, code: str, detail: Text) -> Self:
+        """Return the reason in both languages."""
+        return cls(code=code, detail=detail.in_language("en"), detail_de=detail.in_language("de"))
 
 
 class ArchiveStamp(
@@ -73,7 +94,7 @@ class ArchiveState(ArchiveModel):
     last_error: RunFailure | None = None
     verify_failures: int = 0
     next_check: int = Field(0, description="which segment is to be hashed next")
-    changed: dict[str, str] = Field({}, description="files that are not as they were written, and how")
+    changed: dict[str, KeptText] = Field({}, description="files that are not as they were written, and how")
     newest: str | None = Field(None, description="SHA-256 of the newest manifest")
     stamp: ArchiveStamp | None = None
 
@@ -165,12 +186,12 @@ class ArchiveDirectory:
         """
         names = sorted(path.name for path in self._listed() if is_name(path.name))
         segments: list[Segment] = []
-        broken: list[tuple[str, str]] = []
+        broken: list[tuple[str, Text]] = []
         last, previous, known = None, None, set[str]()
         for name in (name for name in names if name.endswith(".json")):
             manifest, content_digest, fault = self._manifest(name)
             if manifest is not None:
-                fault = "" if manifest.previous == previous else "the manifest before it is missing or changed"
+                fault = NOTHING if manifest.previous == previous else OTHER_BEFORE
                 segments.append(Segment.of(manifest))
                 last = manifest
             if fault:
@@ -178,7 +199,7 @@ class ArchiveDirectory:
             previous = content_digest
             known.add(content_digest)
         if newest is not None and newest not in known:
-            broken.append(("newest manifest", f"SHA-256 {newest}: missing or changed"))
+            broken.append((_STATE, NEWEST_GONE.filled(sha256=newest)))
         highest = {int(name[:4]): int(name[5:11]) for name in names}  # they are sorted
         return Index(tuple(segments), last, previous, highest, tuple(broken))
 
@@ -192,18 +213,18 @@ class ArchiveDirectory:
             return list(self.path.iterdir())
         return []
 
-    def _manifest(self, name: str) -> tuple[Manifest | None, str, str]:
+    def _manifest(self, name: str) -> tuple[Manifest | None, str, Text]:
         try:
             content = self.file(name).read_bytes()
         except OSError as error:
-            return None, "", f"cannot be read: {error.strerror}"
+            return None, "", UNREADABLE.filled(reason=reason_of(error))
         try:
             manifest = Manifest.model_validate(strict_json.parse(content))
         except ValueError:
-            return None, digest(content), "is no manifest"
+            return None, digest(content), NO_MANIFEST
         if manifest.serial != self.serial or manifest.file != name.replace(".json", ".tar"):
-            return None, digest(content), "belongs elsewhere"
-        return manifest, digest(content), ""
+            return None, digest(content), NO_MANIFEST
+        return manifest, digest(content), NOTHING
 
     # ---- segments --------------------------------------------------------------
 

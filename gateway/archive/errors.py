@@ -5,6 +5,18 @@ from pathlib import Path
 from gateway.errors import GatewayError
 from gateway.i18n.text import Text, reason_of
 
+# What is wrong with a file, behind its name.
+MISSING = Text("is missing", "fehlt")
+NO_MANIFEST = Text("is no manifest of this TSE", "ist kein Manifest dieser TSE")
+NEWEST_GONE = Text(
+    "the newest manifest, SHA-256 {sha256}, is missing or changed",
+    "das neueste Manifest, SHA-256 {sha256}, fehlt oder ist geändert",
+)
+OTHER_BEFORE = Text("the manifest before it is missing or changed", "das Manifest davor fehlt oder ist geändert")
+OTHER_CONTENT = Text("has another SHA-256 than was written", "hat einen anderen SHA-256, als geschrieben wurde")
+OTHER_SIZE = Text("has {size} bytes, not {right}", "hat {size} Bytes statt {right}")
+UNREADABLE = Text("cannot be read: {reason}", "lässt sich nicht lesen: {reason}")
+
 
 class ArchiveNotWritten(GatewayError):
     """The archive cannot be written; what it holds already is intact."""

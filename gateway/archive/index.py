@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 
 from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, Manifest, digest, name_of, worst_of
+from gateway.i18n.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Index:
     last: Manifest | None = None
     newest: str | None = None
     highest: Mapping[int, int] = field(default_factory=dict)
-    broken: tuple[tuple[str, str], ...] = ()
+    broken: tuple[tuple[str, Text], ...] = ()
 
     def plus(self, manifest: Manifest) -> "Index":
         """Return the index with one more segment."""

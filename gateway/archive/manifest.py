@@ -10,17 +10,20 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic import model_validator as check_model
 
+from gateway.i18n.text import Text, literal
 from gateway.operations.exports import Mark
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END
 
 FILE_PATTERN = r"^[0-9]{4}-[0-9]{6}\.(?:tar|json|tsr)$"
 _FILE = re.compile(FILE_PATTERN)
+# Kept as both languages; what was kept before there was German is English in both.
+KeptText = Annotated[Text, BeforeValidator(lambda kept: literal(kept, kept) if isinstance(kept, str) else kept)]
 
 
 class ArchiveVerdict(StrEnum):
@@ -43,7 +46,13 @@ class FindingPlace(ArchiveModel, json_schema_extra={"description": "One place wh
     place: str = Field(
         description="The file, and what in it.", examples=["Unixt_1790000000_Sig-9_Log-Tra_No-4_Start_Client-POS-1.log"]
     )
-    detail: str = Field("", description="What was found there.", examples=[""])
+    detail: str = Field("", description="What was found there.", examples=["3 missing"])
+    detail_de: str = Field("", description="The same in German.", examples=["3 fehlen"])
+
+    @classmethod
+    def of(cls, place: str, detail: Text) -> Self:
+        """Return the place with what was found there."""
+        return cls(place=place, detail=detail.in_language("en"), detail_de=detail.in_language("de"))
 
 
 class ArchiveFinding(
@@ -58,6 +67,7 @@ class ArchiveFinding(
     )
     count: int = Field(description="How many places there are.", examples=[1])
     text: str = Field(description="The finding, for people.", examples=["signed before the certificate was valid"])
+    text_de: str = Field("", description="The same in German.", examples=["vor Beginn der Gültigkeit signiert"])
     places: list[FindingPlace] = Field(description="The first of these places.")
 
 

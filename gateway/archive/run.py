@@ -73,7 +73,7 @@ class RunOutcome:
     index: Index
     added: tuple[Manifest, ...]
     next_check: int
-    changed: dict[str, str]
+    changed: dict[str, Text]
 
     @property
     def findings(self) -> list[ArchiveFinding]:

@@ -1,6 +1,6 @@
 """Archives as the API and the metrics show them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import takewhile
 from typing import Literal
@@ -10,9 +10,10 @@ from pydantic import Field
 from gateway.archive.check import changed_finding
 from gateway.archive.directory import ArchiveStamp, ArchiveState, RunFailure
 from gateway.archive.index import Index, Segment
-from gateway.archive.manifest import ArchiveFinding, ArchiveModel, ArchiveVerdict, FindingPlace, Manifest
+from gateway.archive.manifest import ArchiveFinding, ArchiveModel, ArchiveVerdict, Manifest
 from gateway.archive.run import RunOutcome, RunProgress
 from gateway.archive.targets.upload import UploadState
+from gateway.i18n.text import Text
 
 _MOST_PLACES = 100
 
@@ -134,7 +135,7 @@ class ArchiveRun(
     )
 
 
-def overall(index: Index, changed: dict[str, str]) -> Literal["none", "ok", "warning", "error"]:
+def overall(index: Index, changed: Mapping[str, Text]) -> Literal["none", "ok", "warning", "error"]:
     """Return the verdict on an archive."""
     if changed:
         return "error"
@@ -229,7 +230,7 @@ def _merged(segments: Iterable[Segment]) -> list[ArchiveFinding]:
     for segment in segments:
         for finding in segment.findings:
             known = found.get(finding.code)
-            places = [FindingPlace(place=f"{segment.file}: {it.place}", detail=it.detail) for it in finding.places]
+            places = [it.model_copy(update={"place": f"{segment.file}: {it.place}"}) for it in finding.places]
             if known is not None:
                 places = [*known.places, *places][:_MOST_PLACES]
             count = finding.count + (0 if known is None else known.count)

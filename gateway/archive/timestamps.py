@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_NO_ANSWER = Text("no answer within a minute", "keine Antwort in einer Minute")
 _LOOK = 5.0  # seconds between two looks for new manifests
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
 _DEADLINE = aiohttp.ClientTimeout(total=60)
@@ -117,7 +118,7 @@ class TimestampAuthority:
             raise NotStamped(
                 Text("{url} cannot be reached: {error}", "{url} ist nicht erreichbar: {error}"),
                 url=self.url,
-                error=error or "no answer within a minute",
+                error=_NO_ANSWER if isinstance(error, TimeoutError) else error,
             ) from None
 
 
@@ -155,7 +156,7 @@ class Timestamps:
             told = event(Event.STAMP_FAILED, archive.serial, reason=code)
             if before.error is None or before.error.code != code:
                 log.warning("archive of TSE %s has no time stamp: %s", archive.serial, error, extra=told)
-            await archive.keep_stamp(before.model_copy(update={"error": RunFailure(code=code, detail=str(error))}))
+            await archive.keep_stamp(before.model_copy(update={"error": RunFailure.of(error, code)}))
             return False
         await archive.keep_stamp(ArchiveStamp(file=last.file, stamped=moment))
         told = event(Event.STAMPED, archive.serial, file=manifest.name)

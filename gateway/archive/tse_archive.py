@@ -16,13 +16,15 @@ from gateway.archive.status import ArchiveRun, run_of
 from gateway.archive.targets.upload import ArchiveUpload
 from gateway.errors import GatewayError
 from gateway.fleet.device import Device
-from gateway.i18n.text import Text
+from gateway.i18n.text import NOTHING, Text, joined, literal
 from gateway.telemetry.events import Event, event
 from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 VERIFY_FAILED = "archive_verify_failed"
+_FOUND = Text("{text} ({code}: {place} {detail})", "{text} ({code}: {place} {detail})")
+_MORE = Text(" and {count} more", " und {count} weitere")
 
 
 class TseArchive:
@@ -103,7 +105,7 @@ class TseArchive:
                 async for step in steps:
                     outcome, self.index = step, step.index
         except GatewayError as error:
-            await self._note(outcome, RunFailure(code=error.code, detail=str(error)), time.monotonic() - began)
+            await self._note(outcome, RunFailure.of(error, error.code), time.monotonic() - began)
             raise
         await self._note(outcome, _failure(outcome), time.monotonic() - began)
         return run_of(self.serial, progress, time.monotonic() - began, outcome)
@@ -162,6 +164,11 @@ def _failure(outcome: RunOutcome) -> RunFailure | None:
 def _found(outcome: RunOutcome) -> RunFailure:
     errors = [found for found in outcome.findings if found.severity == "error"]
     first = errors[0].places[0]
-    text = f"{errors[0].text} ({errors[0].code}: {first.place} {first.detail})"
+    detail = _FOUND.filled(
+        text=literal(errors[0].text, errors[0].text_de or errors[0].text),
+        code=errors[0].code,
+        place=first.place,
+        detail=literal(first.detail, first.detail_de or first.detail),
+    )
     more = sum(found.count for found in errors) - 1
-    return RunFailure(code=VERIFY_FAILED, detail=text + (f" and {more} more" if more else ""))
+    return RunFailure.told(VERIFY_FAILED, joined([detail, _MORE.filled(count=more) if more else NOTHING], ""))

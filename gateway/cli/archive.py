@@ -15,7 +15,7 @@ from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, local_time
 from gateway.cli.help import both
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, literal
 
 if TYPE_CHECKING:
     from gateway.cli.download import Download
@@ -78,7 +78,7 @@ def status(cli: Cli, tse: TseName = "") -> None:
         cli.table(_HEADS, (_row(cli, archive) for archive in found))
     else:
         cli.say(_NONE)
-    raise typer.Exit(int(any(archive["verdict"] == "error" or _errors(archive) for archive in found)))
+    raise typer.Exit(int(any(archive["verdict"] == "error" or _errors(cli, archive) for archive in found)))
 
 
 def run(cli: Cli, tse: TseName = "") -> None:
@@ -167,11 +167,15 @@ async def _run(cli: Cli, api: "Api", base: str) -> Any:
         return running.result()
 
 
-def _errors(archive: dict[str, Any]) -> list[str]:
+def _errors(cli: Cli, archive: dict[str, Any]) -> list[str]:
     """Return what ended the last run, the last uploads, and the last request for a time stamp."""
     stamp = archive["stamp"] or {"error": None}
     failures = [archive["last_error"], stamp["error"], *(target["last_error"] for target in archive["targets"])]
-    return [failure["detail"] or failure["code"] for failure in failures if failure]
+    return [
+        cli.text(literal(failure["detail"], failure["detail_de"] or failure["detail"])) or failure["code"]
+        for failure in failures
+        if failure
+    ]
 
 
 def _elsewhere(cli: Cli, target: dict[str, Any]) -> str:
@@ -188,5 +192,5 @@ def _row(cli: Cli, archive: dict[str, Any]) -> tuple[object, ...]:
         archive["messages"],
         archive["bytes"],
         ", ".join(_elsewhere(cli, target) for target in archive["targets"]),
-        "; ".join(_errors(archive)),
+        "; ".join(_errors(cli, archive)),
     )

@@ -131,7 +131,12 @@ def restore(
     if cli.as_json:
         cli.print_json(
             [
-                {"directory": str(it.directory), "segments": it.segments, "bytes": it.bytes, "faults": it.faults}
+                {
+                    "directory": str(it.directory),
+                    "segments": it.segments,
+                    "bytes": it.bytes,
+                    "faults": [*map(str, it.faults)],
+                }
                 for it in restored
             ]
         )
@@ -165,7 +170,7 @@ def _row(cli: Cli, audited: "TseAudit") -> tuple[object, ...]:
         "" if audited.first_counter is None else f"{audited.first_counter} - {audited.last_counter}",
         local_time(_text(audited.verified)),
         "" if ends is None else f"{ends:%Y-%m-%d}",
-        "; ".join([*audited.gaps, *audited.faults]),
+        "; ".join([*audited.gaps, *map(cli.text, audited.faults)]),
     )
 
 

@@ -95,7 +95,7 @@ def _finding(one: "ListedFinding", locale: Locale) -> "Styled":
     if group.count > 1:
         lines.append(f", {group.count} x")
     for example in group.examples[:_EXAMPLES_SHOWN]:
-        lines.append(f"\n            {printable(f'{example.place}  {example.detail}')}".rstrip(), style="dim")
+        lines.append(f"\n            {printable(example.in_language(locale.language))}", style="dim")
     if group.count > _EXAMPLES_SHOWN:
         lines.append(f"\n            {locale.text(_MORE, count=group.count - _EXAMPLES_SHOWN)}", style="dim")
     return lines

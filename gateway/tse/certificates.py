@@ -17,6 +17,13 @@ from gateway.errors import ProtocolError
 from gateway.i18n.text import Text
 
 _PEM_MARK = b"-----BEGIN"
+_NOT_VALID = Text("certificate {number:x} was not valid at {time}", "Zertifikat {number:x} war um {time} nicht gültig")
+_NO_ISSUER = Text("the issuer of certificate {number:x} is missing", "der Aussteller des Zertifikats {number:x} fehlt")
+_NOT_TRUSTED = Text("the root {number:x} is not trusted", "der Wurzel {number:x} wird nicht vertraut")
+_CIRCLE = Text("the chain of certificates goes in a circle", "die Zertifikatskette geht im Kreis")
+_NO_CA = Text(
+    "certificate {number:x} may not issue certificates", "Zertifikat {number:x} darf keine Zertifikate ausstellen"
+)
 
 
 def load(data: bytes) -> list[x509.Certificate]:
@@ -76,30 +83,30 @@ def chain_problems(
     others: Sequence[x509.Certificate],
     at: datetime,
     anchors: Sequence[x509.Certificate] | None = None,
-) -> list[str]:
+) -> list[Text]:
     """Return what is wrong with the chain from `leaf` upwards at the time `at`; empty when it holds.
 
     Follows issuer names through `others` and `anchors` up to an anchor. Without anchors, up
     to a self-signed certificate; whether that is to be trusted is for the caller to say.
     """
     trusted = anchors or ()
-    problems: list[str] = []
+    problems: list[Text] = []
     current, seen = leaf, [leaf]
     while True:
         if not valid_at(current, at):
-            problems.append(f"certificate {current.serial_number:x} was not valid at {at.isoformat()}")
+            problems.append(_NOT_VALID.filled(number=current.serial_number, time=at.isoformat()))
         if current in trusted:
             return problems
         issuer = issuer_of(current, others, at, trusted)
         if issuer is None:
-            return [*problems, f"the issuer of certificate {current.serial_number:x} is missing"]
+            return [*problems, _NO_ISSUER.filled(number=current.serial_number)]
         if issuer == current:
-            untrusted = [] if anchors is None else [f"the root {current.serial_number:x} is not trusted"]
+            untrusted = [] if anchors is None else [_NOT_TRUSTED.filled(number=current.serial_number)]
             return [*problems, *untrusted]
         if issuer in seen:
-            return [*problems, "the chain of certificates goes in a circle"]
+            return [*problems, _CIRCLE]
         if not _may_issue(issuer):
-            problems.append(f"certificate {issuer.serial_number:x} may not issue certificates")
+            problems.append(_NO_CA.filled(number=issuer.serial_number))
         seen.append(issuer)
         current = issuer
 

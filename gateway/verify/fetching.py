@@ -14,11 +14,20 @@ from urllib.parse import quote
 import aiohttp
 from cryptography import x509
 
-from gateway.errors import ConfigurationError
-from gateway.i18n.text import Text, reason_of
+from gateway.errors import ConfigurationError, UnfitValue
+from gateway.i18n.text import NOTHING, Text, reason_of
 from gateway.storage.atomic import replace_file
 from gateway.verify.revocation import RevocationList, load_lists, parse_lists, points_of
 
+_NOT_TRUSTED = Text(
+    "nothing was fetched, since the chain does not lead to a trusted certificate",
+    "nichts wurde abgerufen, weil die Kette zu keinem vertrauten Zertifikat führt",
+)
+_NO_ADDRESS = Text("the certificate names no address of a list", "das Zertifikat nennt keine Adresse einer Sperrliste")
+_FAILED = Text("{address}: {error}", "{address}: {error}")
+_STATUS = Text("HTTP status {status}", "HTTP-Status {status}")
+_TOO_LARGE = Text("more than {size} bytes", "mehr als {size} Bytes")
+_NO_ANSWER = Text("no whole answer within {seconds} s", "keine ganze Antwort in {seconds} s")
 FRESH = timedelta(hours=1)  # younger ones are not fetched again
 
 _SCHEMES = ("http://", "https://")
@@ -39,7 +48,7 @@ class ListFetcher:
         self, directory: Path, trusted: Sequence[x509.Certificate], now: datetime, *, deadline: float = 30.0
     ) -> None:
         self._directory, self._trusted, self._now, self._deadline = directory, frozenset(trusted), now, deadline
-        self._known: dict[str, tuple[list[RevocationList], str]] = {}
+        self._known: dict[str, tuple[list[RevocationList], Text]] = {}
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -54,33 +63,33 @@ class ListFetcher:
 
     def lists_for(
         self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
-    ) -> tuple[list[RevocationList], list[str]]:
+    ) -> tuple[list[RevocationList], list[Text]]:
         """Return the lists at the addresses in `certificate`, and why some are not there."""
         if self._trusted.isdisjoint(issuers):
-            return [], ["nothing was fetched, since the chain does not lead to a trusted certificate"]
+            return [], [_NOT_TRUSTED]
         addresses = [name.value for name in points_of(certificate) if isinstance(name, x509.UniformResourceIdentifier)]
         asked = [address for address in addresses if address.lower().startswith(_SCHEMES)]
         if not asked:
-            return [], ["the certificate names no address of a list"]
+            return [], [_NO_ADDRESS]
         for address in asked:
             if address not in self._known:
                 self._known[address] = self._lists_at(address)
         found = [self._known[address] for address in asked]
         return [one for lists, _ in found for one in lists], [fault for _, fault in found if fault]
 
-    def _lists_at(self, address: str) -> tuple[list[RevocationList], str]:
+    def _lists_at(self, address: str) -> tuple[list[RevocationList], Text]:
         file = self._directory / f"{quote(address, safe='')[:_LONGEST_NAME]}.crl"
         kept = self._kept(file)
         if kept and all(self._now - one.obtained < FRESH for one in kept):
-            return kept, ""
+            return kept, NOTHING
         try:
             data = asyncio.run(self._answer(address))
             parse_lists(data)
             replace_file(file, data, durable=False, mode=0o644)
             os.utime(file, (self._now.timestamp(), self._now.timestamp()))
-            return load_lists(file), ""
+            return load_lists(file), NOTHING
         except (OSError, aiohttp.ClientError, ValueError) as error:
-            return kept, f"{address}: {error}"
+            return kept, _FAILED.filled(address=address, error=error)
 
     def _kept(self, file: Path) -> list[RevocationList]:
         try:
@@ -89,7 +98,7 @@ class ListFetcher:
             return []
 
     async def _answer(self, address: str) -> bytes:
-        """Return what the address answers; `OSError`, `aiohttp.ClientError` or `ValueError` if it does not."""
+        """Return what the address answers; `OSError`, `aiohttp.ClientError` or `UnfitValue` if it does not."""
         data, timeout = bytearray(), aiohttp.ClientTimeout(total=self._deadline)
         try:
             async with (
@@ -97,11 +106,11 @@ class ListFetcher:
                 session.get(address, allow_redirects=False) as answer,
             ):
                 if answer.status != _OK:
-                    raise OSError(f"HTTP status {answer.status}")
+                    raise UnfitValue(_STATUS, status=answer.status)
                 async for chunk in answer.content.iter_chunked(_CHUNK):
                     data += chunk
                     if len(data) > _MAX_BYTES:
-                        raise OSError(f"more than {_MAX_BYTES} bytes")
+                        raise UnfitValue(_TOO_LARGE, size=_MAX_BYTES)
         except TimeoutError:
-            raise TimeoutError(f"no whole answer within {self._deadline:g} s") from None
+            raise UnfitValue(_NO_ANSWER, seconds=f"{self._deadline:g}") from None
         return bytes(data)

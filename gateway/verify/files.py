@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import NOTHING, Text, reason_of
 from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
 from gateway.verify.archive import OnProgress, verify_archive
@@ -18,6 +19,8 @@ from gateway.verify.revocation import Revocation, revocations
 from gateway.verify.scan import load_certificates
 from gateway.verify.trust import Certificates, check_chains
 
+_TOO_LARGE = Text("more than {size} bytes", "mehr als {size} Bytes")
+_LINE = Text("line {number}", "Zeile {number}")
 _BEGINNING = 4096
 _SEQUENCE = 0x30
 _CERTIFICATE_MARKS = (b"-----BEGIN CERTIFICATE", b"\x30\x82")
@@ -66,7 +69,7 @@ def _verify(file: str, options: Options, progress: OnProgress | None) -> FileRep
             )
         return _verify_small(path, kind, options)
     except OSError as error:
-        return _failed(file, Code.FILE_UNREADABLE, error.strerror or str(error))
+        return _failed(file, Code.FILE_UNREADABLE, reason_of(error))
 
 
 def certificates_in(files: Sequence[str]) -> Certificates:
@@ -106,7 +109,7 @@ def _verify_small(path: Path, kind: FileKind, options: Options) -> FileReport:
     if kind is FileKind.UNKNOWN:
         return _failed(str(path), Code.FILE_UNKNOWN)
     if path.stat().st_size > MAX_MESSAGE:
-        return _failed(str(path), Code.FILE_UNREADABLE, f"more than {MAX_MESSAGE} bytes")
+        return _failed(str(path), Code.FILE_UNREADABLE, _TOO_LARGE.filled(size=MAX_MESSAGE))
     data = path.read_bytes()
     if kind is FileKind.RECEIPTS:
         lines = data.decode("utf-8-sig", "surrogateescape").split("\n")
@@ -131,11 +134,11 @@ def _verify_receipts(file: str, lines: Sequence[str], options: Options) -> FileR
     for number, line in enumerate(lines, start=1):
         text = line.partition("\t")[0].strip().strip('"')  # other columns may follow
         if text.startswith(MARK):
-            _verify_receipt(text, f"line {number}", options, ring, checked)
+            _verify_receipt(text, _LINE.filled(number=number), options, ring, checked)
     return FileReport(file, FileKind.RECEIPTS, checked.counts, checked.findings)
 
 
-def _verify_receipt(text: str, place: str, options: Options, ring: Keyring, checked: CheckedMessages) -> None:
+def _verify_receipt(text: str, place: Text, options: Options, ring: Keyring, checked: CheckedMessages) -> None:
     counts, findings = checked.counts, checked.findings
     counts.messages += 1
     try:
@@ -143,7 +146,7 @@ def _verify_receipt(text: str, place: str, options: Options, ring: Keyring, chec
         fits = receipt.verify()
     except ProtocolError as error:
         counts.unchecked += 1
-        findings.add(Code.RECEIPT_UNREADABLE, place, str(error))
+        findings.add(Code.RECEIPT_UNREADABLE, place, error.text)
         return
     for deviation in receipt.form:
         findings.add(Code.RECEIPT_FORM, place, deviation)
@@ -168,7 +171,7 @@ def _ring(options: Options) -> Keyring:
     return keyring(every, revocations(every, options.revocation))
 
 
-def _failed(file: str, code: Code, detail: str = "") -> FileReport:
+def _failed(file: str, code: Code, detail: Text = NOTHING) -> FileReport:
     findings = Findings()
     findings.add(code, file, detail)
     return FileReport(file, FileKind.UNKNOWN, MessageCounts(), findings)

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from gateway.i18n.text import NOTHING, Language, Text, literal
+
 MAX_EXAMPLES = 100  # per code and file; the count goes on
+SERIAL = Text("serial {serial}", "Seriennummer {serial}")
 
 
 class Severity(IntEnum):
@@ -101,10 +104,14 @@ class FindingClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One place where something was found: a member, a counter, a line. `detail` is technical, in English."""
+    """One place where something was found: a member, a counter, a line. `detail` says what is there."""
 
-    place: str
-    detail: str = ""
+    place: Text
+    detail: Text = NOTHING
+
+    def in_language(self, language: Language) -> str:
+        """Return place and detail in one line."""
+        return f"{self.place.in_language(language)}  {self.detail.in_language(language)}".rstrip()
 
 
 @dataclass(slots=True)
@@ -121,12 +128,13 @@ class Findings:
     def __init__(self) -> None:
         self._groups: dict[Code, Group] = {}
 
-    def add(self, code: Code, place: str, detail: str = "") -> None:
-        """Count one more finding of this code, and keep it as an example."""
+    def add(self, code: Code, place: str | Text, detail: Text = NOTHING, /, **values: object) -> None:
+        """Count one more finding of this code, and keep it as an example, the placeholders of `detail` filled."""
         group = self._groups.setdefault(code, Group())
         group.count += 1
         if len(group.examples) < MAX_EXAMPLES:
-            group.examples.append(Example(place, detail))
+            where = literal(place, place) if isinstance(place, str) else place
+            group.examples.append(Example(where, detail.filled(**values)))
 
     def merge(self, other: "Findings") -> None:
         """Add the findings of another check."""

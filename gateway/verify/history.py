@@ -4,12 +4,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from gateway.i18n.text import Text
 from gateway.tse.commands import TransactionStep
-from gateway.verify.findings import Code, CounterSpan, Findings
+from gateway.verify.findings import SERIAL, Code, CounterSpan, Findings
 from gateway.verify.messages import SEQUENCE, TRANSACTION
 
 _FIRST_COUNTERS = (1, 2)  # the first signature may sign the request for the certificate
 _SERIAL = slice(0, 32)
+_MISSING = Text("{count} missing", "{count} fehlen")
+_NO_BEGINNING = Text("the beginning is missing", "der Anfang fehlt")
+_BACK = Text("by {seconds} s", "um {seconds} s")
+_NEXT = Text("next is {number}", "die nächste ist {number}")
+_COUNTER = Text("Sig-{counter}", "Sig-{counter}")
+_BEHIND = Text("Sig-{counter} behind Sig-{last}", "Sig-{counter} nach Sig-{last}")
 _TRANSACTION = slice(0, 40)  # serial and number
 
 
@@ -51,13 +58,13 @@ def _check_counters(serial: bytes, logged: Iterator[_Logged], findings: Findings
     for now in logged:
         between = now.counter - last.counter - 1
         if between > 0:
-            findings.add(gap, _between(last.counter + 1, now.counter - 1), f"{between} missing")
+            findings.add(gap, _between(last.counter + 1, now.counter - 1), _MISSING, count=between)
             missing += between
         elif between < 0:
             same = now.digest == last.digest
             findings.add(Code.COUNTER_REPEATED if same else Code.COUNTER_CONFLICT, f"Sig-{now.counter}")
         elif now.time < last.time and not now.updates_time:  # a gap may hide the updateTime
-            findings.add(Code.TIME_BACKWARDS, f"Sig-{now.counter}", f"by {last.time - now.time} s")
+            findings.add(Code.TIME_BACKWARDS, f"Sig-{now.counter}", _BACK, seconds=last.time - now.time)
         messages, last = messages + 1, now
         earliest, latest = min(earliest, now.time), max(latest, now.time)
     return replace(
@@ -70,9 +77,9 @@ def _check_beginning(span: CounterSpan, findings: Findings, *, complete: bool) -
     if first in _FIRST_COUNTERS:
         return
     if complete:
-        findings.add(Code.COUNTER_MISSING, _between(1, first - 1), "the beginning is missing")
+        findings.add(Code.COUNTER_MISSING, _between(1, first - 1), _NO_BEGINNING)
     else:
-        findings.add(Code.COUNTER_PARTIAL, f"Sig-{first}", f"serial {span.serial.hex()}")
+        findings.add(Code.COUNTER_PARTIAL, f"Sig-{first}", SERIAL, serial=span.serial.hex())
 
 
 def _check_numbers(span: CounterSpan, records: Iterable[bytes], findings: Findings) -> None:
@@ -83,7 +90,7 @@ def _check_numbers(span: CounterSpan, records: Iterable[bytes], findings: Findin
         if not started:  # before this part, in which the next number may be a far higher one
             continue
         if gapless and last is not None and number != last + 1:
-            findings.add(Code.TRANSACTION_NUMBER, f"No-{last + 1}", f"next is {number}")
+            findings.add(Code.TRANSACTION_NUMBER, f"No-{last + 1}", _NEXT, number=number)
         last = number
 
 
@@ -99,17 +106,17 @@ def _check_steps(
     started = step == TransactionStep.START
     if not started:
         begun = span.whole and not span.missing
-        findings.add(Code.TRANSACTION_START if begun else Code.TRANSACTION_CUT, place, f"Sig-{last_counter}")
+        findings.add(Code.TRANSACTION_START if begun else Code.TRANSACTION_CUT, place, _COUNTER, counter=last_counter)
     for _, _, counter, following, other in steps:
         if counter == last_counter:
             continue  # repeated or in conflict: `_check_counters` has reported it
         if step == TransactionStep.FINISH or following == TransactionStep.START:
-            findings.add(Code.TRANSACTION_ORDER, place, f"Sig-{counter} behind Sig-{last_counter}")
+            findings.add(Code.TRANSACTION_ORDER, place, _BEHIND, counter=counter, last=last_counter)
         if other != client:
-            findings.add(Code.TRANSACTION_CLIENT, place, f"Sig-{counter}")
+            findings.add(Code.TRANSACTION_CLIENT, place, _COUNTER, counter=counter)
         step, last_counter = following, counter
     if step != TransactionStep.FINISH:
-        findings.add(Code.TRANSACTION_OPEN, place, f"Sig-{last_counter}")
+        findings.add(Code.TRANSACTION_OPEN, place, _COUNTER, counter=last_counter)
     return int(number), started
 
 

@@ -9,7 +9,6 @@ from gateway import __version__
 from gateway.i18n.locales import Locale
 from gateway.i18n.printed_page import facts, page, table
 from gateway.i18n.text import Text
-from gateway.verify.findings import Example
 from gateway.verify.report import ListedFinding, listed
 from gateway.verify.sections import SEVERITIES, ReportSection
 from gateway.verify.texts import CLASSES, MEANINGS
@@ -63,7 +62,7 @@ def _tables(findings: Iterable[ListedFinding], locale: Locale) -> Iterator[str]:
 
 def _row(one: ListedFinding, locale: Locale) -> str:
     meaning, group = MEANINGS[one.code], one.group
-    places = [_place(example) for example in group.examples[:_PLACES]]
+    places = [escape(_readable(example.in_language(locale.language))) for example in group.examples[:_PLACES]]
     if group.count > len(places):
         places.append(escape(locale.text(_MORE, count=group.count - len(places))))
     return (
@@ -71,10 +70,6 @@ def _row(one: ListedFinding, locale: Locale) -> str:
         f"<td>{escape(locale.text(meaning.text))} ({one.code})</td>"
         f'<td class="number">{locale.number(group.count)}</td><td class="place">{"<br>".join(places)}</td></tr>'
     )
-
-
-def _place(example: Example) -> str:
-    return escape(_readable(f"{example.place}  {example.detail}".rstrip()))
 
 
 def _readable(text: str) -> str:

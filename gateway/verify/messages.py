@@ -13,17 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import log_names, processdata
 from gateway.tse.commands import TransactionStep
 from gateway.tse.logmessage import LogMessage, LogType, verify
 from gateway.verify import tar
-from gateway.verify.findings import Code, Findings, MessageCounts
+from gateway.verify.findings import SERIAL, Code, Findings, MessageCounts
 from gateway.verify.keys import Key, Keyring, keys_of
 
 SEQUENCE = struct.Struct(">32sQQB8s")
 TRANSACTION = struct.Struct(">32sQQB8s")
 MAX_MESSAGE = 128 * 1024 * 1024  # TSEs take far less; bounds the memory for a forged size
 
+_SIZE = Text("{size} bytes", "{size} Bytes")
+_CONTENT_SAYS = Text("content says {name}", "der Inhalt sagt {name}")
+_OPERATION = Text("{operation}", "{operation}")
+_OUT_OF_RANGE = Text(
+    "serial number, counter or time out of their range",
+    "Seriennummer, Zähler oder Zeit außerhalb ihres Bereichs",
+)
 _U64 = 1 << 64
 _SERIAL = 32
 _FIRST_TSE = 1_000_000_000  # Unix time in 2001; a clock before it was never set
@@ -57,7 +65,7 @@ def check_range(path: Path, start: int, end: int, ring: Keyring) -> CheckedMessa
             if not entry.name.endswith(log_names.ENDING):
                 continue
             if entry.size > MAX_MESSAGE:
-                _refuse(checked, entry.name, f"{entry.size} bytes")
+                _refuse(checked, entry.name, _SIZE.filled(size=entry.size))
                 continue
             file.seek(entry.start)
             check_message(file.read(entry.size), entry.name, ring, checked)
@@ -74,7 +82,7 @@ def check_message(
     try:
         message = LogMessage.decode(data)
     except ProtocolError as error:
-        _refuse(checked, name, str(error))
+        _refuse(checked, name, error.text)
         return None
     checked.counts.messages += 1
     _check_form(message, name, checked.findings)
@@ -86,7 +94,7 @@ def check_message(
     return message
 
 
-def _refuse(checked: CheckedMessages, name: str, reason: str) -> None:
+def _refuse(checked: CheckedMessages, name: str, reason: Text) -> None:
     checked.counts.messages += 1
     checked.counts.invalid += 1
     checked.findings.add(Code.MESSAGE_UNREADABLE, name, reason)
@@ -95,13 +103,13 @@ def _refuse(checked: CheckedMessages, name: str, reason: str) -> None:
 def _check_form(message: LogMessage, name: str, findings: Findings) -> None:
     for deviation in message.deviations:
         usual = deviation.en.startswith("process data of indefinite length")
-        findings.add(Code.MESSAGE_INDEFINITE if usual else Code.MESSAGE_FORM, name, str(deviation))
+        findings.add(Code.MESSAGE_INDEFINITE if usual else Code.MESSAGE_FORM, name, deviation)
 
 
 def _check_name(message: LogMessage, name: str, findings: Findings) -> None:
     # Client ids may hold slashes, and archives may have been packed again within a directory.
     if not message.is_named(name) and not message.is_named(name.rpartition("/")[2]):
-        findings.add(Code.MESSAGE_NAME, name, f"content says {message.file_name}")
+        findings.add(Code.MESSAGE_NAME, name, _CONTENT_SAYS, name=message.file_name)
 
 
 def _check_process_data(message: LogMessage, name: str, findings: Findings) -> None:
@@ -113,7 +121,7 @@ def _check_process_data(message: LogMessage, name: str, findings: Findings) -> N
                 findings.add(Code.PROCESSDATA_START, name)
         case TransactionStep.FINISH:
             for deviation in processdata.findings(message.process_type.encode(), message.process_data):
-                findings.add(Code.PROCESSDATA_FORM, name, deviation.value.en)
+                findings.add(Code.PROCESSDATA_FORM, name, deviation.value)
         case _:
             pass  # updates may hold a part only
 
@@ -122,13 +130,13 @@ def _check_signature(message: LogMessage, name: str, key: Key | None, checked: C
     counts, findings = checked.counts, checked.findings
     if key is None:
         counts.unchecked += 1
-        findings.add(Code.KEY_MISSING, name, f"serial {message.serial.hex()}")
+        findings.add(Code.KEY_MISSING, name, SERIAL, serial=message.serial.hex())
         return
     try:
         fits = verify(message, key.public)
     except ProtocolError as error:
         counts.unchecked += 1
-        findings.add(Code.SIGNATURE_UNSUPPORTED, name, str(error))
+        findings.add(Code.SIGNATURE_UNSUPPORTED, name, error.text)
         return
     if not fits:
         counts.invalid += 1
@@ -141,7 +149,7 @@ def _check_signature(message: LogMessage, name: str, key: Key | None, checked: C
         check_validity(key, message.log_time, name, findings)
 
 
-def check_validity(key: Key, at: int, place: str, findings: Findings) -> None:
+def check_validity(key: Key, at: int, place: str | Text, findings: Findings) -> None:
     """Check whether a key might be used `at` this log time: its certificate valid, its chain not revoked."""
     if at > key.not_after:
         findings.add(Code.CERTIFICATE_EXPIRED, place)
@@ -155,7 +163,7 @@ def _record(message: LogMessage, name: str, data: bytes, checked: CheckedMessage
     number = message.transaction_number or 0
     numbers = (message.signature_counter, message.log_time, number)
     if len(message.serial) != _SERIAL or not all(0 <= value < _U64 for value in numbers):
-        checked.findings.add(Code.MESSAGE_FORM, name, "serial number, counter or time out of their range")
+        checked.findings.add(Code.MESSAGE_FORM, name, _OUT_OF_RANGE)
         return
     updates_time = message.log_type is LogType.SYSTEM and message.operation.lower() == "updatetime"
     counter, log_time = message.signature_counter, message.log_time
@@ -164,7 +172,7 @@ def _record(message: LogMessage, name: str, data: bytes, checked: CheckedMessage
         return
     step = _STEPS.get(message.operation.lower())
     if step is None:
-        checked.findings.add(Code.MESSAGE_OPERATION, name, message.operation)
+        checked.findings.add(Code.MESSAGE_OPERATION, name, _OPERATION, operation=message.operation)
         return
     client = _short_hash(message.client_id.encode())
     checked.transactions.append(TRANSACTION.pack(message.serial, number, counter, step, client))

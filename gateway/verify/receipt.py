@@ -25,6 +25,18 @@ from gateway.tse.signatures import ALGORITHMS, plain_signature
 
 MARK = "V0;"
 
+_KEY, _SIGNATURE = Text("the key", "der Schlüssel"), Text("the signature", "die Signatur")
+_OFFSET = Text("a time with an offset, Z expected", "eine Zeit mit Abweichung von UTC, erwartet wird Z")
+_WITH_ALGORITHM = Text(
+    "the key with its algorithm (SPKI), the point alone expected",
+    "der Schlüssel mit seinem Verfahren (SPKI), erwartet wird nur der Punkt",
+)
+_AS_DER = Text(
+    "the signature as DER, r and s one behind the other expected",
+    "die Signatur als DER, erwartet werden r und s hintereinander",
+)
+_IN_HEX = Text("{what} in hex, base64 expected", "{what} in Hex, erwartet wird base64")
+_UNUSUAL = Text("{what} in unusual base64", "{what} in unüblichem base64")
 _FIELDS = 12
 _DIGITS = 20  # of a number with 64 bits
 _SHOWN = 40  # characters of a wrong field in a message
@@ -47,7 +59,7 @@ class ReceiptCode:
     keys: tuple[ec.EllipticCurvePublicKey, ...]
     log_time: int
     serial: bytes
-    form: tuple[str, ...]
+    form: tuple[Text, ...]
 
     @classmethod
     def decode(cls, text: str) -> "ReceiptCode":
@@ -66,7 +78,7 @@ class ReceiptCode:
                 Text("{given} fields, V0 and 11 more expected", "{given} Felder, erwartet V0 und 11 weitere"),
                 given=len(fields),
             )
-        form: list[str] = []
+        form: list[Text] = []
         keys = _keys(fields[11], form)
         signature = _signature(fields[10], keys[0], form)
         _time(fields[6], form)
@@ -118,13 +130,13 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _time(text: str, form: list[str]) -> datetime:
+def _time(text: str, form: list[Text]) -> datetime:
     try:
         time = datetime.fromisoformat(text)
         if time.tzinfo is None:
             raise ProtocolError(Text("{text!r} has no time zone", "{text!r} hat keine Zeitzone"), text=text)
         if not text.endswith("Z"):
-            form.append("a time with an offset, Z expected")
+            form.append(_OFFSET)
         return time.astimezone(UTC)
     except (ValueError, OverflowError):  # the latter: before the year 1, or behind 9999
         raise ProtocolError(Text("{text!r} is no time", "{text!r} ist keine Zeit"), text=text[:_SHOWN]) from None
@@ -147,10 +159,10 @@ def _log_times(at: datetime, time_format: str) -> Iterator[bytes]:
         )
 
 
-def _keys(text: str, form: list[str]) -> tuple[ec.EllipticCurvePublicKey, ...]:
-    data = _bytes(text, "key", form)
+def _keys(text: str, form: list[Text]) -> tuple[ec.EllipticCurvePublicKey, ...]:
+    data = _bytes(text, _KEY, form)
     if data[:1] == bytes([_DER]):
-        form.append("the key with its algorithm (SPKI), the point alone expected")
+        form.append(_WITH_ALGORITHM)
         try:
             key = load_der_public_key(data)
         except (ValueError, UnsupportedAlgorithm):
@@ -179,8 +191,8 @@ def _on_curves(point: bytes) -> Iterator[ec.EllipticCurvePublicKey]:
             continue
 
 
-def _signature(text: str, key: ec.EllipticCurvePublicKey, form: list[str]) -> bytes:
-    data = _bytes(text, "signature", form)
+def _signature(text: str, key: ec.EllipticCurvePublicKey, form: list[Text]) -> bytes:
+    data = _bytes(text, _SIGNATURE, form)
     width = (key.curve.key_size + 7) // 8
     if len(data) == 2 * width:
         return data
@@ -188,19 +200,19 @@ def _signature(text: str, key: ec.EllipticCurvePublicKey, form: list[str]) -> by
         plain = plain_signature(data, width)
     except (ValueError, OverflowError):
         return data  # its length alone makes it wrong
-    form.append("the signature as DER, r and s one behind the other expected")
+    form.append(_AS_DER)
     return plain
 
 
-def _bytes(text: str, what: str, form: list[str]) -> bytes:
+def _bytes(text: str, what: Text, form: list[Text]) -> bytes:
     with_hex = len(text) % 2 == 0 and all(letter in "0123456789abcdefABCDEF" for letter in text)
     if with_hex and text:
-        form.append(f"the {what} in hex, base64 expected")
+        form.append(_IN_HEX.filled(what=what))
         return bytes.fromhex(text)
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ProtocolError(Text("the {what} is not base64", "{what} ist nicht base64"), what=what) from None
+        raise ProtocolError(Text("{what} is not base64", "{what} ist nicht base64"), what=what) from None
     if base64.b64encode(data).decode() != text:
-        form.append(f"the {what} in unusual base64")
+        form.append(_UNUSUAL.filled(what=what))
     return data

@@ -9,16 +9,50 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.errors import ConfigurationError, ProtocolError
-from gateway.i18n.text import Text, reason_of
+from gateway.i18n.remedies import REASONS
+from gateway.i18n.text import Text, joined, literal, reason_of
 from gateway.storage import strict_json
 from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.dsfinvk import CERTIFICATE_COLUMNS, MAX_PROCESS_DATA, MAX_PROCESS_TYPE, tse_columns
-from gateway.verify.findings import Code, Findings, ReconcileReport
+from gateway.verify.findings import SERIAL, Code, Findings, ReconcileReport
 from gateway.verify.keys import load_quietly
 from gateway.verify.report import iso_time
 from gateway.verify.signed_transactions import SignedTransactions, Transaction
 from gateway.verify.till_export import Key, Row, TillExport
 
+_NO_NUMBER = Text("TSE_TANR {number!r} is no number", "TSE_TANR {number!r} ist keine Zahl")
+_NUMBER, _NUMBER_OF = (
+    Text("No-{number}", "No-{number}"),
+    Text("No-{number}, serial {serial}", "No-{number}, Seriennummer {serial}"),
+)
+_DIFFERS = Text("No-{number}: {difference}", "No-{number}: {difference}")
+_NO_TSE = Text(
+    "TSE_ID {tse!r} of this closing is not in tse.csv", "die TSE_ID {tse!r} dieses Abschlusses fehlt in tse.csv"
+)
+_RECEIPT = Text("receipt {receipt}, {time}{error}", "Beleg {receipt}, {time}{error}")
+_NO_TIME = Text("no time", "ohne Zeit")
+_EXTRA = Text(
+    "Sig-{counter}, client {client}, {time}, serial {serial}",
+    "Sig-{counter}, Kasse {client}, {time}, Seriennummer {serial}",
+)
+_CLIENT = Text("client {client}", "Kasse {client}")
+_OUTSIDE = Text("{count} transactions of serial {serial}", "{count} Transaktionen der Seriennummer {serial}")
+_SIGNED = Text("{column} {given}, signed was {signed}", "{column} {given}, signiert ist {signed}")
+_NO_SIGNATURE = Text("TSE_TA_SIG is not the signature", "TSE_TA_SIG ist nicht die Signatur")
+_EMPTY = Text("TSE_TA_SIG is empty", "TSE_TA_SIG ist leer")
+_OTHER_TILL = Text(
+    "the till is {tills}, signed was for client {client}", "die Kasse ist {tills}, signiert ist für die Kasse {client}"
+)
+_CERTIFICATE = Text("TSE_ZERTIFIKAT_I and following: {error}", "TSE_ZERTIFIKAT_I und folgende: {error}")
+_ANOTHER = Text("another certificate than in the export", "ein anderes Zertifikat als im Export")
+_OTHER_SERIAL = Text(
+    "TSE_SERIAL is {given}, the key of the certificate has {serial}",
+    "TSE_SERIAL ist {given}, der Schlüssel des Zertifikats hat {serial}",
+)
+_OTHER_KEY = Text(
+    "TSE_PUBLIC_KEY is not the key of the certificate", "TSE_PUBLIC_KEY ist nicht der Schlüssel des Zertifikats"
+)
+_SIGNS_WITH = Text("{column} {given}, the TSE signs with {used}", "{column} {given}, die TSE signiert mit {used}")
 _CLOCKS_DIFFER = 60  # seconds between the clocks of till and gateway
 
 OnFileProgress = Callable[[str, int, int], None]  # file, messages read, messages in all
@@ -146,15 +180,15 @@ class _Comparison:
         if serial is None:
             return
         if number is None:
-            self.findings.add(Code.DSFINVK_FORM, row.place, f"TSE_TANR {row['TSE_TANR']!r} is no number")
+            self.findings.add(Code.DSFINVK_FORM, row.place, _NO_NUMBER, number=row["TSE_TANR"])
             return
         found = self.signed.find(serial, number)
         if not row["TSE_TA_SIG"] and (found is None or found.finished is None):
             self._hold(row)
         elif found is None:
-            self.findings.add(Code.DSFINVK_MISSING, row.place, f"No-{number}, serial {serial.hex()}")
+            self.findings.add(Code.DSFINVK_MISSING, row.place, _NUMBER_OF, number=number, serial=serial.hex())
         elif found.finished is None:
-            self.findings.add(Code.DSFINVK_UNFINISHED, row.place, f"No-{number}")
+            self.findings.add(Code.DSFINVK_UNFINISHED, row.place, _NUMBER, number=number)
         else:
             self._compare_fields(row, found, found.finished)
 
@@ -163,22 +197,20 @@ class _Comparison:
         self.last = finished if self.last is None else max(self.last, finished)
         self.matched_clients.add((found.serial, found.client))
         if found.rows > 1:
-            self.findings.add(Code.DSFINVK_REPEATED, row.place, f"No-{found.number}")
+            self.findings.add(Code.DSFINVK_REPEATED, row.place, _NUMBER, number=found.number)
         differences = list(_differences(row, found, self.till.clients.get(row["Z_KASSE_ID"])))
         for difference in differences:
-            self.findings.add(Code.DSFINVK_DIFFERS, row.place, f"No-{found.number}: {difference}")
+            self.findings.add(Code.DSFINVK_DIFFERS, row.place, _DIFFERS, number=found.number, difference=difference)
         self.agreeing += not differences and found.rows == 1
 
     def _serial(self, row: Row) -> bytes | None:
         text = self.till.serial(row)
         if text is None:
-            self.findings.add(
-                Code.DSFINVK_TSE, row.place, f"TSE_ID {row['TSE_ID']!r} of this closing is not in tse.csv"
-            )
+            self.findings.add(Code.DSFINVK_TSE, row.place, _NO_TSE, tse=row["TSE_ID"])
             return None
         known = next((serial for serial in self.signed.tses if serial.hex() == text), None)
         if known is None:
-            self.findings.add(Code.DSFINVK_NO_EXPORT, row.place, f"serial {text}")
+            self.findings.add(Code.DSFINVK_NO_EXPORT, row.place, SERIAL, serial=text)
         return known
 
     # ---- rows without signature --------------------------------------------------
@@ -198,16 +230,19 @@ class _Comparison:
         if times and not self._in_period(max(times)):
             self.rows -= 1
             return
-        said = (
-            f"receipt {row['BON_ID']}, {iso_time(max(times)) if times else 'no time'} {row['TSE_TA_FEHLER']}".rstrip()
-        )
+        error = f" {row['TSE_TA_FEHLER']}".rstrip()
+        said = _RECEIPT.filled(receipt=row["BON_ID"], time=iso_time(max(times)) if times else _NO_TIME, error=error)
         serial = self.till.serial(row)
         fitting = (one for one in self.outages if times and one.explains(serial, min(times), max(times)))
         outage = next(fitting, None)
         if outage is None:
             self.findings.add(Code.DSFINVK_UNSIGNED, row.place, said)
         else:
-            self.findings.add(Code.DSFINVK_OUTAGE, row.place, f"{said}; {outage.reason}")
+            self.findings.add(
+                Code.DSFINVK_OUTAGE,
+                row.place,
+                joined([said, REASONS.get(outage.reason, literal(*[outage.reason] * 2))], "; "),
+            )
 
     # ---- signed transactions -------------------------------------------------------
 
@@ -223,11 +258,16 @@ class _Comparison:
                 continue
             self.transactions += 1
             if not one.rows:
-                said = f"Sig-{one.counter}, client {one.client}, {iso_time(end)}, serial {one.serial.hex()}"
-                self.findings.add(Code.DSFINVK_EXTRA, f"No-{one.number}", said)
+                values = {
+                    "counter": one.counter,
+                    "client": one.client,
+                    "time": iso_time(end),
+                    "serial": one.serial.hex(),
+                }
+                self.findings.add(Code.DSFINVK_EXTRA, f"No-{one.number}", _EXTRA, **values)
         for (serial, client), count in others.items():
-            said = f"{count} transactions of serial {serial.hex()}"
-            self.findings.add(Code.DSFINVK_OUTSIDE, f"client {client}", said)
+            place = _CLIENT.filled(client=client)
+            self.findings.add(Code.DSFINVK_OUTSIDE, place, _OUTSIDE, count=count, serial=serial.hex())
 
     def _in_period(self, end: int) -> bool:
         return (self.since is None or self.since <= end) and (self.until is None or end <= self.until)
@@ -237,26 +277,27 @@ class _Comparison:
         return (since is None or since <= end) and (until is None or end <= until)
 
 
-def _differences(row: Row, found: Transaction, clients: set[str] | None) -> Iterator[str]:
+def _differences(row: Row, found: Transaction, clients: set[str] | None) -> Iterator[Text]:
     """Yield what a row says otherwise than what was signed."""
     for column, was in (("TSE_TA_START", found.started), ("TSE_TA_ENDE", found.finished)):
         if was is not None and row.time(column) != was:
-            yield f"{column} {row[column]!r}, signed was {iso_time(was)}"
+            yield _SIGNED.filled(column=column, given=repr(row[column]), signed=iso_time(was))
     if row.number("TSE_TA_SIGZ") != found.counter:
-        yield f"TSE_TA_SIGZ {row['TSE_TA_SIGZ']!r}, signed was {found.counter}"
+        yield _SIGNED.filled(column="TSE_TA_SIGZ", given=repr(row["TSE_TA_SIGZ"]), signed=found.counter)
     if _base64(row["TSE_TA_SIG"]) != found.signature:
-        yield "TSE_TA_SIG is not the signature" if row["TSE_TA_SIG"] else "TSE_TA_SIG is empty"
+        yield _NO_SIGNATURE if row["TSE_TA_SIG"] else _EMPTY
     process_type, process_data = found.process_type or "", found.process_data or ""
     if row["TSE_TA_VORGANGSART"] != process_type[:MAX_PROCESS_TYPE]:
-        yield f"TSE_TA_VORGANGSART {row['TSE_TA_VORGANGSART']!r}, signed was {process_type!r}"
+        given = repr(row["TSE_TA_VORGANGSART"])
+        yield _SIGNED.filled(column="TSE_TA_VORGANGSART", given=given, signed=repr(process_type))
     data = row["TSE_VORGANGSDATEN"] or row["TSE_TA_VORGANGSDATEN"]
     if data and data not in (process_data, process_data[:MAX_PROCESS_DATA]):
-        yield f"TSE_VORGANGSDATEN {data!r}, signed was {process_data!r}"
+        yield _SIGNED.filled(column="TSE_VORGANGSDATEN", given=repr(data), signed=repr(process_data))
     if clients and found.client not in clients:
-        yield f"the till is {', '.join(sorted(clients))}, signed was for client {found.client}"
+        yield _OTHER_TILL.filled(tills=", ".join(sorted(clients)), client=found.client)
 
 
-def _tse_problems(row: Row, signed: SignedTransactions) -> Iterator[str]:
+def _tse_problems(row: Row, signed: SignedTransactions) -> Iterator[Text]:
     """Yield what a row of tse.csv says otherwise than the certificate and the messages of the TSE."""
     text = row["TSE_SERIAL"].lower()
     data = _base64("".join(row[column] for column in CERTIFICATE_COLUMNS))
@@ -264,21 +305,21 @@ def _tse_problems(row: Row, signed: SignedTransactions) -> Iterator[str]:
         stated = load_quietly(data or b"")[0]
         columns = tse_columns(stated, "", "")
     except ProtocolError as error:
-        yield f"TSE_ZERTIFIKAT_I and following: {error}"
+        yield _CERTIFICATE.filled(error=error)
         return
     if columns["TSE_SERIAL"].lower() != text:
-        yield f"TSE_SERIAL is {row['TSE_SERIAL']}, the key of the certificate has {columns['TSE_SERIAL']}"
+        yield _OTHER_SERIAL.filled(given=row["TSE_SERIAL"], serial=columns["TSE_SERIAL"])
     if row["TSE_PUBLIC_KEY"] != columns["TSE_PUBLIC_KEY"]:
-        yield "TSE_PUBLIC_KEY is not the key of the certificate"
+        yield _OTHER_KEY
     known = signed.certificates.get(serial_of(key_of(stated)))
     if known is not None and known != stated:
-        yield "TSE_ZERTIFIKAT_I and following: another certificate than in the export"
+        yield _CERTIFICATE.filled(error=_ANOTHER)
     by = next((by for serial, by in signed.tses.items() if serial.hex() == text), None)
     if by is None:
         return
     for column, was in (("TSE_SIG_ALGO", by.algorithm), ("TSE_ZEITFORMAT", by.time_format)):
         if row[column] != was:
-            yield f"{column} {row[column]!r}, the TSE signs with {was}"
+            yield _SIGNS_WITH.filled(column=column, given=repr(row[column]), used=was)
 
 
 def _base64(text: str) -> bytes | None:

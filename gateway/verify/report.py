@@ -73,7 +73,10 @@ def _finding(one: ListedFinding, language: Language) -> _Json:
         "severity": meaning.severity.name.lower(),
         "count": group.count,
         "text": meaning.text.in_language(language),
-        "places": [{"place": example.place, "detail": example.detail} for example in group.examples],
+        "places": [
+            {"place": example.place.in_language(language), "detail": example.detail.in_language(language)}
+            for example in group.examples
+        ],
     }
 
 

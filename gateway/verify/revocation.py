@@ -18,10 +18,22 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from gateway.errors import ConfigurationError, ProtocolError
-from gateway.i18n.text import Text, reason_of
+from gateway.i18n.text import NOTHING, Text, joined, reason_of
 from gateway.tse.certificates import by_serial, issuer_of, key_of, valid_at
 from gateway.verify.keys import quiet
 
+_NOT_KNOWN = Text("its certificate is not known", "ihr Zertifikat ist nicht bekannt")
+_NO_LISTS = Text("no revocation lists were given", "es sind keine Sperrlisten angegeben")
+_NO_LIST = Text(
+    "no list of its issuer that is signed by it", "keine Sperrliste seines Ausstellers, die dieser signiert hat"
+)
+_OF_CERTIFICATE = Text("certificate {number:x}: {fault}", "Zertifikat {number:x}: {fault}")
+_EARLY = Text("{file} is not valid before {time}", "{file} gilt erst ab {time}")
+_NO_END = Text("{file} is out of date", "{file} ist nicht mehr aktuell")
+_LATE = Text("{file} is out of date since {time}", "{file} ist seit {time} nicht mehr aktuell")
+_OLD = Text(
+    "{file} was obtained more than 24 hours ago, {time}", "{file} wurde vor mehr als 24 Stunden bezogen, {time}"
+)
 MAX_AGE = timedelta(hours=24)
 NEVER = math.inf
 
@@ -44,7 +56,7 @@ class ListSource(Protocol):
 
     def lists_for(
         self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
-    ) -> tuple[list[RevocationList], list[str]]:
+    ) -> tuple[list[RevocationList], list[Text]]:
         """Return lists for a certificate with these issuers up to its root, and why some are not there."""
         ...
 
@@ -63,10 +75,10 @@ class Standing:
     """`revoked_from`: Unix time from which on a chain must not be used. `unchecked`: why that is not known for sure."""
 
     revoked_from: float = NEVER
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[Text, ...] = ()
 
 
-NO_CERTIFICATE = Standing(unchecked=("its certificate is not known",))
+NO_CERTIFICATE = Standing(unchecked=(_NOT_KNOWN,))
 
 
 def load_revocation(paths: Iterable[Path], now: datetime, source: ListSource | None = None) -> Revocation:
@@ -93,18 +105,19 @@ def revocations(certificates: Sequence[x509.Certificate], revocation: Revocation
 def standing_of(leaf: x509.Certificate, known: tuple[x509.Certificate, ...], revocation: Revocation) -> Standing:
     """Judge the chain from `leaf` to its root; `known` are the certificates of issuers. Cached: many files share it."""
     if not (revocation.lists or revocation.source):
-        return Standing(unchecked=("no revocation lists were given",))
-    revoked_from, unchecked = NEVER, []
+        return Standing(unchecked=(_NO_LISTS,))
+    revoked_from, unchecked = NEVER, list[Text]()
     with quiet():
         for certificate, issuers in _below_root(leaf, known):
-            lists, problems = revocation.lists, list[str]()
+            lists, problems = revocation.lists, list[Text]()
             if revocation.source is not None:
                 fetched, problems = revocation.source.lists_for(certificate, issuers)
                 lists = (*lists, *fetched)
             newest = max(_authentic(certificate, known, lists), key=_made, default=None)
-            fault = "no list of its issuer that is signed by it" if newest is None else _fault(newest, revocation.now)
+            fault = _NO_LIST if newest is None else _fault(newest, revocation.now)
             if fault:
-                unchecked.append("; ".join([f"certificate {certificate.serial_number:x}: {fault}", *problems]))
+                told = _OF_CERTIFICATE.filled(number=certificate.serial_number, fault=fault)
+                unchecked.append(joined([told, *problems], "; "))
             if newest is not None:
                 revoked_from = min(revoked_from, _revoked_from(newest, certificate))
     return Standing(revoked_from, tuple(unchecked))
@@ -189,16 +202,16 @@ def points_of(certificate: x509.Certificate) -> list[x509.GeneralName]:
     return [name for point in points for name in point.full_name or ()]
 
 
-def _fault(one: RevocationList, now: datetime) -> str:
+def _fault(one: RevocationList, now: datetime) -> Text:
     """Return why the list is not current, empty if it is."""
     made, end = _made(one), one.content.next_update_utc
     if now < made:
-        return f"{one.file} is not valid before {made.isoformat()}"
+        return _EARLY.filled(file=one.file, time=made.isoformat())
     if end is None or now >= end:
-        return f"{one.file} is out of date{'' if end is None else f' since {end.isoformat()}'}"
+        return _NO_END.filled(file=one.file) if end is None else _LATE.filled(file=one.file, time=end.isoformat())
     if now - max(one.obtained, made) >= MAX_AGE:
-        return f"{one.file} was obtained more than 24 hours ago, {one.obtained.isoformat(timespec='seconds')}"
-    return ""
+        return _OLD.filled(file=one.file, time=one.obtained.isoformat(timespec="seconds"))
+    return NOTHING
 
 
 def _revoked_from(one: RevocationList, certificate: x509.Certificate) -> float:

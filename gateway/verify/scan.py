@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.certificates import key_of, serial_of
 from gateway.tse.log_names import ENDING
 from gateway.tse.tar import INFO_NAME
@@ -19,6 +20,7 @@ from gateway.verify.trust import CERTIFICATE_ENDINGS, canonical
 PIECE_MESSAGES = 400  # well under a second of work: progress moves, Ctrl-C is quick
 PIECE_BYTES = 16 * 1024 * 1024
 
+_HASH = Text("the hash of its key is {hash}", "der Hash seines Schlüssels ist {hash}")
 _MAX_CERTIFICATE = 1024 * 1024
 _CERTIFICATE_NAME = re.compile(r"([0-9A-Fa-f]+)_X509(?:_Fc-\d+)?\.\w+")
 _TEXT = r'"[^"]*"'
@@ -76,7 +78,7 @@ def load_certificates(data: bytes, name: str, findings: Findings) -> list[x509.C
     try:
         found = load_quietly(data)
     except ProtocolError as error:
-        findings.add(Code.CERTIFICATE_UNREADABLE, name, str(error))
+        findings.add(Code.CERTIFICATE_UNREADABLE, name, error.text)
         return []
     if not canonical(data, found):
         findings.add(Code.CERTIFICATE_FORM, name)
@@ -86,7 +88,7 @@ def load_certificates(data: bytes, name: str, findings: Findings) -> list[x509.C
     except ProtocolError:
         return found  # it has no key of a TSE
     if named is not None and named[1].lower() != expected:
-        findings.add(Code.CERTIFICATE_NAME, name, f"the hash of its key is {expected}")
+        findings.add(Code.CERTIFICATE_NAME, name, _HASH, hash=expected)
     return found
 
 

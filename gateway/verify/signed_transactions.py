@@ -41,6 +41,7 @@ WHERE counter IS NULL
 _FIND = "UPDATE signed SET rows = rows + 1 WHERE serial = ? AND number = ? RETURNING *"
 _FINISHED = "SELECT * FROM signed WHERE counter IS NOT NULL ORDER BY serial, counter"
 _CLIENTS = "SELECT DISTINCT serial, client FROM signed WHERE counter IS NOT NULL ORDER BY serial, client"
+_OUT_OF_RANGE = Text("number, counter or time out of their range", "Nummer, Zähler oder Zeit außerhalb ihres Bereichs")
 _I64 = 1 << 63  # what the database takes; a TSE that counts so far is forged
 
 
@@ -133,7 +134,7 @@ class SignedTransactions:
         try:
             message = LogMessage.decode(data)
         except ProtocolError as error:
-            findings.add(Code.MESSAGE_UNREADABLE, name, str(error))
+            findings.add(Code.MESSAGE_UNREADABLE, name, error.text)
             return
         time_format = message.time_format
         if time_format == "utcTime":
@@ -145,7 +146,7 @@ class SignedTransactions:
         if message.log_type is not LogType.TRANSACTION or number is None:
             return
         if not all(0 <= value < _I64 for value in (number, message.signature_counter, message.log_time)):
-            findings.add(Code.MESSAGE_FORM, name, "number, counter or time out of their range")
+            findings.add(Code.MESSAGE_FORM, name, _OUT_OF_RANGE)
             return
         key = (message.serial, number, message.client_id)
         match message.operation.lower():

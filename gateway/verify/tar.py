@@ -8,12 +8,17 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from gateway.i18n.text import Text
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import DIRECTORY, GNU_NAME, PAX, PAX_GLOBAL, Header, is_ustar, pax_records
 from gateway.verify.findings import Code, Findings
 
 MAX_EXTENSION = 1024 * 1024  # a PAX header or a GNU long name; real ones have a hundred bytes
 
+_LONG_EXTENSION = Text("an extension header of {size} bytes", "ein Erweiterungskopf von {size} Bytes")
+_BAD_PAX = Text("a PAX header that cannot be read", "ein PAX-Kopf, der nicht lesbar ist")
+_KIND = Text("type {kind!r}", "Typ {kind!r}")
+_CUT = Text("{count} bytes are missing", "es fehlen {count} Bytes")
 _ZERO = bytes(SECTOR)
 _PIECE = 1024 * 1024
 
@@ -77,7 +82,7 @@ class _Extended:
 
     def read(self, file: BinaryIO, at: int, header: Header, findings: Findings) -> None:
         if header.size > MAX_EXTENSION:
-            findings.add(Code.TAR_HEADER, _place(at), f"an extension header of {header.size} bytes")
+            findings.add(Code.TAR_HEADER, _place(at), _LONG_EXTENSION, size=header.size)
             return
         file.seek(at)
         data = file.read(header.size)
@@ -89,7 +94,7 @@ class _Extended:
             self._name = records.get(b"path", self._name)
             self._size = int(records[b"size"]) if b"size" in records else self._size
         except ValueError:
-            findings.add(Code.TAR_HEADER, _place(at), "a PAX header that cannot be read")
+            findings.add(Code.TAR_HEADER, _place(at), _BAD_PAX)
 
     def applied(self, header: Header) -> Header:
         if header.kind in (PAX, GNU_NAME):
@@ -102,7 +107,7 @@ def _entry(header: Header, at: int, data: int, findings: Findings) -> Generator[
     if header.is_file:
         yield TarMember(header.path, at, data, header.size)
     elif header.kind not in (DIRECTORY, PAX_GLOBAL):
-        findings.add(Code.TAR_MEMBER, header.path, f"type {header.kind!r}")
+        findings.add(Code.TAR_MEMBER, header.path, _KIND, kind=header.kind)
 
 
 def _next_header(file: BinaryIO, at: int, end: int, findings: Findings) -> tuple[int, Header | None]:
@@ -126,7 +131,7 @@ def _behind(file: BinaryIO, data: int, header: Header, end: int, findings: Findi
     """Return the offset behind a member, and check that its padding is zero."""
     tail, behind = data + header.size, data + (header.blocks - 1) * SECTOR
     if tail > end:
-        findings.add(Code.TAR_TRUNCATED, _place(data), f"{tail - end} bytes are missing")
+        findings.add(Code.TAR_TRUNCATED, _place(data), _CUT, count=tail - end)
         return end
     file.seek(tail)
     if file.read(behind - tail).strip(b"\0"):

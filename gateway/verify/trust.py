@@ -13,11 +13,12 @@ from gateway.i18n.text import Text, reason_of
 from gateway.tse.certificates import by_serial, chain_problems
 from gateway.tse.sectors import SECTOR
 from gateway.verify import tar
-from gateway.verify.findings import Code, CounterSpan, Findings
+from gateway.verify.findings import SERIAL, Code, CounterSpan, Findings
 from gateway.verify.keys import load_quietly, quiet
 from gateway.verify.report import iso_time
 from gateway.verify.revocation import NEVER, NO_CERTIFICATE, Revocation, Standing, standing_of
 
+_FROM = Text("from {time} on", "ab {time}")
 CERTIFICATE_ENDINGS = (".cer", ".crt", ".der", ".pem")
 MAX_CERTIFICATES = 16 * 1024 * 1024  # bytes of a file
 
@@ -67,7 +68,7 @@ def check_chains(
 def _check_chain(
     leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, span: CounterSpan, findings: Findings
 ) -> None:
-    place = f"serial {span.serial.hex()}"
+    place = SERIAL.filled(serial=span.serial.hex())
     if anchors is None and others in ((), (leaf,)):
         findings.add(Code.CHAIN_INCOMPLETE, place)
         return
@@ -79,17 +80,17 @@ def _check_chain(
 
 
 def _tell_revocation(standing: Standing, span: CounterSpan, findings: Findings) -> None:
-    place = f"serial {span.serial.hex()}"
+    place = SERIAL.filled(serial=span.serial.hex())
     for reason in standing.unchecked:
         findings.add(Code.REVOCATION_UNCHECKED, place, reason)
     if span.latest < standing.revoked_from < NEVER:
-        findings.add(Code.CERTIFICATE_REVOKED_LATER, place, f"from {iso_time(int(standing.revoked_from))} on")
+        findings.add(Code.CERTIFICATE_REVOKED_LATER, place, _FROM, time=iso_time(int(standing.revoked_from)))
 
 
 @lru_cache(maxsize=64)
 def _problems(
     leaf: x509.Certificate, others: Certificates, anchors: Certificates | None, times: tuple[datetime, ...]
-) -> list[str]:
+) -> list[Text]:
     """Return the problems of a chain at all times, each once. Cached: many exports have the same chain."""
     with quiet():
         found = [problem for time in times for problem in chain_problems(leaf, others, time, anchors)]

@@ -125,10 +125,14 @@ async def test_after_stored_data_were_deleted_a_new_series_begins(shop: Shop) ->
         f"Sig-{last}",
         f"is followed by Sig-{last + 2}",
     )
+    assert gap.places[0].detail_de == f"darauf folgt Sig-{last + 2}"
     status = await shop.status()
     assert (status.verdict, status.verify_failures) == ("error", 1)
     assert status.last_error is not None
     assert status.last_error.code == "archive_verify_failed"
+    assert status.last_error.detail_de == (
+        f"dem Archiv fehlen Signaturzähler, oder sie sind doppelt (archive.gap: Sig-{last} darauf folgt Sig-{last + 2})"
+    )
     again = await shop.run()
     assert again.verdict is ArchiveVerdict.OK
     assert (await shop.status()).verdict == "error"  # what is missing stays missing

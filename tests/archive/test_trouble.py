@@ -1,6 +1,7 @@
 """What goes wrong around an archive is told, costs nothing that was kept, and is over when its cause is."""
 
 import asyncio
+import json
 import os
 import resource
 import signal
@@ -220,7 +221,7 @@ async def test_within_thirty_nights_each_segment_is_read_again(shop: Shop, monke
         (lambda folder: (folder / "0001-000002.json").unlink(), "0001-000003.json"),
         (lambda folder: (folder / "0001-000002.json").write_text("{}"), "0001-000002.json"),
         (lambda folder: flip(folder / "0001-000001.json", 100), "0001-000001.json"),
-        (lambda folder: (folder / "0001-000003.json").unlink(), "newest manifest"),
+        (lambda folder: (folder / "0001-000003.json").unlink(), "state.json"),
     ],
 )
 async def test_what_is_missing_or_changed_is_told(shop: Shop, harm: Callable[[Path], object], told: str) -> None:
@@ -229,6 +230,19 @@ async def test_what_is_missing_or_changed_is_told(shop: Shop, harm: Callable[[Pa
     done = await shop.run()
     assert done.verdict is ArchiveVerdict.ERROR
     assert told in [place.place for found in done.findings for place in found.places]
+
+
+async def test_what_was_kept_of_changed_files_before_there_was_german_is_read(shop: Shop) -> None:
+    await three_nights(shop)
+    (shop.folder / "0001-000002.tar").unlink()
+    await shop.run()
+    state = shop.folder / "state.json"
+    kept = json.loads(state.read_text())
+    assert kept["changed"] == {"0001-000002.tar": {"en": "is missing", "de": "fehlt"}}
+    state.write_text(json.dumps(kept | {"changed": {"0001-000002.tar": "is {missing}"}}))
+    read = ArchiveDirectory(shop.folder.parent, shop.serial).load_state()
+    assert read is not None
+    assert read.changed["0001-000002.tar"].in_language("de") == "is {missing}"
 
 
 async def test_a_store_with_a_missing_piece_is_not_rebuilt(shop: Shop) -> None:

@@ -171,7 +171,7 @@ def test_lists_need_a_directory_that_can_be_written(tmp_path: Path) -> None:
 
 
 def _reason(report: FileReport) -> str:
-    return dict(report.findings.items())[Code.REVOCATION_UNCHECKED].examples[0].detail
+    return dict(report.findings.items())[Code.REVOCATION_UNCHECKED].examples[0].detail.en
 
 
 def _codes(report: FileReport) -> dict[Code, int]:

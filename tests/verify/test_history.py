@@ -38,7 +38,9 @@ def test_a_gap_weighs_as_much_as_the_export_claims(options: Options, first: int,
     messages = list(receipts(tse, 4))
     report = check(tse.export(messages[:2] + messages[4:]), options)
     assert report.findings.count(code) == 1
-    assert dict(report.findings.items())[code].examples[0].place == f"Sig-{first + 3}..{first + 4}"
+    (example,) = dict(report.findings.items())[code].examples
+    assert example.in_language("en") == f"Sig-{first + 3}..{first + 4}  2 missing"
+    assert example.in_language("de") == f"Sig-{first + 3}..{first + 4}  2 fehlen"
     assert report.spans[0].missing == 2
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse.logmessage import LogMessage
 from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import Code, MessageCounts
@@ -45,7 +46,7 @@ def test_a_file_of_receipts_is_checked_line_by_line(check: Check) -> None:
     valid = sum(vector["signatureValid"] for vector in REAL.values())
     assert report.counts == MessageCounts(len(REAL) + 1, valid, len(REAL) - valid, 1)
     ((wrong, found),) = [item for item in report.findings.items() if item[0] is Code.RECEIPT_UNREADABLE]
-    assert (wrong, found.examples[0].place) == (Code.RECEIPT_UNREADABLE, f"line {len(REAL) + 3}")
+    assert (wrong, found.examples[0].place.en) == (Code.RECEIPT_UNREADABLE, f"line {len(REAL) + 3}")
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,10 @@ def test_a_line_that_cannot_be_read_costs_no_other(check: Check, field: int, val
     report = check(b"\n".join([ANNEX.encode(), b";".join(fields), b"", ANNEX.encode()]), name="codes.csv")
     assert report.counts == MessageCounts(3, 2, 0, 1)
     ((code, found),) = report.findings.items()
-    assert (code, found.examples[0].place) == (Code.RECEIPT_UNREADABLE, "line 2")
-    assert reason in found.examples[0].detail
-    assert len(found.examples[0].detail) < 100
+    assert (code, found.examples[0].place) == (Code.RECEIPT_UNREADABLE, Text("line 2", "Zeile 2"))
+    assert found.examples[0].detail.de != found.examples[0].detail.en
+    assert reason in found.examples[0].detail.en
+    assert len(found.examples[0].detail.en) < 100
 
 
 @pytest.mark.parametrize(

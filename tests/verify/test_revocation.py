@@ -130,7 +130,7 @@ def test_without_a_current_list_of_the_issuer_revocation_is_not_checked(
     spoil(shop)
     report = shop.check()
     assert (_codes(report), report.revocation_checked) == ({Code.REVOCATION_UNCHECKED: 1}, False)
-    assert reason in dict(report.findings.items())[Code.REVOCATION_UNCHECKED].examples[0].detail
+    assert reason in dict(report.findings.items())[Code.REVOCATION_UNCHECKED].examples[0].detail.en
 
 
 def test_a_list_for_users_alone_is_enough_for_a_tse(shop: Shop) -> None:

@@ -14,12 +14,14 @@ from gateway.tse.commands import TransactionStep
 from gateway.tse.log_names import ENDING
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END, INFO_NAME, blocks_of, member, members
-from gateway.verify.findings import FileReport, MessageCounts
+from gateway.verify.findings import Code, FileReport, MessageCounts
 from tests.support import NOW, export, receipt, set_up, step
 from tests.verify.conftest import Check
 from tests.verify.exports import Tse, log_member
 
 EVERY_VALUE = os.environ.get("TSE_EVERY_BYTE_VALUE") == "1"  # 255 values per byte: an hour instead of half a minute
+
+NO_WORDS = {Code.MESSAGE_OPERATION, Code.TRANSACTION_OPEN, Code.TRANSACTION_CUT, Code.TRANSACTION_START}
 
 
 @pytest.fixture
@@ -106,4 +108,7 @@ def _changed(data: bytes, at: int, change: int) -> bytes:
 
 
 def _told(report: FileReport) -> tuple[object, ...]:
+    details = [(code, one.detail) for code, found in report.findings.items() for one in found.examples]
+    english = [(code, detail) for code, detail in details if detail.en == detail.de and code not in NO_WORDS]
+    assert [told for told in english if told[1]] == [], "a detail without a German twin"
     return (report.counts, [(code, found.count) for code, found in report.findings.items()])

@@ -3,18 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import Annotated
 
 from cryptography import x509
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
+from gateway.archive.errors import MISSING, NO_MANIFEST, OTHER_BEFORE, OTHER_CONTENT, OTHER_SIZE
 from gateway.archive.manifest import ArchiveModel, ArchiveVerdict, Manifest
 from gateway.archive.targets.stored import Connect, Reader, StoredChain, stored_chains
 from gateway.archive.targets.target import Target, is_verification
 from gateway.errors import ProtocolError
+from gateway.i18n.text import Text
 from gateway.tse import tar
 from gateway.verify.findings import Findings
 from gateway.verify.scan import load_certificates
 
+_FILE, _AT = Text("{file} {fault}", "{file} {fault}"), Text("{file}: {fault}", "{file}: {fault}")
+_WITH_ERROR = Text("{file} was archived with an error: {errors}", "{file} wurde mit einem Fehler archiviert: {errors}")
 _MOST_FAULTS = 20  # told of each TSE
 
 
@@ -41,7 +46,9 @@ class TseAudit(ArchiveModel):
     stamped_until: datetime | None = Field(description="when the newest manifest with a time stamp was written")
     verified: datetime | None = Field(description="when all, or a sample, was read back last")
     gaps: list[str] = Field(description="signature counters that no segment holds")
-    faults: list[str] = Field(description="files that are missing, changed, or were archived with an error")
+    faults: list[Annotated[Text, PlainSerializer(str)]] = Field(
+        description="files that are missing, changed, or were archived with an error"
+    )
     certificates: list[CertificateEnd]
     ready: bool = Field(description="no gap, no fault, and the certificates are there")
 
@@ -68,7 +75,7 @@ def audit(
 
 
 def _of_tse(target: Target, reader: Reader, chains: list[StoredChain], *, read: bool) -> TseAudit:
-    faults: list[str] = []
+    faults: list[Text] = []
     there: list[Manifest] = []
     verified: list[datetime] = []
     stamped: list[datetime] = []
@@ -106,36 +113,38 @@ def _of_tse(target: Target, reader: Reader, chains: list[StoredChain], *, read: 
     )
 
 
-def _right(reader: Reader, stored: StoredChain, faults: list[str]) -> Iterator[Manifest]:
+def _right(reader: Reader, stored: StoredChain, faults: list[Text]) -> Iterator[Manifest]:
     """Yield the manifests whose segments are there; note what breaks the chain."""
     previous: str | None = None
     for found in reader.manifests(stored):
         manifest = found.manifest
         if manifest is None:
-            faults.append(f"{found.name} is no manifest of this TSE")
+            faults.append(_FILE.filled(file=found.name, fault=NO_MANIFEST))
         else:
             if manifest.previous != previous:
-                faults.append(f"{found.name}: the manifest before it is missing or changed")
+                faults.append(_AT.filled(file=found.name, fault=OTHER_BEFORE))
             size = stored.files.get(manifest.file)
             if size is None:
-                faults.append(f"{manifest.file} is missing")
+                faults.append(_FILE.filled(file=manifest.file, fault=MISSING))
             elif size != manifest.size:
-                faults.append(f"{manifest.file} has {size} bytes, not {manifest.size}")
+                faults.append(_FILE.filled(file=manifest.file, fault=OTHER_SIZE.filled(size=size, right=manifest.size)))
             else:
                 yield manifest
             if manifest.verdict is ArchiveVerdict.ERROR:
                 errors = [finding.code for finding in manifest.findings if finding.severity == "error"]
-                faults.append(f"{manifest.file} was archived with an error: {', '.join(errors)}")
+                faults.append(_WITH_ERROR.filled(file=manifest.file, errors=", ".join(errors)))
         previous = found.sha256
 
 
-def _unchanged(reader: Reader, stored: StoredChain, manifests: list[Manifest], faults: list[str]) -> Iterator[Manifest]:
+def _unchanged(
+    reader: Reader, stored: StoredChain, manifests: list[Manifest], faults: list[Text]
+) -> Iterator[Manifest]:
     names = [manifest.file for manifest in manifests]
     for manifest, sha256 in zip(manifests, reader.hashes(stored, names), strict=True):
         if sha256 == manifest.sha256:
             yield manifest
         else:
-            faults.append(f"{manifest.file} is missing" if not sha256 else f"{manifest.file} has another SHA-256")
+            faults.append(_FILE.filled(file=manifest.file, fault=OTHER_CONTENT if sha256 else MISSING))
 
 
 def _verified(stored: StoredChain, manifests: list[Manifest]) -> list[datetime]:

@@ -16,6 +16,11 @@ from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 from gateway.storage.atomic import make_directory, replace_file
 
+_BROKEN = Text(
+    "{file}: it is no manifest, or the one before it is missing or changed",
+    "{file}: das ist kein Manifest, oder das davor fehlt oder ist geändert",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RestoredChain:
@@ -25,7 +30,7 @@ class RestoredChain:
     segments: int
     bytes: int
     last_counter: int | None
-    faults: list[str]
+    faults: list[Text]
 
 
 def restore_archive(
@@ -67,12 +72,12 @@ def restore_archive(
 def _restore(
     target: Target, stored: StoredChain, manifests: list[StoredManifest], folder: Path, copied: Callable[[int], None]
 ) -> RestoredChain:
-    faults: list[str] = []
+    faults: list[Text] = []
     previous: str | None = None
     for found in manifests:
         manifest = found.manifest
         if manifest is None or manifest.previous != previous:
-            faults.append(f"{found.name}: it is no manifest, or the one before it is missing or changed")
+            faults.append(_BROKEN.filled(file=found.name))
         try:
             make_directory(folder)
             if manifest is not None and not _is_there(folder / manifest.file, manifest):
@@ -80,7 +85,7 @@ def _restore(
                 _fetch(target, key, folder / manifest.file, manifest.sha256, copied)
             replace_file(folder / found.name, found.content, durable=False)
         except TargetDiffers as error:
-            faults.append(str(error))
+            faults.append(error.text)
         except OSError as error:
             raise unwritable(folder / found.name, error) from None
         previous = found.sha256

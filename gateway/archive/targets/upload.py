@@ -17,12 +17,12 @@ from pydantic import Field
 
 from gateway.archive.check import sha256_of
 from gateway.archive.directory import ArchiveDirectory, RunFailure
-from gateway.archive.errors import ArchiveDamaged
+from gateway.archive.errors import MISSING, OTHER_CONTENT, ArchiveDamaged
 from gateway.archive.index import Index, Segment
-from gateway.archive.manifest import ArchiveModel, Manifest, digest
+from gateway.archive.manifest import ArchiveModel, KeptText, Manifest, digest
 from gateway.archive.targets.target import ManifestChain, Target, TargetDiffers
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Text, reason_of
+from gateway.i18n.text import NOTHING, Text, reason_of
 from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 from gateway.telemetry.events import Event, event
@@ -55,7 +55,7 @@ class UploadState(ArchiveModel):
     last_attempt: datetime | None = None
     last_error: RunFailure | None = None
     verified: datetime | None = Field(None, description="when a sample, or all of it, was read back last")
-    differs: dict[str, str] = Field({}, description="files that are not there as they were written, and how")
+    differs: dict[str, KeptText] = Field({}, description="files that are not there as they were written, and how")
 
     def pending(self, index: Index) -> list[Segment]:
         """Return the segments that are not known to be at the target, the oldest first."""
@@ -105,7 +105,7 @@ class ArchiveUpload:
                 elif self.state.differs or self._is_sample_due(now):
                     self._sample(target, index, now, go_on)
         except GatewayError as error:
-            self._keep(last_attempt=now, last_error=RunFailure(code=error.code, detail=str(error)))
+            self._keep(last_attempt=now, last_error=RunFailure.of(error, error.code))
             raise
         self._keep(last_attempt=now, last_success=now, last_error=None)
 
@@ -179,7 +179,7 @@ class ArchiveUpload:
         there = [segment for segment in index.segments if segment.file <= self.state.last]
         again = [segment for segment in there if segment.file in self.state.differs]
         chosen = again or secrets.SystemRandom().sample(there, min(SAMPLE, len(there)))
-        differs: dict[str, str] = {}
+        differs: dict[str, Text] = {}
         for segment in chosen:
             go_on()
             fault = _fault(target, chain.key(segment.file), segment.sha256)
@@ -243,15 +243,15 @@ class VerificationReport(ArchiveModel):
     read: list[str] = Field(description="the segments that were read")
 
 
-def _fault(target: Target, key: str, sha256: str) -> str:
+def _fault(target: Target, key: str, sha256: str) -> Text:
     """Return what is wrong with a file at the target, empty if nothing is; all of it is read."""
     found = hashlib.sha256()
     try:
         for chunk in target.read(key):
             found.update(chunk)
     except TargetDiffers:
-        return "is missing"
-    return "" if found.hexdigest() == sha256 else "has another SHA-256 than was written"
+        return MISSING
+    return NOTHING if found.hexdigest() == sha256 else OTHER_CONTENT
 
 
 def _hash(path: Path) -> str:

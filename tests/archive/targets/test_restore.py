@@ -119,7 +119,7 @@ async def test_an_audit_finds_a_missing_segment_as_a_gap(copies: Copies) -> None
         await copies.run_and_upload()
     copies.files("0001-000002.tar")[0].unlink()
     found = audited(copies)
-    assert (found.faults, found.ready) == (["0001-000002.tar is missing"], False)
+    assert ([fault.de for fault in found.faults], found.ready) == (["0001-000002.tar fehlt"], False)
     (gap,) = found.gaps
     assert gap.startswith("Sig-")
 
@@ -129,7 +129,7 @@ async def test_an_audit_finds_a_chain_that_was_cut_and_a_changed_manifest(copies
         await copies.run_and_upload()
     copies.files("0001-000002.json")[0].unlink()
     found = audited(copies)
-    assert found.faults == ["0001-000003.json: the manifest before it is missing or changed"]
+    assert found.model_dump(mode="json")["faults"] == ["0001-000003.json: the manifest before it is missing or changed"]
     assert not found.ready
 
 
@@ -139,4 +139,6 @@ async def test_only_reading_finds_a_byte_that_was_changed(copies: Copies) -> Non
     segment.chmod(0o600)
     flip(segment)
     assert audited(copies).ready
-    assert audited(copies, read=True).faults == ["0001-000001.tar has another SHA-256"]
+    assert [fault.en for fault in audited(copies, read=True).faults] == [
+        "0001-000001.tar has another SHA-256 than was written"
+    ]
