@@ -90,7 +90,7 @@ class Caller:
         Raises:
             Forbidden: it may not.
         """
-        if self.clients and client_id not in self.clients:
+        if not self.may_read(client_id):
             raise Forbidden(
                 Text(
                     "the token {name} may not act for the client id {client_id!r}",
@@ -98,6 +98,28 @@ class Caller:
                 ),
                 name=self.name,
                 client_id=client_id,
+            )
+
+    def may_read(self, client_id: str) -> bool:
+        """Return whether the token is for this client id, or none is named: what others have signed is not shown."""
+        return not self.clients or client_id in self.clients
+
+    def check_all_clients(self) -> None:
+        """Return if the token is for all client ids.
+
+        Raises:
+            Forbidden: it is for some only.
+        """
+        if self.clients:
+            raise Forbidden(
+                Text(
+                    "the token {name} is only for the client ids {named}, and this is about all: ask for one of them, "
+                    "or use a token without client ids, such as one of the role auditor",
+                    "das Token {name} gilt nur für die Client-IDs {named}, und dies betrifft alle: eine davon angeben, "
+                    "oder ein Token ohne Client-IDs benutzen, etwa eines mit der Rolle auditor",
+                ),
+                name=self.name,
+                named=", ".join(sorted(self.clients)),
             )
 
 

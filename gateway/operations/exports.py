@@ -18,6 +18,7 @@ from gateway.fleet.device import Device
 from gateway.i18n.text import Text
 from gateway.operations.store import (
     CHUNK_BLOCKS,
+    LEADING,
     BlockReader,
     PatientReader,
     Store,
@@ -31,7 +32,6 @@ from gateway.tse.log_names import LogName
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import END
 
-_LEADING = 2  # info.csv and the certificates begin every export
 _HASHED = 16  # characters that tell one last entry from another
 
 
@@ -159,7 +159,7 @@ async def matching_in(store: Store, chosen: Filter) -> AsyncIterator[bytes]:
     leading: list[StoreEntry] = []
     found = False
     async for entry in store.entries():
-        if len(leading) < _LEADING:
+        if len(leading) < LEADING:
             leading.append(entry)
             continue
         if not chosen.takes(entry):

@@ -8,7 +8,7 @@ from gateway.errors import GatewayError, ProtocolError
 from gateway.fleet.device import Device
 from gateway.i18n.text import Text
 from gateway.operations.receipt import Receipt, Signed
-from gateway.operations.store import Store, open_store
+from gateway.operations.store import LEADING, Store, open_store
 from gateway.tse import certificates
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.products import is_simulated
@@ -20,7 +20,6 @@ class TransactionNotFound(GatewayError):
     code = "transaction_not_found"
 
 
-_LEADING = 2  # info.csv and the certificates begin every store
 MOST_BLOCKS = 16_384  # 8 MiB: thousands of receipts, and less than a second of reading
 START, UPDATE, FINISH = "start", "update", "finish"
 
@@ -48,7 +47,7 @@ async def owner_in(store: Store, serial: str) -> StoreOwner:
     leading: list[bytes] = []
     async for entry in store.entries():
         leading.append(await store.content(entry))
-        if len(leading) == _LEADING:
+        if len(leading) == LEADING:
             break
     description, chain = leading
     leaf = certificates.by_serial(certificates.load(chain)).get(bytes.fromhex(serial))

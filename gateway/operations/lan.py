@@ -29,7 +29,7 @@ from gateway.fleet.registry import Registry
 from gateway.i18n.text import Text
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LanJournal
-from gateway.operations.store import PatientReader
+from gateway.operations.store import PatientReader, receipts_begin
 from gateway.tasks import outlasting
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart, OpenImport
@@ -139,6 +139,10 @@ class LanTse:
             data = await source.read_store(block, count)
             lease.reads += 1
             return lease.as_it_was(block, data)
+
+    async def receipts_begin(self, serial: str) -> int:
+        """Return the block of the store where receipts begin; whoever may not read all may read what stands before."""
+        return await receipts_begin(self._registry.find(serial))
 
     async def send_command(self, serial: str, session: int, command: bytes, connection: Holder) -> bytes:
         """Carry out `command` once, however often it is sent, and return the data of its response."""

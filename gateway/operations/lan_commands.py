@@ -29,6 +29,7 @@ from gateway.tse.commands import (
     DisableCtss,
     EnableCtss,
     ExportIfCspFails,
+    LastTransaction,
     ListClients,
     ListTransactions,
     Login,
@@ -50,6 +51,7 @@ from gateway.tse.results import Result, explain
 _PART = 496  # bytes, in which steps the vendor's library asks
 _PATIENCE = 5.0  # seconds of searching before the client is told to ask again
 _USERS = frozenset({User.ADMIN, User.TIME_ADMIN})  # of generation 1
+_OF_CLIENTS = (LastTransaction, ListTransactions, StartExport)
 _EXPORTS = (StartExport, NextExportPart, AbortExport)
 
 
@@ -165,6 +167,11 @@ def client_id_in(data: bytes) -> str | None:
         return bytes(getattr(parse(data), "client_id", b"")).decode("latin-1")
     except ProtocolError:
         return None
+
+
+def is_about_all(data: bytes) -> bool:
+    """Return whether a command asks what all tills have signed: it can name a client id, and names none."""
+    return COMMANDS.get(data[0] if data else 0) in _OF_CLIENTS and client_id_in(data) == ""
 
 
 async def _translated(tse: Exclusive, command: Command) -> bytes:

@@ -13,10 +13,12 @@ from gateway.fleet.device import Device
 from gateway.fleet.lock.queue import Lease
 from gateway.i18n.text import Text
 from gateway.tse.info import TseInfo
+from gateway.tse.log_names import LogName
 from gateway.tse.logmessage import LogMessage
 from gateway.tse.sectors import SECTOR
 from gateway.tse.tar import PAX, PAX_GLOBAL, Header, blocks_of, is_ustar, pax_records
 
+LEADING = 2  # entries: info.csv and the certificates begin every store
 CHUNK_BLOCKS = 128  # 64 KiB: what the vendor's library reads at a time
 _PAX_TYPES = (PAX, PAX_GLOBAL)
 
@@ -175,6 +177,21 @@ async def open_store(device: Device) -> Store:
     """
     info = TseInfo.decode(await device.read_info())
     return Store(device, used_blocks(info))
+
+
+async def receipts_begin(device: Device) -> int:
+    """Return the block of the first log message of a transaction; what stands before is about the TSE alone.
+
+    Raises:
+        StoreClosed: the TSE does not show its store.
+    """
+    store, position = await open_store(device), 0
+    async for entry in store.entries():
+        name = LogName.parse(entry.name)
+        if position >= LEADING and (name is None or name.number is not None):
+            return entry.block
+        position += 1
+    return store.used
 
 
 def used_blocks(info: TseInfo) -> int:

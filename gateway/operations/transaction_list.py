@@ -26,7 +26,7 @@ class TransactionFilter:
     to_time: int | None = None
     from_number: int | None = None
     to_number: int | None = None
-    client_id: str = ""
+    client_ids: Collection[str] = ()
     process_type: str | None = None
     state: TransactionState | None = None
     numbers: Collection[int] | None = None
@@ -37,7 +37,7 @@ class TransactionFilter:
         return (
             _lies(message.log_time, self.from_time, self.to_time)
             and _lies(message.transaction_number or 0, self.from_number, self.to_number)
-            and self.client_id in {"", message.client_id}
+            and (not self.client_ids or message.client_id in self.client_ids)
             and self.process_type in {None, message.process_type}
             and self.state in {None, found.state}
             and (self.numbers is None or message.transaction_number in self.numbers)

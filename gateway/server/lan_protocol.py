@@ -26,7 +26,7 @@ from gateway.access.uses import TokenUses
 from gateway.errors import BadRequest, GatewayError, InvalidSession
 from gateway.i18n.text import Text
 from gateway.operations.lan import LanTse
-from gateway.operations.lan_commands import client_id_in
+from gateway.operations.lan_commands import client_id_in, is_about_all
 from gateway.server.http import bodies, callers, responses
 from gateway.server.http.connection import peer_of
 from gateway.server.lan_acts import act_of
@@ -103,7 +103,9 @@ class LanProtocol:
         return await _data(await self._lan.read_info(*_address(request), self._connection(request)))
 
     async def read_store(self, request: web.Request) -> web.Response:
-        block, count = _number(request, "offset"), _number(request, "numblocks")
+        block, count, caller = _number(request, "offset"), _number(request, "numblocks"), callers.caller_of(request)
+        if caller.clients and block + count > await self._lan.receipts_begin(_serial(request)):
+            caller.check_all_clients()
         return await _data(await self._lan.read_store(*_address(request), block, count, self._connection(request)))
 
     async def send_command(self, request: web.Request) -> web.Response:
@@ -159,6 +161,8 @@ class LanProtocol:
         if not (signs or caller.clients):
             return
         client_id = client_id_in(command)
+        if is_about_all(command):
+            caller.check_all_clients()
         if client_id != "":
             caller.check_client(client_id or "?")  # what is not understood may name any
         if signs and client_id:

@@ -115,6 +115,7 @@ SECTION = Section(
                 ranges=True,
                 headers={"ETag": "SHA-256 of the file, for `If-Range` and `If-Match`."},
             ),
+            of_all=True,
         ),
         Endpoint(
             "GET",
@@ -130,6 +131,7 @@ SECTION = Section(
                 ranges=True,
                 headers={"ETag": "Names this state of the archive, for `If-Range` and `If-Match`."},
             ),
+            of_all=True,
         ),
     ),
 )

@@ -60,6 +60,7 @@ SECTION = Section(
             "for a year, one at a time.",
             (ArchiveBusy, ArchiveNotWritten, NothingToExport),
             FileResponse("The package.", (FileFormat(_ZIP),)),
+            of_all=True,
         ),
     ),
 )

@@ -163,6 +163,7 @@ class Endpoint:
     `roles` may ask for it. The annotations of `handler` say what parameters and body it takes, and which model it
     returns if not a `file`.
     `keyed` operations take an Idempotency-Key; `headers` are other parameters in the head, as the document has them.
+    `of_all` ones tell what all tills have signed: a token for some client ids has to name one of them, if that is possible.
     """
 
     method: str
@@ -175,6 +176,7 @@ class Endpoint:
     file: FileResponse | None = None
     keyed: bool = False
     headers: tuple[Mapping[str, Any], ...] = ()
+    of_all: bool = False
 
     @property
     def name(self) -> str:
@@ -282,7 +284,8 @@ async def _perform(
     params, key = _params(endpoint, given()), _key_of(endpoint, request)
     _check_tse(caller, params)
     async with body() as read:
-        _check_client(request, services.tokens, params, read)
+        if not _check_client(request, services.tokens, params, read) and endpoint.of_all:
+            caller.check_all_clients()
         tell_about(request, **_named_in(params), **_named_in(read))
         return await endpoint.handler(Call(services, request, params, read, key))
 
@@ -302,15 +305,17 @@ def _check_tse(caller: Caller, params: BaseModel) -> None:
     caller.check_tse(getattr(params, "serial", None) or "")
 
 
-def _check_client(request: web.Request, tokens: Tokens, *models: BaseModel) -> None:
-    """Refuse to act for a client id that is not the token's, and note for which one a till acts."""
-    caller = caller_of(request)
+def _check_client(request: web.Request, tokens: Tokens, *models: BaseModel) -> bool:
+    """Refuse a client id that is not the token's, note for which one a till acts, and return whether one is named."""
+    caller, named = caller_of(request), False
     for model in models:
         client_id = getattr(model, "client_id", None)
         if client_id:
             caller.check_client(client_id)
             tokens.uses.note(caller, client_id)
             name_client(request, client_id)
+            named = True
+    return named
 
 
 def _query(endpoint: Endpoint, request: web.Request) -> Mapping[str, object]:

@@ -85,6 +85,7 @@ class _Stream:
 
     def __init__(self, call: Call[EventParams, NoBody], recent: RecentEvents, place: _Place) -> None:
         self._call = call
+        self._caller = caller_of(call.request)
         self._registry = call.services.registry
         self._recent = recent
         self._place = place
@@ -113,7 +114,8 @@ class _Stream:
     async def _news(self) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:
         for happened in self._recent.after(self._place.number):
             self._place.number = happened.number
-            if not happened.serial or self._is_wanted(happened.serial):
+            till = str(happened.fields.get("client") or "")
+            if (not happened.serial or self._is_wanted(happened.serial)) and (not till or self._caller.may_read(till)):
                 yield KINDS[happened.event], _plain(happened)
         for device in self._devices():
             if await self._has_grown(device):
@@ -136,7 +138,8 @@ class _Stream:
         stores, serial = self._place.stores, device.serial
         try:
             async for place, message in steps_since(device, stores.get(serial, StorePlace())):
-                data = None if message is None else await self._receipt(device, message)
+                shown = message is not None and self._caller.may_read(message.client_id)
+                data = await self._receipt(device, message) if message is not None and shown else None
                 stores[serial] = place
                 if data is not None:
                     yield data
@@ -160,7 +163,7 @@ class _Stream:
 
     def _is_wanted(self, serial: str) -> bool:
         wanted = (self._call.params.serial or "").upper()
-        return serial.startswith(wanted) and caller_of(self._call.request).may_use(serial)
+        return serial.startswith(wanted) and self._caller.may_use(serial)
 
 
 def _place_of(last_id: str | None, recent: RecentEvents) -> _Place:
@@ -227,7 +230,8 @@ SECTION = Section(
             "order of the store. `opened`, `failed`, `outage`, `pool`, `lock`, `archive`: events of the log, unless "
             "its level leaves them out. `begin`: the stream begins, now. Send the id of the last event as "
             "`Last-Event-ID`, as browsers do, to go on there: each signed step is told at least once, also over a "
-            "restart; of the others the last 1,000 of this process are kept.",
+            "restart; of the others the last 1,000 of this process are kept. A token for some client ids gets only what these have "
+            "signed.",
             (TooManyStreams, UnknownDevice),
             FileResponse("The events, until the client or the gateway ends.", (FileFormat(_STREAM, _EXAMPLE),)),
             headers=(_LAST_EVENT_ID,),

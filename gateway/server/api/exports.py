@@ -94,6 +94,7 @@ SECTION = Section(
                 ranges=True,
                 headers={"ETag": "Names this state of the store, for `If-Range` and `If-Match`.", **_CURSOR_HEADER},
             ),
+            of_all=True,
         ),
         Endpoint(
             "GET",
@@ -104,6 +105,7 @@ SECTION = Section(
             "All limits are included; a limit that is left out limits nothing.",
             (*READING, NothingToExport),
             FileResponse(_DESCRIPTION, _FORMATS),
+            of_all=True,
         ),
         Endpoint(
             "GET",
@@ -114,6 +116,7 @@ SECTION = Section(
             "All exports made so, one after the other, hold together what a full export holds.",
             (*READING, NothingToExport, CursorInvalid),
             FileResponse(_DESCRIPTION, _FORMATS, headers=_CURSOR_HEADER),
+            of_all=True,
         ),
     ),
 )

@@ -23,6 +23,7 @@ from gateway.server.api.transaction_responses import (
     TransactionDetails,
     TransactionList,
 )
+from gateway.server.http.callers import caller_of
 
 _ERRORS: Errors = (*SENDING, StoreClosed, CursorInvalid, NothingArchived, ArchiveDamaged)
 
@@ -39,7 +40,7 @@ async def list_transactions(call: Call[TransactionListParams, NoBody]) -> Transa
         to_time=wanted.last_second,
         from_number=max(wanted.from_number or 0, min(numbers)) if numbers else wanted.from_number,
         to_number=wanted.to_number,
-        client_id=wanted.client_id,
+        client_ids={wanted.client_id} if wanted.client_id else caller_of(call.request).clients,
         process_type=wanted.process_type,
         state=wanted.state,
         numbers=numbers,
@@ -58,7 +59,7 @@ async def get_transaction_steps(call: Call[TransactionStepsParams, NoBody]) -> T
     number, serial = call.params.number, call.params.serial.upper()
     store, owner, source = await _store_of(call, serial, call.params.cursor)
     steps = (await history.steps_in(store, number))[::-1]
-    if not steps:
+    if not steps or not caller_of(call.request).may_read(steps[-1].client_id):
         raise TransactionNotFound(
             Text(
                 "transaction {number} is not among the last ones: give its cursor from the list",
@@ -141,7 +142,7 @@ ENDPOINTS = (
         "List transactions",
         "The newest first, read from the store of the TSE, or from its archive while the TSE is away. Each page looks "
         "through 8 MiB at most, so it may have fewer than `limit`: go on while there is a `next_cursor`. Open ones are "
-        "listed of a TSE that is there.",
+        "listed of a TSE that is there. A token for some client ids sees only what these have signed.",
         _ERRORS,
     ),
     Endpoint(

@@ -33,6 +33,7 @@ from gateway.server.api.receipts import moment, receipt_response
 from gateway.server.api.requests import CancelRequest, NoBody, SignRequest
 from gateway.server.api.responses import OpenTransaction, OpenTransactionList, SignedReceipt
 from gateway.server.api.validation import FieldProblem
+from gateway.server.http.callers import caller_of
 from gateway.tse import processdata
 from gateway.tse.processdata import Finding
 from gateway.tse.products import is_simulated
@@ -74,10 +75,13 @@ async def cancel_transaction(call: Call[TransactionParams, CancelRequest]) -> Si
 async def list_open_transactions(call: Call[ClientParams, NoBody]) -> OpenTransactionList:
     """Return the open transactions as the TSE lists them."""
     services, serial = call.services, call.params.serial.upper()
-    numbers = await services.administration.open_transactions(serial, call.params.client_id.encode())
+    clients = {call.params.client_id} if call.params.client_id else caller_of(call.request).clients or {""}
+    numbers: list[int] = []
+    for client in sorted(clients):
+        numbers += await services.administration.open_transactions(serial, client.encode())
     found = [
         OpenTransaction(transaction_number=number, start_time=moment(services.transactions.start_time(serial, number)))
-        for number in numbers
+        for number in sorted(numbers)
     ]
     return OpenTransactionList(transactions=found)
 
@@ -105,13 +109,13 @@ async def get_transaction(call: Call[TransactionParams, NoBody]) -> SignedReceip
     device = call.services.registry.find(call.params.serial)
     number = call.params.number
     own = call.services.transactions.own_of(device.serial, number)
-    return receipt_response(await _found(device, number), own=own)
+    return receipt_response(await _found(call, device, number), own=own)
 
 
 async def get_qr_code(call: Call[QrParams, NoBody]) -> web.Response:
     """Draw the QR code of a finished transaction."""
     device = call.services.registry.find(call.params.serial)
-    text = (await _found(device, call.params.number)).qr_text
+    text = (await _found(call, device, call.params.number)).qr_text
     if text is None:
         raise NoQrCode(
             Text(
@@ -136,9 +140,9 @@ async def sign(call: Call[Any, SignRequest], action: Action, serial: str, number
     return await _receipt(call, request, result, findings, options.qr)
 
 
-async def _found(device: Device, number: int) -> Receipt:
+async def _found(call: Call[Any, Any], device: Device, number: int) -> Receipt:
     steps = await history.steps_of(device, number)
-    if not steps:
+    if not steps or not caller_of(call.request).may_read(steps[0].client_id):
         raise TransactionNotFound(
             Text(
                 "transaction {number} is not among the last ones in the store",
@@ -273,6 +277,7 @@ SECTION = Section(
             "Get the last signed step",
             "Of one client, or of any.",
             (*SENDING, StoreClosed, TransactionNotFound),
+            of_all=True,
         ),
         Endpoint(
             "GET",
