@@ -84,6 +84,21 @@ class Caller:
                 name=self.name,
             )
 
+    def check_all_tses(self) -> None:
+        """Return if the token is for all TSEs.
+
+        Raises:
+            Forbidden: it is for some only.
+        """
+        if self.tses:
+            raise Forbidden(
+                Text(
+                    "the token {name} is only for some TSEs, and this is about all: use a token without TSEs",
+                    "das Token {name} gilt nur für manche TSEs, und dies betrifft alle: ein Token ohne TSEs benutzen",
+                ),
+                name=self.name,
+            )
+
     def check_client(self, client_id: str) -> None:
         """Return if the token may act for this client id.
 

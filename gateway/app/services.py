@@ -26,6 +26,7 @@ from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock
 from gateway.config.pins import KEPT, Pins
 from gateway.config.settings import Settings, effective
+from gateway.doctor.inside import RunningDoctor
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import ConfigurationError
 from gateway.fleet.maintenance.flash_health import FlashHealthMonitor
@@ -200,6 +201,7 @@ async def api(
                 pool_signing=PoolSigning(core.pool, transactions),
                 package_place=_package_place(core.settings),
                 notifications=core.notifications,
+                doctor=RunningDoctor(core.settings),
             )
     finally:
         await transactions.close()

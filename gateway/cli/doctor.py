@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from gateway.cli.base import Cli, command
-from gateway.i18n.text import Language, Text
+from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.doctor.results import CheckResult
+    from gateway.checks import CheckResult
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "dim"}
 _STATUSES = {
@@ -21,14 +21,6 @@ _STATUSES = {
     "unknown": Text("unknown", "unbekannt"),
 }
 _HEADS = (Text("layer", "Schicht"), "TSE", Text("status", "Status"), Text("finding", "Befund"))
-_SUMMARIES = {
-    0: Text("everything that could be examined is in order", "alles, was sich untersuchen ließ, ist in Ordnung"),
-    1: Text("warnings: please look at them", "Warnungen: bitte ansehen"),
-    2: Text(
-        "something does not work or must be done now: begin with the first one",
-        "etwas funktioniert nicht oder ist jetzt zu tun: beim Ersten beginnen",
-    ),
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,40 +39,32 @@ def doctor(cli: Cli) -> None:
 
     Exit-Status: 0 in Ordnung, 1 Warnungen, 2 etwas geht nicht oder muss jetzt getan werden.
     """
-    from gateway.doctor.results import exit_status
+    from gateway.checks import SUMMARIES, exit_status
 
     results = asyncio.run(examine(cli))
     status = exit_status(results)
     if cli.as_json:
-        cli.print_json({"status": status, "findings": [as_data(result, cli.language) for result in results]})
+        cli.print_json({"status": status, "findings": [result.as_data(cli.language) for result in results]})
     else:
         _show(cli, results)
-        cli.say(_SUMMARIES[status])
+        cli.say(SUMMARIES[status])
     raise typer.Exit(status)
 
 
 async def examine(cli: Cli) -> "list[CheckResult]":
     """Examine the gateway that the options name, or that of this machine."""
+    from gateway.app import standalone
     from gateway.doctor import examination
 
-    return await (examination.there(cli.remote()) if cli.url else examination.here(cli.settings()))
-
-
-def as_data(result: "CheckResult", language: Language) -> dict[str, str]:
-    """Return a result as JSON data; layer and verdict are stable, the texts are not."""
-    return {
-        "layer": result.layer.value,
-        "tse": result.serial,
-        "verdict": result.status.value,
-        "text": result.text_in(language),
-        "remedy": result.remedy_in(language),
-    }
+    if cli.url:
+        return await examination.there(cli.remote())
+    return await examination.here(cli.settings(), examination.Machine(standalone=standalone.serving))
 
 
 def _show(cli: Cli, results: "Sequence[CheckResult]") -> None:
     from rich.text import Text as Styled
 
-    from gateway.doctor.results import LAYERS
+    from gateway.checks import LAYERS
 
     rows = []
     for result in results:

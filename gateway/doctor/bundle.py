@@ -1,21 +1,27 @@
 """A support bundle: what a reseller asks for before taking a TSE back, in one file and without secrets."""
 
+import asyncio
 import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from gateway import __version__
 from gateway.access import lan_token
+from gateway.checks import CheckResult
 from gateway.client.api import Api
 from gateway.config import settings as knobs
 from gateway.config.pins import KEPT, Pins
 from gateway.config.settings import Settings
+from gateway.doctor import facts
+from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
 from gateway.telemetry.log import masked, redacted, register_secret
 
@@ -24,7 +30,49 @@ _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE
 _CREDENTIALS = re.compile(r"((?:Bearer|Basic) +)[A-Za-z0-9+/=._~-]{6,}", re.IGNORECASE)
 _MASK = "***"
 
+_README = """Support bundle of tse-gateway {version}, made {now}.
+
+versions.json   gateway, Python, kernel, system          doctor.json    what works and what does not
+settings.json   every setting, secrets hidden            metrics.txt    what Prometheus would read
+tse-*/          info, flash memory, certificates         outages.json, archives.json, audit.json
+log.json        what the gateway logged in the last hour
+readyz.json, usb.txt, disks.txt, kernel.txt, state.txt, log.txt       the host: devices, mounts, messages, files by name
+
+PINs, PUKs, tokens and private keys are replaced by ***.
+"""
+
 Parts = dict[str, str]  # the files of the bundle: name to text
+
+
+def file_name() -> str:
+    """Return how a bundle that is made now is called."""
+    return f"tse-gateway-support-{datetime.now(UTC):%Y%m%d-%H%M%S}.zip"
+
+
+async def collected(
+    settings: Settings,
+    results: Iterable[CheckResult],
+    reach: Callable[[AsyncExitStack], Awaitable[Api]],
+    *,
+    host: bool = True,
+    log: Path | None = None,
+) -> Parts:
+    """Return all parts: what the doctor found, what the gateway tells that `reach` reaches, what this `host` tells.
+
+    `log`: the log of the gateway if the journal does not hold it.
+    """
+    hide(settings)
+    parts = {
+        "README.txt": _README.format(version=__version__, now=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+        "versions.json": _json(facts.versions()),
+        "doctor.json": _json([result.as_data("en") for result in results]),
+    }
+    try:
+        async with AsyncExitStack() as stack:
+            parts |= await of_gateway(await reach(stack))
+    except GatewayError as error:
+        parts["unreachable.txt"] = f"{error}\n"
+    return parts | await asyncio.to_thread(_of_host, settings, log) if host else parts
 
 
 def hide(settings: Settings) -> None:
@@ -56,7 +104,7 @@ def shown_settings(settings: Settings) -> str:
 async def of_gateway(api: Api) -> Parts:
     """Return what the gateway tells of itself and its TSEs; where it refuses, the refusal."""
     parts = {"readyz.json": _json(await api.health()), "metrics.txt": await api.metrics()}
-    for path in ("/outages", "/archives", "/audit"):
+    for path in ("/outages", "/archives", "/audit", "/log"):
         parts[f"{path.strip('/')}.json"] = await _answer(api, path)
     for tse in await api.get("/tses"):
         serial = str(tse["serial"])
@@ -76,6 +124,18 @@ def packed(parts: Mapping[str, str]) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, _clean_json(text) if name.endswith(".json") else clean(text))
     return made.getvalue()
+
+
+def _of_host(settings: Settings, log: Path | None) -> Parts:
+    roots = Roots()
+    return {
+        "settings.json": shown_settings(settings),
+        "usb.txt": facts.usb(roots),
+        "disks.txt": facts.disks(roots),
+        "state.txt": facts.directory(settings.state_dir),
+        "kernel.txt": facts.kernel_log(),
+        "log.txt": facts.gateway_log(log),
+    }
 
 
 def _clean_json(text: str) -> str:

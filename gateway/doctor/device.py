@@ -5,7 +5,20 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway import limits
-from gateway.doctor.results import CheckResult, CheckStatus, Layer, fail, failed, graded, measured, ok, unknown, warn
+from gateway.checks import (
+    CheckResult,
+    CheckStatus,
+    Layer,
+    day,
+    decimal,
+    fail,
+    failed,
+    graded,
+    measured,
+    ok,
+    unknown,
+    warn,
+)
 from gateway.i18n import remedies
 from gateway.i18n.text import Text
 
@@ -114,7 +127,7 @@ def _condition(tse: _TseAnswer, serial: str) -> CheckResult:
         return warn(Layer.INFO, _WEARING, remedies.FLASH_WORN, serial, erases=erases)
     ahead = tse.get("found_ahead")
     if ahead and limits.FOUND_AHEAD_AGO.warns((datetime.now(UTC) - datetime.fromisoformat(str(ahead))).total_seconds()):
-        return warn(Layer.INFO, *remedies.FOUND_AHEAD, serial, day=str(ahead)[:10])
+        return warn(Layer.INFO, *remedies.FOUND_AHEAD, serial, day=day(datetime.fromisoformat(str(ahead))))
     text = _TRANSLATED if tse.get("old_tills") else _IN_SERVICE
     return ok(Layer.INFO, text, serial, firmware=tse["software_version"], place=tse["place"])
 
@@ -163,21 +176,22 @@ def _clients(tse: _TseAnswer, serial: str) -> CheckResult:
 def _certificate(tse: _TseAnswer, serial: str) -> CheckResult:
     if datetime.fromisoformat(str(tse["certificate_expires"])) <= datetime.now(UTC):
         return failed(Layer.CERTIFICATE, remedies.NOT_SIGNING["certificate_expired"], serial)
-    until, days = str(tse["certificate_expires"])[:10], int(tse["certificate_days_left"])
+    until, days = day(datetime.fromisoformat(str(tse["certificate_expires"]))), int(tse["certificate_days_left"])
     status = graded(days * limits.DAY, limits.CERTIFICATE_LEFT)
     product = tse.get("product_certified_until")
     if status is not CheckStatus.OK or not product:
         remedy = remedies.CERTIFICATE_ENDS
         return measured(Layer.CERTIFICATE, status, _CERTIFICATE, remedy, serial, until=until, days=days)
-    left = (date.fromisoformat(str(product)) - datetime.now(UTC).date()).days
+    ends = date.fromisoformat(str(product))
+    left = (ends - datetime.now(UTC).date()).days
     status, values = graded(left * limits.DAY, limits.CERTIFICATE_LEFT), {"until": until, "days": days}
     remedy = remedies.CERTIFICATION_ENDS
-    return measured(Layer.CERTIFICATE, status, _CERTIFICATE_AND_PRODUCT, remedy, serial, **values, product=product)
+    return measured(Layer.CERTIFICATE, status, _CERTIFICATE_AND_PRODUCT, remedy, serial, **values, product=day(ends))
 
 
 def _store(tse: _TseAnswer, serial: str) -> CheckResult:
     used, left = float(tse["store_used_percent"]), float(tse["signatures_left_percent"])
-    values = {"used": round(used, 1), "left": round(left, 1)}
+    values = {"used": decimal(f"{used:.1f}"), "left": decimal(f"{left:.1f}")}
     store, signatures = graded(used / 100, limits.STORE_USED), graded(left / 100, limits.SIGNATURES_LEFT)
     if signatures is CheckStatus.OK or store is CheckStatus.FAIL:
         return measured(Layer.STORE, store, _STORE, remedies.STORE_FILLS, serial, **values)

@@ -3,12 +3,12 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from gateway.app import standalone
+from gateway.checks import CheckResult, CheckStatus, Layer, fail, ok, unknown
 from gateway.client import trust
 from gateway.client.api import Api, Remote, local, remote
 from gateway.client.trust import NoGateway
@@ -16,7 +16,6 @@ from gateway.clock.trusted import KernelClock
 from gateway.config.settings import Settings
 from gateway.doctor import device, host, machine, pool, service
 from gateway.doctor.host import UsbHost
-from gateway.doctor.results import CheckResult, CheckStatus, Layer, fail, ok, unknown
 from gateway.driver.usb.block_devices import Roots
 from gateway.errors import GatewayError
 from gateway.i18n.text import Text
@@ -38,12 +37,22 @@ _OF_A_TSE = (Layer.INFO, Layer.SELF_TEST, Layer.TIME, Layer.PINS, Layer.CLIENTS,
 _ORDER = {layer: number for number, layer in enumerate(Layer)}
 
 
+class Standalone(Protocol):
+    """Serves the JSON API over the TSEs of this machine, for when no gateway runs."""
+
+    def __call__(self, settings: Settings, *, roots: Roots) -> AbstractAsyncContextManager[Api]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What is examined beside the gateway; tests pass other roots and another kernel clock."""
+    """What is examined beside the gateway; tests pass other roots and another kernel clock.
+
+    `standalone`: how TSEs are asked while no gateway runs; without it they are not.
+    """
 
     roots: Roots = field(default_factory=Roots)
     kernel: Callable[[], KernelClock] | None = None
+    standalone: Standalone | None = None
 
 
 async def here(settings: Settings, beside: Machine | None = None) -> list[CheckResult]:
@@ -51,7 +60,7 @@ async def here(settings: Settings, beside: Machine | None = None) -> list[CheckR
     beside = beside or Machine()
     port_user = await service.port_user(settings)
     async with AsyncExitStack() as stack:
-        api, runs = await _reached(settings, stack, beside.roots)
+        api, runs = await _reached(settings, stack, beside)
         tses = await _tses(api) if api else []
         pooled = await pool.examine(api, wanted=bool(settings.pool)) if api else []
     serials = {str(tse["serial"]) for tse in tses}
@@ -87,7 +96,7 @@ async def there(target: Remote) -> list[CheckResult]:
     return sorted(found, key=lambda result: _ORDER[result.layer])
 
 
-async def _reached(settings: Settings, stack: AsyncExitStack, roots: Roots) -> tuple[Api | None, bool]:
+async def _reached(settings: Settings, stack: AsyncExitStack, beside: Machine) -> tuple[Api | None, bool]:
     """Return a client of the REST API, if there is one, and whether it is of a gateway that runs."""
     try:
         return await stack.enter_async_context(local(settings)), True
@@ -95,8 +104,10 @@ async def _reached(settings: Settings, stack: AsyncExitStack, roots: Roots) -> t
         runs = False
     except GatewayError:
         return None, False
+    if beside.standalone is None:
+        return None, runs
     try:
-        direct = standalone.serving(_without_new_simulators(settings), roots=roots)
+        direct = beside.standalone(_without_new_simulators(settings), roots=beside.roots)
         return await stack.enter_async_context(direct), runs
     except GatewayError:
         return None, runs

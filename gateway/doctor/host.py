@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from gateway.doctor.results import CheckResult, Layer, fail, failed, ok, unknown
+from gateway.checks import CheckResult, Layer, fail, failed, ok, unknown
 from gateway.driver.usb.block_devices import Candidate, Roots, candidates
 from gateway.driver.usb.probe import ProbeResult, ProbeVerdict, probe
 from gateway.driver.usb.thread import BlockingThread

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gateway import limits
+from gateway.checks import NOT_STARTED, CheckResult, Layer, decimal, fail, graded, measured, ok, unknown, warn
 from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.settings import Settings
-from gateway.doctor.results import NOT_STARTED, CheckResult, Layer, fail, graded, measured, ok, unknown, warn
 from gateway.i18n import remedies
 from gateway.i18n.text import Text
 
@@ -48,7 +48,7 @@ async def clock_status(settings: Settings, kernel: Callable[[], KernelClock] | N
     if not status.fit:
         return fail(Layer.CLOCK, *(remedies.CLOCK_NOT_ANSWERED if servers else remedies.CLOCK_NOT_ASKED))
     offset = status.offset or 0.0
-    values: dict[str, Any] = {"offset": f"{offset:+.3f}"}
+    values: dict[str, Any] = {"offset": decimal(f"{offset:+.3f}")}
     if limits.CLOCK_OFFSET.warns(abs(offset)):
         return warn(Layer.CLOCK, *remedies.CLOCK_OFF, **values)
     if status.source == "kernel":

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from gateway.checks import CheckResult, Layer, fail, ok, warn
 from gateway.client.api import Api, Refused
-from gateway.doctor.results import CheckResult, Layer, fail, ok, warn
 from gateway.i18n import remedies
 from gateway.i18n.text import Text
 

@@ -4,19 +4,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from stat import S_IMODE
+from typing import Any
 
 import aiohttp
 from cryptography import x509
 
 from gateway import limits
 from gateway.access import lan_token
-from gateway.client import api, trust
-from gateway.config.settings import Settings
-from gateway.doctor.results import (
+from gateway.checks import (
     NOT_STARTED,
     CheckResult,
     CheckStatus,
     Layer,
+    day,
     fail,
     graded,
     measured,
@@ -24,6 +24,8 @@ from gateway.doctor.results import (
     unknown,
     warn,
 )
+from gateway.client import api, trust
+from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.i18n.text import Text
 from gateway.server.http import tls
@@ -112,7 +114,7 @@ def certificate(settings: Settings, *, served: bytes | None) -> CheckResult:
     until = _expiry(settings, served)
     if until is None:
         return unknown(Layer.TLS, NOT_STARTED)
-    values = {"until": f"{until:%Y-%m-%d}"}
+    values: dict[str, Any] = {"until": day(until)}
     if until <= datetime.now(UTC):
         text = Text(
             "the certificate that tills get expired on {until}", "das Zertifikat, das Kassen sehen, lief am {until} ab"

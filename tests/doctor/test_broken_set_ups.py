@@ -18,7 +18,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.app import gateway as app
+from gateway.app import standalone
 from gateway.app.gateway import Gateway
+from gateway.checks import CheckResult, CheckStatus, Layer, exit_status
 from gateway.client import api as client
 from gateway.client.api import Refused
 from gateway.clock.trusted import KernelClock
@@ -26,7 +28,6 @@ from gateway.config.settings import Settings
 from gateway.config.tables import UpstreamSettings
 from gateway.doctor import examination
 from gateway.doctor.examination import Machine
-from gateway.doctor.results import CheckResult, CheckStatus, Layer, exit_status
 from gateway.simulator.device import SimulatedTse
 from gateway.simulator.factory import Make
 from gateway.simulator.faults import set_fault
@@ -47,7 +48,7 @@ def host(tmp_path: Path) -> FakeHost:
 
 
 def machine(host: FakeHost, *, synchronised: bool = True) -> Machine:
-    return Machine(host.roots, lambda: KernelClock(synchronised))
+    return Machine(host.roots, lambda: KernelClock(synchronised), standalone.serving)
 
 
 def unwell(found: list[CheckResult]) -> set[Layer]:

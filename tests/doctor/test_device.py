@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from gateway.checks import CheckStatus, Layer
 from gateway.doctor.device import examine
-from gateway.doctor.results import CheckStatus, Layer
 
 WELL: dict[str, Any] = {
     "serial": "AB" * 32,

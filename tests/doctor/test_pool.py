@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from gateway.checks import CheckStatus, Layer
 from gateway.doctor.pool import results
-from gateway.doctor.results import CheckStatus, Layer
 
 FIRST, SECOND = "AB" * 32, "CD" * 32
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway import limits
+from gateway.checks import CheckStatus, Layer
 from gateway.doctor.device import examine
-from gateway.doctor.results import CheckStatus, Layer
 from gateway.i18n.locales import Locale
 from gateway.server.status_page.notices import notices
 from tests.doctor.test_device import WELL

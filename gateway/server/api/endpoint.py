@@ -3,11 +3,11 @@
 import asyncio
 import functools
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints
 
 from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,7 @@ from gateway.access.caller import Caller, Role
 from gateway.access.tokens import Tokens
 from gateway.archive.deletion import Deletion
 from gateway.archive.service import ArchiveService
+from gateway.checks import CheckResult
 from gateway.errors import BadRequest, GatewayError
 from gateway.fleet.pool import Pool
 from gateway.fleet.registry import Registry
@@ -45,6 +46,7 @@ TSE = f"{BASE}/tses/{{serial}}"
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 KEY_PATTERN = r"^[!-~]{1,128}$"
+LANGUAGE: web.RequestKey[Language] = web.RequestKey("language")  # of the page that asks
 _KEY = re.compile(KEY_PATTERN)
 _BIG = 256 * 1024  # bytes from which reading JSON takes longer than changing to a thread
 _BEGINNING = re.compile("[0-9A-Fa-f]{4,63}")
@@ -68,6 +70,18 @@ P = TypeVar("P", bound=BaseModel)
 B = TypeVar("B", bound=RequestBody)
 
 
+class Doctor(Protocol):
+    """Examines what the gateway rests on; stands above the server."""
+
+    async def examine(self) -> Sequence[CheckResult]:
+        """Return what was found, in the order of the layers."""
+        ...
+
+    async def support_bundle(self) -> tuple[str, bytes]:
+        """Return the name of a new support bundle and its bytes, a ZIP file."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What the handlers work with."""
@@ -89,6 +103,7 @@ class Services:
     site_tills: SiteTills
     package_place: PackagePlace
     notifications: Notifications
+    doctor: Doctor
 
     def whole_serial(self, beginning: str) -> str:
         """Return the serial of the one TSE that is or was here, and begins so; else `beginning` itself.
@@ -130,8 +145,8 @@ class Call(Generic[P, B]):
 
 
 def language_of(request: web.Request) -> Language:
-    """Return the language of texts for the client of `request`; English unless it wants German."""
-    return from_accept_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), "en")
+    """Return the language of texts for the client of `request`: that of its page, else English or German."""
+    return request.get(LANGUAGE) or from_accept_language(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""), "en")
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[BaseModel | web.StreamResponse]]
@@ -163,7 +178,7 @@ class Endpoint:
     `roles` may ask for it. The annotations of `handler` say what parameters and body it takes, and which model it
     returns if not a `file`.
     `keyed` operations take an Idempotency-Key; `headers` are other parameters in the head, as the document has them.
-    `of_all` ones tell what all tills have signed: a token for some client ids has to name one of them, if that is possible.
+    `of_all` ones tell what all tills have signed: a token for some client ids has to name one of them.
     """
 
     method: str

@@ -230,8 +230,8 @@ SECTION = Section(
             "order of the store. `opened`, `failed`, `outage`, `pool`, `lock`, `archive`: events of the log, unless "
             "its level leaves them out. `begin`: the stream begins, now. Send the id of the last event as "
             "`Last-Event-ID`, as browsers do, to go on there: each signed step is told at least once, also over a "
-            "restart; of the others the last 1,000 of this process are kept. A token for some client ids gets only what these have "
-            "signed.",
+            "restart; of the others the last 1,000 of this process are kept. A token for some client ids "
+            "is told what these have signed.",
             (TooManyStreams, UnknownDevice),
             FileResponse("The events, until the client or the gateway ends.", (FileFormat(_STREAM, _EXAMPLE),)),
             headers=(_LAST_EVENT_ID,),

@@ -12,6 +12,7 @@ from gateway.server.api import (
     archives,
     audit,
     audit_package,
+    doctor,
     elster,
     event_stream,
     exports,
@@ -42,6 +43,7 @@ SECTIONS = (
     administration.SECTION,
     tokens.SECTION,
     notifications.SECTION,
+    doctor.SECTION,
 )
 ENDPOINTS = tuple(endpoint for section in SECTIONS for endpoint in section.endpoints)
 _BY_HANDLER = {endpoint.handler: endpoint for endpoint in ENDPOINTS}

@@ -14,7 +14,7 @@ from gateway.access.caller import Caller
 from gateway.errors import BadRequest, GatewayError, UnknownDevice
 from gateway.i18n.text import Text
 from gateway.server.api import problems
-from gateway.server.api.endpoint import perform, validated
+from gateway.server.api.endpoint import LANGUAGE, perform, validated
 from gateway.server.api.requests import RequestBody
 from gateway.server.http.callers import caller_of
 from gateway.server.pages.form_html import CONFIRM_FIELD, TOKEN_FIELD, TYPED_FIELD, marker_of
@@ -176,11 +176,12 @@ class Pages:
         login = self._login_of(request)
         if login is None:
             raise UnknownDevice(Text("nobody is logged in", "niemand ist angemeldet"))  # every handler has looked
-        wanted, sent = request.query.get("sent", ""), login.sent
+        wanted, sent, locale = request.query.get("sent", ""), login.sent, locale_of(request)
+        request[LANGUAGE] = locale.language  # chosen on the page, which the browser's may differ from
         return PageView(
             self._site,
             request,
-            locale_of(request),
+            locale,
             caller_of(request),
             self._site.snapshot(port_of(request)),
             path,

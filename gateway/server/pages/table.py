@@ -3,6 +3,7 @@
 from gateway.server.pages import (
     audit_package,
     certificate,
+    doctor,
     exports,
     log,
     maintenance,
@@ -34,5 +35,6 @@ PAGES: tuple[Page, ...] = (
     certificate.PAGE,
     notifications.PAGE,
     settings.PAGE,
+    doctor.PAGE,
     log.PAGE,
 )

@@ -99,6 +99,8 @@ NAMES = {
     "TseTime",
     "UnblockRequest",
     "ArchiveVerdict",
+    "Examination",
+    "LayerFinding",
     "NotificationTest",
     "NotificationTestResult",
 }

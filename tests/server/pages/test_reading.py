@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from gateway.access.caller import Role
+from gateway.access.tokens import NewToken
 from tests.notifications.receivers import mail_server
 from tests.server.api.client import make_ready
 from tests.server.pages.forms import send
@@ -139,6 +141,35 @@ async def test_outages_certificate_settings_and_log_are_shown(served: Served, br
     _, german = await browser.get("/page/settings", headers={"Accept-Language": "de"})
     assert "TCP-Port des LAN-TSE-Protokolls" in german
     assert "Log" in (await read(browser, "/page/log?level=WARNING")).text
+
+
+async def test_the_layers_of_the_doctor_are_a_picture_that_shows_where_to_begin(
+    served: Served, browser: Browser
+) -> None:
+    page = await read(browser, "/page/doctor")
+    tiles = [given for tag, given in page.tags if (given.get("class") or "").startswith("tile ")]
+    assert {given["class"] for given in tiles} == {"tile good", "tile bad"}
+    (begin,) = (given["href"] for given in tiles if given["class"] == "tile bad")
+    assert begin == "#gateway-clock"
+    assert "begin here" in page.text
+    places = {given.get("id") for _, given in page.tags}
+    assert {(given["href"] or "").removeprefix("#") for given in tiles} <= places, "each tile leads to its sentence"
+    assert "UDP port 123" in page.text
+    answer, _ = await browser.get(links(page, "support-bundle")[0])
+    assert (answer.status, answer.content_type) == (200, "application/zip")
+    token = await served.tokens.add(NewToken("watcher", Role.MONITOR), 0)
+    async with browser_of(served) as other:
+        await other.log_in(token)
+        assert links(await read(other, "/page/doctor"), "support-bundle") == []
+
+
+async def test_what_an_endpoint_tells_a_page_is_in_the_language_of_the_page(served: Served) -> None:
+    async with browser_of(served, "en") as browser:
+        await browser.log_in(TOKEN)
+        await browser.get("/page/language?to=de&back=/page/doctor")
+        page = await read(browser, "/page/doctor")
+        assert "Bestanden, nächster in 24 h." in page.text
+        assert "begin here" not in page.text
 
 
 async def test_a_name_of_a_till_and_a_logged_text_become_no_markup(served: Served, browser: Browser) -> None:

@@ -1,11 +1,12 @@
-"""The result of each check: the layer, its status, and a remedy for each that is not in order."""
+"""What the doctor finds: the layer of each check, its status, and a remedy for each that is not in order."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 from gateway.i18n.remedies import KnownProblem
-from gateway.i18n.text import Language, Text
+from gateway.i18n.text import Language, Text, literal
 from gateway.limits import AtLeast, AtMost
 
 
@@ -41,9 +42,9 @@ class Layer(StrEnum):
 
 LAYERS = {
     Layer.USB: Text("USB", "USB"),
-    Layer.BLOCK: Text("block device", "Blockgerät"),
+    Layer.BLOCK: Text("USB disk", "USB-Datenträger"),
     Layer.CONTENT: Text("content", "Inhalt"),
-    Layer.INFO: Text("info", "Zustand"),
+    Layer.INFO: Text("state", "Zustand"),
     Layer.SELF_TEST: Text("self test", "Selbsttest"),
     Layer.TIME: Text("time", "Zeit"),
     Layer.PINS: Text("PINs", "PINs"),
@@ -58,6 +59,14 @@ LAYERS = {
     Layer.CLOCK: Text("clock", "Uhr"),
 }
 NOT_STARTED = Text("the gateway has not run yet", "das Gateway lief noch nicht")
+SUMMARIES = {  # by the exit status
+    0: Text("everything that could be examined is in order", "alles, was sich untersuchen ließ, ist in Ordnung"),
+    1: Text("warnings: please look at them", "Warnungen: bitte ansehen"),
+    2: Text(
+        "something does not work or must be done now: begin with the first one",
+        "etwas funktioniert nicht oder ist jetzt zu tun: beim Ersten beginnen",
+    ),
+}
 _EXIT_STATUS = {CheckStatus.OK: 0, CheckStatus.UNKNOWN: 0, CheckStatus.WARN: 1, CheckStatus.FAIL: 2}
 
 
@@ -79,6 +88,16 @@ class CheckResult:
     def remedy_in(self, language: Language) -> str:
         """Return what to do; empty if nothing is to be done."""
         return self.remedy.in_language(language, **self.values) if self.remedy else ""
+
+    def as_data(self, language: Language) -> dict[str, str]:
+        """Return it as JSON data; layer and verdict are stable, the texts are not."""
+        return {
+            "layer": self.layer.value,
+            "tse": self.serial,
+            "verdict": self.status.value,
+            "text": self.text_in(language),
+            "remedy": self.remedy_in(language),
+        }
 
 
 def exit_status(results: Iterable[CheckResult]) -> int:
@@ -109,6 +128,16 @@ def failed(layer: Layer, problem: KnownProblem, serial: str = "", **values: obje
 def unknown(layer: Layer, text: Text, serial: str = "", **values: object) -> CheckResult:
     """Return that the status of the layer cannot be told."""
     return CheckResult(layer, CheckStatus.UNKNOWN, text, None, values, serial)
+
+
+def day(date: date) -> Text:
+    """Return a date as readers of each language write it."""
+    return literal(f"{date:%Y-%m-%d}", f"{date:%d.%m.%Y}")
+
+
+def decimal(number: str) -> Text:
+    """Return a number with a decimal point as readers of each language write it."""
+    return literal(number, number.replace(".", ","))
 
 
 def graded(value: float, limit: AtLeast | AtMost) -> CheckStatus:
