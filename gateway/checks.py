@@ -42,7 +42,7 @@ class Layer(StrEnum):
 
 LAYERS = {
     Layer.USB: Text("USB", "USB"),
-    Layer.BLOCK: Text("USB disk", "USB-Datenträger"),
+    Layer.BLOCK: Text("drive", "Laufwerk"),
     Layer.CONTENT: Text("content", "Inhalt"),
     Layer.INFO: Text("state", "Zustand"),
     Layer.SELF_TEST: Text("self test", "Selbsttest"),

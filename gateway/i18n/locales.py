@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from gateway.i18n.text import Language, Text
 
@@ -50,6 +51,11 @@ class Locale:
         """Return `ratio` (0 to 1) in per cent, below 10 % with one decimal: a little is not nothing."""
         value = 100 * ratio
         return self._decimal(f"{value:.1f}" if 0 < value < 10 else f"{value:.0f}") + f"{_NBSP}%"
+
+    def amount(self, value: Decimal, currency: str) -> str:
+        """Return an amount of money with its currency, a code of three letters."""
+        text = f"{value:,.2f}".translate(str.maketrans(",.", self.text(_THOUSANDS) + self.text(_DECIMAL)))
+        return f"{text}{_NBSP}{'€' if currency == 'EUR' else currency}"
 
     def size(self, size: int) -> str:
         """Return `size` bytes in the decimal unit that fits, B to TB."""

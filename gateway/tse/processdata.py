@@ -8,6 +8,7 @@ A finding never changes what is signed: the till alone decides that.
 """
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Literal, get_args
@@ -73,6 +74,28 @@ class Finding(Enum):
     def code(self) -> str:
         """Its stable name for programs."""
         return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptAmounts:
+    """What a receipt says in numbers: totals by VAT rate as DSFinV-K orders them, payments with kind and currency."""
+
+    kind: str
+    totals: tuple[Decimal, ...]
+    payments: tuple[tuple[Decimal, str, str], ...]
+
+
+def amounts(process_type: str, process_data: str) -> ReceiptAmounts | None:
+    """Return the amounts of a receipt; `None` of anything else, and of one that does not have the form."""
+    if process_type != RECEIPT or not {*_receipt(process_data)} <= {Finding.RECEIPT_SUM}:
+        return None
+    kind, totals, payments = process_data.split("^")
+    paid = [found for found in map(_PAYMENT.fullmatch, payments.split("_")) if found is not None]
+    return ReceiptAmounts(
+        kind,
+        tuple(map(Decimal, totals.split("_"))),
+        tuple((Decimal(each[1]), each[2], each[3] or "EUR") for each in paid),
+    )
 
 
 def findings_at_start(process_type: bytes, process_data: bytes) -> list[Finding]:

@@ -1,5 +1,7 @@
 """Numbers, durations and times as readers of each language write them."""
 
+from decimal import Decimal
+
 import pytest
 
 from gateway.i18n.locales import Locale
@@ -48,6 +50,11 @@ def test_numbers_as_the_reader_writes_them() -> None:
     assert (DE.number(1_234_567), EN.number(1_234_567)) == ("1.234.567", "1,234,567")
     assert (DE.percent(0.0123), DE.percent(0.5)) == ("1,2\u00a0%", "50\u00a0%")
     assert (DE.size(7_700_000_000), EN.size(512), EN.size(123_456)) == ("7,7\u00a0GB", "512\u00a0B", "123\u00a0kB")
+
+
+def test_amounts_of_money_stand_with_their_currency() -> None:
+    assert DE.amount(Decimal("-1234.50"), "EUR") == "-1.234,50\u00a0€"
+    assert EN.amount(Decimal("1234.5"), "CHF") == "1,234.50\u00a0CHF"
 
 
 def test_times_have_their_zone_only_if_asked_for() -> None:

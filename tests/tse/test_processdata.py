@@ -1,8 +1,10 @@
 """The form of process data."""
 
+from decimal import Decimal
+
 import pytest
 
-from gateway.tse.processdata import findings, findings_at_start
+from gateway.tse.processdata import amounts, findings, findings_at_start
 
 RECEIPT, ORDERS = b"Kassenbeleg-V1", b"Bestellung-V1"
 
@@ -44,6 +46,16 @@ def test_what_has_the_form_is_well(kind: bytes, data: str) -> None:
 )
 def test_what_has_another_form_is_found(kind: bytes, data: bytes, code: str) -> None:
     assert [finding.code for finding in findings(kind, data)] == [code]
+
+
+def test_the_amounts_of_a_receipt_are_read_where_it_has_the_form() -> None:
+    found = amounts("Kassenbeleg-V1", "Beleg^19.00_0.00_0.00_0.00_1.00^15.00:Bar_5.00:Unbar:CHF")
+    assert found is not None
+    assert [str(total) for total in found.totals] == ["19.00", "0.00", "0.00", "0.00", "1.00"]
+    assert found.payments == ((Decimal("15.00"), "Bar", "EUR"), (Decimal("5.00"), "Unbar", "CHF"))
+    assert amounts("Kassenbeleg-V1", "Beleg^1.00_0.00_0.00_0.00_0.00^2.00:Bar") is not None, "whatever the sum is"
+    assert amounts("Kassenbeleg-V1", "Beleg^1.00^1.00:Bar") is None
+    assert amounts("SonstigerVorgang", "Beleg^1.00_0.00_0.00_0.00_0.00^1.00:Bar") is None
 
 
 def test_a_start_has_neither_type_nor_data() -> None:

@@ -6,8 +6,7 @@ from gateway.access.caller import AUDITORS
 from gateway.i18n.text import Text
 from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.pages.query import Input, asked, query_form
-from gateway.server.status_page.html import el
-from gateway.server.status_page.layout import quiet
+from gateway.server.status_page.layout import download, quiet
 
 _TITLE = Text("Auditor", "Betriebsprüfung")
 _ABOUT = Text(
@@ -26,9 +25,9 @@ _INPUTS = (Input("from", Text("From", "Von"), "date"), Input("to", Text("To", "B
 
 async def _content(view: PageView) -> Content:
     period = asked(view, _INPUTS)
-    link = el("a", view.text(_DOWNLOAD), href=f"/api/v1/audit-package?{urlencode(period)}", download=True)
-    form = query_form(view, _INPUTS, _CHOOSE)
-    return (view.card("package", _PERIOD, quiet(view.text(_ABOUT)), form, el("p", link) if period else None),)
+    link = download(view.text(_DOWNLOAD), f"/api/v1/audit-package?{urlencode(period)}") if period else None
+    parts = (view.lacks_all(),) if view.caller.clients else (query_form(view, _INPUTS, _CHOOSE), link)
+    return (view.card("package", _PERIOD, quiet(view.text(_ABOUT)), *parts),)
 
 
 PAGE = Page("auditor", _TITLE, AUDITORS, _content)

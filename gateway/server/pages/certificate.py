@@ -7,7 +7,7 @@ from gateway.i18n.text import Text
 from gateway.server.http import tls
 from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.status_page.html import el
-from gateway.server.status_page.layout import quiet
+from gateway.server.status_page.layout import download, quiet
 from gateway.server.status_page.widgets import copyable, date
 
 _TITLE = Text("Certificate", "Zertifikat")
@@ -27,15 +27,19 @@ _ABOUT = Text(
     "diesem Gateway und jedem, der den Schlüssel dieser CA hat; er liegt im Zustandsverzeichnis des Gateways. Kassen "
     "brauchen kein Zertifikat.",
 )
-_DOWNLOAD = Text("CA certificate (ca.pem)", "CA-Zertifikat (ca.pem)")
+_DOWNLOAD = Text("CA certificate (ca.crt)", "CA-Zertifikat (ca.crt)")
+_FOR_PROGRAMS = Text("The same for programs (ca.pem)", "Dasselbe für Programme (ca.pem)")
 _STEPS = (
     (
         Text("Windows (Edge, Chrome)", "Windows (Edge, Chrome)"),
         Text(
-            "In a command prompt as administrator, in the folder of the download:",
-            "In einer Eingabeaufforderung als Administrator, im Ordner des Downloads:",
+            "Open ca.crt, Install Certificate, Local Machine, Place all certificates in the following store: Trusted "
+            "Root Certification Authorities. Or in a command prompt as administrator, in the folder of the download:",
+            "ca.crt öffnen, Zertifikat installieren, Lokaler Computer, Alle Zertifikate in folgendem Speicher "
+            "speichern: Vertrauenswürdige Stammzertifizierungsstellen. Oder in einer Eingabeaufforderung als "
+            "Administrator, im Ordner des Downloads:",
         ),
-        "certutil -addstore Root ca.pem",
+        "certutil -addstore Root ca.crt",
     ),
     (
         Text("Firefox", "Firefox"),
@@ -79,8 +83,9 @@ async def _content(view: PageView) -> Content:
         (name, el("span", view.text(how), " ", copyable(command, name, locale) if command else None))
         for name, how, command in _STEPS
     ]
-    download = el("a", view.text(_DOWNLOAD), href="/page/ca.pem", download=True)
-    return (shown, view.card("trust", _TRUST, quiet(view.text(_ABOUT)), el("p", download), view.rows(steps)))
+    links = download(view.text(_DOWNLOAD), "/page/ca.crt")
+    programs = el("p", el("a", view.text(_FOR_PROGRAMS), href="/page/ca.pem", download=True))
+    return (shown, view.card("trust", _TRUST, quiet(view.text(_ABOUT)), links, view.rows(steps), programs))
 
 
 PAGE = Page("certificate", _TITLE, READERS, _content)

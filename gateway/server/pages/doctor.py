@@ -10,6 +10,7 @@ from gateway.server.api.routes import endpoint_of
 from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.status_page import svg
 from gateway.server.status_page.html import HtmlElement, el
+from gateway.server.status_page.layout import download
 from gateway.server.status_page.snapshot import StatusLevel
 from gateway.server.status_page.widgets import capitalized, marked, sentence, short
 
@@ -54,7 +55,9 @@ _HOST = (Layer.USB, Layer.BLOCK, Layer.CONTENT)
 _OF_GATEWAY = (Layer.POOL, Layer.GATEWAY, Layer.TLS, Layer.TOKEN, Layer.DISK, Layer.CLOCK)
 _QUESTIONS = {
     Layer.USB: Text("is something that stores data plugged in?", "steckt ein Speichergerät in der Buchse?"),
-    Layer.BLOCK: Text("may the gateway use it as a disk?", "darf das Gateway es als Datenträger benutzen?"),
+    Layer.BLOCK: Text(
+        "does the system see it, may the gateway use it?", "sieht das System es, darf das Gateway es benutzen?"
+    ),
     Layer.CONTENT: Text("is a TSE stored on it?", "liegt darauf eine TSE?"),
     Layer.INFO: Text("does the TSE answer, is it in service?", "antwortet die TSE, ist sie in Betrieb?"),
     Layer.SELF_TEST: Text("has it examined itself?", "hat sie sich selbst geprüft?"),
@@ -104,7 +107,9 @@ def _groups(view: PageView, findings: Sequence[LayerFinding]) -> list[tuple[str,
     return [*groups, (view.text(_GATEWAY), "gateway", [it for it in findings if Layer(it.layer) in _OF_GATEWAY])]
 
 
-def _picture(view: PageView, name: str, marker: str, findings: Sequence[LayerFinding], first: LayerFinding | None) -> HtmlElement:
+def _picture(
+    view: PageView, name: str, marker: str, findings: Sequence[LayerFinding], first: LayerFinding | None
+) -> HtmlElement:
     """Return the layers of one group side by side, each with the worst that was found of it."""
     tiles = []
     for layer in dict.fromkeys(it.layer for it in findings):
@@ -145,8 +150,8 @@ def _details(view: PageView, name: str, marker: str, findings: Sequence[LayerFin
 def _bundle(view: PageView) -> HtmlElement | None:
     if not view.may(endpoint_of(get_support_bundle).roles):
         return None
-    link = el("a", view.text(_DOWNLOAD), href="/api/v1/support-bundle", download=True, class_="act")
-    return view.card("bundle", _BUNDLE, el("p", *marked(view.text(_BUNDLE_ABOUT)), class_="quiet"), el("p", link))
+    link = download(view.text(_DOWNLOAD), "/api/v1/support-bundle")
+    return view.card("bundle", _BUNDLE, el("p", *marked(view.text(_BUNDLE_ABOUT)), class_="quiet"), link)
 
 
 def _slug(layer: str) -> str:

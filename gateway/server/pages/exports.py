@@ -17,7 +17,7 @@ from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.pages.query import Input, asked, query_form
 from gateway.server.status_page import texts
 from gateway.server.status_page.html import HtmlElement, el
-from gateway.server.status_page.layout import quiet
+from gateway.server.status_page.layout import download, quiet
 from gateway.server.status_page.widgets import date_and_time
 
 _TITLE = Text("Exports and archive", "Exporte und Archiv")
@@ -106,14 +106,14 @@ async def _content(view: PageView) -> Content:
             "export-all",
             _ALL,
             quiet(view.text(_ALL_ABOUT)),
-            el("p", el("a", view.text(texts.EXPORT), href=f"{base}/export", download=True)),
+            view.lacks_all() or download(view.text(texts.EXPORT), f"{base}/export"),
         ),
         view.card(
             "export-part",
             _PART,
             quiet(view.text(_PART_ABOUT)),
             query_form(view, _INPUTS, _CHOOSE),
-            el("p", el("a", view.text(_DOWNLOAD), href=address, download=True)) if chosen else None,
+            download(view.text(_DOWNLOAD), address) if chosen else None,
         ),
         await _archive(view, base),
         view.form(RUN),
@@ -122,12 +122,17 @@ async def _content(view: PageView) -> Content:
 
 
 async def _archive(view: PageView, base: str) -> HtmlElement:
+    lacks = view.lacks_all()
+    if lacks is not None:
+        return view.card("archive", _ARCHIVE, lacks)
     try:
         status: ArchiveStatus = await view.ask(endpoint_of(get_archive))
     except (NothingArchived, UnknownDevice):
         return view.card("archive", _ARCHIVE, quiet(view.text(_NOTHING)))
     except GatewayError as error:
         return view.card("archive", _ARCHIVE, quiet(str(error)))
+    if not status.segments:
+        return view.card("archive", _ARCHIVE, quiet(view.text(_NOTHING)))
     locale, until = view.locale, status.complete_up_to_time
     rows = [
         (_HOLDS, "-" if until is None else date_and_time(locale, until.timestamp())),
@@ -144,9 +149,7 @@ async def _archive(view: PageView, base: str) -> HtmlElement:
         "archive",
         _ARCHIVE,
         view.rows(rows),
-        el("p", el("a", view.text(texts.ARCHIVE_EXPORT), href=f"{base}/archive/export", download=True))
-        if files
-        else None,
+        download(view.text(texts.ARCHIVE_EXPORT), f"{base}/archive/export") if files else None,
         view.table((_FILE, _SIZE), files) if files else None,
         quiet(view.text(_MORE, count=older)) if older > 0 else None,
     )

@@ -6,8 +6,8 @@ from gateway.server.api.masterdata import DsfinvkTse, ElsterData
 from gateway.server.api.routes import endpoint_of
 from gateway.server.api.tses import get_dsfinvk, get_elster_data
 from gateway.server.pages.page import Content, Page, PageView
-from gateway.server.status_page.html import HtmlElement, el
-from gateway.server.status_page.layout import quiet
+from gateway.server.status_page.html import HtmlElement
+from gateway.server.status_page.layout import download, quiet
 from gateway.server.status_page.widgets import copyable
 from gateway.tse import products
 
@@ -62,7 +62,7 @@ async def _content(view: PageView) -> Content:
             _DSFINVK,
             quiet(view.text(_DSFINVK_ABOUT)),
             view.rows(columns),
-            el("p", el("a", view.text(_FILE), href=f"/api/v1/tses/{view.tse.serial}/dsfinvk.csv", download=True)),
+            download(view.text(_FILE), f"/api/v1/tses/{view.tse.serial}/dsfinvk.csv"),
         ),
     )
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gateway.access.caller import Caller, Role
 from gateway.config.settings import Settings
-from gateway.errors import UnknownDevice
+from gateway.errors import Forbidden, UnknownDevice
 from gateway.fleet.device import Device
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text
@@ -20,8 +20,9 @@ from gateway.server.pages.form_html import Place, as_card, confirmation
 from gateway.server.pages.forms import Form
 from gateway.server.pages.sent import Sent
 from gateway.server.status_page.html import HtmlElement, el
-from gateway.server.status_page.layout import card_of
+from gateway.server.status_page.layout import card_of, quiet
 from gateway.server.status_page.snapshot import Snapshot, TseSnapshot
+from gateway.server.status_page.widgets import sentence, table
 
 FOLDER = "/page/"
 Content = Sequence[HtmlElement | None]
@@ -72,6 +73,14 @@ class PageView:
         """Return whether the viewer has one of these roles."""
         return self.caller.role is None or self.caller.role in roles
 
+    def lacks_all(self) -> HtmlElement | None:
+        """Return why the viewer gets no file about all tills and what helps; None if nothing is against it."""
+        try:
+            self.caller.check_all_clients()
+        except Forbidden as error:
+            return quiet(sentence(error.in_language(self.locale.language)))
+        return None
+
     async def ask(self, endpoint: Endpoint, **given: object) -> Any:
         """Return what an endpoint that reads answers to the viewer: its model; `given` are its parameters."""
         if self.device is not None and "serial" in endpoint.path_names:
@@ -110,11 +119,8 @@ class PageView:
         return card_of(name, self.locale, title, *content)
 
     def table(self, heads: Sequence[Text], rows: Sequence[Sequence[HtmlElement | str | None]]) -> HtmlElement:
-        """Return a table; on a phone it is scrolled sideways, by keys as well."""
-        head = el("tr", *(el("th", self.text(name), scope="col") for name in heads))
-        body = (el("tr", *(el("td", cell) for cell in row)) for row in rows)
-        table = el("table", el("thead", head), el("tbody", *body))
-        return el("div", table, class_="listing", tabindex="0", role="group", aria_label=self.text(heads[0]))
+        """Return a table."""
+        return table(self.locale, heads, rows)
 
     def rows(self, rows: Sequence[tuple[Text, HtmlElement | str]]) -> HtmlElement:
         """Return names with their values."""

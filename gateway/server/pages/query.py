@@ -37,8 +37,8 @@ def query_form(view: PageView, inputs: Sequence[Input | Choice], button: Text) -
         el("div", el("label", view.text(each.label), for_=f"ask-{each.name}"), _control(view, each), class_="field")
         for each in inputs
     )
-    submit = el("button", view.text(button), type="submit")
-    return el("form", *rows, submit, method="get", action=view.path, class_="fields")
+    submit = el("button", view.text(button), type="submit", class_="act")
+    return el("form", *rows, submit, method="get", action=view.path, class_="asks")
 
 
 def _control(view: PageView, each: Input | Choice) -> HtmlElement:

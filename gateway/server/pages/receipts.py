@@ -12,9 +12,11 @@ from gateway.server.api.transaction_list import get_transaction_steps, list_tran
 from gateway.server.api.transaction_responses import ListedTransaction
 from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.pages.query import Choice, Input, asked, query_form
+from gateway.server.status_page import texts
 from gateway.server.status_page.html import HtmlElement, el
 from gateway.server.status_page.layout import quiet
 from gateway.server.status_page.widgets import copyable, date_and_time
+from gateway.tse import processdata
 
 _TITLE = Text("Receipts", "Belege")
 _SEARCH = Text("Find receipts", "Belege suchen")
@@ -50,6 +52,15 @@ _STEPS = {
     "finish": Text("Finish", "Abschluss"),
 }
 _WHEN = Text("Signed at", "Signiert am")
+_KIND = Text("Kind of receipt", "Vorgang")
+_RATES = (  # in the order of DSFinV-K
+    Text("Standard VAT rate", "Allgemeiner Steuersatz"),
+    Text("Reduced VAT rate", "Ermäßigter Steuersatz"),
+    Text("Average rate (§ 24 (1) no. 3 UStG)", "Durchschnittsatz (§ 24 Abs. 1 Nr. 3 UStG)"),
+    Text("Average rate (§ 24 (1) no. 1 UStG)", "Durchschnittsatz (§ 24 Abs. 1 Nr. 1 UStG)"),
+    Text("VAT rate 0 %", "Steuersatz 0 %"),
+)
+_PAID = {"Bar": Text("Paid in cash", "Bar bezahlt"), "Unbar": Text("Paid without cash", "Unbar bezahlt")}
 _INPUTS = (
     Input("client_id", _TILL),
     Input("from", _FROM, "date"),
@@ -70,7 +81,7 @@ async def _content(view: PageView) -> Content:
         wanted["to_number"] = wanted["from_number"]
     page = await view.ask(endpoint_of(list_transactions), **wanted, **cursor, limit=_EACH_PAGE)
     rows = [_row(view, found) for found in page.transactions]
-    heads = (_NUMBER, _TILL, _TYPE, _BEGAN, _ENDED)
+    heads = (_NUMBER, texts.CLIENT, _TYPE, _BEGAN, _ENDED)
     following = None
     if page.next_cursor is not None:
         address = _address(view, {**wanted, "cursor": page.next_cursor})
@@ -108,10 +119,24 @@ async def _one(view: PageView, number: str, cursor: Mapping[str, str]) -> Conten
             "receipt",
             Text(_ONE.en.format(number=number), _ONE.de.format(number=number)),
             None if last.certified else quiet(view.text(_SIMULATED)),
+            _amounts(view, last),
             _code(view, last),
         ),
         *(_step(view, number, step) for number, step in enumerate(found.steps, start=1)),
     )
+
+
+def _amounts(view: PageView, last: SignedReceipt) -> HtmlElement | None:
+    """Return what was sold and how it was paid, if the signed data say so."""
+    found = processdata.amounts(last.process_type, last.process_data or "")
+    if found is None:
+        return None
+    rows: list[tuple[Text, HtmlElement | str]] = [(_KIND, found.kind)]
+    for rate, total in zip(_RATES, found.totals, strict=True):
+        if total:
+            rows.append((rate, view.locale.amount(total, "EUR")))
+    rows += [(_PAID[how], view.locale.amount(paid, currency)) for paid, how, currency in found.payments]
+    return view.rows(rows)
 
 
 def _code(view: PageView, last: SignedReceipt) -> HtmlElement:
@@ -138,20 +163,15 @@ def _code(view: PageView, last: SignedReceipt) -> HtmlElement:
 
 def _step(view: PageView, number: int, step: SignedReceipt) -> HtmlElement:
     data = step.process_data if step.process_data is not None else step.process_data_base64
-    return view.card(
-        f"step-{number}",
-        _STEPS[step.operation],
-        view.rows(
-            [
-                (_WHEN, date_and_time(view.locale, step.log_time.timestamp())),
-                (_TILL, step.client_id),
-                (_COUNTER, str(step.signature_counter)),
-                (_TYPE, step.process_type or "-"),
-                (_DATA, copyable(data, _DATA, view.locale) if data else "-"),
-                (_SIGNATURE, copyable(step.signature, _SIGNATURE, view.locale)),
-            ]
-        ),
-    )
+    rows: list[tuple[Text, HtmlElement | str]] = [
+        (_WHEN, date_and_time(view.locale, step.log_time.timestamp())),
+        (_TILL, step.client_id),
+        (_COUNTER, str(step.signature_counter)),
+        (_TYPE, step.process_type or ""),
+        (_DATA, copyable(data, _DATA, view.locale) if data else ""),
+        (_SIGNATURE, copyable(step.signature, _SIGNATURE, view.locale)),
+    ]
+    return view.card(f"step-{number}", _STEPS[step.operation], view.rows([row for row in rows if row[1]]))
 
 
 def _address(view: PageView, query: Mapping[str, str]) -> str:

@@ -21,13 +21,14 @@ _NONE_GIVEN = Text(
     "Keine Datei, Variable oder Option setzt etwas. Die Werte unten sind wie ausgeliefert, oder das Programm hat sie "
     "gegeben, das das Gateway gestartet hat.",
 )
+_YES_NO = {"True": Text("yes", "ja"), "False": Text("no", "nein")}
 _DEFAULTS = Text("As delivered", "Wie ausgeliefert")
 
 
 async def _content(view: PageView) -> Content:
     known = effective(view.site.settings, view.locale.language)
     given = [row for row in known if row.source != view.text(DEFAULT)]
-    rows = [(el("code", row.name), row.value, row.source, row.meaning) for row in given]
+    rows = [(el("code", row.name), _told(view, row.value), row.source, row.meaning) for row in given]
     return (
         view.card(
             "given",
@@ -40,10 +41,14 @@ async def _content(view: PageView) -> Content:
             _DEFAULTS,
             view.table(
                 (_NAME, _VALUE, _MEANING),
-                [(el("code", row.name), row.value, row.meaning) for row in known if row not in given],
+                [(el("code", row.name), _told(view, row.value), row.meaning) for row in known if row not in given],
             ),
         ),
     )
+
+
+def _told(view: PageView, value: str) -> str:
+    return view.text(_YES_NO[value]) if value in _YES_NO else value
 
 
 PAGE = Page("settings", _TITLE, OPERATORS, _content)

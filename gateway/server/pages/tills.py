@@ -109,8 +109,7 @@ async def _content(view: PageView) -> Content:
     waits = {0: texts.NOBODY_WAITS, 1: texts.ONE_WAITS}.get(tse.waiting, texts.SOME_WAIT)
     tills = quiet(view.text(_NONE_SEEN))
     if tse.tills:
-        table = till_table(tse, view.locale, view.snapshot.now)
-        tills = el("div", table, class_="listing", tabindex="0", role="group", aria_label=view.text(_IN_USE))
+        tills = till_table(tse, view.locale, view.snapshot.now)
     registered = view.text(
         texts.CLIENTS_REGISTERED, used=info.registered_clients, total=view.locale.number(info.max_registered_clients)
     )

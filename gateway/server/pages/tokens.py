@@ -14,7 +14,7 @@ from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.status_page import texts
 from gateway.server.status_page.html import el
 from gateway.server.status_page.layout import quiet
-from gateway.server.status_page.tokens import ROLES, table
+from gateway.server.status_page.tokens import ROLES, token_table
 from gateway.server.status_page.widgets import copyable
 
 _NAME = Text("Name", "Name")
@@ -129,7 +129,7 @@ async def _content(view: PageView) -> Content:
     own = [entry for entry in names if entry[0] != LAN]
     choices: Mapping[str, Sequence[tuple[str, str]]] = {"name": names}
     return (
-        view.card("tokens", texts.TOKENS, table(list(tokens), view.locale)),
+        view.card("tokens", texts.TOKENS, token_table(list(tokens), view.locale)),
         view.form(ADD, _secret(view, ADD)),
         view.form(ROTATE, _secret(view, ROTATE), options=choices),
         view.form(REVOKE, options={"name": own or names}),

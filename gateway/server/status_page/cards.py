@@ -12,7 +12,7 @@ from gateway.server.status_page import svg, texts
 from gateway.server.status_page.html import HtmlElement, el
 from gateway.server.status_page.notices import notices
 from gateway.server.status_page.snapshot import StatusLevel, TseSnapshot
-from gateway.server.status_page.widgets import copyable, date, date_and_time, filled, marked, sentence, short
+from gateway.server.status_page.widgets import copyable, date, date_and_time, filled, marked, sentence, short, table
 from gateway.tse import products
 from gateway.tse.fields import Generation
 from gateway.tse.info import TseInfo
@@ -200,19 +200,16 @@ def _tills(tse: TseSnapshot, locale: Locale, now: float) -> HtmlElement | None:
     """Return a table of the tills: who holds the TSE, who waits, who sold before."""
     if not tse.tills:
         return None
-    table = till_table(tse, locale, now)
-    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), table, class_="listing")
+    return el("details", el("summary", locale.text(texts.TILLS, count=len(tse.tills))), till_table(tse, locale, now))
 
 
 def till_table(tse: TseSnapshot, locale: Locale, now: float) -> HtmlElement:
     """Return the table of the tills: who holds the TSE, who waits, who sold before."""
     heads = (texts.CLIENT, texts.TOKEN, texts.ADDRESS, texts.DOES, texts.LAST_RECEIPT)
-    head = el("tr", *(el("th", locale.text(name), scope="col") for name in heads))
-    rows = [_till(till, locale, now) for till in tse.tills[:_MOST_TILLS]]
-    return el("table", el("thead", head), el("tbody", *rows))
+    return table(locale, heads, [_till(till, locale, now) for till in tse.tills[:_MOST_TILLS]])
 
 
-def _till(till: TillStatus, locale: Locale, now: float) -> HtmlElement:
+def _till(till: TillStatus, locale: Locale, now: float) -> tuple[HtmlElement | str | None, ...]:
     text = {
         TillState.HOLDS: texts.TILL_HOLDS,
         TillState.READS: texts.TILL_READS,
@@ -221,8 +218,7 @@ def _till(till: TillStatus, locale: Locale, now: float) -> HtmlElement:
     }[till.state]
     does = locale.text(text, place=till.place, duration=locale.duration(till.seconds))
     receipt = None if till.receipt_seconds is None else date_and_time(locale, int(now - till.receipt_seconds))
-    cells = (till.client_id, till.token, till.peer, does, receipt)
-    return el("tr", *(el("td", cell) for cell in cells))
+    return till.client_id, till.token, till.peer, does, receipt
 
 
 def _details(tse: TseSnapshot, info: TseInfo, locale: Locale, now: float) -> HtmlElement:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 PATH, FOLDER = "/", "/page/"
 COOKIE = "__Host-tse-gateway"  # browsers take this name only with Secure, Path=/ and without Domain
+_AUTHORITY_FORMS = {"pem": "application/x-pem-file", "crt": "application/x-x509-ca-cert"}  # the latter opens by a click
 _OWN_PATH = re.compile(r"/page/[a-zA-Z0-9/_-]{1,120}")
 _SHARED = 0.1  # seconds
 _LANGUAGE_KEPT = int(365 * DAY)  # seconds
@@ -67,7 +68,7 @@ class StatusPage:
                 web.get(f"{FOLDER}language", self.language, allow_head=False),
                 web.post(f"{FOLDER}login", self.login),
                 web.post(f"{FOLDER}logout", self.logout),
-                web.get(f"{FOLDER}ca.pem", self.authority),
+                web.get(f"{FOLDER}ca.{{form:pem|crt}}", self.authority),
                 web.get(FOLDER + "{file}", self.asset),
             ]
         )
@@ -96,12 +97,12 @@ class StatusPage:
         locale = locale_of(request)
         return assets.send_document(page.help_page(locale), locale.language)
 
-    async def authority(self, _: web.Request) -> web.Response:
+    async def authority(self, request: web.Request) -> web.Response:
         """Answer with the certificate of the CA that the gateway made, which is no secret."""
         if self._settings.tls_certificate is not None:
             raise web.HTTPNotFound
         content = await asyncio.to_thread(tls.trusted_certificate(self._settings).read_bytes)
-        return web.Response(body=content, content_type="application/x-pem-file")
+        return web.Response(body=content, content_type=_AUTHORITY_FORMS[request.match_info["form"]])
 
     async def asset(self, request: web.Request) -> web.Response:
         """Answer with a file of the page."""

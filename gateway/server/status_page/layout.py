@@ -76,6 +76,11 @@ def quiet(text: str) -> HtmlElement:
     return el("p", text, class_="quiet")
 
 
+def download(text: str, path: str) -> HtmlElement:
+    """Return a link that looks like a button and saves a file."""
+    return el("p", el("a", text, href=path, download=True, class_="act"))
+
+
 def _navigation(links: Sequence[Link], locale: Locale) -> HtmlElement:
     entries = (
         el("li", el("a", locale.text(link.title), href=link.path, aria_current="page" if link.here else None))

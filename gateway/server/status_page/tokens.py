@@ -1,5 +1,6 @@
 """The tokens on the page of operators: their roles, last uses, ends, and who still uses one that was replaced."""
 
+import math
 from dataclasses import dataclass
 
 from gateway.access.caller import Role
@@ -9,7 +10,7 @@ from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text
 from gateway.server.status_page import texts
 from gateway.server.status_page.html import HtmlElement, el
-from gateway.server.status_page.widgets import date_and_time
+from gateway.server.status_page.widgets import date, date_and_time, table
 
 _MOST = 64
 ROLES = {
@@ -23,10 +24,16 @@ ROLES = {
 
 @dataclass(frozen=True, slots=True)
 class TokenSnapshot:
-    """One name of a token; `old_until` (Unix seconds) is when the last one that was replaced ends, if one counts."""
+    """One name of a token.
+
+    `only`: the client ids and beginnings of serials that it is for; empty ones limit nothing. `ends` (Unix seconds) is
+    when it ends, `old_until` when the last one that was replaced does, if one counts.
+    """
 
     name: str
     role: Role
+    only: tuple[str, ...] = ()
+    ends: float | None = None
     last: Use | None = None
     old_until: float | None = None
     laggards: tuple[str, ...] = ()
@@ -40,28 +47,28 @@ def snapshots(tokens: Tokens) -> list[TokenSnapshot]:
         late = tokens.uses.laggards(name) if older else []
         last, until = tokens.uses.last(name, old=present.old), max((token.ends for token in older), default=None)
         found.append(
-            TokenSnapshot(name, present.role, last, until, tuple(use.client_id or use.address for use in late))
+            TokenSnapshot(
+                *(name, present.role, (*present.clients, *(f"TSE {tse}" for tse in present.tses))),
+                None if math.isinf(present.ends) else present.ends,
+                *(last, until, tuple(use.client_id or use.address for use in late)),
+            )
         )
     return found
 
 
-def table(tokens: list[TokenSnapshot], locale: Locale) -> HtmlElement:
+def token_table(tokens: list[TokenSnapshot], locale: Locale) -> HtmlElement:
     """Return the table."""
-    heads = (texts.TOKEN, texts.ROLE, texts.LAST_USE, texts.OLDER)
-    head = el("tr", *(el("th", locale.text(name), scope="col") for name in heads))
-    rows = [_row(token, locale) for token in tokens[:_MOST]]
-    table = el("table", el("thead", head), el("tbody", *rows))
-    return el("div", table, class_="listing", tabindex="0")  # on a phone it is scrolled, by keys as well
+    heads = (texts.TOKEN, texts.ROLE, texts.ONLY_FOR, texts.ENDS, texts.LAST_USE, texts.OLDER)
+    return table(locale, heads, [_row(token, locale) for token in tokens[:_MOST]])
 
 
-def _row(token: TokenSnapshot, locale: Locale) -> HtmlElement:
-    last: list[HtmlElement | str] = []
+def _row(token: TokenSnapshot, locale: Locale) -> tuple[HtmlElement | str | None, ...]:
+    last = older = None
     if token.last is not None:
         address = token.last.address or locale.text(texts.THIS_MACHINE)
-        last = [date_and_time(locale, token.last.at), f" · {address}"]
-    older: list[HtmlElement | str] = []
+        last = el("span", date_and_time(locale, token.last.at), f" · {address}")
     if token.old_until is not None:
         who = ", ".join(token.laggards) or locale.text(texts.NOBODY)
-        older = [locale.text(texts.UNTIL), " ", date_and_time(locale, token.old_until), f": {who}"]
-    cells = ([token.name], [locale.text(ROLES[token.role])], last, older)
-    return el("tr", *(el("td", *cell) for cell in cells))
+        older = el("span", locale.text(texts.UNTIL), " ", date_and_time(locale, token.old_until), f": {who}")
+    ends = None if token.ends is None else date(locale, token.ends)
+    return token.name, locale.text(ROLES[token.role]), ", ".join(token.only), ends, last, older

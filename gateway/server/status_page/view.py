@@ -15,7 +15,7 @@ from gateway.server.status_page.html import HtmlElement, as_plain, el
 from gateway.server.status_page.layout import NAME, Link, card_of, foot, html, quiet, top
 from gateway.server.status_page.recent_problems import RecentProblem
 from gateway.server.status_page.snapshot import Snapshot, StatusLevel, TseSnapshot
-from gateway.server.status_page.tokens import table
+from gateway.server.status_page.tokens import token_table
 from gateway.server.status_page.widgets import (
     capitalized,
     copyable,
@@ -69,14 +69,14 @@ def render(snapshot: Snapshot, locale: Locale, view: View) -> RenderedPage:
     full = view != "anybody"
     headline, text, remedy = _summary(snapshot, locale)
     parts = [
-        _state(snapshot, headline, text, remedy),
+        _state(snapshot, locale, (headline, text, remedy), view),
         _tses(snapshot, locale, view),
         _connection(snapshot, locale, view),
     ]
     if full:
         parts += [_outages(snapshot, locale, view), _problems(snapshot, locale)]
     if view == "operator":
-        parts.append(card_of("tokens", locale, texts.TOKENS, table(list(snapshot.tokens), locale)))
+        parts.append(card_of("tokens", locale, texts.TOKENS, token_table(list(snapshot.tokens), locale)))
     site = f" · {snapshot.site}" if snapshot.site else ""
     return RenderedPage(f"{headline} · {NAME}{site}", snapshot.level, {part.attributes["id"]: part for part in parts})
 
@@ -152,8 +152,16 @@ def _summary(snapshot: Snapshot, locale: Locale) -> tuple[str, str, str]:
     return locale.text(texts.NOT_SIGNING), reason, locale.text(texts.RECEIPTS)
 
 
-def _state(snapshot: Snapshot, headline: str, text: str, remedy: str) -> HtmlElement:
-    told = el("div", el("h1", headline), el("p", text), el("p", remedy, class_="remedy") if remedy else None)
+def _state(snapshot: Snapshot, locale: Locale, summary: tuple[str, str, str], view: View) -> HtmlElement:
+    headline, text, remedy = summary
+    examines = view == "operator" and snapshot.level is not StatusLevel.GOOD
+    told = el(
+        "div",
+        el("h1", headline),
+        el("p", text),
+        el("p", remedy, class_="remedy") if remedy else None,
+        el("p", el("a", locale.text(texts.DIAGNOSIS), href="/page/doctor")) if examines else None,
+    )
     return el("section", svg.shape(snapshot.level), told, id="state", class_=f"state {snapshot.level}", role="status")
 
 

@@ -1,5 +1,6 @@
 """Small parts of the page: serials, times, sentences, values to copy."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from string import Formatter
 
@@ -34,6 +35,22 @@ def capitalized(clause: str) -> str:
 def sentence(clause: str) -> str:
     """Return a clause as a sentence of its own."""
     return f"{capitalized(clause)}."
+
+
+def table(locale: Locale, heads: Sequence[Text], rows: Iterable[Sequence[HtmlElement | str | None]]) -> HtmlElement:
+    """Return a table; where it is narrow each row is a block, with the heads beside its values."""
+    names = [locale.text(head) for head in heads]
+    head = el("tr", *(el("th", name, scope="col", role="columnheader") for name in names), role="row")
+    body = (
+        el(
+            "tr",
+            *(el("td", cell, data_head=name, role="cell") for name, cell in zip(names, row, strict=True)),
+            role="row",
+        )
+        for row in rows
+    )
+    parts = (el("thead", head, role="rowgroup"), el("tbody", *body, role="rowgroup"))
+    return el("table", *parts, role="table", class_="listing")
 
 
 def filled(locale: Locale, text: Text, **elements: HtmlElement) -> list[HtmlElement | str]:

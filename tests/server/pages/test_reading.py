@@ -130,10 +130,12 @@ async def test_a_test_message_is_sent_from_the_page(tmp_path: Path) -> None:
 async def test_outages_certificate_settings_and_log_are_shown(served: Served, browser: Browser) -> None:
     assert "No outage is recorded" in (await read(browser, "/page/outages")).text
     certificate = await read(browser, "/page/certificate")
-    assert "certutil -addstore Root ca.pem" in certificate.text
+    assert "certutil -addstore Root ca.crt" in certificate.text
     assert re.search(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", certificate.text)
-    answer, text = await browser.get("/page/ca.pem")
-    assert (answer.status, text) == (200, (served.settings.state_dir / "tls/ca.pem").read_text())
+    for form, media in (("pem", "application/x-pem-file"), ("crt", "application/x-x509-ca-cert")):
+        answer, text = await browser.get(f"/page/ca.{form}")
+        assert (answer.status, answer.content_type) == (200, media)
+        assert text == (served.settings.state_dir / "tls/ca.pem").read_text()
     settings = (await read(browser, "/page/settings")).text
     assert str(served.settings.state_dir) in settings
     assert TOKEN not in settings

@@ -20,7 +20,7 @@ from tests.server.status_page.chromium import found_chromium
 from tests.server.status_page.visit import Proof
 
 PICTURES = Path("docs/pictures")
-_COLOURS, _HIGHEST = 32, 1400  # the latter in pixels: of a long list its beginning will do
+_COLOURS, _HIGHEST = 64, 1400  # the latter in pixels: of a long list its beginning will do
 _PORT = 4433
 _NARROW: dict[str, Any] = {"viewport": {"width": 860, "height": 500}}
 _LOCALES: dict[Language, str] = {"de": "de-DE", "en": "en-GB"}
