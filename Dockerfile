@@ -39,6 +39,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="tse-gateway" \
       org.opencontainers.image.description="Serves Swissbit USB TSEs to the network by the LAN-TSE protocol" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/tse-gateway/tse-gateway" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # Without su, mount and the like as root: nobody in here becomes another user. 10001 is also the group of TSEs on the

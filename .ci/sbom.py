@@ -1,10 +1,10 @@
 # noqa: INP001 (a script that the Dockerfile runs)
 """What an image consists of: a CycloneDX bill of materials and a list of licences, written to a directory.
 
-    python sbom.py DIRECTORY
+    python sbom.py DIRECTORY [python]
 
-Run by the Python whose packages are meant. Debian's packages are told if there are any. The same packages give the
-same files: no time, no random number.
+Run by the Python whose packages are meant. Debian's packages are told if there are any, unless only those of Python are
+wished for. The same packages give the same files: no time, no random number.
 """
 
 import json
@@ -34,9 +34,9 @@ class Package(NamedTuple):
     purl: str
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, *, debian: bool) -> None:
     """Write sbom.cdx.json and licences.txt."""
-    packages = sorted({*_python(), *_debian()})
+    packages = sorted({*_python(), *(_debian() if debian else ())})
     (directory / "sbom.cdx.json").write_text(json.dumps(_document(packages), indent=1) + "\n", encoding="utf-8")
     lines = [f"{package.name} {package.version}: {package.licence}\n" for package in packages]
     (directory / "licences.txt").write_text("".join(lines), encoding="utf-8")
@@ -105,4 +105,4 @@ def _component(package: Package) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), debian=sys.argv[2:] != ["python"])

@@ -121,6 +121,7 @@ def container(image: str, port: int) -> Iterator[None]:
     settings = [f"--env={name}={value}" for name, value in environment.items()]
     podman(
         *("create", "--name", NAME, "--network", site["network_mode"], "--volume", f"{NAME}:/var/lib/tse-gateway"),
+        "--health-cmd=tse-gateway healthcheck",  # as the quadlet; Podman reads the image's in Docker's format only
         *hardening(site),
         *binds,
         *settings,

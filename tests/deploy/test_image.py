@@ -87,3 +87,10 @@ def test_the_bill_of_materials_names_every_package_and_is_the_same_each_time(tmp
     licences = (tmp_path / "one" / "licences.txt").read_text().splitlines()
     assert len(licences) == len(document["components"])
     assert not [line for line in licences if line.endswith("not told")]
+
+
+def test_a_debian_package_consists_of_packages_of_python_only(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / ".ci/sbom.py"), str(tmp_path), "python"]
+    subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, check=True)
+    parts = json.loads((tmp_path / "sbom.cdx.json").read_text())["components"]
+    assert {part["purl"].split("/")[0] for part in parts} == {"pkg:pypi", "pkg:generic"}

@@ -1,9 +1,11 @@
 """What a release is made of: one version everywhere, checks that are listed once, actions by digest."""
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -79,6 +81,39 @@ def test_foreign_images_have_a_digest_and_all_files_with_them_are_kept_up_to_dat
     watched = {(update["package-ecosystem"], update.get("directory")) for update in updates}
     assert watched >= {("docker", "/"), ("docker-compose", "/compose")}
     assert {path.parent for path, _ in found} == {ROOT / "compose"}
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The program that builds a release."""
+    monkeypatch.syspath_prepend(ROOT / ".ci/release")
+    monkeypatch.delitem(sys.modules, "build", raising=False)
+    return importlib.import_module("build")
+
+
+def test_files_of_a_release_name_its_image_by_digest_and_build_none(build: ModuleType) -> None:
+    image = "registry.test/shop/tse-gateway@sha256:" + 64 * "a"
+    places = (path for folder in ("compose", "helm") for path in (ROOT / folder).rglob("*"))
+    named = 0
+    for path in (path for path in places if path.suffix in {".yaml", ".container", ".example"}):
+        text = build.filled(path.read_text(encoding="utf-8"), __version__, image, "registry.test/shop")
+        assert not re.search(r"registry\.example|\bbuild:", text), path
+        assert _IMAGE.findall(text) == [], path
+        named += text.count(image)
+    assert named >= 4
+
+
+def test_packages_of_a_release_are_for_the_pythons_of_its_debians_and_its_image(build: ModuleType) -> None:
+    (image,) = re.findall(r"^FROM python:(\d\.\d+)-slim-", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert image in build.SUITES.values()
+    assert set(build.ARCHITECTURES) == {"amd64", "arm64"}
+
+
+def test_the_workflow_builds_and_publishes_by_the_program_that_is_proved() -> None:
+    jobs = yaml.safe_load((GITHUB / "workflows/release.yml").read_text(encoding="utf-8"))["jobs"]
+    runs = " ".join(step["run"] for job in jobs.values() for step in job.get("steps", ()) if "run" in step)
+    assert re.findall(r"\.ci/release (\w+) dist", runs) == ["build", "publish"]
+    assert "diff -r dist again" in runs
 
 
 def test_ci_does_what_a_developer_does() -> None:
