@@ -33,7 +33,12 @@ def main() -> None:
             app(prog_name="tse-gateway")
     except GatewayError as error:
         language = from_command_line(sys.argv[1:], os.environ)
-        print(f"tse-gateway: {error.in_language(language)}", file=sys.stderr)
+        told = f"tse-gateway: {error.in_language(language)}"
+        if sys.stderr.isatty():
+            from gateway.cli.formatting import wrapped
+
+            told = wrapped(told, sys.stderr)
+        print(told, file=sys.stderr)
         sys.exit(1)
 
 

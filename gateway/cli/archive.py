@@ -12,9 +12,10 @@ import typer
 
 from gateway.cli.archive_targets import audit, restore
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, local_time
+from gateway.cli.formatting import FILE_WRITTEN, short
 from gateway.cli.help import both
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.cli.output import OutputFile, check
+from gateway.errors import GatewayError
 from gateway.i18n.text import Text, literal
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _HEADS = (
     Text("complete up to", "vollständig bis"),
     Text("signature", "Signatur"),
     Text("messages", "Nachrichten"),
-    Text("bytes", "Bytes"),
+    Text("size", "Größe"),
     Text("elsewhere", "außer Haus"),
     Text("error", "Fehler"),
 )
@@ -104,17 +105,7 @@ def export(
     cli: Cli,
     tse: TseName = "",
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help=both(
-                "File to write; without it, it is named by the serial.",
-                "Zu schreibende Datei; ohne sie heißt sie nach der Seriennummer.",
-            ),
-        ),
-    ] = None,
+    output: OutputFile = None,
     series: Annotated[
         int | None,
         typer.Option(
@@ -128,26 +119,27 @@ def export(
 ) -> None:
     """Export a whole store from its archive. The TSE is not needed; an interrupted export is resumed.
 
+    Without --output the file is named by the serial.
+
     Example: tse-gateway archive export -o archived.tar
 
     Deutsch: Einen ganzen Speicher aus seinem Archiv exportieren. Die TSE ist nicht nötig; ein unterbrochener Export
     geht weiter.
+
+    Ohne --output heißt die Datei nach der Seriennummer.
     """
 
     async def work(api: "Api") -> "Download":
         from gateway.cli.download import fetch
 
         serial = await _serial(cli, api, tse)
-        target = output or Path(f"TSE_{serial}_archive.tar")
-        if target.exists():
-            raise ConfigurationError(FILE_EXISTS, file=target)
+        target = check(output or Path(f"TSE_{serial}_archive.tar"), new=True)
         params = {} if series is None else {"series": series}
         return await fetch(api, f"/tses/{serial}/archive/export", target, params=params, resumable=True)
 
     done = cli.ask(work, without_tse=True)
-    if cli.as_json:
-        cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256})
-    cli.say(FILE_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+    told = {"file": str(done.file), "bytes": done.size, "sha256": done.sha256}
+    cli.written(done.file, FILE_WRITTEN, told, size=cli.locale.number(done.size), sha256=done.sha256)
 
 
 async def _serial(cli: Cli, api: "Api", name: str) -> str:
@@ -185,12 +177,12 @@ def _elsewhere(cli: Cli, target: dict[str, Any]) -> str:
 
 def _row(cli: Cli, archive: dict[str, Any]) -> tuple[object, ...]:
     return (
-        archive["serial"][:16],
+        short(archive["serial"]),
         archive["verdict"],
-        local_time(archive["complete_up_to_time"]),
-        archive["complete_up_to_counter"] or "",
-        archive["messages"],
-        archive["bytes"],
+        cli.moment(archive["complete_up_to_time"]),
+        cli.locale.number(archive["complete_up_to_counter"] or 0),
+        cli.locale.number(archive["messages"]),
+        cli.locale.size(archive["bytes"]),
         ", ".join(_elsewhere(cli, target) for target in archive["targets"]),
         "; ".join(_errors(cli, archive)),
     )

@@ -1,15 +1,15 @@
 """`archive audit` and `archive restore`: what lies at a target beyond this machine, read without any gateway."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.base import Cli, TseName
-from gateway.cli.formatting import local_time
+from gateway.cli.formatting import short
 from gateway.cli.help import both
+from gateway.cli.output import OutputFolder
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -102,17 +102,7 @@ def restore(
     cli: Cli,
     tse: TseName = "",
     *,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            help=both(
-                "Directory of archives; made if it is missing.",
-                "Verzeichnis der Archive; es wird angelegt, wenn es fehlt.",
-            ),
-        ),
-    ],
+    output: OutputFolder,
     target: TargetName = "",
 ) -> None:
     """Bring the archive of a TSE back from a target, on a machine that has nothing else. One that broke off goes on.
@@ -164,15 +154,15 @@ def _row(cli: Cli, audited: "TseAudit") -> tuple[object, ...]:
     ends = min((certificate.not_after for certificate in audited.certificates), default=None)
     return (
         audited.site,
-        audited.serial[:16],
+        short(audited.serial),
         cli.text(_YES if audited.ready else _NO),
-        local_time(_text(audited.complete_until)),
+        _moment(cli, audited.complete_until),
         "" if audited.first_counter is None else f"{audited.first_counter} - {audited.last_counter}",
-        local_time(_text(audited.verified)),
-        "" if ends is None else f"{ends:%Y-%m-%d}",
+        _moment(cli, audited.verified),
+        "" if ends is None else cli.locale.date(ends.timestamp()),
         "; ".join([*audited.gaps, *map(cli.text, audited.faults)]),
     )
 
 
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat()
+def _moment(cli: Cli, moment: datetime | None) -> str:
+    return "" if moment is None else cli.locale.time(moment.timestamp())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.base import Cli, CsvOption, Since, Until, command
-from gateway.cli.formatting import local_time
+from gateway.cli.formatting import short, shown
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -52,19 +52,19 @@ def audit(
     elif cli.as_json:
         cli.print_json(found)
     elif found["acts"]:
-        cli.table(_HEADS, [_row(act) for act in found["acts"]])
+        cli.table(_HEADS, [_row(cli, act) for act in found["acts"]])
     else:
         cli.say(_NONE)
 
 
-def _row(act: dict[str, Any]) -> tuple[object, ...]:
-    about = ", ".join(f"{name} {value}" for name, value in act["about"].items())
+def _row(cli: Cli, act: dict[str, Any]) -> tuple[object, ...]:
+    about = ", ".join(f"{name} {shown(value, cli.locale)}" for name, value in act["about"].items())
     return (
-        local_time(act["at"]),
+        cli.moment(act["at"]),
         act["who"],
         act["address"],
         act["act"],
-        (act["tse_serial"] or "")[:16],
+        short(act["tse_serial"] or ""),
         about,
         act["result"],
     )

@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.base import Cli, Since, Until, command
 from gateway.cli.help import both
+from gateway.cli.output import OutputFolder
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from gateway.client.api import Api
 
 _REPORT = "Pruefbericht/pruefbericht.json"
-_EXISTS = Text("{folder} is not empty: name another one by --out", "{folder} ist nicht leer: mit --out anders nennen")
+_EXISTS = Text(
+    "{folder} is not empty: name another one by --output", "{folder} ist nicht leer: mit --output anders nennen"
+)
 _BROKEN = Text("{file} cannot be unpacked: {error}", "{file} lässt sich nicht entpacken: {error}")
 _WRITTEN = Text(
     "{folder}: {count} files; Deckblatt.html explains each of them",
@@ -41,16 +44,7 @@ def audit_package(
     *,
     since: Since = "",
     until: Until = "",
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            help=both(
-                "Folder to write; it must be empty, or not be there.",
-                "Zu schreibendes Verzeichnis; es muss leer sein oder fehlen.",
-            ),
-        ),
-    ] = Path("audit-package"),
+    output: OutputFolder = Path("audit-package"),
     fetch_crls: Annotated[
         bool,
         typer.Option(
@@ -64,29 +58,33 @@ def audit_package(
 ) -> None:
     """Write everything that an auditor asks for into a folder. Of all TSEs; the archives are brought up to date first.
 
-    Example: tse-gateway audit-package --from 2026-01-01 --to 2026-12-31 --out audit
+    The folder must be empty, or not be there.
+
+    Example: tse-gateway audit-package --from 2026-01-01 --to 2026-12-31 -o audit
 
     Deutsch: Alles, wonach ein Prüfer fragt, in ein Verzeichnis schreiben. Von allen TSEs; vorher werden die Archive auf
     den neuesten Stand gebracht.
+
+    Das Verzeichnis muss leer sein oder fehlen.
     """
     limits = {"from": since, "to": until, "fetch_crls": "true" if fetch_crls else ""}
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigurationError(_EXISTS, folder=out)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigurationError(_EXISTS, folder=output)
 
     async def work(api: "Api") -> "Download":
         from gateway.cli.download import fetch
 
         given = {name: value for name, value in limits.items() if value}
-        return await fetch(api, "/audit-package", out / "audit-package.zip", params=given)
+        return await fetch(api, "/audit-package", output / "audit-package.zip", params=given)
 
     done = cli.ask(work, without_tse=True)
-    names = _unpacked(done.file, out)
-    reports = json.loads((out / _REPORT).read_bytes()) if _REPORT in names else []
+    names = _unpacked(done.file, output)
+    reports = json.loads((output / _REPORT).read_bytes()) if _REPORT in names else []
     verdicts = [str(report["severity"]) for report in reports]
     verdict = max(verdicts, key=list(_VERDICTS).index, default=None)
     if cli.as_json:
-        cli.print_json({"folder": str(out), "files": names, "verdict": verdict})
-    cli.say(_WRITTEN, folder=out, count=len(names))
+        cli.print_json({"folder": str(output), "files": names, "verdict": verdict})
+    cli.say(_WRITTEN, folder=output, count=len(names))
     if verdict is not None:
         cli.say(_VERDICTS[verdict])
 

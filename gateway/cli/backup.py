@@ -9,11 +9,10 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import Cli, command
-from gateway.cli.formatting import local_time
 from gateway.cli.help import both
+from gateway.cli.output import STANDARD, check, opened
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text, reason_of
-from gateway.storage.atomic import replacing
 
 if TYPE_CHECKING:
     from gateway.storage.backup import Backup
@@ -30,12 +29,6 @@ _RESTORED = Text(
     "{directory} ist wie am {moment}: {count} Dateien, alle wie von Version {version} geschrieben. Was danach signiert "
     "wurde, ist hier nicht bekannt: keine Kasse darf eine Anfrage wiederholen, die seitdem beantwortet wurde",
 )
-_TO_A_TERMINAL = Text(
-    "a backup is no text: name a file, or pipe it (tse-gateway backup - | age -r ... > state.age)",
-    "eine Sicherung ist kein Text: eine Datei nennen oder weiterleiten (tse-gateway backup - | age -r ... > state.age)",
-)
-_STANDARD = "-"
-
 _File = Annotated[
     Path, typer.Argument(metavar="FILE", help=both("A file, or - for a pipe.", "Eine Datei, oder - für eine Pipe."))
 ]
@@ -60,10 +53,9 @@ def backup(cli: Cli, file: _File) -> None:
     settings = cli.settings()
     directory = settings.state_dir
     leave_out = {settings.archive_dir or directory / "archive", *directory.glob("simulator-*")}
-    with _to(file) as out:
+    with opened(check(file), private=True) as out:
         made = backups.write(directory, leave_out, out)
-    if file != Path(_STANDARD):
-        _tell(cli, _WRITTEN, made, directory, file)
+    _tell(cli, _WRITTEN, made, directory, file)
 
 
 def restore(cli: Cli, file: _File) -> None:
@@ -82,27 +74,8 @@ def restore(cli: Cli, file: _File) -> None:
 
 
 @contextmanager
-def _to(file: Path) -> Iterator[IO[bytes]]:
-    """Give what is written to; a file is in its place when it is whole, with mode 0600."""
-    if file == Path(_STANDARD):
-        if sys.stdout.isatty():
-            raise ConfigurationError(_TO_A_TERMINAL)
-        yield sys.stdout.buffer
-        return
-    try:
-        with replacing(file) as out:
-            yield out
-    except OSError as error:
-        raise ConfigurationError(
-            Text("{file} cannot be written: {reason}", "{file} lässt sich nicht schreiben: {reason}"),
-            file=file,
-            reason=reason_of(error),
-        ) from None
-
-
-@contextmanager
 def _from(file: Path) -> Iterator[IO[bytes]]:
-    if file == Path(_STANDARD):
+    if file == STANDARD:
         yield sys.stdin.buffer
         return
     try:
@@ -119,7 +92,6 @@ def _from(file: Path) -> Iterator[IO[bytes]]:
 
 def _tell(cli: Cli, text: Text, made: "Backup", directory: Path, file: Path) -> None:
     moment = made.made_at.isoformat()
-    if cli.as_json:
-        cli.print_json({"file": str(file), "state_dir": str(directory), "made_at": moment, "files": made.files})
+    told = {"file": str(file), "state_dir": str(directory), "made_at": moment, "files": made.files}
     values = {"directory": directory, "count": len(made.files), "version": made.written_by}
-    cli.say(text, file=file, moment=local_time(moment), **values)
+    cli.written(file, text, told, moment=cli.moment(moment), **values)

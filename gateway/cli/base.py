@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.formatting import printable, wrapped
+from gateway.cli import completion
+from gateway.cli.formatting import day, moment, printable, wrapped
 from gateway.cli.help import both, spoken
+from gateway.cli.output import STANDARD, STANDARD_OUTPUT
 from gateway.errors import ConfigurationError
+from gateway.i18n.locales import Locale
 from gateway.i18n.text import Language, Text
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ TseName = Annotated[
     str,
     typer.Argument(
         metavar="[TSE]",
+        autocompletion=completion.serials,
         help=both(
             "Serial, or its beginning; needed only if there are several TSEs.",
             "Seriennummer oder ihr Beginn; nur nötig, wenn es mehrere TSEs gibt.",
@@ -68,6 +72,21 @@ CsvOption = Annotated[
             "Print CSV for spreadsheets, as an auditor needs it.",
             "CSV für Tabellenprogramme ausgeben, wie Prüfer sie brauchen.",
         ),
+    ),
+]
+ClientOption = Annotated[
+    str,
+    typer.Option(
+        "--client",
+        autocompletion=completion.clients,
+        help=both("Only of the till with this client id.", "Nur von der Kasse mit dieser Client-ID."),
+    ),
+]
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway",
+        help=both("Even if the clock of the gateway may be wrong.", "Auch wenn die Uhr des Gateways falsch sein kann."),
     ),
 ]
 JsonOption = Annotated[
@@ -183,6 +202,12 @@ class Cli:
         """Print a line for people on standard error, beside the result."""
         typer.echo(wrapped(self.text(text, **values), sys.stderr), err=True)
 
+    def written(self, file: Path, text: Text, data: Mapping[str, object], **values: object) -> None:
+        """Tell that `file` is written, by `data` with --json; on standard error if it is standard output."""
+        to, name = (sys.stderr, self.text(STANDARD_OUTPUT)) if file == STANDARD else (sys.stdout, str(file))
+        told = self.text(text, file=name, **values)
+        print(as_json(data) if self.as_json else wrapped(told, to), file=to)
+
     @staticmethod
     def console() -> "Console":
         """Return a console with colours only on a terminal and without NO_COLOR; piped lines are not wrapped."""
@@ -191,23 +216,34 @@ class Cli:
         return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=_NO_LIMIT)
 
     def table(self, heads: Sequence[Text | str], rows: Iterable[Sequence[object]]) -> None:
-        """Print rows for people; control characters in them are escaped."""
-        from rich import box
-        from rich.table import Table
+        """Print rows for people, as wide as the terminal; control characters in them are escaped."""
         from rich.text import Text as Styled
 
-        console = self.console()
-        table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, show_header=any(heads))
-        for head in heads:
-            table.add_column(head if isinstance(head, str) else self.text(head), overflow="fold")
-        for row in rows:
-            table.add_row(*(cell if isinstance(cell, Styled) else Styled(printable(str(cell))) for cell in row))
-        console.print(table)
+        from gateway.cli import table
+
+        def cells(values: Iterable[object]) -> list[Styled]:
+            return [value if isinstance(value, Styled) else Styled(printable(str(value))) for value in values]
+
+        names = cells(head if isinstance(head, str) else self.text(head) for head in heads)
+        table.show(self.console(), names, [cells(row) for row in rows])
+
+    @property
+    def locale(self) -> Locale:
+        """How the user writes numbers and times."""
+        return Locale(self.language)
+
+    def moment(self, iso: str | None) -> str:
+        """Return an ISO 8601 moment of the API in local time; an empty text for None."""
+        return moment(iso, self.locale) if iso else ""
+
+    def day(self, iso: str | None) -> str:
+        """Return the local day of an ISO 8601 moment, or a day; an empty text for None."""
+        return day(iso, self.locale) if iso else ""
 
     @staticmethod
     def print_json(data: object) -> None:
         """Print data for programs."""
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(as_json(data))
 
     # ---- the gateway --------------------------------------------------------
 
@@ -292,6 +328,11 @@ class Cli:
                 )
             )
         return Remote(self.url, self.token_file, self.ca, self.fingerprint, self.client_certificate)
+
+
+def as_json(data: object) -> str:
+    """Return data for programs as text."""
+    return json.dumps(data, indent=2, ensure_ascii=False)
 
 
 def command(group: typer.Typer, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

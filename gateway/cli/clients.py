@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import secrets
+from gateway.cli import completion, secrets
 from gateway.cli.base import Cli, TseName, command
 from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets
@@ -17,6 +17,7 @@ ClientName = Annotated[
     str,
     typer.Argument(
         metavar="CLIENT",
+        autocompletion=completion.clients,
         help=both("The till's name, as the POS sends it.", "Der Name der Kasse, wie die Kassensoftware ihn sendet."),
     ),
 ]

@@ -17,7 +17,23 @@ _TYPE = Text(
     "{consequence}.\nZum Fortfahren die letzten vier Stellen der Seriennummer eingeben",
 )
 _OTHER = Text("these are not the last four digits", "das sind nicht die letzten vier Stellen")
+_UNFIT = Text(
+    "{reason}. The clock of the gateway says {time}, and a wrong time gets on receipts: correct it, or use --anyway",
+    "{reason}. Die Uhr des Gateways sagt {time}, und eine falsche Zeit kommt auf Belege: richtigstellen, oder --anyway "
+    "verwenden",
+)
 _STOPPED = Text("nothing was done", "es wurde nichts getan")
+
+
+async def check_clock(cli: "Cli", api: "Api", *, anyway: bool) -> None:
+    """Look at the clock of the gateway before anything is asked.
+
+    Raises:
+        ConfigurationError: nobody vouches for it, and it is not to be used `anyway`.
+    """
+    clock = await api.get("/clock")
+    if not (clock["fit"] or anyway):
+        raise ConfigurationError(_UNFIT, time=cli.moment(clock["now"]), reason=clock["reason"])
 
 
 async def confirmed(

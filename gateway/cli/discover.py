@@ -1,14 +1,18 @@
 """`discover`: the gateways of the network."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.base import Cli, command
 from gateway.cli.help import both
 from gateway.i18n.text import Text
+
+if TYPE_CHECKING:
+    from gateway.server.mdns import FoundGateway
 
 _HEADS = (
     Text("site", "Betriebsstätte"),
@@ -50,8 +54,14 @@ def discover(
     found = asyncio.run(mdns.find(seconds))
     if cli.as_json:
         cli.print_json([asdict(gateway) for gateway in found])
-    elif found:
-        rows = [(it.site, it.address, it.port, "" if it.tses is None else it.tses, it.version) for it in found]
-        cli.table(_HEADS, rows)
     else:
+        show_found(cli, found)
+
+
+def show_found(cli: Cli, found: "Sequence[FoundGateway]") -> None:
+    """Print the gateways, or what to do if there is none."""
+    if not found:
         cli.say(_NONE)
+        return
+    rows = [(it.site, it.address, it.port, "" if it.tses is None else it.tses, it.version) for it in found]
+    cli.table(_HEADS, rows)

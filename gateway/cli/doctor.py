@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from gateway.cli.base import Cli, command
+from gateway.cli.formatting import short
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -71,5 +72,5 @@ def _show(cli: Cli, results: "Sequence[CheckResult]") -> None:
         remedy = result.remedy_in(cli.language)
         text = Styled(result.text_in(cli.language) + (f"\n→ {remedy}" if remedy else ""))
         status = Styled(cli.text(_STATUSES[result.status]), style=_STYLES[result.status])
-        rows.append((cli.text(LAYERS[result.layer]), result.serial[:8], status, text))
+        rows.append((cli.text(LAYERS[result.layer]), short(result.serial), status, text))
     cli.table(_HEADS, rows)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientError
 
+from gateway.cli.output import STANDARD, opened
 from gateway.cli.progress import transfer
 from gateway.client.api import Refused
 from gateway.errors import ConfigurationError
@@ -55,11 +56,16 @@ def digest(file: Path) -> str:
 async def fetch(
     api: "Api", path: str, target: Path, *, params: Mapping[str, Any] | None = None, resumable: bool = False
 ) -> Download:
-    """Download `path` into `target`; if it is `resumable`, the next call goes on with what an interrupted one got.
+    """Download `path` into `target`, or pass it on to standard output.
+
+    If it is `resumable`, the next call goes on with what an interrupted one got.
 
     Raises:
         ConfigurationError: the file cannot be written.
     """
+    if target == STANDARD:
+        async with api.opened(path, params=params or {}) as answer:
+            return await _passed_on(answer)
     held = _held(target) if resumable else None
     headers = {"Range": f"bytes={held[0]}-", "If-Range": held[1]} if held else {}
     try:
@@ -71,6 +77,17 @@ async def fetch(
             raise
     _note_of(target).unlink()  # the part is as long as the whole file, which must be loaded again to be sure
     return await fetch(api, path, target, params=params, resumable=resumable)
+
+
+async def _passed_on(answer: "ClientResponse") -> Download:
+    size, sha256 = 0, hashlib.sha256()
+    with opened(STANDARD) as out, transfer(str(STANDARD), answer.content_length) as bar:
+        async for piece in answer.content.iter_chunked(_PIECE):
+            out.write(piece)
+            size += len(piece)
+            sha256.update(piece)
+            bar.advance(len(piece))
+    return Download(STANDARD, size, sha256.hexdigest(), answer.headers.get(_CURSOR, ""))
 
 
 async def _kept(answer: "ClientResponse", target: Path, done: int) -> Download:

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli import completion
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import FILE_EXISTS, printable
+from gateway.cli.formatting import printable, short
 from gateway.cli.help import both
-from gateway.errors import ConfigurationError
+from gateway.cli.output import OutputFile, check, opened
 from gateway.i18n.text import Text
 
 _HEADS = (
@@ -35,11 +36,13 @@ _WRITTEN = Text(
     "{file} ist geschrieben: bei www.elster.de hochladen, Formular Mitteilung über elektronische Aufzeichnungssysteme "
     "(§ 146a Absatz 4 AO), und vor dem Absenden jedes Feld ansehen",
 )
+_XML = Path("Aufzeichnung146a.xml")
 _USUAL = {"kind": 1, "tse_form": "usb"}
 TillName = Annotated[
     str,
     typer.Argument(
         metavar="TILL",
+        autocompletion=completion.clients,
         help=both(
             "Serial number of the till: the client id by which it signs.",
             "Seriennummer der Kasse: die Client-ID, mit der sie signiert.",
@@ -77,7 +80,7 @@ def show(cli: Cli) -> None:
     if cli.as_json:
         cli.print_json(found)
     elif found["tills"]:
-        cli.table(_HEADS, (_row(one, found["missing"]) for one in found["tills"]))
+        cli.table(_HEADS, (_row(cli, one, found["missing"]) for one in found["tills"]))
     else:
         cli.say(_NONE)
 
@@ -191,37 +194,34 @@ def remove(cli: Cli, name: TillName) -> None:
 def xml(
     cli: Cli,
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help=both("File to write.", "Zu schreibende Datei."))
-    ] = Path("Aufzeichnung146a.xml"),
+    output: OutputFile = None,
 ) -> None:
-    """Write the notification of the whole site as XML for ELSTER.
+    """Write the notification of the whole site as XML for ELSTER. Without --output into Aufzeichnung146a.xml.
 
     Example: tse-gateway elster xml
 
-    Deutsch: Die Mitteilung der ganzen Betriebsstätte als XML für ELSTER schreiben.
+    Deutsch: Die Mitteilung der ganzen Betriebsstätte als XML für ELSTER schreiben. Ohne --output in
+    Aufzeichnung146a.xml.
     """
-    if output.exists():
-        raise ConfigurationError(FILE_EXISTS, file=output)
+    file = check(output or _XML, text=True, new=True)
     found = cli.ask(lambda api: api.get("/elster.xml"), without_tse=True)
-    output.write_text(found, encoding="utf-8")
-    if cli.as_json:
-        cli.print_json({"file": str(output)})
-    cli.say(_WRITTEN, file=output)
+    with opened(file) as out:
+        out.write(found.encode())
+    cli.written(file, _WRITTEN, {"file": str(file)})
 
 
 def _day(moment: datetime | None) -> str:
     return "" if moment is None else moment.date().isoformat()
 
 
-def _row(one: dict[str, Any], missing: dict[str, list[str]]) -> tuple[object, ...]:
+def _row(cli: Cli, one: dict[str, Any], missing: dict[str, list[str]]) -> tuple[object, ...]:
     return (
         one["serial_number"],
         f"{one['manufacturer']} {one['model']}",
         f"{one['software']} {one['software_version']}",
-        one["in_service"],
-        one["out_of_service"] or "",
-        one["tse_serial"][:16],
+        cli.day(one["in_service"]),
+        cli.day(one["out_of_service"]),
+        short(one["tse_serial"]),
         one["certification_id"] or "",
         ", ".join(missing.get(one["serial_number"], [])),
     )

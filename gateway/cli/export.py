@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import FILE_EXISTS, FILE_WRITTEN, unix_time
+from gateway.cli.base import Cli, ClientOption, TseName, command
+from gateway.cli.formatting import FILE_WRITTEN, unix_time
 from gateway.cli.help import both
+from gateway.cli.output import STANDARD, OutputFile, check
 from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text
 
@@ -22,6 +23,9 @@ _ONE_KIND = Text(
 _NO_CURSOR = Text(
     "{file} is missing: it was written beside the earlier export", "{file} fehlt: es entstand neben dem früheren Export"
 )
+_NEEDS_A_FILE = Text(
+    "--verify and --dsfinvk read the export: they need a file", "--verify und --dsfinvk lesen den Export: als Datei"
+)
 _WRITTEN = Text("{file} is written", "{file} ist geschrieben")
 
 
@@ -34,17 +38,7 @@ def export(
     cli: Cli,
     tse: TseName = "",
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help=both(
-                "File to write; without it, it is named by the serial.",
-                "Zu schreibende Datei; ohne sie heißt sie nach der Seriennummer.",
-            ),
-        ),
-    ] = None,
+    output: OutputFile = None,
     since: Annotated[
         str,
         typer.Option(
@@ -67,9 +61,7 @@ def export(
     to_number: Annotated[
         int | None, typer.Option(min=0, help=both("Last transaction number.", "Letzte Transaktionsnummer."))
     ] = None,
-    client: Annotated[
-        str, typer.Option(help=both("Only transactions of this client.", "Nur Transaktionen dieser Kasse."))
-    ] = "",
+    client: ClientOption = "",
     new_since: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +71,7 @@ def export(
             )
         ),
     ] = None,
-    check: Annotated[
+    verified: Annotated[
         bool, typer.Option("--verify", help=both("Check the export afterwards.", "Den Export danach prüfen."))
     ] = False,
     dsfinvk: Annotated[
@@ -95,23 +87,28 @@ def export(
 ) -> None:
     """Export the log messages of a TSE (TAR). All, a part, or what is new; an interrupted full export is resumed.
 
+    Without --output the file is named by the serial.
+
     Example: tse-gateway export -o tse.tar --verify
 
     Deutsch: Die Log-Nachrichten einer TSE exportieren (TAR). Alle, einen Teil oder was neu ist; ein unterbrochener
     ganzer Export geht weiter.
+
+    Ohne --output heißt die Datei nach der Seriennummer.
     """
     limits = _limits(since, until, from_number, to_number, client)
     if new_since is not None and limits:
         raise typer.BadParameter(cli.text(_ONE_KIND))
+
+    if output == STANDARD and (verified or dsfinvk):
+        raise typer.BadParameter(cli.text(_NEEDS_A_FILE))
 
     async def work(api: "Api", base: str) -> "Download":
         from gateway.cli import download
 
         serial = base.rsplit("/", 1)[-1]
         suffix = "_new" if new_since else "_part" if limits else ""
-        target = output or Path(f"TSE_{serial}{suffix}.tar")
-        if target.exists():
-            raise ConfigurationError(FILE_EXISTS, file=target)
+        target = check(output or Path(f"TSE_{serial}{suffix}.tar"), new=True)
         if new_since is not None:
             cursor = _cursor(new_since)
             return await download.fetch(api, f"{base}/export/new", target, params={"cursor": cursor})
@@ -120,12 +117,11 @@ def export(
         return await download.fetch(api, f"{base}/export", target, resumable=True)
 
     done = cli.ask_tse(tse, work)
-    if cli.as_json:
-        cli.print_json({"file": str(done.file), "bytes": done.size, "sha256": done.sha256, "cursor": done.cursor})
-    cli.say(FILE_WRITTEN, file=done.file, size=done.size, sha256=done.sha256)
+    told = {"file": str(done.file), "bytes": done.size, "sha256": done.sha256, "cursor": done.cursor}
+    cli.written(done.file, FILE_WRITTEN, told, size=cli.locale.number(done.size), sha256=done.sha256)
     if dsfinvk is not None:
         _write_dsfinvk(cli, done.file, dsfinvk)
-    if check:
+    if verified:
         raise typer.Exit(_verified(cli, done.file, complete=not (limits or new_since)))
 
 

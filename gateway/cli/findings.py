@@ -1,6 +1,8 @@
 """Reports of `verify` and `reconcile`: for people at a terminal, as a page; the exit status tells how bad it is."""
 
-from collections.abc import Iterator, Sequence
+import json
+import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +11,8 @@ import typer
 
 from gateway.cli.formatting import printable
 from gateway.cli.help import both
-from gateway.errors import ConfigurationError
+from gateway.cli.output import STANDARD, check, opened
+from gateway.errors import GatewayError
 from gateway.i18n.locales import Locale
 from gateway.i18n.text import Text, reason_of
 
@@ -27,14 +30,15 @@ HtmlOption = Annotated[
     typer.Option(
         "--html",
         help=both(
-            "Write the report as a page to print into this file.",
-            "Den Bericht als Seite zum Drucken in diese Datei schreiben.",
+            "Write the report as a page to print into this file; - is standard output.",
+            "Den Bericht als Seite zum Drucken in diese Datei schreiben; - ist die Standardausgabe.",
         ),
     ),
 ]
 
 _STYLES = {"ERROR": "bold red", "WARNING": "yellow", "NOTE": "cyan"}
 _EXAMPLES_SHOWN = 3
+_UNREADABLE = Text("{file} cannot be read: {reason}", "{file} ist nicht lesbar: {reason}")
 _MORE = Text("and {count} more", "und {count} weitere")
 
 
@@ -46,25 +50,65 @@ def exit_status(findings: "Findings") -> int:
     return {Severity.WARNING: WARNINGS, Severity.ERROR: ERRORS}.get(worst(findings) or Severity.NOTE, CLEAN)
 
 
-def write_page(file: Path, sections: "Sequence[ReportSection]", locale: Locale) -> None:
-    """Write a report as a page to print.
+class Report:
+    """The report of `verify` or `reconcile`: lines for people as files are done; JSON or a page at the end.
 
-    Raises:
-        ConfigurationError: it cannot be written.
+    What is said besides a page on standard output goes to standard error.
     """
-    from gateway.verify.html_report import as_html
 
+    def __init__(self, locale: Locale, *, as_json: bool, html: Path | None) -> None:
+        self._locale = locale
+        self._as_json = as_json
+        self._html = None if html is None else check(html, text=True)
+        self._to = sys.stderr if html == STANDARD else sys.stdout
+        self._sections: list[ReportSection] = []
+
+    def add(self, section: "ReportSection") -> None:
+        """Print what was found in one file, unless JSON is wanted."""
+        self._sections.append(section)
+        if self._as_json:
+            return
+        from rich.console import Console
+        from rich.padding import Padding
+
+        console = Console(file=self._to, highlight=False)
+        for line in (line for part in _section_lines(section, self._locale) for line in part.split()):
+            indent = len(line.plain) - len(line.plain.lstrip())
+            if self._to.isatty():
+                console.print(Padding(line[indent:], (0, 0, 0, indent), expand=False))
+            else:
+                console.print(line, soft_wrap=True)
+
+    def end(self, data: object) -> None:
+        """Write the page, and `data` as JSON, if they are wanted.
+
+        Raises:
+            ConfigurationError: the page cannot be written.
+        """
+        if self._html is not None:
+            from gateway.verify.html_report import as_html
+
+            with opened(self._html) as out:
+                out.write(as_html(self._sections, self._locale, datetime.now(UTC)).encode())
+        if self._as_json:
+            print(json.dumps(data, indent=2), file=self._to)
+
+
+def concluded(locale: Locale, work: Callable[[], int]) -> int:
+    """Return the exit status of `work`: also if it could not be done, which is told in one line, or Ctrl-C ended it."""
     try:
-        file.write_text(as_html(sections, locale, datetime.now(UTC)), encoding="utf-8")
+        return work()
+    except GatewayError as error:
+        said = error.in_language(locale.language)
     except OSError as error:
-        raise ConfigurationError(
-            Text("{file} cannot be written: {reason}", "{file} lässt sich nicht schreiben: {reason}"),
-            file=file,
-            reason=reason_of(error),
-        ) from None
+        said = locale.text(_UNREADABLE, file=error.filename, reason=reason_of(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    sys.stderr.write(f"tse-gateway: {said}\n")
+    return ERRORS
 
 
-def section_lines(section: "ReportSection", locale: Locale) -> "Iterator[Styled]":
+def _section_lines(section: "ReportSection", locale: Locale) -> "Iterator[Styled]":
     """Yield the lines of one file; findings by class, with some of their places."""
     from rich.text import Text as Styled
 

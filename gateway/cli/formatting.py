@@ -9,65 +9,69 @@ from typing import Any, TextIO
 import typer
 
 from gateway.cli.help import both
-from gateway.i18n.text import Language, Text
+from gateway.i18n.locales import Locale
+from gateway.i18n.text import Text
 
 _TseAnswer = Mapping[str, Any]  # of GET /api/v1/tses/{serial}
 
 FILE_WRITTEN = Text("{file}: {size} bytes, SHA-256 {sha256}", "{file}: {size} Bytes, SHA-256 {sha256}")
-FILE_EXISTS = Text(
-    "{file} exists already: name another one by --output", "{file} gibt es schon: mit --output anders nennen"
-)
 _YES, _NO = Text("yes", "ja"), Text("no", "nein")
 _LIVES = {
     "uninitialized": Text("fresh, not set up", "frisch, nicht eingerichtet"),
     "initialized": Text("in service", "in Betrieb"),
     "decommissioned": Text("out of service for good", "endgültig außer Betrieb"),
 }
+_STATES = {
+    "ready": Text("can sign", "kann signieren"),
+    "not_ready": Text("cannot sign", "kann nicht signieren"),
+    "failed": Text("cannot be used", "nicht zu benutzen"),
+}
+_NBSP = "\u00a0"
 _CERTIFICATE = Text("certificate", "Zertifikat")
-_LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer], dict[str, Any]]], ...] = (
+_LINES: tuple[tuple[Text, Text, Callable[[_TseAnswer, Locale], dict[str, Any]]], ...] = (
     (
         Text("serial", "Seriennummer"),
         Text("{serial} (check digits {digits})", "{serial} (Prüfziffern {digits})"),
-        lambda tse: {"serial": tse["serial"], "digits": tse["serial_check_digits"]},
+        lambda tse, _: {"serial": tse["serial"], "digits": tse["serial_check_digits"]},
     ),
     (
         Text("kind", "Art"),
         Text("{kind}, firmware {firmware}, {form}", "{kind}, Firmware {firmware}, {form}"),
-        lambda tse: {"kind": tse["description"], "firmware": tse["software_version"], "form": tse["form_factor"]},
+        lambda tse, _: {"kind": tse["description"], "firmware": tse["software_version"], "form": tse["form_factor"]},
     ),
     (
         Text("place", "Ort"),
         Text("{place}: {state}", "{place}: {state}"),
-        lambda tse: {"place": tse["place"], "state": tse["reason"] or tse["state"]},
+        lambda tse, locale: {"place": tse["place"], "state": state(tse, locale)},
     ),
     (
         _CERTIFICATE,
         Text("until {until}, {days} days left", "bis {until}, noch {days} Tage"),
-        lambda tse: {"until": str(tse["certificate_expires"])[:10], "days": tse["certificate_days_left"]},
+        lambda tse, locale: {"until": day(tse["certificate_expires"], locale), "days": tse["certificate_days_left"]},
     ),
     (
         Text("signatures", "Signaturen"),
-        Text("{made} made, {left} left ({percent} %)", "{made} erstellt, noch {left} ({percent} %)"),
-        lambda tse: {
-            "made": tse["created_signatures"],
-            "left": tse["remaining_signatures"],
-            "percent": round(tse["signatures_left_percent"], 1),
+        Text("{made} made, {left} left ({percent})", "{made} erstellt, noch {left} ({percent})"),
+        lambda tse, locale: {
+            "made": locale.number(tse["created_signatures"]),
+            "left": locale.number(tse["remaining_signatures"]),
+            "percent": locale.percent(tse["signatures_left_percent"] / 100),
         },
     ),
     (
         Text("store", "Speicher"),
-        Text("{percent} % used", "{percent} % belegt"),
-        lambda tse: {"percent": round(tse["store_used_percent"], 1)},
+        Text("{percent} used", "{percent} belegt"),
+        lambda tse, locale: {"percent": locale.percent(tse["store_used_percent"] / 100)},
     ),
     (
         Text("clients", "Kassen"),
         Text("{count} of {most} registered", "{count} von {most} angemeldet"),
-        lambda tse: {"count": tse["registered_clients"], "most": tse["max_registered_clients"]},
+        lambda tse, _: {"count": tse["registered_clients"], "most": tse["max_registered_clients"]},
     ),
     (
         Text("open transactions", "offene Transaktionen"),
         Text("{count} of {most}", "{count} von {most}"),
-        lambda tse: {"count": tse["open_transactions"], "most": tse["max_open_transactions"]},
+        lambda tse, _: {"count": tse["open_transactions"], "most": tse["max_open_transactions"]},
     ),
 )
 _PRODUCT = Text("product certified until", "Produkt zertifiziert bis")
@@ -92,34 +96,33 @@ _TIME, _LIFE, _PINS = (
 )
 
 
-def lines(tse: _TseAnswer, language: Language) -> Iterator[tuple[str, str]]:
-    """Return names and values of the facts of a TSE in `language`."""
+def lines(tse: _TseAnswer, locale: Locale) -> Iterator[tuple[str, str]]:
+    """Return names and values of the facts of a TSE."""
     (name, text, values), *others = _LINES
-    yield name.in_language(language), text.in_language(language, **values(tse))
-    life = _LIVES.get(tse["lifecycle"])
-    yield _LIFE.in_language(language), life.in_language(language) if life else str(tse["lifecycle"])
+    yield locale.text(name), locale.text(text, **values(tse, locale))
+    yield locale.text(_LIFE), life(tse["lifecycle"], locale)
     for name, text, values in others:
-        yield name.in_language(language), text.in_language(language, **values(tse))
+        yield locale.text(name), locale.text(text, **values(tse, locale))
         if name is _CERTIFICATE:
-            yield _PRODUCT.in_language(language), _product(tse, language)
-    passed = _PASSED.in_language(language, hours=tse["self_test_due_seconds"] // 3600)
-    yield _SELF_TEST.in_language(language), passed if tse["self_test_passed"] else _MISSING.in_language(language)
-    yield _TIME.in_language(language), (_YES if tse["valid_time"] else _NO).in_language(language)
+            yield locale.text(_PRODUCT), _product(tse, locale)
+    passed = locale.text(_PASSED, hours=tse["self_test_due_seconds"] // 3600)
+    yield locale.text(_SELF_TEST), passed if tse["self_test_passed"] else locale.text(_MISSING)
+    yield locale.text(_TIME), locale.text(_YES if tse["valid_time"] else _NO)
     for user, left in tse["pin_tries_left"].items():
-        yield f"{_PINS.in_language(language)} ({user})", str(left)
+        yield f"{locale.text(_PINS)} ({user})", str(left)
     for user, seconds in tse["puk_blocked_seconds"].items():
-        yield f"PUK ({user})", _PUK_PAUSE.in_language(language, seconds=seconds)
+        yield f"PUK ({user})", locale.text(_PUK_PAUSE, seconds=seconds)
     if tse["logged_in_user"]:
-        yield _LOGGED_IN.in_language(language), str(tse["logged_in_user"])
+        yield locale.text(_LOGGED_IN), str(tse["logged_in_user"])
     if tse["old_tills"]:
-        yield _OLD_TILLS.in_language(language), _TRANSLATED.in_language(language)
+        yield locale.text(_OLD_TILLS), locale.text(_TRANSLATED)
 
 
-def _product(tse: _TseAnswer, language: Language) -> str:
-    until = tse["product_certified_until"]
-    if until is None:
-        return _UNKNOWN.in_language(language)
-    return str(until) if tse["firmware_known"] else _FIRMWARE_UNKNOWN.in_language(language, until=until)
+def _product(tse: _TseAnswer, locale: Locale) -> str:
+    if tse["product_certified_until"] is None:
+        return locale.text(_UNKNOWN)
+    until = day(tse["product_certified_until"], locale)
+    return until if tse["firmware_known"] else locale.text(_FIRMWARE_UNKNOWN, until=until)
 
 
 def unix_time(text: str, *, end: bool) -> int:
@@ -142,14 +145,48 @@ def unix_time(text: str, *, end: bool) -> int:
     return int(datetime.combine(day, time()).astimezone().timestamp()) - int(end)
 
 
-def local_time(moment: str | None) -> str:
-    """Return an ISO 8601 moment of the API in local time; an empty text for None."""
-    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else ""
+def moment(iso: str, locale: Locale) -> str:
+    """Return an ISO 8601 moment of the API in local time."""
+    return locale.time(datetime.fromisoformat(iso).timestamp())
+
+
+def day(iso: str, locale: Locale) -> str:
+    """Return the local day of an ISO 8601 moment, or a day."""
+    return locale.date(datetime.fromisoformat(iso).timestamp())
+
+
+def shown(value: object, locale: Locale) -> str:
+    """Return a value of a JSON document for people."""
+    if isinstance(value, bool):
+        return locale.text(_YES if value else _NO)
+    if isinstance(value, list):
+        return ", ".join(shown(item, locale) for item in value)
+    return "-" if value is None else str(value)
+
+
+def short(serial: str) -> str:
+    """Return the first eight digits of a serial, as the status page shows them; a command takes them as its name."""
+    return serial[:8]
+
+
+def life(lifecycle: str, locale: Locale) -> str:
+    """Return the life cycle of a TSE in words."""
+    text = _LIVES.get(lifecycle)
+    return locale.text(text) if text else lifecycle
+
+
+def state(tse: _TseAnswer, locale: Locale) -> str:
+    """Return whether a TSE can sign, or why not."""
+    if tse["lifecycle"] in _LIVES.keys() - {"initialized"}:
+        return life(tse["lifecycle"], locale)
+    known = _STATES.get(tse["state"])
+    return str(tse["reason"]) or (locale.text(known) if known else str(tse["state"]))
 
 
 def printable(text: str) -> str:
     """Return `text` with control characters escaped: names come from strangers and must not command the terminal."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    plain = text.replace(_NBSP, " ")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in plain)
 
 
 def wrapped(text: str, stream: TextIO) -> str:
@@ -157,10 +194,11 @@ def wrapped(text: str, stream: TextIO) -> str:
     if not stream.isatty():
         return text
     width = shutil.get_terminal_size().columns
-    return "\n".join(_broken(line, width) for line in text.split("\n"))
+    return "\n".join(broken(line, width) for line in text.split("\n"))
 
 
-def _broken(line: str, width: int) -> str:
+def broken(line: str, width: int) -> str:
+    """Return a line broken between words, so that it is no wider than `width` if its words are not."""
     if len(line) <= width:
         return line
     indent = " " * (len(line) - len(line.lstrip()))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import local_time
+from gateway.cli.formatting import short
 from gateway.cli.help import both
 from gateway.i18n.text import Text
 
@@ -112,7 +112,7 @@ def release(cli: Cli, tse: TseName = "") -> None:
 def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
     lock = tse["lock"]
     return (
-        f"{tse['serial'][:16]}…",
+        short(tse["serial"]),
         _holder(cli, lock),
         lock["client_id"],
         round(lock["held_seconds"]),
@@ -128,10 +128,10 @@ def _till(cli: Cli, till: dict[str, Any]) -> tuple[object, ...]:
         till["token"],
         _holder(cli, till),
         cli.text(_STATES[till["state"]]),
-        local_time(till["since"]),
+        cli.moment(till["since"]),
         till["place"] or "",
         till["last_command"],
-        local_time(till["last_receipt"]),
+        cli.moment(till["last_receipt"]),
     )
 
 

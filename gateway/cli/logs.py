@@ -1,11 +1,12 @@
 """`logs`: what the gateway logged in the last hour."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gateway.cli.base import Cli, command
-from gateway.cli.formatting import local_time, printable
+from gateway.cli.formatting import printable, wrapped
 from gateway.cli.help import both
 from gateway.i18n.text import Text
 
@@ -45,4 +46,5 @@ def logs(
         cli.say(_NONE)
     else:
         for line in found["lines"]:
-            print(f"{local_time(line['at'])} {line['level']:7} {printable(line['message'])}")
+            told = f"{cli.moment(line['at'])} {line['level']:7} {printable(line['message'])}"
+            print(wrapped(told, sys.stdout))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import completion
 from gateway.cli.base import Cli, command
 from gateway.cli.help import both
 from gateway.errors import ConfigurationError
@@ -33,7 +34,9 @@ def mount(
     tse: Annotated[
         str,
         typer.Argument(
-            metavar="SERIAL", help=both("Serial of the TSE, or its beginning.", "Seriennummer der TSE oder ihr Beginn.")
+            metavar="SERIAL",
+            autocompletion=completion.serials,
+            help=both("Serial of the TSE, or its beginning.", "Seriennummer der TSE oder ihr Beginn."),
         ),
     ],
     directory: Annotated[

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli import completion
 from gateway.cli.base import Cli, CsvOption, Since, TseName, Until, command
-from gateway.cli.formatting import local_time
+from gateway.cli.formatting import short
 from gateway.cli.help import both
 from gateway.i18n.text import Text
 
@@ -68,7 +69,12 @@ def outages(
 def retire(
     cli: Cli,
     tse: Annotated[
-        str, typer.Argument(metavar="TSE", help=both("Serial, or its beginning.", "Seriennummer oder ihr Beginn."))
+        str,
+        typer.Argument(
+            metavar="TSE",
+            autocompletion=completion.serials,
+            help=both("Serial, or its beginning.", "Seriennummer oder ihr Beginn."),
+        ),
     ],
 ) -> None:
     """Note that a TSE is gone for good, broken or lost. No alert reports it as missing any more.
@@ -104,9 +110,9 @@ async def _known(api: "Api") -> set[str]:
 
 def _row(cli: Cli, outage: dict[str, Any]) -> tuple[object, ...]:
     return (
-        (outage["tse_serial"] or "")[:16] or cli.text(_ALL),
-        local_time(outage["began"]),
-        local_time(outage["ended"]) or cli.text(_LASTS),
+        short(outage["tse_serial"] or "") or cli.text(_ALL),
+        cli.moment(outage["began"]),
+        cli.moment(outage["ended"]) or cli.text(_LASTS),
         round(outage["seconds"]),
         outage["refused_requests"],
         outage["reason_text"],

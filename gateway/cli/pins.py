@@ -58,9 +58,10 @@ PukUser = Annotated[
         ),
     ),
 ]
-OldPinFile = Annotated[Path | None, secret_file(Text("the old PIN", "der alten PIN"), "TSE_OLD_PIN_FILE")]
-NewPinFile = Annotated[Path | None, secret_file(Text("the new PIN", "der neuen PIN"), "TSE_NEW_PIN_FILE")]
-NewPukFile = Annotated[Path | None, secret_file(Text("the new PUK", "der neuen PUK"), "TSE_NEW_PUK_FILE")]
+OldPinFile = Annotated[Path | None, secret_file("old-pin", Text("the old PIN", "der alten PIN"))]
+NewPinFile = Annotated[Path | None, secret_file("new-pin", Text("the new PIN", "der neuen PIN"))]
+OldPukFile = Annotated[Path | None, secret_file("old-puk", Text("the old PUK", "der alten PUK"), "TSE_ADMIN_PUK_FILE")]
+NewPukFile = Annotated[Path | None, secret_file("new-puk", Text("the new PUK", "der neuen PUK"))]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -107,7 +108,7 @@ def change_puk(
     tse: TseName = "",
     *,
     user: PukUser = None,
-    old_puk_file: PukFile = None,
+    old_puk_file: OldPukFile = None,
     new_puk_file: NewPukFile = None,
     risk: RiskLockout = False,
 ) -> None:

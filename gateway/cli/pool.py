@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli import secrets
 from gateway.cli.base import Cli, TseName, command
-from gateway.cli.formatting import local_time
+from gateway.cli.formatting import short
 from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets
 from gateway.errors import ConfigurationError
@@ -40,7 +40,11 @@ _NO_PRIMARY = Text(
     "`tse-gateway clients register`",
 )
 StandbyPinFile = Annotated[
-    Path | None, secrets.secret_file("the Admin PIN of the standbys, if it is another", "TSE_STANDBY_ADMIN_PIN_FILE")
+    Path | None,
+    secrets.secret_file(
+        "standby-admin-pin",
+        Text("the Admin PIN of the standbys, if it is another", "der Admin-PIN der Ersatz-TSEs, falls anders"),
+    ),
 ]
 
 
@@ -67,7 +71,7 @@ def show(cli: Cli) -> None:
         return
     cli.table(_HEADS, [_row(cli, tse) for tse in found["tses"]])
     if found["standby_since"]:
-        cli.say(_SINCE, time=local_time(found["standby_since"]))
+        cli.say(_SINCE, time=cli.moment(found["standby_since"]))
 
 
 def use(cli: Cli, tse: TseName = "") -> None:
@@ -100,7 +104,7 @@ def register(
     """
 
     def pin_of(serial: str, file: Path | None) -> dict[str, object]:
-        name = cli.text(_PIN_OF, serial=serial[:16])
+        name = cli.text(_PIN_OF, serial=short(serial))
         pin = Secrets(cli.text).known(Text(name, name), file, secrets.PIN_LENGTH)
         return {"admin_pin": pin, "risk_lockout": risk}
 
@@ -108,7 +112,7 @@ def register(
         primary, *standbys = (await api.get("/pool"))["tses"]
         serial = str(primary["serial"])
         if serial not in {tse["serial"] for tse in await api.get("/tses") if tse["state"] != "failed"}:
-            raise ConfigurationError(_NO_PRIMARY, serial=serial[:16])
+            raise ConfigurationError(_NO_PRIMARY, serial=short(serial))
         wanted = (await api.post(f"/tses/{serial}/clients/list", pin_of(serial, admin_pin_file)))["client_ids"]
         return {str(standby["serial"]): await complete(api, str(standby["serial"]), wanted) for standby in standbys}
 
@@ -126,11 +130,11 @@ def register(
         return
     for serial, names in found.items():
         if names:
-            cli.say(_REGISTERED, serial=serial[:16], names=", ".join(names))
+            cli.say(_REGISTERED, serial=short(serial), names=", ".join(names))
         else:
-            cli.say(_COMPLETE, serial=serial[:16])
+            cli.say(_COMPLETE, serial=short(serial))
 
 
 def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
     serves, ready = (cli.text(_YES if tse[name] else _NO) for name in ("serves", "ready"))
-    return (f"{tse['serial'][:16]}…", cli.text(_ROLES[tse["role"]]), serves, ready, tse["missing_clients"] or "")
+    return (short(tse["serial"]), cli.text(_ROLES[tse["role"]]), serves, ready, tse["missing_clients"] or "")

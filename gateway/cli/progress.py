@@ -1,6 +1,7 @@
 """Progress bars on standard error; nothing when it is no terminal."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -85,4 +86,6 @@ def checking() -> Iterator[Callable[[str, int, int], None]]:
 
 def _bar(*columns: ProgressColumn) -> Progress:
     console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    # Asked itself: rich would draw into a pipe, too, if FORCE_COLOR is set.
+    seen = sys.stderr.isatty() and not console.is_dumb_terminal
+    return Progress(*columns, console=console, transient=True, disable=not seen)

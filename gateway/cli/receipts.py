@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.base import Cli, Since, TseName, Until, command
-from gateway.cli.formatting import local_time
+from gateway.cli.base import Cli, ClientOption, Since, TseName, Until, command
 from gateway.cli.help import both
 from gateway.i18n.text import Text
 
@@ -35,9 +34,7 @@ def receipts(
     *,
     since: Since = "",
     until: Until = "",
-    client: Annotated[
-        str, typer.Option(help=both("Only of the till with this client id.", "Nur von der Kasse mit dieser Client-ID."))
-    ] = "",
+    client: ClientOption = "",
     state: Annotated[
         Literal["", "open", "finished"],
         typer.Option(help=both("Only those in this state.", "Nur solche in diesem Zustand.")),
@@ -80,6 +77,6 @@ def _row(cli: Cli, receipt: dict[str, Any]) -> tuple[object, ...]:
         receipt["transaction_number"],
         receipt["client_id"],
         receipt["process_type"],
-        local_time(began) if began else "",
-        local_time(ended) if ended else cli.text(_OPEN),
+        cli.moment(began),
+        cli.moment(ended) or cli.text(_OPEN),
     )

@@ -1,21 +1,15 @@
 """`reconcile`: compare what a till exported (DSFinV-K) with what its TSEs signed."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.base import JsonOption, LanguageOption
-from gateway.cli.findings import ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
+from gateway.cli.findings import HtmlOption, Report, concluded, exit_status
 from gateway.cli.formatting import unix_time
 from gateway.cli.help import both, spoken
-from gateway.errors import GatewayError
 from gateway.i18n.locales import Locale
-from gateway.i18n.text import Text, reason_of
-
-_UNREADABLE = Text("{file} cannot be read: {reason}", "{file} ist nicht lesbar: {reason}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -83,39 +77,24 @@ def reconcile(
 
     Exit-Status: 0 in Ordnung oder nur Hinweise, 1 Warnungen, 2 Unterschiede oder nicht vergleichbar.
     """
-    from gateway.cli.progress import checking
-    from gateway.verify import reconcile as comparison
-    from gateway.verify.sections import reconcile_section
-
     locale = Locale(spoken(context))
+
+    def work() -> int:
+        from gateway.cli.progress import checking
+        from gateway.verify import reconcile as comparison
+        from gateway.verify.report import reconciled_as_data
+        from gateway.verify.sections import reconcile_section
+
+        report = Report(locale, as_json=as_json, html=html)
+        known = [] if outages is None else comparison.load_outages(outages)
+        with checking() as advance:
+            found = comparison.reconcile(exports, dsfinvk, outages=known, **limits, progress=advance)
+        report.add(reconcile_section(found, str(dsfinvk), locale))
+        report.end(reconciled_as_data(found, locale.language))
+        return exit_status(found.findings)
+
     limits = {
         "since": unix_time(since, end=False) if since else None,
         "until": unix_time(until, end=True) if until else None,
     }
-    try:
-        known = [] if outages is None else comparison.load_outages(outages)
-        with checking() as advance:
-            report = comparison.reconcile(exports, dsfinvk, outages=known, **limits, progress=advance)
-        section = reconcile_section(report, str(dsfinvk), locale)
-        if html is not None:
-            write_page(html, [section], locale)
-    except GatewayError as error:
-        sys.stderr.write(f"tse-gateway: {error.in_language(locale.language)}\n")
-        raise typer.Exit(ERRORS) from None
-    except OSError as error:
-        said = locale.text(_UNREADABLE, file=error.filename, reason=reason_of(error))
-        sys.stderr.write(f"tse-gateway: {said}\n")
-        raise typer.Exit(ERRORS) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
-        from gateway.verify.report import reconciled_as_data
-
-        sys.stdout.write(json.dumps(reconciled_as_data(report, locale.language), indent=2) + "\n")
-    else:
-        from rich.console import Console
-
-        console = Console(highlight=False)
-        for line in section_lines(section, locale):
-            console.print(line, soft_wrap=True)
-    raise typer.Exit(exit_status(report.findings))
+    raise typer.Exit(concluded(locale, work))

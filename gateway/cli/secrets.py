@@ -17,22 +17,25 @@ PIN_LENGTH, PUK_LENGTH = 5, 6  # as in gateway.tse.credentials, whose import wou
 
 
 _FILE_WITH = Text(
-    "File with {what}; without it the terminal is asked.", "Datei mit {what}; ohne sie wird am Terminal gefragt."
+    "File with {what}, or {variable}; without it the terminal is asked.",
+    "Datei mit {what}, oder {variable}; ohne sie wird am Terminal gefragt.",
 )
 
 
-def secret_file(what: Text, variable: str) -> Any:
-    """Return the option for the file with a secret; the environment variable `variable` names it, too."""
-    return typer.Option(
-        help=both(_FILE_WITH.in_language("en", what=what), _FILE_WITH.in_language("de", what=what)), envvar=variable
-    )
+def secret_file(name: str, what: Text, *older: str) -> Any:
+    """Return the option --NAME-file for the file with a secret; TSE_NAME_FILE of the environment names it, too.
+
+    `older` variables of released versions count as well.
+    """
+    variable = f"TSE_{name.upper().replace('-', '_')}_FILE"
+    told = _FILE_WITH.filled(what=what, variable=variable)
+    told_in = both(told.in_language("en"), told.in_language("de"))
+    return typer.Option(f"--{name}-file", help=told_in, envvar=[variable, *older], show_envvar=False)
 
 
-AdminPinFile = Annotated[Path | None, secret_file(Text("the Admin PIN", "der Admin-PIN"), "TSE_ADMIN_PIN_FILE")]
-TimeAdminPinFile = Annotated[
-    Path | None, secret_file(Text("the TimeAdmin PIN", "der TimeAdmin-PIN"), "TSE_TIME_ADMIN_PIN_FILE")
-]
-PukFile = Annotated[Path | None, secret_file(Text("the PUK", "der PUK"), "TSE_ADMIN_PUK_FILE")]
+AdminPinFile = Annotated[Path | None, secret_file("admin-pin", Text("the Admin PIN", "der Admin-PIN"))]
+TimeAdminPinFile = Annotated[Path | None, secret_file("time-admin-pin", Text("the TimeAdmin PIN", "der TimeAdmin-PIN"))]
+PukFile = Annotated[Path | None, secret_file("puk", Text("the PUK", "der PUK"), "TSE_ADMIN_PUK_FILE")]
 
 RiskLockout = Annotated[
     bool,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli import prompts, secrets
-from gateway.cli.base import Cli, TseName, command
-from gateway.cli.confirm import confirmed
+from gateway.cli.base import Anyway, Cli, TseName, command
+from gateway.cli.confirm import check_clock, confirmed
+from gateway.cli.formatting import life
 from gateway.cli.help import both
 from gateway.cli.secrets import PIN_LENGTH, PUK_LENGTH, AdminPinFile, PukFile, Secrets, TimeAdminPinFile, secret_file
 from gateway.errors import ConfigurationError, UnfitValue
@@ -76,7 +77,7 @@ und die TSE dem Finanzamt melden: tse-gateway info --elster""",
 _LATER = Text("(in session.txt once the gateway has run)", "(in session.txt, sobald das Gateway einmal lief)")
 _SECONDS = 120.0  # two self tests
 SeedFile = Annotated[
-    Path | None, secret_file(Text("the credential seed", "dem Credential-Seed"), "TSE_CREDENTIAL_SEED_FILE")
+    Path | None, secret_file("seed", Text("the credential seed", "dem Credential-Seed"), "TSE_CREDENTIAL_SEED_FILE")
 ]
 
 
@@ -102,15 +103,7 @@ def setup(
     yes: Annotated[
         bool, typer.Option("--yes", help=both("Do not ask for a confirmation.", "Keine Bestätigung verlangen."))
     ] = False,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway",
-            help=both(
-                "Even if the clock of the gateway may be wrong.", "Auch wenn die Uhr des Gateways falsch sein kann."
-            ),
-        ),
-    ] = False,
+    anyway: Anyway = False,
 ) -> None:
     """Put a fresh TSE into service. Asks for what is missing and tells the consequences.
 
@@ -121,7 +114,7 @@ def setup(
 
     async def work(api: "Api", base: str) -> Any:
         known = await api.get(base)
-        _check(cli, known)
+        await _check(cli, api, known, anyway=anyway)
         asked = Secrets(cli.text)
         body = {
             "credential_seed": asked.line(_SEEDS[known["generation"]], seed_file, _retail_seed()),
@@ -141,11 +134,13 @@ def setup(
     cli.say(_DONE, serial=known["serial"], **values)
 
 
-def _check(cli: Cli, known: dict[str, Any]) -> None:
+async def _check(cli: Cli, api: "Api", known: dict[str, Any], *, anyway: bool) -> None:
+    """Tell what is about to be set up; raise an error before the first question if it would be refused."""
     if known["lifecycle"] != "uninitialized":
-        raise ConfigurationError(_NOT_FRESH, life=known["lifecycle"])
+        raise ConfigurationError(_NOT_FRESH, life=life(known["lifecycle"], cli.locale))
+    await check_clock(cli, api, anyway=anyway)
     told = {"serial": known["serial"], "digits": known["serial_check_digits"], "place": known["place"]}
-    until = str(known["certificate_expires"])[:10]
+    until = cli.day(known["certificate_expires"])
     cli.note(_WELCOME, **told, firmware=known["software_version"], until=until)
     if known["generation"] != 1:
         cli.note(_USERS)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli import completion
+from gateway.cli.base import Cli
 from gateway.cli.help import both, spoken
 from gateway.i18n.text import Text
 
@@ -131,7 +133,8 @@ def fault(
         typer.Argument(
             help=both(
                 "Name of the fault; without one, all are listed.", "Name der Störung; ohne ihn werden alle aufgelistet."
-            )
+            ),
+            autocompletion=completion.faults,
         ),
     ] = None,
     *,
@@ -162,8 +165,8 @@ def fault(
     if as_json:
         _say(active)
     elif directory is None or (name is None and not clear):
-        for known, meaning in faults.FAULTS.items():
-            print(f"{'*' if known in active else ' '} {known:20} {meaning.in_language(language)}")
+        rows = [("*" if known in active else "", known, meaning) for known, meaning in faults.FAULTS.items()]
+        Cli(language=language).table(("", "", ""), [(*row[:2], row[2].in_language(language)) for row in rows])
     elif clear:
         _say(_CLEARED.in_language(language, name=name or _ALL))
     else:

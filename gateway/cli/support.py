@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.base import Cli, command
 from gateway.cli.help import both
+from gateway.cli.output import OutputFile, check, opened
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -33,17 +34,7 @@ def add_to(app: typer.Typer) -> None:
 def support_bundle(
     cli: Cli,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help=both(
-                "File to write; without it, it is named by the date.",
-                "Zu schreibende Datei; ohne sie heißt sie nach dem Datum.",
-            ),
-        ),
-    ] = None,
+    output: OutputFile = None,
     log: Annotated[
         Path | None,
         typer.Option(
@@ -56,19 +47,21 @@ def support_bundle(
 ) -> None:
     """Collect what a reseller asks for. Versions, states, settings, doctor, log, USB; without secrets.
 
+    Without --output the file is named by the time.
+
     Example: tse-gateway support-bundle -o support.zip
 
     Deutsch: Sammeln, wonach ein Händler fragt. Versionen, Zustände, Einstellungen, doctor, Log, USB; ohne Geheimnisse.
+
+    Ohne --output heißt die Datei nach der Zeit.
     """
     from gateway.doctor import bundle
-    from gateway.storage.atomic import write_private
 
+    file = check(output or Path(bundle.file_name()))
     parts = asyncio.run(_collected(cli, log))
-    file = output or Path(bundle.file_name())
-    write_private(file.absolute(), bundle.packed(parts))
-    if cli.as_json:
-        cli.print_json({"file": str(file), "parts": sorted(parts)})
-    cli.say(_WRITTEN, file=file, count=len(parts))
+    with opened(file, private=True) as out:
+        out.write(bundle.packed(parts))
+    cli.written(file, _WRITTEN, {"file": str(file), "parts": sorted(parts)}, count=len(parts))
 
 
 async def _collected(cli: Cli, log: Path | None) -> "Parts":

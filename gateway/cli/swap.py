@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli import prompts
-from gateway.cli.base import Cli, TseName, command
+from gateway.cli import completion, prompts
+from gateway.cli.base import Anyway, Cli, TseName, command
 from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, secret_file
 from gateway.errors import ConfigurationError
@@ -35,7 +35,7 @@ _ALL_DONE = Text(
 )
 OldAdminPinFile = Annotated[
     Path | None,
-    secret_file(Text("the Admin PIN of the old TSE", "der Admin-PIN der alten TSE"), "TSE_OLD_ADMIN_PIN_FILE"),
+    secret_file("old-admin-pin", Text("the Admin PIN of the old TSE", "der Admin-PIN der alten TSE")),
 ]
 
 
@@ -62,6 +62,7 @@ def swap(
         str,
         typer.Option(
             "--new",
+            autocompletion=completion.serials,
             help=both("Serial of the new TSE, or its beginning.", "Seriennummer der neuen TSE oder ihr Beginn."),
         ),
     ] = "",
@@ -86,6 +87,7 @@ def swap(
     ] = False,
     old_admin_pin_file: OldAdminPinFile = None,
     admin_pin_file: AdminPinFile = None,
+    anyway: Anyway = False,
     yes: Annotated[
         bool, typer.Option("--yes", help=both("Do not ask before each step.", "Nicht vor jedem Schritt fragen."))
     ] = False,
@@ -103,7 +105,7 @@ def swap(
 
     async def work(api: "Api") -> None:
         job = Swap(cli, api, checklist, directory, dead=dead, wanted=new, files=(old_admin_pin_file, admin_pin_file))
-        await job.begin(tse)
+        await job.begin(tse, anyway=anyway)
         for step in _steps():
             if checklist.is_done(step.name):
                 cli.say(_DONE, title=cli.text(step.title))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli import download
-from gateway.cli.confirm import confirmed
+from gateway.cli.confirm import check_clock, confirmed
+from gateway.cli.formatting import life
 from gateway.cli.secrets import PIN_LENGTH, Secrets
 from gateway.cli.verify import export_is_valid
 from gateway.client.api import Api, Refused
@@ -36,6 +37,11 @@ _NO_NEW = Text(
 _NOT_SET_UP = Text(
     "TSE {serial} is not set up yet: tse-gateway setup {serial}, then go on",
     "TSE {serial} ist noch nicht eingerichtet: tse-gateway setup {serial}, dann fortfahren",
+)
+_NOT_IN_SERVICE = Text(
+    "the old TSE is {life}: only one in service is replaced step by step; one that does not work any more by --dead",
+    "die alte TSE ist {life}: Schritt für Schritt ersetzt wird nur eine in Betrieb; eine, die nicht mehr arbeitet, mit "
+    "--dead",
 )
 _WHICH_NEW = Text("several new TSEs are there: name one by --new", "mehrere neue TSEs sind da: eine mit --new nennen")
 _OTHER = Text(
@@ -131,17 +137,26 @@ class Swap:
         self._asked = Secrets(cli.text)
         self._pins: dict[str, str] = {}
 
-    async def begin(self, name: str) -> None:
-        """Note the serial of the old TSE; later calls need not name it.
+    async def begin(self, name: str, *, anyway: bool) -> None:
+        """Look at life cycles and clock, and note the serial of the old TSE; later calls need not name it.
 
         Raises:
-            ConfigurationError: the directory belongs to the swap of another TSE.
+            ConfigurationError: the directory belongs to the swap of another TSE, the old TSE is not in service, or
+                nobody vouches for the clock of the gateway, which is not to be used `anyway`.
         """
         known = self.checklist.fact("old")
-        if known is None:
-            self.checklist.note(old=await self._serial(name))
-        elif name and not known.startswith(name.upper()):
+        if known and name and not known.startswith(name.upper()):
             raise ConfigurationError(_OTHER, serial=known)
+        serial = known or await self._serial(name)
+        if not (self.dead or self.checklist.is_done("deregister")):
+            lifecycle = (await self.api.get(f"/tses/{serial}"))["lifecycle"]
+            if lifecycle != "initialized":
+                raise ConfigurationError(_NOT_IN_SERVICE, life=life(lifecycle, self.cli.locale))
+        await check_clock(self.cli, self.api, anyway=anyway)
+        self.checklist.note(old=serial)
+        fresh = [tse["serial"] for tse in await self._others() if tse["lifecycle"] == "uninitialized"]
+        if len(fresh) == 1 and not self.checklist.is_done("find_new"):
+            self.cli.note(_NOT_SET_UP, serial=fresh[0])
 
     async def _serial(self, name: str) -> str:
         if not self.dead:
@@ -211,12 +226,7 @@ class Swap:
         Raises:
             ConfigurationError: it is not there, not set up, or one of several.
         """
-        others = [tse for tse in await self.api.get("/tses") if f"/tses/{tse['serial']}" != self.old]
-        found = [
-            tse
-            for tse in others
-            if tse["serial"].startswith(self._wanted.upper()) and tse["lifecycle"] != "decommissioned"
-        ]
+        found = await self._others()
         if not found:
             raise ConfigurationError(_NO_NEW)
         if len(found) > 1:
@@ -226,6 +236,16 @@ class Swap:
             raise ConfigurationError(_NOT_SET_UP, serial=serial)
         self.checklist.note(new=serial)
         return {"serial": serial}
+
+    async def _others(self) -> list[dict[str, Any]]:
+        """Return the TSEs that may be the new one."""
+        return [
+            tse
+            for tse in await self.api.get("/tses")
+            if f"/tses/{tse['serial']}" != self.old
+            and tse["serial"].startswith(self._wanted.upper())
+            and tse["lifecycle"] != "decommissioned"
+        ]
 
     async def register(self) -> StepResult:
         """Register the clients of the old TSE."""

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gateway.cli import completion
 from gateway.cli.base import Cli, command
-from gateway.cli.formatting import local_time
 from gateway.cli.help import both
 from gateway.i18n.text import Text
 
@@ -27,13 +27,15 @@ _HEADS = (
 _MADE = Text("The token {name}; it is not shown again:", "Das Token {name}; es wird nicht noch einmal angezeigt:")
 _MADE_LAN = Text("The token {name}; session.txt shows it, too:", "Das Token {name}; es steht auch in session.txt:")
 _COST = Text("It is short: {cost}", "Es ist kurz: {cost}")
+_LATE = Text("still with an older token:", "noch mit einem älteren Token:")
 _REVOKED = Text("the token {name} counts no more", "das Token {name} gilt nicht mehr")
 _OLD_REVOKED = Text("only the present token {name} counts from now on", "nur noch das jetzige Token {name} gilt")
 
 Name = Annotated[
     str,
     typer.Argument(
-        help=both("Name of the token; lan is that of session.txt.", "Name des Tokens; lan ist das aus session.txt.")
+        autocompletion=completion.tokens,
+        help=both("Name of the token; lan is that of session.txt.", "Name des Tokens; lan ist das aus session.txt."),
     ),
 ]
 Digits = Annotated[
@@ -70,7 +72,7 @@ def listed(cli: Cli) -> None:
     if cli.as_json:
         cli.print_json(found)
     else:
-        cli.table(_HEADS, [_row(token) for token in found])
+        cli.table(_HEADS, [_row(cli, token) for token in found])
 
 
 def show(cli: Cli, name: Name) -> None:
@@ -84,9 +86,11 @@ def show(cli: Cli, name: Name) -> None:
     if cli.as_json:
         cli.print_json(found)
         return
-    cli.table(_HEADS, [_row(found)])
-    for use in found["laggards"]:
-        print(f"  {local_time(use['at'])}  {use['client_id']}  {use['address']}")
+    cli.table(_HEADS, [_row(cli, found)])
+    rows = [(cli.moment(use["at"]), use["client_id"], use["address"]) for use in found["laggards"]]
+    if rows:
+        cli.say(_LATE)
+        cli.table(("", "", ""), rows)
 
 
 def add(
@@ -97,16 +101,18 @@ def add(
     client: Annotated[
         list[str] | None,
         typer.Option(
+            autocompletion=completion.clients,
             help=both(
                 "A client id that it may act for; may be repeated.",
                 "Eine Client-ID, für die es handeln darf; mehrfach möglich.",
-            )
+            ),
         ),
     ] = None,
     tse: Annotated[
         list[str] | None,
         typer.Option(
-            help=both("Beginning of a serial; may be repeated.", "Beginn einer Seriennummer; mehrfach möglich.")
+            autocompletion=completion.serials,
+            help=both("Beginning of a serial; may be repeated.", "Beginn einer Seriennummer; mehrfach möglich."),
         ),
     ] = None,
     ends: Annotated[
@@ -198,16 +204,16 @@ def _say(cli: Cli, made: dict[str, Any]) -> None:
         cli.note(_COST, cost=cost)
 
 
-def _row(token: dict[str, Any]) -> tuple[object, ...]:
+def _row(cli: Cli, token: dict[str, Any]) -> tuple[object, ...]:
     use = token["last_use"] or {"at": None, "address": ""}
     return (
         token["name"],
         token["role"],
         ", ".join(token["tses"]),
         ", ".join(token["client_ids"]),
-        local_time(token["ends"]),
-        local_time(use["at"]),
+        cli.moment(token["ends"]),
+        cli.moment(use["at"]),
         use["address"],
-        max((local_time(old["ends"]) for old in token["old"]), default=""),
+        cli.moment(max((old["ends"] for old in token["old"]), default="")),
         ", ".join(late["client_id"] or late["address"] for late in token["laggards"]),
     )

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli import prompts, secrets
-from gateway.cli.base import Cli, TseName, command
+from gateway.cli import completion, prompts, secrets
+from gateway.cli.base import Anyway, Cli, TseName, command
+from gateway.cli.confirm import check_clock
+from gateway.cli.formatting import lines, short, shown, state
 from gateway.cli.help import both
-from gateway.cli.secrets import RiskLockout, Secrets, TimeAdminPinFile
-from gateway.errors import ConfigurationError
+from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets, TimeAdminPinFile
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -17,29 +18,22 @@ if TYPE_CHECKING:
 
 _PARTS = {"health": "/health", "certificates": "/certificates", "dsfinvk": "/dsfinvk", "elster": "/elster"}
 _SELF_TEST_SECONDS = 60.0  # at most, by the vendor's documentation
-_WIDE = 150  # columns that a table with whole serials needs
 _NONE = Text("no TSE", "keine TSE")
 _HEADS = (
     Text("serial", "Seriennummer"),
     Text("place", "Ort"),
     Text("state", "Zustand"),
-    Text("life cycle", "Lebenszyklus"),
     Text("clients", "Kassen"),
-    Text("signatures", "Signaturen"),
+    Text("signatures left", "noch Signaturen"),
     Text("certificate until", "Zertifikat bis"),
 )
 _OF = Text("{part} of {all}", "{part} von {all}")
-_LEFT = Text("{made}, {left} left", "{made}, noch {left}")
 _PASSED = Text(
     "the self test has passed; the next is due in {hours} h", "Selbsttest bestanden; der nächste in {hours} h"
 )
 _TESTING = Text("self test (up to a minute)", "Selbsttest (bis zu einer Minute)")
 _CLIENT = Text("registered client id", "angemeldete Kasse (Client-ID)")
 _TIME_SET = Text("the TSE has the time {time}", "die TSE hat die Zeit {time}")
-_UNFIT = Text(
-    "{reason}. A wrong time gets on receipts: correct the clock of the gateway, or use --anyway",
-    "{reason}. Eine falsche Zeit kommt auf Belege: die Uhr des Gateways richtigstellen, oder --anyway verwenden",
-)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,8 +53,7 @@ def devices(cli: Cli) -> None:
     if cli.as_json:
         cli.print_json(found)
     elif found:
-        narrow = cli.console().width < _WIDE
-        cli.table(_HEADS, [_row(cli, tse, narrow=narrow) for tse in found])
+        cli.table(_HEADS, [_row(cli, tse) for tse in found])
     else:
         cli.say(_NONE)
 
@@ -109,11 +102,9 @@ def info(
     elif cli.as_json:
         cli.print_json(found)
     elif wanted:
-        cli.table(["", ""], [(name, _shown(value)) for name, value in found.items()])
+        cli.table(["", ""], [(name, shown(value, cli.locale)) for name, value in found.items()])
     else:
-        from gateway.cli.formatting import lines
-
-        cli.table(["", ""], list(lines(found, cli.language)))
+        cli.table(["", ""], list(lines(found, cli.locale)))
 
 
 def self_test(
@@ -123,6 +114,7 @@ def self_test(
     client: Annotated[
         str,
         typer.Option(
+            autocompletion=completion.clients,
             help=both("A registered client id, for firmware 1.x.", "Eine angemeldete Client-ID, für Firmware 1.x."),
             envvar="GATEWAY_SELF_TEST_CLIENT",
         ),
@@ -161,58 +153,45 @@ def set_time(
             "--admin", help=both("Log in as Admin instead of TimeAdmin.", "Als Admin statt als TimeAdmin anmelden.")
         ),
     ] = False,
-    pin_file: TimeAdminPinFile = None,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway",
-            help=both(
-                "Even if the clock of the gateway may be wrong.", "Auch wenn die Uhr des Gateways falsch sein kann."
-            ),
-        ),
-    ] = False,
+    time_admin_pin_file: TimeAdminPinFile = None,
+    admin_pin_file: AdminPinFile = None,
+    pin_file: Annotated[
+        Path | None,
+        typer.Option(hidden=True, help=both("As before for either of the two.", "Wie bisher für eine von beiden.")),
+    ] = None,
+    anyway: Anyway = False,
     risk: RiskLockout = False,
 ) -> None:
     """Set a TSE to the time of the gateway. Refused while the clock of the gateway is not known to be right.
 
-    Example: tse-gateway time --pin-file time_admin_pin
+    Example: tse-gateway time --time-admin-pin-file time_admin_pin
 
     Deutsch: Eine TSE auf die Zeit des Gateways stellen. Abgelehnt, solange dessen Uhr nicht erwiesen richtig geht.
     """
-    pin = _pin(cli, pin_file, admin=admin)
-    user = "admin" if admin else "time_admin"
-    body = {"user": user, "pin": pin, "trust_system_clock": anyway, "risk_lockout": risk}
-    from gateway.client.api import Refused
-
-    try:
-        found = cli.ask_tse(tse, lambda api, base: api.post(f"{base}/time", body))
-    except Refused as refused:
-        if refused.reason == "clock_not_trusted":
-            raise ConfigurationError(_UNFIT, reason=refused) from None
-        raise
-    if cli.as_json:
-        cli.print_json(found)
-    cli.say(_TIME_SET, time=found["time"])
-
-
-def _pin(cli: Cli, file: Path | None, *, admin: bool) -> str:
-    name = secrets.ADMIN_PIN if admin else secrets.TIME_ADMIN_PIN
-    return Secrets(cli.text).known(name, file, secrets.PIN_LENGTH)
-
-
-def _row(cli: Cli, tse: dict[str, Any], *, narrow: bool) -> tuple[object, ...]:
-    return (
-        f"{tse['serial'][:16]}…" if narrow else tse["serial"],
-        tse["place"],
-        tse["reason"] or tse["state"],
-        tse["lifecycle"],
-        cli.text(_OF, part=tse["registered_clients"], all=tse["max_registered_clients"]),
-        cli.text(_LEFT, made=tse["created_signatures"], left=tse["remaining_signatures"]),
-        str(tse["certificate_expires"])[:10],
+    user, name, file = (
+        ("admin", secrets.ADMIN_PIN, admin_pin_file)
+        if admin
+        else ("time_admin", secrets.TIME_ADMIN_PIN, time_admin_pin_file)
     )
 
+    async def work(api: "Api", base: str) -> Any:
+        await check_clock(cli, api, anyway=anyway)
+        pin = Secrets(cli.text).known(name, pin_file or file, secrets.PIN_LENGTH)
+        body = {"user": user, "pin": pin, "trust_system_clock": anyway, "risk_lockout": risk}
+        return await api.post(f"{base}/time", body)
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    found = cli.ask_tse(tse, work)
+    if cli.as_json:
+        cli.print_json(found)
+    cli.say(_TIME_SET, time=cli.moment(found["time"]))
+
+
+def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        short(tse["serial"]),
+        tse["place"],
+        state(tse, cli.locale),
+        cli.text(_OF, part=tse["registered_clients"], all=tse["max_registered_clients"]),
+        cli.locale.number(tse["remaining_signatures"]),
+        cli.day(tse["certificate_expires"]),
+    )

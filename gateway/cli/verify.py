@@ -1,9 +1,7 @@
 """`verify`: check exports, log messages and receipt codes, and print a report; the exit status tells how bad it is."""
 
-import json
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.base import JsonOption, LanguageOption
-from gateway.cli.findings import CLEAN, ERRORS, INTERRUPTED, HtmlOption, exit_status, section_lines, write_page
+from gateway.cli.findings import CLEAN, ERRORS, HtmlOption, Report, concluded, exit_status
 from gateway.cli.help import both, spoken
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError
 from gateway.i18n.locales import Locale
 from gateway.i18n.negotiation import from_locale
 from gateway.i18n.text import Language, Text
@@ -132,29 +130,25 @@ def verify_files(
 
     0: nothing, or notes. 1: warnings. 2: errors, or it could not be checked. 130: Ctrl-C.
     """
-    from gateway.verify.files import Options, certificates_in
-    from gateway.verify.report import as_data
-    from gateway.verify.trust import load_trust
+    locale = Locale(language or from_locale(os.environ))
 
-    language = language or from_locale(os.environ)
-    try:
+    def work() -> int:
+        from gateway.verify.files import Options, certificates_in
+        from gateway.verify.report import as_data
+        from gateway.verify.sections import section_of
+        from gateway.verify.trust import load_trust
+
+        report = Report(locale, as_json=as_json, html=html)
         anchors = load_trust(trust)
         revocation = None if crl is None else _revocation(crl, fetch_into, anchors, now or datetime.now(UTC))
-        options = Options(certificates_in(paths), anchors, revocation, complete, processes)
-        reports = _reports(paths, options, None if as_json else language)
-        if html is not None:
-            from gateway.verify.sections import section_of
+        found = []
+        for one in _verified(paths, Options(certificates_in(paths), anchors, revocation, complete, processes)):
+            found.append(one)
+            report.add(section_of(one, locale))
+        report.end([as_data(one, locale.language) for one in found])
+        return max((exit_status(one.findings) for one in found), default=CLEAN)
 
-            locale = Locale(language)
-            write_page(html, [section_of(report, locale) for report in reports], locale)
-    except GatewayError as error:
-        sys.stderr.write(f"tse-gateway: {error.in_language(language)}\n")
-        return ERRORS
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    if as_json:
-        sys.stdout.write(json.dumps([as_data(report, language) for report in reports], indent=2) + "\n")
-    return max((exit_status(report.findings) for report in reports), default=CLEAN)
+    return concluded(locale, work)
 
 
 def _revocation(
@@ -180,24 +174,15 @@ def export_is_valid(path: Path) -> bool:
     from gateway.verify.files import Options, certificates_in
 
     options = Options(certificates_in([str(path)]), complete=True)
-    return max(exit_status(report.findings) for report in _reports([str(path)], options, None)) < ERRORS
+    return max(exit_status(report.findings) for report in _verified([str(path)], options)) < ERRORS
 
 
-def _reports(paths: Sequence[str], options: "Options", language: Language | None) -> "list[FileReport]":
-    """Check all files, one after the other; print each report when it is done, if there is a language for it."""
-    from rich.console import Console
-
+def _verified(paths: Sequence[str], options: "Options") -> "Iterator[FileReport]":
+    """Check all files, one after the other; the bar of each is gone when its report comes."""
     from gateway.cli.progress import checking
     from gateway.verify.files import verify_file
-    from gateway.verify.sections import section_of
 
-    console, reports = Console(highlight=False), []
-    with checking() as advance:
-        for path in paths:
+    for path in paths:
+        with checking() as advance:
             report = verify_file(path, options, partial(advance, path))
-            reports.append(report)
-            if language is not None:
-                locale = Locale(language)
-                for line in section_lines(section_of(report, locale), locale):
-                    console.print(line, soft_wrap=True)
-    return reports
+        yield report

@@ -4,6 +4,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+SOCKET = "gateway.sock"  # in the state directory, for programs of this machine
+
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
     """Return where programs of this user keep their state (XDG Base Directory Specification)."""

@@ -80,7 +80,7 @@ async def main(receipts: int) -> None:
             for name, command in (
                 ("self_test", ["selftest", "--client", CLIENT.decode()]),
                 ("archive", ["archive", "run"]),
-                ("package", ["audit-package", *_period(begin), "--out", str(out), "--json"]),
+                ("package", ["audit-package", *_period(begin), "--output", str(out), "--json"]),
             ):
                 told[f"seconds_{name}"] = await _timed(running, place, command)
                 told[f"peak_kB_after_{name}"] = _peak(running)

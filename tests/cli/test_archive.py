@@ -15,7 +15,7 @@ from tests.cli.background import Running, call, make_ready, pull, running, setti
 def test_an_archive_is_brought_up_to_date_shown_and_taken_out(shop: Running) -> None:
     done = json.loads(shop.call("archive run --json").out)
     assert (done["verdict"], done["messages"]) == ("ok", 4)
-    assert shop.serial[:16] in shop.call("archive status").out
+    assert shop.serial[:8] in shop.call("archive status").out
     assert json.loads(shop.call(f"archive status {shop.serial[:5]} --json").out)["messages"] == 4
     assert shop.call("archive export -o archived.tar").status == 0
     assert shop.call("export -o exported.tar").status == 0
@@ -49,7 +49,7 @@ def test_outages_for_people_programs_and_excel(shop: Running) -> None:
     assert "no outage" in shop.call("outages --language en").out
     known = outages_after_pulling(shop)
     assert [(outage["tse_serial"], outage["reason"]) for outage in known] == [(shop.serial, "device_gone")]
-    assert shop.serial[:16] in shop.call(f"outages {shop.serial[:4]}").out
+    assert shop.serial[:8] in shop.call(f"outages {shop.serial[:4]}").out
     rows = list(csv.reader(io.StringIO(shop.call("outages --csv --language de").out.lstrip("\ufeff")), delimiter=";"))
     assert shop.serial in rows[1]
     assert json.loads(shop.call("outages --to 2020-01-01 --json").out)["outages"] == []

@@ -10,9 +10,12 @@ from gateway.app.gateway import Gateway
 from gateway.cli.formatting import lines
 from gateway.cli.verify import verify_files
 from gateway.clock.trusted import kernel_state
+from gateway.i18n.locales import Locale
 from gateway.server.http import tls
 from tests.cli.background import Running, call, make_ready, pull, running, settings_of, write_secrets
 from tests.server.shop import until
+
+_ENGLISH = Locale("en")
 
 
 def test_info_for_people_and_for_programs(shop: Running) -> None:
@@ -25,13 +28,13 @@ def test_info_for_people_and_for_programs(shop: Running) -> None:
 
 def test_info_tells_both_ends_and_says_that_a_firmware_is_unknown(shop: Running) -> None:
     found = json.loads(shop.call("info --json").out)
-    assert dict(lines(found, "en"))["product certified until"] == "unknown"
+    assert dict(lines(found, _ENGLISH))["product certified until"] == "unknown"
     known = found | {"product_certified_until": "2034-04-20", "logged_in_user": "time_admin"}
-    told = [text for _, text in lines(known, "de")]
+    told = [text for _, text in lines(known, Locale("de"))]
     certificate = next(number for number, text in enumerate(told) if text.startswith("bis "))
-    assert told[certificate + 1] == "2034-04-20 (ob mit dieser Firmware, ist unbekannt)"
-    assert dict(lines(known | {"firmware_known": True}, "en"))["product certified until"] == "2034-04-20"
-    assert dict(lines(known, "en"))["logged in"] == "time_admin"
+    assert told[certificate + 1] == "20.04.2034 (ob mit dieser Firmware, ist unbekannt)"
+    assert dict(lines(known | {"firmware_known": True}, _ENGLISH))["product certified until"] == "2034-04-20"
+    assert dict(lines(known, _ENGLISH))["logged in"] == "time_admin"
 
 
 def test_a_tse_is_named_by_a_beginning_of_its_serial(shop: Running) -> None:
@@ -89,14 +92,14 @@ def test_the_time_is_not_set_by_a_clock_that_nobody_vouches_for(
     write_secrets(tmp_path)
     with running(settings_of(tmp_path / "state"), knows_time=False) as shop:
         shop.do(make_ready)
-        said = shop.call("time --pin-file time_admin_pin")
+        said = shop.call("time --time-admin-pin-file time_admin_pin")
         assert said.status == (0 if kernel_state().synchronised else 1), said.err
         assert kernel_state().synchronised or "--anyway" in said.err
-        assert shop.call("time --pin-file time_admin_pin --anyway").status == 0
+        assert shop.call("time --time-admin-pin-file time_admin_pin --anyway").status == 0
 
 
 def test_the_time_is_set_by_a_clock_that_is_known_to_be_right(shop: Running) -> None:
-    assert shop.call("time --pin-file time_admin_pin").status == 0
+    assert shop.call("time --time-admin-pin-file time_admin_pin").status == 0
 
 
 def test_export_is_whole_verified_and_never_overwrites(shop: Running) -> None:

@@ -64,8 +64,8 @@ async def test_devices_of_the_running_gateway(tmp_path: Path) -> None:
         found = json.loads(await asyncio.to_thread(invoke, "devices", "--json", environment=environment))
         table = await asyncio.to_thread(invoke, "devices", environment=environment)
     assert [tse["serial"] for tse in found] == [client.serial]
-    assert client.serial[:16] in table
-    assert "uninitialized" in table
+    assert client.serial[:8] in table
+    assert "fresh, not set up" in table
 
 
 async def test_without_a_gateway_and_a_tse_it_is_said_how_to_start_one(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_faults_are_listed_set_and_cleared(tmp_path: Path) -> None:
     invoke("simulator", "fault", str(home), "unplugged")
     invoke("simulator", "fault", str(home), "fetch", "--times", "3")
     assert listed_faults(home) == {"unplugged": None, "fetch": 3}
-    assert "* unplugged" in invoke("simulator", "fault", str(home))
+    assert "*  unplugged" in invoke("simulator", "fault", str(home))
     invoke("simulator", "fault", str(home), "unplugged", "--clear")
     assert listed_faults(home) == {"fetch": 3}
     invoke("simulator", "fault", str(home), "--clear")

@@ -1,19 +1,26 @@
-"""setup and swap at a terminal of 80 columns: what cannot be used is asked for again, the first Ctrl-C ends them."""
+"""setup and swap at a terminal of 80 columns: what cannot be used is asked for again, the first Ctrl-C ends them.
+
+With TERMINAL_RECORDINGS=DIR each question is ended by Ctrl-C in both languages, and DIR gets what each terminal showed.
+"""
 
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.cli.background import Running, running, settings_of
+from gateway.clock.trusted import kernel_state
+from tests.cli.background import Running, make_ready, running, settings_of
 from tests.needs import TERMINAL
 
 _COLUMNS = 80
@@ -30,6 +37,7 @@ _QUESTIONS = (
     "serial",
     "eingeben",
     "]",
+    "TSE",
 )
 _ENDS = tuple(f"{end}: ".encode() for end in _QUESTIONS)
 _CTRL_C = "\x03"
@@ -48,12 +56,47 @@ _SAID = {
     "en": ("PUK has 6 characters", "Admin PIN has 5 characters", "the two differ", "no umlauts", "not the last four"),
 }
 _DONE = {"de": "ist in Betrieb", "en": "is in service"}
+_YES, _MAYBE = {"j\n", "ja\n", "y\n", "yes\n"}, "vielleicht\n"
+_SWAPPED = (  # to each step yes; in between PIN, end of the serial, PIN of the other; each typed wrongly once
+    *(_MAYBE, "j\n", "j\n", "ja\n", "1234\n", "12345\n"),
+    *("yes\n", "none\n", "END\n", "y\n", "j\n", "j\n", "12345\n", "j\n"),
+)
+_SWAP_SAID = {
+    "de": ("mit ja (j) oder nein (n) antworten", "Admin-PIN der alten TSE hat 5 Zeichen", "nicht die letzten"),
+    "en": ("answer yes (y) or no (n)", "Admin PIN of the old TSE has 5 characters", "not the last four"),
+}
+_SWAP_DONE = {"de": "Die TSE ist gewechselt", "en": "The TSE is swapped"}
+_ABORTED = {"de": "Abgebrochen.", "en": "Aborted."}
+_RECORDINGS = os.environ.get("TERMINAL_RECORDINGS")
+_ALL = pytest.mark.skipif(not _RECORDINGS, reason="each question takes a minute: set TERMINAL_RECORDINGS")
+
+
+def questions(count: int, *always: int) -> list[Any]:
+    """The numbers of questions that are ended by Ctrl-C: `always`, the others if they are recorded."""
+    return [pytest.param(number, marks=() if number in always else _ALL) for number in range(count)]
 
 
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     monkeypatch.chdir(tmp_path)
     with running(settings_of(tmp_path / "state")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A fresh TSE that no test sets up."""
+    with running(settings_of(tmp_path_factory.mktemp("untouched") / "state")) as made:
+        yield made
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """Two TSEs in service."""
+    monkeypatch.chdir(tmp_path)
+    with running(settings_of(tmp_path / "state", simulators=2)) as made:
+        for number in range(2):
+            made.do(partial(make_ready, number=number))
         yield made
 
 
@@ -72,6 +115,9 @@ def at_a_terminal(line: str, shop: Running, *typed: str) -> tuple[int, str]:
     os.close(theirs)
     try:
         shown = b"".join(answered(ours, list(typed))).decode()
+        if _RECORDINGS:
+            name = re.sub(r"\W+", "-", os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].removesuffix(" (call)"))
+            Path(_RECORDINGS, f"{name}.txt").write_text(shown, encoding="utf-8")
         return process.wait(30), shown
     finally:
         process.kill()
@@ -111,18 +157,64 @@ def test_setup_asks_again_for_what_cannot_be_used(fresh: Running, language: str)
 
 
 @TERMINAL
-@pytest.mark.parametrize(("language", "says"), [("de", "Abgebrochen."), ("en", "Aborted.")])
-@pytest.mark.parametrize("before", [0, len(_ANSWERS)], ids=["the first question", "the last question"])
-def test_the_first_ctrl_c_ends_setup_and_nothing_is_done(fresh: Running, language: str, says: str, before: int) -> None:
-    status, shown = at_a_terminal(f"--language {language} setup", fresh, *_ANSWERS[:before], _CTRL_C)
-    assert (status, shown.split()[-1].removeprefix("^C")) == (1, says), shown
-    assert '"uninitialized"' in fresh.call("info --json").out
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("number", questions(len(_ANSWERS) + 1, 0, len(_ANSWERS)))
+def test_the_first_ctrl_c_ends_setup_and_nothing_is_done(untouched: Running, language: str, number: int) -> None:
+    status, shown = at_a_terminal(f"--language {language} setup", untouched, *_ANSWERS[:number], _CTRL_C)
+    assert (status, shown.split()[-1].removeprefix("^C")) == (1, _ABORTED[language]), shown
+    assert '"uninitialized"' in untouched.call("info --json").out
+
+
+def swap(language: str, shop: Running, *typed: str) -> tuple[int, str]:
+    """A swap of the first TSE."""
+    answers = (answer.replace("END", shop.serial[-4:]) for answer in typed)
+    return at_a_terminal(f"--language {language} swap {shop.serial[:8]}", shop, *answers)
 
 
 @TERMINAL
-def test_swap_asks_for_yes_or_no_and_ends_by_ctrl_c(fresh: Running) -> None:
-    status, shown = at_a_terminal("--language de swap", fresh, "vielleicht\n", _CTRL_C)
+@pytest.mark.parametrize("language", ["de", pytest.param("en", marks=_ALL)])
+def test_swap_asks_again_for_what_cannot_be_used(two: Running, language: str) -> None:
+    status, shown = swap(language, two, *_SWAPPED)
+    told = " ".join(shown.split())
+    assert (status, _SWAP_DONE[language] in told) == (0, True), shown
+    assert all(said in told for said in _SWAP_SAID[language]), shown
+    assert max(map(len, shown.replace("\r", "\n").splitlines())) <= _COLUMNS
+    assert "12345\r" not in shown
+
+
+@TERMINAL
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("number", questions(len(_SWAPPED)))
+def test_the_first_ctrl_c_ends_swap_and_a_later_call_goes_on(two: Running, language: str, number: int) -> None:
+    status, shown = swap(language, two, *_SWAPPED[:number], _CTRL_C)
+    assert (status, shown.split()[-1].removeprefix("^C")) == (1, _ABORTED[language]), shown
+    shown = two.call(f"swap {two.serial}", typed="n\n").out
+    begun = sum(answer in _YES for answer in _SWAPPED[:number])
+    assert shown.count("[x]") == begun - (_SWAPPED[number] not in {*_YES, _MAYBE})  # a PIN is asked for within a step
+
+
+@TERMINAL
+def test_the_first_ctrl_c_ends_swap(shop: Running) -> None:
+    status, shown = at_a_terminal("--language de swap", shop, _MAYBE, _CTRL_C)
     assert (status, shown.count("jetzt tun? [j/N]")) == (1, 2), shown
-    assert "bitte mit ja (j) oder nein (n) antworten" in shown
-    status, shown = at_a_terminal("--language de swap", fresh, "nein\n")
-    assert (status, "hier angehalten" in shown) == (1, True), shown
+
+
+@pytest.mark.skipif(kernel_state().synchronised, reason="the kernel vouches for the clock of this machine")
+def test_nothing_is_asked_while_nobody_vouches_for_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running(settings_of(tmp_path / "state"), knows_time=False) as gateway:
+        said = gateway.call("setup", typed="\n")
+        assert (said.status, said.out) == (1, "")
+        assert re.search(r"clock of the gateway says \d{4}-\d\d-\d\d .*--anyway", said.err)
+        assert "seed" not in said.err
+        assert "reseller" in gateway.call("setup --anyway", typed="").err
+        gateway.do(make_ready)
+        assert "--anyway" in gateway.call("swap", typed="n\n").err
+        assert not Path("tse-swap").exists()
+        assert "again to go on" in gateway.call("swap --anyway", typed="n\n").err
+
+
+def test_nothing_is_asked_of_a_tse_in_another_part_of_its_life(shop: Running, untouched: Running) -> None:
+    assert "this TSE is in service: only a fresh one" in shop.call("setup", typed="\n").err
+    assert "the old TSE is fresh" in untouched.call("swap", typed="n\n").err
+    assert not Path("tse-swap").exists()

@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.access.caller import LOCAL, Caller
+from gateway.config.defaults import SOCKET
 from gateway.config.settings import Settings
 from gateway.errors import Unauthorized
 from gateway.i18n.text import Text
@@ -25,13 +26,12 @@ from gateway.server.http.listener import Listener
 
 log = logging.getLogger(__name__)
 
-NAME = "gateway.sock"
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred of <sys/socket.h>
 
 
 def socket_path(settings: Settings) -> Path:
     """Return the path of the socket of a gateway with these settings."""
-    return settings.state_dir / NAME
+    return settings.state_dir / SOCKET
 
 
 def is_local(request: web.Request) -> bool:

@@ -34,6 +34,7 @@ NAMES = {
     "CancelRequest",
     "ClientList",
     "ClientRequest",
+    "ClockState",
     "ConfirmationRequest",
     "ConfirmationToken",
     "DecommissionRequest",
