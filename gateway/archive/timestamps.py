@@ -181,7 +181,7 @@ def _with_ordered_certificates(reply: bytes) -> bytes:
 
 def _children(data: bytes, at: int) -> list[DerElement]:
     around = read(data, at, [])
-    return list(walk(data, around.start, around.end, []))
+    return walk(data, around.start, around.end, [])
 
 
 def _time_of(response: "TimeStampResponse") -> datetime:

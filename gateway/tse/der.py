@@ -4,7 +4,6 @@ Real devices deviate now and then (process data of indefinite length, lengths lo
 they must be). What can still be read only one way is read, and named in a list of deviations.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.errors import ProtocolError
@@ -20,7 +19,7 @@ _INDEFINITE = 0x80
 _END_OF_CONTENTS = b"\0\0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a verifier makes a dozen for each message, and that would take thrice as long
 class DerElement:
     """An element of `data`: it begins at `at`, has its content from `start` to `end`, and is followed by `next`."""
 
@@ -74,16 +73,18 @@ def read(data: bytes, at: int, deviations: list[Text]) -> DerElement:
     return DerElement(data, tag, at, start, end, end)
 
 
-def walk(data: bytes, at: int, end: int, deviations: list[Text]) -> Iterator[DerElement]:
-    """Yield the elements that fill `data` from `at` to `end`."""
+def walk(data: bytes, at: int, end: int, deviations: list[Text]) -> list[DerElement]:
+    """Return the elements that fill `data` from `at` to `end`."""
+    found = []
     while at < end:
         item = read(data, at, deviations)
         if item.next > end:
             raise ProtocolError(
                 Text("an element reaches beyond its message", "ein Element reicht über seine Nachricht hinaus")
             )
-        yield item
+        found.append(item)
         at = item.next
+    return found
 
 
 def expect(item: DerElement, tag: int, what: str) -> DerElement:
@@ -114,7 +115,7 @@ def children(item: DerElement, tag: int) -> list[DerElement]:
     """Return the elements within `item`, which must have `tag` and hold strict DER."""
     expect(item, tag, "an element")
     deviations: list[Text] = []
-    found = list(walk(item.data, item.start, item.end, deviations))
+    found = walk(item.data, item.start, item.end, deviations)
     if deviations:
         raise ProtocolError(deviations[0])
     return found

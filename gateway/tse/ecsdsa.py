@@ -33,18 +33,18 @@ _CURVES = {
 }
 
 
-def fits(r: int, s: int, signed: bytes, algorithm: hashes.HashAlgorithm, key: ec.EllipticCurvePublicKey) -> bool:
-    """Tell whether (r, s) is a signature of `key` over the bytes `signed`.
-
-    Raises:
-        ProtocolError: the curve is none that a TSE may use.
-    """
-    curve = key.curve
+def expect_known(curve: ec.EllipticCurve) -> None:
+    """Raise `ProtocolError` if the curve is none that a TSE may use."""
     if curve.name not in _CURVES:
         raise ProtocolError(
             Text("ECSDSA on the curve {name} is not supported", "ECSDSA auf der Kurve {name} wird nicht unterstützt"),
             name=curve.name,
         )
+
+
+def fits(r: int, s: int, signed: bytes, algorithm: hashes.HashAlgorithm, key: ec.EllipticCurvePublicKey) -> bool:
+    """Tell whether (r, s) is a signature of `key`, on a known curve, over the bytes `signed`."""
+    curve = key.curve
     order, width = curve.group_order, (curve.key_size + 7) // 8
     if not 0 < s < order or not r:
         return False

@@ -16,8 +16,8 @@ length now and then, so this module walks the elements itself: only so the signe
 stay the stored ones.
 """
 
-import itertools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -90,7 +90,7 @@ class LogMessage:
         der.expect(outer, der.SEQUENCE, "a log message")
         if outer.end != len(data):
             deviations.append(_REST.filled(size=len(data) - outer.end))
-        elements = list(der.walk(data, outer.start, outer.end, deviations))
+        elements = der.walk(data, outer.start, outer.end, deviations)
         if len(elements) < _FEWEST_ELEMENTS:
             raise ProtocolError(
                 Text(
@@ -120,6 +120,7 @@ class LogMessage:
             )
         serial, algorithm, counter, time, signature = rest
         is_transaction = log_type is LogType.TRANSACTION
+        log_time = _unix_time(time, deviations)
         system_data = certified.get(1 if version == 2 else 3) if log_type is LogType.SYSTEM else None
         return cls(
             log_type=log_type,
@@ -133,9 +134,9 @@ class LogMessage:
             serial=der.expect(serial, der.OCTETS, "serial number").value,
             algorithm=_algorithm(algorithm, deviations),
             signature_counter=der.integer(der.expect(counter, der.INTEGER, "signature counter"), deviations),
-            log_time=_unix_time(time, deviations),
+            log_time=log_time,
             time_format=_TIME_FORMATS[time.tag],
-            time_text=_text(time) if time.tag != der.INTEGER else str(_unix_time(time, [])),
+            time_text=_text(time) if time.tag != der.INTEGER else str(log_time),
             signature=der.expect(signature, der.OCTETS, "signature").value,
             signed_bytes=data[outer.start : signature.at],
             version=version,
@@ -159,7 +160,8 @@ class LogMessage:
 
     def is_named(self, name: str) -> bool:
         """Tell whether `name` is right for the message, with or without a file counter."""
-        return self.file_name in (name, log_names.without_file_counter(name))
+        right = self.file_name
+        return name == right or log_names.without_file_counter(name) == right
 
 
 def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
@@ -168,7 +170,12 @@ def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
     Raises:
         ProtocolError: the message names an algorithm that this verifier does not have.
     """
-    return signatures.fits(message.signature, message.signed_bytes, message.algorithm, key)
+    return signature_check(message, key)()
+
+
+def signature_check(message: LogMessage, key: ec.EllipticCurvePublicKey) -> Callable[[], bool]:
+    """Return what does the arithmetic of `verify`, which raises the same; see `signatures.check`."""
+    return signatures.check(message.signature, message.signed_bytes, message.algorithm, key)
 
 
 _REST = Text("{size} bytes behind the message", "{size} Bytes hinter der Nachricht")
@@ -243,23 +250,29 @@ def _tail(serial: bytes, algorithm: bytes, counter: int, log_time: bytes) -> byt
 
 def _certified(elements: list[der.DerElement], log_type: LogType) -> dict[int, der.DerElement]:
     """Return the context-tagged elements at the beginning, by number."""
-    numbers = [item.tag & 0x1F for item in itertools.takewhile(lambda item: item.tag & 0xC0 == 0x80, elements)]
-    if any(later <= earlier for earlier, later in itertools.pairwise(numbers)):
-        raise ProtocolError(
-            Text(
-                "the certified data are not in their order",
-                "die zertifizierten Daten stehen nicht in ihrer Reihenfolge",
+    found: dict[int, der.DerElement] = {}
+    last = -1
+    for item in elements:
+        if item.tag & 0xC0 != 0x80:
+            break
+        number = item.tag & 0x1F
+        if number <= last:
+            raise ProtocolError(
+                Text(
+                    "the certified data are not in their order",
+                    "die zertifizierten Daten stehen nicht in ihrer Reihenfolge",
+                )
             )
-        )
-    if not _MANDATORY[log_type] <= set(numbers) or (log_type is LogType.AUDIT and numbers):
+        found[number], last = item, number
+    if not _MANDATORY[log_type] <= found.keys() or (log_type is LogType.AUDIT and found):
         raise ProtocolError(
             Text(
                 "{log_type} log with certified data {numbers}", "{log_type}-Log mit den zertifizierten Daten {numbers}"
             ),
             log_type=log_type,
-            numbers=numbers,
+            numbers=list(found),
         )
-    return dict(zip(numbers, elements, strict=False))
+    return found
 
 
 def _log_type(item: der.DerElement) -> LogType:
@@ -271,7 +284,7 @@ def _log_type(item: der.DerElement) -> LogType:
 
 def _algorithm(item: der.DerElement, deviations: list[Text]) -> bytes:
     der.expect(item, der.SEQUENCE, "signature algorithm")
-    inner = list(der.walk(item.data, item.start, item.end, deviations))
+    inner = der.walk(item.data, item.start, item.end, deviations)
     if not inner or inner[0].tag != der.OID or not inner[0].value:
         raise ProtocolError(Text("signature algorithm without OID", "Signaturverfahren ohne OID"))
     return inner[0].value

@@ -30,10 +30,9 @@ ReceiptType = Literal[
     "AVRechnung",
 ]
 KINDS = frozenset(get_args(ReceiptType))
-_AMOUNT = re.compile(r"-?\d+\.\d\d", re.ASCII)
+_TOTALS = re.compile(r"-?\d+\.\d\d(?:_-?\d+\.\d\d){4}", re.ASCII)  # one for each VAT rate
 _PAYMENT = re.compile(r"(-?\d+\.\d\d):(Bar|Unbar)(?::([A-Z]{3}))?", re.ASCII)
 _LINE = re.compile(r'-?\d+(?:\.\d+)?;"(?:[^"]|"")*";-?\d+\.\d\d', re.ASCII)
-_RATES = 5
 
 
 class Finding(Enum):
@@ -126,15 +125,14 @@ def _receipt(text: str) -> list[Finding]:
         return [Finding.RECEIPT_FORM]
     kind, totals, payments = parts
     found = [] if kind in KINDS else [Finding.RECEIPT_KIND]
-    amounts = totals.split("_")
-    if len(amounts) != _RATES or not all(_AMOUNT.fullmatch(amount) for amount in amounts):
+    if not _TOTALS.fullmatch(totals):
         return [*found, Finding.RECEIPT_TOTALS]
     paid = [_PAYMENT.fullmatch(payment) for payment in payments.split("_")] if payments else []
     if None in paid:
         return [*found, Finding.RECEIPT_PAYMENTS]
     known = [payment for payment in paid if payment is not None]
     in_euro = all(payment[3] in (None, "EUR") for payment in known)
-    if known and in_euro and sum(Decimal(payment[1]) for payment in known) != sum(map(Decimal, amounts)):
+    if known and in_euro and sum(Decimal(payment[1]) for payment in known) != sum(map(Decimal, totals.split("_"))):
         found.append(Finding.RECEIPT_SUM)
     return found
 

@@ -5,6 +5,7 @@ A signature is r||s, each filled up with zeros to the width of the field: 64, 96
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -33,7 +34,10 @@ ECDSA_SHA384 = _ECDSA + b"\x04"
 ALGORITHMS = {f"ecdsa-plain-{name}": _ECDSA + bytes([number]) for number, (name, _) in _HASHES.items()} | {
     f"ecsdsa-plain-{name}": _ECSDSA + bytes([number]) for number, (name, _) in enumerate(_HASHES.values(), start=1)
 }
-_HASH_OF = {ALGORITHMS[f"{kind}-plain-{name}"]: made for kind in ("ecdsa", "ecsdsa") for name, made in _HASHES.values()}
+_HASH_OF = {
+    ALGORITHMS[f"{kind}-plain-{name}"]: made() for kind in ("ecdsa", "ecsdsa") for name, made in _HASHES.values()
+}
+_ECDSA_OF = {oid: ec.ECDSA(algorithm) for oid, algorithm in _HASH_OF.items()}
 _NAMES = {oid: name for name, oid in ALGORITHMS.items()}
 
 
@@ -43,7 +47,14 @@ def algorithm_name(oid: bytes) -> str:
 
 
 def fits(signature: bytes, signed: bytes, oid: bytes, key: ec.EllipticCurvePublicKey) -> bool:
-    """Tell whether `signature` is one of `key` (on any named curve) over the bytes `signed`.
+    """Tell whether `signature` is one of `key`; see `check`."""
+    return check(signature, signed, oid, key)()
+
+
+def check(signature: bytes, signed: bytes, oid: bytes, key: ec.EllipticCurvePublicKey) -> Callable[[], bool]:
+    """Return what tells whether `signature` is one of `key` (on any named curve) over the bytes `signed`.
+
+    When it is called, only the arithmetic is left to do.
 
     Raises:
         ProtocolError: the algorithm is none that can be verified here.
@@ -55,13 +66,17 @@ def fits(signature: bytes, signed: bytes, oid: bytes, key: ec.EllipticCurvePubli
         )
     width = (key.curve.key_size + 7) // 8
     if len(signature) != 2 * width:
-        return False
+        return lambda: False
     r, s = int.from_bytes(signature[:width], "big"), int.from_bytes(signature[width:], "big")
-    algorithm = _HASH_OF[oid]()
     if oid[:-1] == _ECSDSA:
-        return ecsdsa.fits(r, s, signed, algorithm, key)
+        ecsdsa.expect_known(key.curve)
+        return partial(ecsdsa.fits, r, s, signed, _HASH_OF[oid], key)
+    return partial(_ecdsa_fits, key, utils.encode_dss_signature(r, s), signed, _ECDSA_OF[oid])
+
+
+def _ecdsa_fits(key: ec.EllipticCurvePublicKey, signature: bytes, signed: bytes, algorithm: ec.ECDSA) -> bool:
     try:  # r and s outside 1 to n-1 are refused there
-        key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(algorithm))
+        key.verify(signature, signed, algorithm)
     except InvalidSignature:
         return False
     return True

@@ -23,7 +23,7 @@ _ZERO = bytes(SECTOR)
 _PIECE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, see `Header`
 class TarMember:
     """A plain file of an archive; `at` is the offset of its first header, `start` that of its data."""
 
@@ -97,7 +97,7 @@ class _Extended:
             findings.add(Code.TAR_HEADER, _place(at), _BAD_PAX)
 
     def applied(self, header: Header) -> Header:
-        if header.kind in (PAX, GNU_NAME):
+        if header.kind in (PAX, GNU_NAME) or (self._name is None and self._size is None):
             return header
         name = header.name if self._name is None else self._name
         return replace(header, name=name, size=header.size if self._size is None else self._size)
