@@ -64,6 +64,18 @@ def test_the_agents_of_compose_and_quadlet_are_the_same_and_hardened() -> None:
     assert not {"ports"} & agent.keys()
 
 
+def test_an_agent_is_given_the_password_alone_since_its_user_cannot_read_the_secrets_of_the_gateway() -> None:
+    document = yaml.safe_load((COMPOSE / "agent.yaml").read_text(encoding="utf-8"))
+    (agent,) = document["services"].values()
+    (name,) = agent["secrets"]
+    assert document["secrets"] == {name: {"file": f"./monitoring/secrets/{name}"}}
+    mounted = [volume.split(":")[1] for volume in agent["volumes"]]
+    unit = (COMPOSE / "quadlet" / "tse-agent.container").read_text(encoding="utf-8")
+    assert re.findall(r"^Volume=[^:]+:([^:\n]+)", unit, re.MULTILINE) == [mounted[0], f"/run/secrets/{name}", mounted[1]]
+    (sent,) = yaml.safe_load((COMPOSE / "monitoring" / "agent.yaml").read_text(encoding="utf-8"))["remote_write"]
+    assert sent["basic_auth"]["password_file"] == f"/run/secrets/{name}"
+
+
 @PROMTOOL
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     text = (COMPOSE / "monitoring" / "prometheus.yaml").read_text(encoding="utf-8")
