@@ -27,7 +27,7 @@ from tests.deploy.chart.chart import (
     values,
 )
 
-_VERSIONS = ("1.29", "1.35")
+_VERSIONS = ("1.29", "1.36")
 _SCHEMALESS = {"ServiceMonitor", "PrometheusRule", "Certificate", "ExternalSecret"}
 _SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 _DEFAULTS = values(CHART / "values.yaml")
