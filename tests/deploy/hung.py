@@ -75,7 +75,11 @@ def by_quadlet() -> None:
     name = re.search(r"^Image=(.+)$", (ROOT / "compose/quadlet/tse-gateway.container").read_text(), re.MULTILINE)
     assert name is not None
     inside("podman", "tag", GATEWAY, name[1])
-    inside("sh", "-c", "mkdir -p /etc/containers/systemd /run/udev && cp compose/quadlet/tse-gateway.* /etc/containers/systemd")
+    inside(
+        "sh",
+        "-c",
+        "mkdir -p /etc/containers/systemd /run/udev && cp compose/quadlet/tse-gateway.* /etc/containers/systemd",
+    )
     inside("systemctl", "daemon-reload")
     inside("systemctl", "start", "tse-gateway")
     until(lambda: "healthy" in inside("podman", "ps", "--format", "{{.Status}}"), LONGEST)

@@ -71,7 +71,11 @@ def test_an_agent_is_given_the_password_alone_since_its_user_cannot_read_the_sec
     assert document["secrets"] == {name: {"file": f"./monitoring/secrets/{name}"}}
     mounted = [volume.split(":")[1] for volume in agent["volumes"]]
     unit = (COMPOSE / "quadlet" / "tse-agent.container").read_text(encoding="utf-8")
-    assert re.findall(r"^Volume=[^:]+:([^:\n]+)", unit, re.MULTILINE) == [mounted[0], f"/run/secrets/{name}", mounted[1]]
+    assert re.findall(r"^Volume=[^:]+:([^:\n]+)", unit, re.MULTILINE) == [
+        mounted[0],
+        f"/run/secrets/{name}",
+        mounted[1],
+    ]
     (sent,) = yaml.safe_load((COMPOSE / "monitoring" / "agent.yaml").read_text(encoding="utf-8"))["remote_write"]
     assert sent["basic_auth"]["password_file"] == f"/run/secrets/{name}"
 
