@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}  # Debian and its Python; the image has that of the newer one
 _SBOM = "opt/tse-gateway/share/sbom.cdx.json"
-_NOT_FOR_ADMINISTRATORS = ("tests", ".github", ".ci/debian", ".ci/release")
+_NOT_FOR_ADMINISTRATORS = ("tests", ".github")
 
 
 class Build:
