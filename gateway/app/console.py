@@ -2,11 +2,26 @@
 
 import asyncio
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gateway.i18n.negotiation import from_command_line
+from gateway.i18n.text import Text
+
+_VALUES = Text(
+    "\n  Address   {address}\n  Port      {port}\n  apiToken  {token}\n\n"
+    "  These three values go into the POS; they also stand in {file}",
+    "\n  Adresse   {address}\n  Port      {port}\n  apiToken  {token}\n\n"
+    "  Diese drei Werte kommen in die Kasse; sie stehen auch in {file}",
+)
+_SIGNS = Text(
+    "  This signs a receipt, by a simulated TSE that is not certified:\n\n{line}\n",
+    "  Das signiert einen Beleg, mit einer simulierten, nicht zertifizierten TSE:\n\n{line}\n",
+)
+_QUIT = Text("  Type quit to stop.\n", "  Mit der Eingabe quit wird es beendet.\n")
 _RECEIPT = (
     '{"client_id": "POS-1", "receipt": {"amounts": {"normal": "1.19"}, '
     '"payments": [{"type": "Bar", "amount": "1.19"}]}}'
@@ -17,11 +32,11 @@ def show_connection_data(address: str, port: int, token: str, session_file: Path
     """Print the three values for the POS, the token among them; to a terminal only."""
     if not sys.stdout.isatty():
         return
-    print(f"\n  Address   {address}\n  Port      {port}\n  apiToken  {token}\n")
-    print(f"  These three values go into the POS; they also stand in {session_file}")
+    language = from_command_line(sys.argv[1:], os.environ)
+    print(_VALUES.in_language(language, address=address, port=port, token=token, file=session_file))
     if first_receipt:
-        print(f"  This signs a receipt, by a simulated TSE that is not certified:\n\n{first_receipt}\n")
-    print("  Type quit to stop.\n")
+        print(_SIGNS.in_language(language, line=first_receipt))
+    print(_QUIT.in_language(language))
 
 
 def receipt_line(host: str, port: int, token: str, serial: str, trust: Path) -> str:

@@ -96,5 +96,5 @@ def _unpacked(file: Path, folder: Path) -> list[str]:
             names = archive.namelist()
         file.unlink()
     except (OSError, zipfile.BadZipFile) as error:
-        raise ConfigurationError(_BROKEN, file=file, error=str(error)) from None
+        raise ConfigurationError(_BROKEN, file=file, error=error) from None
     return names

@@ -18,7 +18,7 @@ from gateway.client.trust import WHOSE, NoGateway, listens, pinned, socket_liste
 from gateway.config.secret import checked_token, read_secret
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Language, Text, literal
+from gateway.i18n.text import Language, Text, literal, reason_of
 from gateway.server.http.unix_socket import socket_path
 from gateway.storage import strict_json
 from gateway.telemetry.log import register_secret
@@ -76,7 +76,7 @@ class Remote:
         try:
             context.load_cert_chain(self.certificate, password="")  # never ask for a password on the terminal
         except OSError as error:
-            reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+            reason = error.reason if isinstance(error, ssl.SSLError) else reason_of(error)
             raise ConfigurationError(
                 Text(
                     "--client-certificate: {certificate} cannot be used: {reason}",

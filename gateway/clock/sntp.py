@@ -93,7 +93,7 @@ def evaluate(reply: bytes, nonce: bytes, sent_at: float, received_at: float) -> 
     if head & 7 != _REPLY_MODE or head >> 3 & 7 not in _VERSIONS or originate != nonce:
         raise ProtocolError(Text("not the reply to this request", "nicht die Antwort auf diese Anfrage"))
     if stratum == 0:
-        raise KissOfDeath(reference.decode("latin-1") if reference.isalnum() else "no reason")
+        raise KissOfDeath(reference.decode("latin-1") if reference.isalnum() else "????")
     root = (delay / 2 + dispersion) / 2**16
     if head >> 6 == _UNSYNCHRONISED or stratum not in _STRATA or root > _LONGEST_ROOT or not any(sent):
         raise ProtocolError(

@@ -12,7 +12,7 @@ from gateway.clock.sntp import TimeServer
 from gateway.clock.trusted import Clock, KernelClock
 from gateway.config.settings import Settings
 from gateway.i18n import remedies
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 
 _TRIAL = 2**16  # bytes
 
@@ -25,7 +25,7 @@ def disk(directory: Path) -> CheckResult:
     except FileNotFoundError:
         return unknown(Layer.DISK, NOT_STARTED)
     except OSError as error:
-        return fail(Layer.DISK, *remedies.NOT_WRITABLE, directory=directory, reason=error.strerror)
+        return fail(Layer.DISK, *remedies.NOT_WRITABLE, directory=directory, reason=reason_of(error))
     free = state.f_bavail * state.f_frsize
     values: dict[str, Any] = {"directory": directory, "free": free // 2**20}
     return measured(Layer.DISK, graded(free, limits.DISK_FREE), *remedies.DISK_FREE, **values)

@@ -42,6 +42,6 @@ _REASONS: Mapping[int, str] = {
 _GERMAN = {os.strerror(number): german for number, german in _REASONS.items()}
 
 
-def in_german(reason: str) -> str:
-    """Return a reason of the system in German; one that is none of the usual as it is."""
-    return _GERMAN.get(reason, reason)
+def in_german(reason: str, number: int | None = None) -> str:
+    """Return a reason of the system in German: by its words, else by its number, else as it is."""
+    return _GERMAN.get(reason) or _REASONS.get(number or 0, reason)

@@ -75,7 +75,7 @@ def text_of(error: Exception) -> Text:
 def reason_of(error: OSError) -> Text:
     """Return why the system refused something, without the name of the file."""
     reason = error.strerror or str(error)
-    return literal(reason, in_german(reason))
+    return literal(reason, in_german(reason, error.errno))
 
 
 def joined(texts: Iterable[Text], separator: str) -> Text:
@@ -93,8 +93,8 @@ def _told(value: object, language: Language) -> object:
     match value:
         case Text() | TextError():
             return value.in_language(language)
-        case OSError(strerror=str(reason)) if language == "de":
-            return str(value).replace(reason, in_german(reason))
+        case OSError(strerror=str(reason), errno=number) if language == "de":
+            return str(value).replace(reason, in_german(reason, number))
         case ValueError() if language == "de" and (found := _PLACE.search(str(value))):
             return "Zeile {}, Spalte {}".format(*found.groups())
         case _:

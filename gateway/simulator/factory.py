@@ -31,6 +31,10 @@ from gateway.tse.tar import INFO_NAME, member
 KEY_FILE = "key.pem"
 CHAIN_FILE = "chain.pem"
 LOCK_FILE = "lock"
+_LONG_SEED = Text("the seed has more than {most} bytes", "der Seed hat mehr als {most} Bytes")
+_STORE = Text("the store needs {least} to {most} blocks", "der Speicher braucht {least} bis {most} Blöcke")
+_SIGNATURES = Text("it makes 1 to {most} signatures", "sie erstellt 1 bis {most} Signaturen")
+_FIRMWARE_TYPE = Text("the firmware type has three letters", "der Firmware-Typ hat drei Buchstaben")
 _SMALLEST_STORE = 256  # blocks: leading members, the reserve, and some transactions
 
 
@@ -47,14 +51,12 @@ class Make:
 
     def __post_init__(self) -> None:
         problems = {
-            f"the seed has more than {MAX_SEED} bytes": len(self.seed) > MAX_SEED,
-            f"the store needs {_SMALLEST_STORE} to {2**32 - 1} blocks": not (
-                _SMALLEST_STORE <= self.capacity_blocks < 2**32
-            ),
-            f"it makes 1 to {assumed.MAX_SIGNATURES_SETTABLE} signatures": not (
+            _LONG_SEED.filled(most=MAX_SEED): len(self.seed) > MAX_SEED,
+            _STORE.filled(least=_SMALLEST_STORE, most=2**32 - 1): not (_SMALLEST_STORE <= self.capacity_blocks < 2**32),
+            _SIGNATURES.filled(most=assumed.MAX_SIGNATURES_SETTABLE): not (
                 1 <= self.max_signatures <= assumed.MAX_SIGNATURES_SETTABLE
             ),
-            "the firmware type has three letters": len(self.firmware_type) != 3 or not self.firmware_type.isascii(),
+            _FIRMWARE_TYPE: len(self.firmware_type) != 3 or not self.firmware_type.isascii(),
         }
         for problem, there in problems.items():
             if there:

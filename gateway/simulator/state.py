@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, UnfitValue
 from gateway.i18n.text import Text
 from gateway.simulator.assumptions import MAX_TRIES
 from gateway.storage.append_log import AppendLog
@@ -23,6 +23,8 @@ from gateway.tse.credentials import Credentials
 
 STATE_FILE = "state.json"
 FORMAT = 3  # raise it when an older program could no longer understand the file
+_UNREADABLE = Text("a line of {size} bytes cannot be read", "eine Zeile von {size} Bytes ist nicht lesbar")
+_OTHER_FIELDS = Text("fields {names}", "Felder {names}")
 _LONGEST = 1 << 20  # bytes of changes, about, until the log is written anew
 _LINE = 512  # bytes of a change without what was written to the store, about
 
@@ -147,7 +149,7 @@ class StateLog:
 
 def _refuse(line: bytes) -> None:
     if line.endswith(b"\n"):  # else its command was never answered
-        raise ValueError(f"a line of {len(line)} bytes cannot be read")
+        raise UnfitValue(_UNREADABLE, size=len(line))
 
 
 def _of_today(first: dict[str, Any], directory: Path) -> dict[str, Any]:
@@ -186,7 +188,7 @@ def _to_json(state: PersistentState) -> dict[str, Any]:
 def _from_json(content: dict[str, Any]) -> PersistentState:
     names = {item.name for item in fields(PersistentState)}
     if content.keys() != names | {"format"}:
-        raise ValueError(f"fields {sorted(content.keys() ^ (names | {'format'}))}")
+        raise UnfitValue(_OTHER_FIELDS, names=sorted(content.keys() ^ (names | {"format"})))
     plain = {name: content[name] for name in names}
     return PersistentState(
         **plain

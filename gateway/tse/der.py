@@ -38,6 +38,8 @@ class DerElement:
 
 _LONG_LENGTH = Text("length at {at} is longer than it must be", "die Längenangabe bei {at} ist länger als nötig")
 _LONG_INTEGER = Text("INTEGER at {at} is longer than it must be", "der INTEGER bei {at} ist länger als nötig")
+_ELEMENT = Text("an element", "ein Element")
+_PIECE = Text("a piece of process data", "ein Stück der Prozessdaten")
 _NEGATIVE = Text("negative INTEGER at {at}", "negativer INTEGER bei {at}")
 _INDEFINITE_LENGTH = Text("process data of indefinite length at {at}", "Prozessdaten unbestimmter Länge bei {at}")
 
@@ -87,7 +89,7 @@ def walk(data: bytes, at: int, end: int, deviations: list[Text]) -> list[DerElem
     return found
 
 
-def expect(item: DerElement, tag: int, what: str) -> DerElement:
+def expect(item: DerElement, tag: int, what: Text) -> DerElement:
     """Return the element itself if it has the tag, else raise `ProtocolError`."""
     if item.tag != tag:
         raise ProtocolError(
@@ -113,7 +115,7 @@ def only(data: bytes) -> DerElement:
 
 def children(item: DerElement, tag: int) -> list[DerElement]:
     """Return the elements within `item`, which must have `tag` and hold strict DER."""
-    expect(item, tag, "an element")
+    expect(item, tag, _ELEMENT)
     deviations: list[Text] = []
     found = walk(item.data, item.start, item.end, deviations)
     if deviations:
@@ -138,7 +140,7 @@ def octets(item: DerElement, deviations: list[Text]) -> bytes:
     if item.tag != PROCESS_DATA_CONSTRUCTED:
         return item.value
     pieces = walk(item.data, item.start, item.end, deviations)
-    return b"".join(expect(piece, OCTETS, "a piece of process data").value for piece in pieces)
+    return b"".join(expect(piece, OCTETS, _PIECE).value for piece in pieces)
 
 
 def element(tag: int, value: bytes) -> bytes:

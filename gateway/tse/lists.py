@@ -20,6 +20,7 @@ from gateway.tse.fields import Command, Generation, Listed, Padded, Reply, Unsig
 CLIENT_ID_SLOT = 31  # bytes of a client id in a list: 30 and at least one NUL
 CLIENTS_PER_LIST = 16
 TRANSACTIONS_PER_LIST = 62
+_ITEM = Text("an item of a list", "ein Eintrag einer Liste")
 _MOST_BYTES = 2**20  # of a list; a TSE that never ends is not asked for ever
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ def der_items(data: bytes, tag: int) -> list[der.DerElement]:
     items = [der.children(item, der.SEQUENCE) for item in der.children(der.only(data), der.SEQUENCE)]
     if any(not item for item in items):
         raise ProtocolError(Text("an item of a list is empty", "ein Eintrag einer Liste ist leer"))
-    return [der.expect(item[0], tag, "an item of a list") for item in items]
+    return [der.expect(item[0], tag, _ITEM) for item in items]
 
 
 def _bytes(ask: Callable[[int], Command]) -> Generator[Command, bytes, bytes]:

@@ -48,6 +48,13 @@ _FEWEST_ELEMENTS = 7
 # Numbers of the certified data without which a log says nothing: operation, client and transaction number.
 _MANDATORY = {LogType.TRANSACTION: {0, 1, 5}, LogType.SYSTEM: {0}, LogType.AUDIT: set()}
 
+_MESSAGE, _VERSION = Text("a log message", "eine Log-Nachricht"), Text("version", "Version")
+_AUDIT = Text("audit data", "Audit-Daten")
+_SERIAL_NUMBER = Text("serial number", "Seriennummer")
+_COUNTER = Text("signature counter", "Signaturzähler")
+_SIGNATURE = Text("signature", "Signatur")
+_LOG_TYPE = Text("log type", "Log-Typ")
+_ALGORITHM = Text("signature algorithm", "Signaturverfahren")
 _REST = Text("{size} bytes behind the message", "{size} Bytes hinter der Nachricht")
 
 
@@ -87,7 +94,7 @@ class LogMessage:
         """
         deviations: list[Text] = []
         outer = der.read(data, 0, deviations)
-        der.expect(outer, der.SEQUENCE, "a log message")
+        der.expect(outer, der.SEQUENCE, _MESSAGE)
         if outer.end != len(data):
             deviations.append(_REST.filled(size=len(data) - outer.end))
         elements = der.walk(data, outer.start, outer.end, deviations)
@@ -98,7 +105,7 @@ class LogMessage:
                 ),
                 fewest=_FEWEST_ELEMENTS,
             )
-        version = der.integer(der.expect(elements[0], der.INTEGER, "version"), deviations)
+        version = der.integer(der.expect(elements[0], der.INTEGER, _VERSION), deviations)
         if version not in (2, 3):
             raise ProtocolError(
                 Text("log version {version} is not known", "die Log-Version {version} ist nicht bekannt"),
@@ -109,7 +116,7 @@ class LogMessage:
         rest = elements[2 + len(certified) :]
         audit = b""
         if log_type is LogType.AUDIT and len(rest) == 6:
-            audit = der.expect(rest.pop(2), der.OCTETS, "audit data").value
+            audit = der.expect(rest.pop(2), der.OCTETS, _AUDIT).value
         if len(rest) != 5:
             raise ProtocolError(
                 Text(
@@ -131,13 +138,13 @@ class LogMessage:
             transaction_number=der.integer(certified[5], deviations) if is_transaction else None,
             system_data=system_data.value if system_data is not None else b"",
             audit_data=audit,
-            serial=der.expect(serial, der.OCTETS, "serial number").value,
+            serial=der.expect(serial, der.OCTETS, _SERIAL_NUMBER).value,
             algorithm=_algorithm(algorithm, deviations),
-            signature_counter=der.integer(der.expect(counter, der.INTEGER, "signature counter"), deviations),
+            signature_counter=der.integer(der.expect(counter, der.INTEGER, _COUNTER), deviations),
             log_time=log_time,
             time_format=_TIME_FORMATS[time.tag],
             time_text=_text(time) if time.tag != der.INTEGER else str(log_time),
-            signature=der.expect(signature, der.OCTETS, "signature").value,
+            signature=der.expect(signature, der.OCTETS, _SIGNATURE).value,
             signed_bytes=data[outer.start : signature.at],
             version=version,
             deviations=tuple(deviations),
@@ -176,9 +183,6 @@ def verify(message: LogMessage, key: ec.EllipticCurvePublicKey) -> bool:
 def signature_check(message: LogMessage, key: ec.EllipticCurvePublicKey) -> Callable[[], bool]:
     """Return what does the arithmetic of `verify`, which raises the same; see `signatures.check`."""
     return signatures.check(message.signature, message.signed_bytes, message.algorithm, key)
-
-
-_REST = Text("{size} bytes behind the message", "{size} Bytes hinter der Nachricht")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +280,7 @@ def _certified(elements: list[der.DerElement], log_type: LogType) -> dict[int, d
 
 
 def _log_type(item: der.DerElement) -> LogType:
-    oid = der.expect(item, der.OID, "log type").value
+    oid = der.expect(item, der.OID, _LOG_TYPE).value
     if oid[:-1] != _LOG_OID or oid[-1] not in _TYPES:
         raise ProtocolError(Text("log type {oid} is not known", "der Log-Typ {oid} ist nicht bekannt"), oid=oid.hex())
     return _TYPES[oid[-1]]

@@ -19,15 +19,15 @@ from gateway.server.status_page.html import el
 from gateway.server.status_page.widgets import filled
 from gateway.storage import strict_json
 from gateway.tse.logmessage import LogMessage
+from tests.i18n.code import MODULES, name_of, trees
 
 importlib.import_module("gateway.cli.commands")  # and with it all modules
-MODULES = sorted(Path("gateway").rglob("*.py"))
 
 
 def texts() -> Iterator[tuple[str, str, str]]:
     """Where each text stands in the source, in English, in German."""
-    for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in trees().items():
+        for node in ast.walk(tree):
             match node:  # others are put together from such
                 case ast.Call(
                     func=ast.Name(id="Text"), args=[ast.Constant(value=str(en)), ast.Constant(value=str(de))]
@@ -61,20 +61,19 @@ def test_a_length_of_time_stands_in_the_dative_where_its_german_preposition_dema
 def errors() -> Iterator[tuple[str, ast.Call, dict[str, str]]]:
     """Each place where an error is made of a text: where it is, the call, the texts of its module by their name."""
     known = {kind.__name__ for kind in kinds(TextError)}
-    for path in MODULES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    for path, tree in trees().items():
         named = {
             node.targets[0].id: str(node.value.args[0].value)
             for node in tree.body
             if isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
             and isinstance(node.value, ast.Call)
-            and ast.unparse(node.value.func) == "Text"
+            and name_of(node.value.func) == "Text"
             and isinstance(node.value.args[0], ast.Constant)
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and node.args and _text_of(node.args[0], named) is not None:
-                kind = ast.unparse(node.func).split(".")[-1]
+                kind = name_of(node.func).split(".")[-1]
                 if kind in known:
                     yield f"{path}:{node.lineno}", node, named
 

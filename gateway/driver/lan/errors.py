@@ -56,6 +56,7 @@ _TROUBLE = frozenset(
 )
 _FIRST_RESULT, _LAST_RESULT = 0x1000, 0xFFFF
 _LONGEST_MESSAGE = 200
+_NOT_VERIFIED = Text("verification failed", "die Prüfung schlug fehl")
 _UNKNOWN_REASON = Text("unknown reason", "unbekannter Grund")
 
 
@@ -167,9 +168,9 @@ def _message(document: dict[str, object]) -> str:
     return message[:_LONGEST_MESSAGE] if isinstance(message, str) and message.isprintable() else ""
 
 
-def _distrust(error: aiohttp.ClientConnectorCertificateError) -> str:
+def _distrust(error: aiohttp.ClientConnectorCertificateError) -> Text:
     cause = error.certificate_error
-    return cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "verification failed"
+    return literal(*[cause.verify_message] * 2) if isinstance(cause, ssl.SSLCertVerificationError) else _NOT_VERIFIED
 
 
 def _reason(error: OSError) -> Text:

@@ -13,12 +13,13 @@ from yarl import URL
 from gateway.driver.lan.connection import Trust, UpstreamConnection
 from gateway.driver.lan.sessions import OpenSessions
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 from gateway.tasks import Backoff
 from gateway.telemetry.log import register_secret
 
 log = logging.getLogger(__name__)
 
+_NO_CERTIFICATE = Text("there is no certificate in it", "es steht kein Zertifikat darin")
 _BASE = "lantse/api/v1"
 _USER = "lantse"
 _FINGERPRINT_BYTES = 32
@@ -111,7 +112,7 @@ def trust_of(ca_file: Path | None, fingerprint: str) -> Trust:
         try:
             context = ssl.create_default_context(cafile=ca_file)
         except OSError as error:
-            reason = "there is no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            reason = _NO_CERTIFICATE if isinstance(error, ssl.SSLError) else reason_of(error)
             raise ConfigurationError(
                 Text("{ca_file} cannot be used: {reason}", "{ca_file} ist nicht zu gebrauchen: {reason}"),
                 ca_file=ca_file,

@@ -19,12 +19,14 @@ from gateway.driver.usb.probe import AccessKind, ProbeResult, ProbeVerdict, prob
 from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import DeviceTimeout
 from gateway.i18n.remedies import NOT_USABLE
+from gateway.i18n.text import NOTHING, Text, joined
 from gateway.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
 Prober = Callable[[Candidate], ProbeResult]
 
+_LEFT_ALONE = Text("not a TSE, left alone", "keine TSE, bleibt unberührt")
 _QUICK = 0.5  # seconds that a scan waits for first results; unplugging must be known within one
 _LISTING = 5.0
 _FIRST_PAUSE, _GROWTH = 0.05, 1.2  # a stick gets its group and mode from udev within a second, and is wanted at once
@@ -46,21 +48,19 @@ class Sighting:
     kind: AccessKind
     verdict: ProbeVerdict
     serial: str = ""
-    reason: str = ""
+    reason: Text = NOTHING
     notable: bool = True
 
     @property
-    def way_out(self) -> str:
+    def way_out(self) -> Text:
         """Return why it cannot be used and what helps; empty for a TSE."""
         if self.verdict is ProbeVerdict.TSE:
-            return ""
+            return NOTHING
         if self.verdict is ProbeVerdict.FOREIGN:
-            return f"{self.reason}; not a TSE, left alone" if self.reason else "not a TSE, left alone"
+            return joined([self.reason, _LEFT_ALONE], "; ") if self.reason else _LEFT_ALONE
         problem = NOT_USABLE[self.verdict]
         values = {"place": self.place, "reason": self.reason}
-        return (
-            f"{self.reason or problem.text.in_language('en', **values)}; {problem.remedy.in_language('en', **values)}"
-        )
+        return joined([self.reason or problem.text.filled(**values), problem.remedy.filled(**values)], "; ")
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway.driver.usb.block_devices import Candidate, device_number
 from gateway.driver.usb.transport import DirectFile
 from gateway.errors import ProtocolError
+from gateway.i18n.text import NOTHING, Text, reason_of
 from gateway.tse import layout
 from gateway.tse.info import MAGIC, TseInfo
 from gateway.tse.layout import Offsets
@@ -52,9 +53,14 @@ class ProbeResult:
     verdict: ProbeVerdict
     kind: AccessKind = AccessKind.UNKNOWN
     serial: str = ""
-    reason: str = ""
+    reason: Text = NOTHING
 
 
+_OTHER_DISK = Text("the node is one of another disk", "der Geräteknoten gehört zu einem anderen Datenträger")
+_NEITHER = Text("neither a disk nor a directory", "weder Datenträger noch Verzeichnis")
+_CAME = Text("a medium came", "ein Medium kam")
+_MISSING = Text("{name} is missing", "{name} fehlt")
+_READ_ONLY = Text("it may be read, but not written to", "sie darf gelesen, aber nicht beschrieben werden")
 _VERDICTS = {
     errno.EACCES: ProbeVerdict.NO_PERMISSION,
     errno.EPERM: ProbeVerdict.NO_PERMISSION,  # the device cgroup of a container
@@ -76,12 +82,12 @@ def probe(candidate: Candidate, open_file: Open = DirectFile) -> ProbeResult:
         if stat.S_ISDIR(mode.st_mode):
             return _probe_volume(candidate, open_file)
         if stat.S_ISBLK(mode.st_mode) and candidate.number not in {"", device_number(mode.st_rdev)}:
-            return ProbeResult(ProbeVerdict.ABSENT, reason="the node is one of another disk")
+            return ProbeResult(ProbeVerdict.ABSENT, reason=_OTHER_DISK)
         if not (stat.S_ISBLK(mode.st_mode) or stat.S_ISREG(mode.st_mode)):
-            return ProbeResult(ProbeVerdict.FOREIGN, reason="neither a disk nor a directory")
+            return ProbeResult(ProbeVerdict.FOREIGN, reason=_NEITHER)
         return _probe_disk(candidate, open_file)
     except OSError as error:
-        return ProbeResult(_verdict(error), reason=error.strerror or str(error))
+        return ProbeResult(_verdict(error), reason=reason_of(error))
 
 
 def _verdict(error: OSError) -> ProbeVerdict:
@@ -95,7 +101,7 @@ def _probe_disk(candidate: Candidate, open_file: Open) -> ProbeResult:
     with closing(open_file(candidate.path, os.O_RDONLY)) as disk:
         if candidate.empty:  # opened all the same: on some hosts only this makes the kernel see a new medium
             came = disk.sectors() > 0
-            return ProbeResult(ProbeVerdict.NO_MEDIUM, AccessKind.RAW, reason="a medium came" if came else "")
+            return ProbeResult(ProbeVerdict.NO_MEDIUM, AccessKind.RAW, reason=_CAME if came else NOTHING)
         sector = _info_sector(disk)
     if sector is None:
         return ProbeResult(ProbeVerdict.FOREIGN, AccessKind.RAW)
@@ -129,7 +135,7 @@ def _probe_volume(candidate: Candidate, open_file: Open) -> ProbeResult:
         sector = file.read(0, 1)
     for other in others:
         if not other.exists():
-            return ProbeResult(ProbeVerdict.DAMAGED, AccessKind.VOLUME, reason=f"{other.name} is missing")
+            return ProbeResult(ProbeVerdict.DAMAGED, AccessKind.VOLUME, reason=_MISSING.filled(name=other.name))
     return _judged(sector, AccessKind.VOLUME, candidate, others, open_file)
 
 
@@ -141,16 +147,16 @@ def _judged(sector: bytes, kind: AccessKind, candidate: Candidate, written: list
     try:
         serial = TseInfo.decode(sector).serial_hex
     except ProtocolError as error:
-        return ProbeResult(ProbeVerdict.DAMAGED, kind, reason=str(error))
+        return ProbeResult(ProbeVerdict.DAMAGED, kind, reason=error.text)
     is_block = stat.S_ISBLK(written[0].stat().st_mode)
     if candidate.read_only or (not is_block and os.statvfs(written[0]).f_flag & os.ST_RDONLY):
         return ProbeResult(ProbeVerdict.READ_ONLY, kind, serial)
     if not all(os.access(path, os.R_OK | os.W_OK) for path in written):
-        return ProbeResult(ProbeVerdict.NO_PERMISSION, kind, serial, reason="it may be read, but not written to")
+        return ProbeResult(ProbeVerdict.NO_PERMISSION, kind, serial, reason=_READ_ONLY)
     try:
         _check_that_it_is_free(written[0], open_file, is_block=is_block)
     except OSError as error:
-        return ProbeResult(_verdict(error), kind, serial, reason=error.strerror or str(error))
+        return ProbeResult(_verdict(error), kind, serial, reason=reason_of(error))
     return ProbeResult(ProbeVerdict.TSE, kind, serial)
 
 

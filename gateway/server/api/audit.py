@@ -13,6 +13,7 @@ from pydantic import Field
 from gateway.access.audit import Act, AuditUnreadable
 from gateway.access.caller import AUDITORS
 from gateway.i18n.locales import local
+from gateway.i18n.text import Language, Text
 from gateway.server.api.endpoint import BASE, Call, Endpoint, FileFormat, FileResponse, Section
 from gateway.server.api.parameters import Span
 from gateway.server.api.requests import NoBody
@@ -22,7 +23,17 @@ from gateway.server.http.callers import caller_of
 
 _CSV = "text/csv"
 _CSV_TIME = "%Y-%m-%d %H:%M:%S"
-_COLUMNS = ("Time", "Time (UTC)", "Who", "Role", "Address", "Act", "TSE serial number", "About", "Result")
+_COLUMNS = (
+    Text("Time", "Zeit"),
+    Text("Time (UTC)", "Zeit (UTC)"),
+    Text("Who", "Wer"),
+    Text("Role", "Rolle"),
+    Text("Address", "Adresse"),
+    Text("Act", "Handlung"),
+    Text("TSE serial number", "TSE-Seriennummer"),
+    Text("About", "Worüber"),
+    Text("Result", "Ergebnis"),
+)
 
 
 class AuditEntry(ApiResponse):
@@ -61,15 +72,17 @@ async def list_acts(call: Call[Span, NoBody]) -> AuditList:
 async def get_acts_csv(call: Call[Span, NoBody]) -> web.Response:
     """Return the acts for spreadsheets."""
     headers = {hdrs.CONTENT_DISPOSITION: 'attachment; filename="TSE_audit.csv"', hdrs.CACHE_CONTROL: "no-store"}
-    return web.Response(text=as_csv(await _acts(call)), content_type=_CSV, charset="utf-8", headers=headers)
+    return web.Response(
+        text=as_csv(await _acts(call), call.language), content_type=_CSV, charset="utf-8", headers=headers
+    )
 
 
-def as_csv(acts: Iterable[Act]) -> str:
-    """Return acts in the form of the outages."""
+def as_csv(acts: Iterable[Act], language: Language) -> str:
+    """Return acts in the form of the outages; the names of the columns are in `language`."""
     out = io.StringIO()
     out.write("\ufeff")
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(column.in_language(language) for column in _COLUMNS)
     for act in acts:
         writer.writerow(map(_harmless, _row(act)))
     return out.getvalue()

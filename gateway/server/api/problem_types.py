@@ -340,6 +340,8 @@ HTTP_TITLES: Mapping[HTTPStatus, Text] = {
     HTTPStatus.NOT_FOUND: Text("There is no such path", "Diesen Pfad gibt es nicht"),
     HTTPStatus.METHOD_NOT_ALLOWED: Text("The path does not take this method", "Der Pfad nimmt diese Methode nicht"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Text("The body is too long", "Der Body ist zu lang"),
+    HTTPStatus.REQUEST_TIMEOUT: Text("The body did not come in time", "Der Body kam nicht rechtzeitig"),
+    HTTPStatus.SERVICE_UNAVAILABLE: Text("There is no room for the body now", "Für den Body ist gerade kein Platz"),
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Text(
         "The body is not application/json, or is packed", "Der Body ist nicht application/json oder ist gepackt"
     ),

@@ -24,6 +24,20 @@ PREFIX = "/api/"
 MEDIA = "application/problem+json"
 DOCUMENT = "/api/v1/openapi.json"
 ERROR_PAGE = "/docs/errors"
+_HELPS = {
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Text(
+        "send the body as Content-Type: application/json, and without Content-Encoding",
+        "den Body als Content-Type: application/json senden, und ohne Content-Encoding",
+    ),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Text(
+        "a shorter body is taken; GATEWAY_MAX_BODY_BYTES is the limit of uploads",
+        "ein kürzerer Body wird genommen; GATEWAY_MAX_BODY_BYTES begrenzt, was hochgeladen wird",
+    ),
+    HTTPStatus.REQUEST_TIMEOUT: Text("send the request again", "die Anfrage noch einmal senden"),
+    HTTPStatus.SERVICE_UNAVAILABLE: Text(
+        "others send large bodies: try again", "andere senden große Bodys: noch einmal versuchen"
+    ),
+}
 
 
 def of_error(error: GatewayError, language: Language, serial: str = "") -> web.Response:
@@ -87,14 +101,9 @@ def _what_helps(error: web.HTTPException) -> Text:
             return Text(f"this path takes {allowed}", f"dieser Pfad nimmt {allowed}")
         case web.HTTPNotFound():
             return Text(f"{DOCUMENT} lists all paths", f"{DOCUMENT} nennt alle Pfade")
-        case web.HTTPUnsupportedMediaType():
-            return Text(
-                "send the body as Content-Type: application/json, and without Content-Encoding",
-                "den Body als Content-Type: application/json senden, und ohne Content-Encoding",
-            )
         case _:
             text = error.text or error.reason
-            return literal(text, text)
+            return _HELPS.get(HTTPStatus(error.status)) or literal(text, text)
 
 
 def _problem(status: HTTPStatus, code: str, title: str, detail: str, **members: Any) -> Problem:

@@ -36,7 +36,7 @@ def receipt_response(
             svg = image.decode() if qr == "svg" else None
             png = base64.b64encode(image).decode() if qr == "png" else None
         except NoQrCode as error:
-            warnings.append(ProcessDataWarning(code=error.code, message=str(error)))
+            warnings.append(ProcessDataWarning(code=error.code, message=error.in_language(language)))
     return SignedReceipt(
         operation=_operation(receipt),
         certified=receipt.certified,

@@ -301,7 +301,7 @@ class AuditPackage:
         made.files[f"{cover.OUTAGES}/ausfaelle.json"] = listed.encode()
         acts = await self._sources.audit.acts(asked.since, asked.until)
         made.files[f"{cover.ACTS}/handlungen.csv"] = audit.as_csv(
-            act for act in acts if caller.may_use(act.serial)
+            (act for act in acts if caller.may_use(act.serial)), "de"
         ).encode()
         for file in checks.lists_in(self._place):
             made.files[f"{cover.LISTS}/{file.name}"] = await asyncio.to_thread(file.read_bytes)

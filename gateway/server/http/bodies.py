@@ -72,7 +72,7 @@ async def received(request: web.Request, longest: int) -> AsyncIterator[bytes]:
             async with asyncio.timeout(_PATIENCE):
                 taken = await budget.take(length)
     except TimeoutError:
-        raise web.HTTPServiceUnavailable(text="others send large bodies: try again") from None
+        raise web.HTTPServiceUnavailable from None
     try:
         yield await _read(request, longest)
     finally:

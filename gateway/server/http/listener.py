@@ -11,7 +11,7 @@ from typing import cast
 from aiohttp import hdrs, web
 
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Text
+from gateway.i18n.text import Text, reason_of
 from gateway.server.http import bodies
 from gateway.server.http.acceptor import Acceptor, ServedSocket, most_connections
 from gateway.server.http.admission import Admission
@@ -40,7 +40,7 @@ class Listener:
             try:
                 bound = _bound(address, port)
             except OSError as error:
-                reason = error.strerror or str(error)
+                reason = reason_of(error)
                 raise ConfigurationError(
                     Text(
                         "cannot listen on {address}, port {port}: {reason}",

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
-from gateway.i18n.text import Text, reason_of
+from gateway.i18n.text import Text, literal, reason_of
 from gateway.server.http import certificate_authority
 from gateway.telemetry.events import Event, event
 
@@ -235,7 +235,8 @@ def _own_name() -> set[str]:
     return {name} if name.isascii() and name else set()
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError) -> Text:
     # OpenSSL's messages name its source lines; its reason is what people can use.
-    reason = error.reason if isinstance(error, ssl.SSLError) else None
-    return (reason or error.strerror or "unknown reason").replace("_", " ").lower()
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return literal(*[error.reason.replace("_", " ").lower()] * 2)
+    return reason_of(error)

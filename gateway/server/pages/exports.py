@@ -130,7 +130,7 @@ async def _archive(view: PageView, base: str) -> HtmlElement:
     except (NothingArchived, UnknownDevice):
         return view.card("archive", _ARCHIVE, quiet(view.text(_NOTHING)))
     except GatewayError as error:
-        return view.card("archive", _ARCHIVE, quiet(str(error)))
+        return view.card("archive", _ARCHIVE, quiet(view.text(error.text)))
     if not status.segments:
         return view.card("archive", _ARCHIVE, quiet(view.text(_NOTHING)))
     locale, until = view.locale, status.complete_up_to_time

@@ -145,7 +145,7 @@ def _code(view: PageView, last: SignedReceipt) -> HtmlElement:
     try:
         size, outline = qr_outline(last.qr_text)
     except NoQrCode as error:
-        return quiet(str(error))
+        return quiet(view.text(error.text))
     title = view.text(_CODE_OF, number=last.transaction_number)
     return el(
         "div",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.errors import GatewayError
+from gateway.i18n.text import Text, literal
 from gateway.telemetry.log import redacted
 
 _KEPT = 30
@@ -18,7 +19,7 @@ class RecentProblem:
 
     at: float
     serious: bool
-    text: str
+    text: Text
     serial: str = ""
     count: int = 1
 
@@ -35,12 +36,14 @@ class RecentProblems(logging.Handler):
         """Note a record, but not the access log's: `refused` tells why a request failed."""
         if not hasattr(record, "status"):
             serial = str(getattr(record, "serial", ""))
-            self._note(redacted(record.getMessage()), serial, serious=record.levelno >= logging.ERROR)
+            self._note(
+                _redacted(record.getMessage(), record.getMessage()), serial, serious=record.levelno >= logging.ERROR
+            )
 
     def refused(self, serial: str, error: GatewayError) -> None:
         """Note that a request for a TSE ended with `error`; one without a serial is left out."""
         if serial:
-            self._note(redacted(str(error)), serial, serious=False)
+            self._note(_redacted(error.in_language("en"), error.in_language("de")), serial, serious=False)
 
     def latest(self) -> list[RecentProblem]:
         """Return what is kept, the newest first."""
@@ -50,12 +53,17 @@ class RecentProblems(logging.Handler):
         finally:
             self.release()
 
-    def _note(self, text: str, serial: str, *, serious: bool) -> None:
+    def _note(self, text: Text, serial: str, *, serious: bool) -> None:
         self.acquire()
         try:
-            known = self._problems.pop((text, serial), RecentProblem(0, serious, text, serial, 0))
-            self._problems[text, serial] = replace(known, at=self._now(), count=known.count + 1)
+            known = self._problems.pop((text.en, serial), RecentProblem(0, serious, text, serial, 0))
+            told = known.text if text.en == text.de else text
+            self._problems[text.en, serial] = replace(known, at=self._now(), text=told, count=known.count + 1)
             while len(self._problems) > _KEPT:
                 self._problems.popitem(last=False)
         finally:
             self.release()
+
+
+def _redacted(en: str, de: str) -> Text:
+    return literal(redacted(en), redacted(de))

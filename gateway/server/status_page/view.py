@@ -222,14 +222,16 @@ def _problems(snapshot: Snapshot, locale: Locale) -> HtmlElement:
 
 def _problem(problem: RecentProblem, locale: Locale) -> HtmlElement:
     times = locale.text(texts.TIMES, count=locale.number(problem.count)) if problem.count > 1 else ""
-    named = not problem.serial or problem.serial in problem.text
+    text = locale.text(problem.text)
+    named = not problem.serial or problem.serial in text
     about = "" if named else f" · TSE {short(problem.serial)}"
     level = StatusLevel.BAD if problem.serious else StatusLevel.WARNING
-    text = problem.text.replace(problem.serial, short(problem.serial)) if problem.serial else problem.text
+    text = text.replace(problem.serial, short(problem.serial)) if problem.serial else text
+    language = "en" if problem.text.en == problem.text.de else locale.language  # the log is English
     return el(
         "li",
         svg.shape(level),
-        el("p", text, lang="en", dir="ltr", class_="told"),
+        el("p", text, lang=language, dir="ltr", class_="told"),
         el("p", times, date_and_time(locale, problem.at), about, class_="quiet"),
         class_=level,
     )

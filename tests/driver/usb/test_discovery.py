@@ -70,7 +70,7 @@ async def test_a_whole_simulated_stick_is_recognised_by_its_content(
     (found,) = await discovery.scan()
     assert (found.verdict, found.kind, found.path) == (ProbeVerdict.TSE, AccessKind.RAW, node)
     assert found.serial == tse.serial.hex().upper()
-    assert found.way_out == ""
+    assert not found.way_out
     tse.close()
 
 
@@ -153,9 +153,9 @@ async def test_an_empty_reader_says_so_until_a_card_is_put_in(host: FakeHost, op
     async with Discovery(host.roots, prober=opener.look, settle_time=0) as discovery:
         (found,) = await discovery.scan()
         assert (found.verdict, found.notable) == (ProbeVerdict.NO_MEDIUM, False)
-        assert "put the TSE in" in found.way_out
+        assert "put the TSE in" in found.way_out.en
         node.write_bytes(tse_disk(3))
-        await until(discovery, lambda seen: "a medium came" in seen[0].reason)  # the kernel learns it by an open
+        await until(discovery, lambda seen: "a medium came" in seen[0].reason.en)  # the kernel learns it by an open
         (host.root / "sys/block/mmcblk0/size").write_text("64")
         (found,) = await discovery.scan()
         assert (found.verdict, found.serial) == (ProbeVerdict.TSE, serial_of(3))
@@ -192,8 +192,9 @@ async def test_what_stands_in_the_way_is_told_with_the_way_out(
     async with Discovery(host.roots, prober=opener.look, settle_time=0) as discovery:
         (found,) = await discovery.scan()
         assert (found.verdict, found.notable) == (verdict, True)
-        assert os.strerror(number) in found.way_out
-        assert len(found.way_out) > len(os.strerror(number)) + 20
+        assert os.strerror(number) in found.way_out.en
+        assert os.strerror(number) not in found.way_out.de
+        assert len(found.way_out.en) > len(os.strerror(number)) + 20
 
 
 async def test_a_disk_of_the_host_that_may_not_be_read_is_not_worth_a_warning(host: FakeHost, opener: Opener) -> None:
@@ -211,7 +212,7 @@ async def test_disks_of_the_host_without_a_node_in_the_container_are_left_out(
     host.plug("sda", None, "8:0", size="1000")
     (found,) = await discovery.scan()
     assert (found.path.name, found.verdict) == ("sda", ProbeVerdict.ABSENT)
-    assert "pass /dev" in found.way_out
+    assert "pass /dev" in found.way_out.en
 
 
 async def test_a_tse_that_another_process_owns_is_in_use_until_it_lets_go(host: FakeHost, discovery: Discovery) -> None:

@@ -114,7 +114,7 @@ def test_a_tse_that_may_only_be_read_is_no_use(
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)
     found = probe(Candidate(place))
     assert (found.verdict, found.serial) == (ProbeVerdict.NO_PERMISSION, serial_of(1))
-    assert "not written" in found.reason
+    assert "not written" in found.reason.en
 
 
 def test_a_path_that_is_neither_disk_nor_directory_is_foreign(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_recent_problems_are_the_warnings_of_the_log_and_what_was_refused() -> N
         problems.refused("AB" * 32, DeviceGone(said("gone")))
         problems.refused("", DeviceGone(said("not ours")))
     log.error("after the end")
-    assert [(problem.text, problem.count, problem.serious, problem.at) for problem in problems.latest()] == [
+    assert [(problem.text.en, problem.count, problem.serious, problem.at) for problem in problems.latest()] == [
         ("gone", 2, False, 2.0),
         ("broken", 1, True, 2.0),
         ("low 1", 1, False, 1.0),

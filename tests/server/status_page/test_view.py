@@ -16,7 +16,7 @@ from gateway.fleet.pool import PoolMember, PoolRole
 from gateway.fleet.status.readiness import ABSENT, REASONS
 from gateway.i18n import remedies
 from gateway.i18n.locales import Locale
-from gateway.i18n.text import LANGUAGES, Language, Text
+from gateway.i18n.text import LANGUAGES, Language, Text, literal
 from gateway.server.status_page import texts
 from gateway.server.status_page.html import as_html, as_plain, el
 from gateway.server.status_page.notices import notices, problems
@@ -132,7 +132,7 @@ def test_what_a_tse_or_a_till_tells_stays_text() -> None:
     snapshot = shown(
         replace(GOOD, info=info, place=evil),
         outages=[Outage("AB" * 32, evil, NOW - 9, NOW)],
-        problems=[RecentProblem(NOW, True, evil)],
+        problems=[RecentProblem(NOW, True, literal(evil, evil))],
         site=evil,
     )
     html = document(render(snapshot, EN, "operator"), snapshot, EN, PageRequest("operator", "v"))
