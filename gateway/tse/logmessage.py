@@ -287,7 +287,7 @@ def _log_type(item: der.DerElement) -> LogType:
 
 
 def _algorithm(item: der.DerElement, deviations: list[Text]) -> bytes:
-    der.expect(item, der.SEQUENCE, "signature algorithm")
+    der.expect(item, der.SEQUENCE, _ALGORITHM)
     inner = der.walk(item.data, item.start, item.end, deviations)
     if not inner or inner[0].tag != der.OID or not inner[0].value:
         raise ProtocolError(Text("signature algorithm without OID", "Signaturverfahren ohne OID"))

@@ -45,7 +45,6 @@ ELSEWHERE = (
     ("gateway/server/monitoring/*", "", "metrics, and JSON for probes"),
     ("gateway/doctor/facts.py", "", "the support bundle, for whoever mends the gateway"),
     ("gateway/doctor/bundle.py", "", "the support bundle"),
-    ("gateway/cli/support.py", "", "the support bundle"),
     ("gateway/server/audit_package/*", "", "German, for the tax office"),
     ("gateway/server/http/session_file.py", "", "the vendor's form"),
     ("gateway/server/lan_*.py", "", "the LAN-TSE protocol"),
@@ -101,7 +100,7 @@ NO_SENTENCES: Mapping[str, tuple[str, ...]] = {
     "cli/doctor.py": ("bold red",),
     "cli/findings.py": ("bold red",),
     "cli/help.py": ("Invalid value",),  # typer's, which is translated there
-    "doctor/results.py": ("block device", "self test"),  # codes; LAYERS has the texts
+    "checks.py": ("block device", "self test"),  # codes; LAYERS has the texts
     "server/pages/form_html.py": ("field check",),
     "server/pages/certificate.py": ("certutil -addstore",),
     "simulator/assumptions.py": ("X of tse-gateway",),
