@@ -45,30 +45,6 @@ def begun(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
     return asyncio.create_task(work)
 
 
-def outlasting(work: Coroutine[Any, Any, T]) -> "tuple[asyncio.Task[T], asyncio.Future[T]]":
-    """Begin `work`, and return its task and a future for one who may be cancelled meanwhile: `work` goes on then.
-
-    The same as `asyncio.shield`, but for each command a turn of the event loop sooner.
-    """
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-    async def settling() -> T:
-        try:
-            result = await work
-        except Exception as error:
-            fail(future, error)
-            raise
-        except BaseException:
-            future.cancel()
-            raise
-        settle(future, result)
-        return result
-
-    task = begun(settling())
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # the future has it, too
-    return task, future
-
-
 def settle(future: "asyncio.Future[T]", value: T) -> None:
     """Set the result, unless whoever awaits it was cancelled."""
     if not future.done():

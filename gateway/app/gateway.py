@@ -117,6 +117,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             problems.refused(serial, error)
 
         lan_journal = LanJournal(registry, settings.state_dir / LAN_JOURNAL)
+        stack.callback(lan_journal.close)
         commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
         lan = LanTse(
             *(registry, metrics, lan_journal), lock_wait=settings.lock_wait, commands=commands, hides=pool.hides

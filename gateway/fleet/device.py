@@ -112,11 +112,12 @@ class Device:
             DeviceGone: the TSE failed meanwhile; nobody waits for one that hangs.
         """
         connection = self._connection
-        joined = self._metrics.tses.joined(self.serial)
-        try:
+        if connection.busy:
+            with self._metrics.tses.waiting(self.serial):
+                await connection.take_turn()
+        else:
             await connection.take_turn()
-        finally:
-            self._metrics.tses.left(self.serial, joined)
+            self._metrics.tses.found_free(self.serial)
         expected = max(_SLOW, self._late_after) if slow else self._late_after
         return await connection.run(lambda driver: self._watched(connection, work(driver)), expected)
 

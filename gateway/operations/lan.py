@@ -30,7 +30,7 @@ from gateway.i18n.text import Text
 from gateway.operations.lan_commands import LanCommands
 from gateway.operations.lan_journal import LanJournal
 from gateway.operations.store import PatientReader, receipts_begin
-from gateway.tasks import outlasting
+from gateway.tasks import begun, fail, settle
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.commands import CloseImport, FetchResponse, NextExportPart, OpenImport
 from gateway.tse.info import TseInfo
@@ -45,13 +45,31 @@ _SIGN = _COMMAND + CloseImport().encode()
 
 @dataclass(eq=False, slots=True)
 class _Remembered:
+    """A request and its answer, which `asked` awaits once and all who send it again share. Its task outlasts them."""
+
     request: bytes
     connection: Holder
     answer: "asyncio.Future[bytes]"
+    asked: "asyncio.Future[bytes]"
     surely_lost: bool = False
+    task: "asyncio.Task[None] | None" = None
 
-    def settled(self, _: object) -> None:
-        self.surely_lost = not self.connection.alive
+    async def carry_out(self, work: Coroutine[Any, Any, bytes]) -> None:
+        """Do `work` and settle both: callbacks of the task would be two turns of the event loop for each command."""
+        try:
+            reply = await work
+        except Exception as error:  # noqa: BLE001 (it belongs to whoever awaits the answer)
+            self.surely_lost = not self.connection.alive
+            fail(self.answer, error)
+            fail(self.asked, error)
+        except BaseException:
+            self.answer.cancel()
+            self.asked.cancel()
+            raise
+        else:
+            self.surely_lost = not self.connection.alive
+            settle(self.answer, reply)
+            settle(self.asked, reply)
 
 
 class LanTse:
@@ -220,13 +238,13 @@ class LanTse:
                     )
                 last.connection = connection
                 return await asyncio.shield(last.answer)
-            answer, mine = outlasting(work(lease))
-            remembered = _Remembered(request, connection, answer)
-            answer.add_done_callback(remembered.settled)
+            loop = asyncio.get_running_loop()
+            remembered = _Remembered(request, connection, loop.create_future(), loop.create_future())
             self._last[lease] = remembered
             if request == _SIGN:
                 self._keep_signature((device.serial, session), remembered)
-            return await mine
+            remembered.task = begun(remembered.carry_out(work(lease)))
+            return await remembered.asked
 
     def _keep_signature(self, key: tuple[str, int], remembered: _Remembered) -> None:
         self._signed[key] = remembered

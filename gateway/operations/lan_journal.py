@@ -15,9 +15,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.driver.usb.thread import BlockingThread
 from gateway.errors import CommandRejected, DeviceError, DeviceGone, GatewayError, InvalidSession, ProtocolError
 from gateway.fleet.commands.lost_signatures import AnnouncedStep
 from gateway.fleet.device import Device
@@ -57,11 +59,11 @@ class LanJournal:
     def __init__(self, registry: Registry, path: Path | None = None, *, now: Callable[[], float] = time.time) -> None:
         self._registry = registry
         self._log = None if path is None else AppendLog(path)
+        self._thread = None if path is None else BlockingThread("lan-journal")  # half of what a pool's costs
         self._now = now
         self._last: dict[str, LanStep] = {}
         self._lines = 0
         self._trouble = ""
-        self._writing = asyncio.Lock()
         self._load()
         self._unsettled = dict(self._last)  # by serial; the lock had one holder, so only its last step may be unknown
         self._earlier: dict[tuple[str, int], bytes | None] = {
@@ -79,11 +81,17 @@ class LanJournal:
 
         Else a client that then asks for the signature, of the next process, could get that of the step before.
         """
-        if self._log is None or device.announced is None:
+        announced = device.announced
+        if self._log is None or self._thread is None or announced is None:
             return
-        step = LanStep(device.serial, lease.session, device.announced, self._now())
+        step = LanStep(device.serial, lease.session, announced, self._now())
         self._last[device.serial] = step
-        await self._write(self._log, step)
+        await self._write(self._thread, self._log, step)
+
+    def close(self) -> None:
+        """Note nothing more."""
+        if self._thread is not None:
+            self._thread.stop()
 
     # ---- of the process before ----------------------------------------------
 
@@ -160,22 +168,21 @@ class LanJournal:
             return None
         return reply if signed else None
 
-    async def _write(self, journal: AppendLog, step: LanStep) -> None:
-        async with self._writing:
-            try:
-                await asyncio.to_thread(self._append, journal, _plain(step))
-            except OSError as error:
-                self._tell(f"{error.filename or 'the disk'}: {error.strerror}")
-            else:
-                self._trouble = ""
+    async def _write(self, thread: BlockingThread, journal: AppendLog, step: LanStep) -> None:
+        try:
+            await thread.run(partial(self._append, journal, step))
+        except OSError as error:
+            self._tell(f"{error.filename or 'the disk'}: {error.strerror}")
+        else:
+            self._trouble = ""
 
-    def _append(self, journal: AppendLog, plain: dict[str, Any]) -> None:
+    def _append(self, journal: AppendLog, step: LanStep) -> None:
         self._lines += 1
         if self._lines > _MOST_LINES:
             journal.rewrite(map(_plain, list(self._last.values())))
             self._lines = len(self._last)
         else:
-            journal.append(plain, durable=False)
+            journal.append(_plain(step), durable=False)
 
     def _load(self) -> None:
         if self._log is None:

@@ -111,8 +111,7 @@ class LanProtocol:
     async def send_command(self, request: web.Request) -> web.Response:
         serial, session = _address(request)
         self._lan.check_session(serial, session)
-        async with bodies.received(request, _LONGEST_COMMAND) as body:
-            command = _decoded(body)
+        command = _decoded(await bodies.small(request, _LONGEST_COMMAND))
         connection = self._connection(request)
         self._check_client(request, command, connection)
         return await _data(

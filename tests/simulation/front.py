@@ -134,6 +134,7 @@ class Gateway(Process):
             stack.push_async_callback(self.transactions.close)
             await start(beside(unclear=self.transactions.settlement.run()))
             journal = LanJournal(self.registry, settings.state_dir / LAN_JOURNAL)
+            stack.callback(journal.close)
             commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
             self.lan = LanTse(self.registry, metrics, journal, lock_wait=wait, commands=commands)
             stack.callback(self.registry.refuse_waiting)

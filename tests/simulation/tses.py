@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.driver.usb import block
 from gateway.driver.usb.block import BlockDriver
 from gateway.driver.usb.thread import BlockingThread
+from gateway.operations import lan_journal
 from gateway.simulator import signing
 from gateway.simulator.core import Core
 from gateway.simulator.device import SimulatedTse
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 def install() -> None:
     """Let the drivers and verifiers of this process work with these TSEs."""
-    block.BlockingThread = SimulatedThread  # type: ignore[attr-defined]
+    block.BlockingThread = lan_journal.BlockingThread = SimulatedThread  # type: ignore[attr-defined]
     signatures.check = _check
     archive.BACKGROUND_FROM = sys.maxsize  # messages from which another process verifies them
 
@@ -174,6 +175,7 @@ class SimulatedThread(BlockingThread):
         assert isinstance(loop, SimulatedLoop)
         self._calls: Any = _Calls(loop)
         self._hung = False
+        self._due, self._look = {}, None
         self._thread: Any = SimpleNamespace(name=name)
 
 

@@ -25,8 +25,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 def used() -> Metrics:
     """Metrics on which every verb was used once."""
     metrics = Metrics(clients=True)
-    with metrics.tses.command(SERIAL, "login"), metrics.locks.waiting(SERIAL):
-        metrics.tses.left(SERIAL, metrics.tses.joined(SERIAL))
+    with metrics.tses.command(SERIAL, "login"), metrics.locks.waiting(SERIAL), metrics.tses.waiting(SERIAL):
+        metrics.tses.found_free(SERIAL)
     metrics.locks.granted(SERIAL, 0.1)
     metrics.locks.released(SERIAL, 0.2)
     metrics.locks.refused(SERIAL)
@@ -81,11 +81,9 @@ def test_the_error_of_a_command_goes_on_to_the_caller() -> None:
 
 def test_whoever_waits_is_counted_while_waiting_only() -> None:
     metrics = Metrics()
-    with metrics.locks.waiting(SERIAL):
-        joined = metrics.tses.joined(SERIAL)
+    with metrics.locks.waiting(SERIAL), metrics.tses.waiting(SERIAL):
         assert value(metrics, "tse_queue_depth", serial=SERIAL) == 1
         assert value(metrics, "tse_gateway_lock_waiting", serial=SERIAL) == 1
-        metrics.tses.left(SERIAL, joined)
     assert value(metrics, "tse_queue_depth", serial=SERIAL) == 0
     assert value(metrics, "tse_gateway_lock_waiting", serial=SERIAL) == 0
     assert value(metrics, "tse_queue_wait_seconds_count", serial=SERIAL) == 1

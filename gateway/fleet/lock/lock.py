@@ -278,9 +278,11 @@ class TseLock:
 
     async def _wait_for(self, ticket: Ticket, wait: float) -> Lease:
         try:
-            with self._metrics.locks.waiting(self._serial):
-                async with asyncio.timeout(wait):
-                    lease = await self._granted(ticket)
+            lease = self._granted_now(ticket)
+            if lease is None:
+                with self._metrics.locks.waiting(self._serial):
+                    async with asyncio.timeout(wait):
+                        lease = await self._granted(ticket)
         except TimeoutError:
             self._metrics.locks.refused(self._serial)
             self._tell_refusal(ticket, wait)
@@ -316,23 +318,25 @@ class TseLock:
         log.warning("%s waited %g s in vain for TSE %s, held by %s", refused, wait, self._serial, held, extra=told)
 
     async def _granted(self, ticket: Ticket) -> Lease:
-        while True:
-            self._refuse_if_gone()
-            if self._refusing:
-                raise LockRefused(
-                    Text(
-                        "the gateway stops: try again when it is back",
-                        "das Gateway wird beendet: noch einmal versuchen, wenn es wieder da ist",
-                    )
-                )
-            self.sweep()
+        while (lease := self._granted_now(ticket)) is None:
             if self._clean_up:
                 await asyncio.wait(self._clean_up)
-                continue
-            lease = self._queue.grant(ticket, self._clock())
-            if lease is not None:
-                return lease
-            await self._change()
+            else:
+                await self._change()
+        return lease
+
+    def _granted_now(self, ticket: Ticket) -> Lease | None:
+        """Return the lease if it is free and the turn of `ticket`; the errors of `acquire` that know no waiting."""
+        self._refuse_if_gone()
+        if self._refusing:
+            raise LockRefused(
+                Text(
+                    "the gateway stops: try again when it is back",
+                    "das Gateway wird beendet: noch einmal versuchen, wenn es wieder da ist",
+                )
+            )
+        self.sweep()
+        return None if self._clean_up else self._queue.grant(ticket, self._clock())
 
     async def _change(self) -> None:
         """Return when something changed, or when it is time to look at broken connections."""

@@ -61,10 +61,7 @@ async def received(request: web.Request, longest: int) -> AsyncIterator[bytes]:
         HTTPRequestTimeout: the client stopped in the middle.
         BadRequest: the client hung up, or sent no HTTP.
     """
-    longest = min(longest, request.client_max_size)
-    length = longest if request.content_length is None else request.content_length
-    if length > longest:
-        raise web.HTTPRequestEntityTooLarge(longest, length)
+    longest, length = _bounds(request, longest)
     budget = request.app[BUDGET]
     taken = 0
     try:
@@ -77,6 +74,12 @@ async def received(request: web.Request, longest: int) -> AsyncIterator[bytes]:
         yield await _read(request, longest)
     finally:
         budget.give_back(taken)
+
+
+async def small(request: web.Request, longest: int) -> bytes:
+    """Return a body that may have `longest` bytes, `SMALL` at most: no budget is needed. Errors as of `received`."""
+    longest, _ = _bounds(request, longest)
+    return await _read(request, longest)
 
 
 async def expect(_: web.Request) -> None:
@@ -109,6 +112,16 @@ def from_json(body: bytes) -> object:
         raise BadRequest(
             Text("the body is not JSON: {error}", "der Body ist kein JSON: {error}"), error=error
         ) from None
+
+
+def _bounds(request: web.Request, longest: int) -> tuple[int, int]:
+    """Return how many bytes the body may have, and how many it can have by what its head says."""
+    longest, told = min(longest, request.client_max_size), request.content_length
+    if told is None:
+        return longest, longest
+    if told > longest:
+        raise web.HTTPRequestEntityTooLarge(longest, told)
+    return longest, told
 
 
 async def _read(request: web.Request, longest: int) -> bytes:

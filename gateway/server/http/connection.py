@@ -7,6 +7,7 @@ fails when the attributes used here are gone.
 
 import asyncio
 import logging
+import socket
 import ssl
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class HttpConnection(RequestHandler):
         "_head_since",
         "_quiet_since",
         "is_authenticated",
+        "is_local",
         "login",
     )
 
@@ -82,7 +84,7 @@ class HttpConnection(RequestHandler):
         )
         # Two requests ahead of the one that is being answered, not 32. With one, reading would pause at each request.
         self._max_msg_queue_size, self._msg_queue_resume_size = 2, 0
-        self.is_authenticated = False
+        self.is_authenticated = self.is_local = False
         self.login: object = None  # what `keep_login` was given
         self._authenticated, self._ended = authenticated, ended
         self._body: StreamReader | None = None
@@ -106,6 +108,8 @@ class HttpConnection(RequestHandler):
         super().connection_made(transport)
         if hasattr(transport, "set_read_buffer_limits"):  # TLS reads ahead, too
             transport.set_read_buffer_limits(2 * _CHUNK)
+        accepted = transport.get_extra_info("socket")
+        self.is_local = accepted is not None and accepted.family == socket.AF_UNIX
         self._quiet_since = self._loop.time()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -157,6 +161,11 @@ def peer_of(transport: asyncio.BaseTransport | None) -> str:
         return ""
     host = f"[{name[0]}]" if ":" in name[0] else name[0]
     return f"{host}:{name[1]}"
+
+
+def is_local(request: web.BaseRequest) -> bool:
+    """Return whether the request came through the Unix socket (see `unix_socket`)."""
+    return isinstance(request.protocol, HttpConnection) and request.protocol.is_local
 
 
 def is_authenticated(request: web.BaseRequest) -> bool:

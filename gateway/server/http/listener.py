@@ -105,10 +105,10 @@ async def running(
 def _without_expectations(handler: RequestHandler) -> RequestHandler:
     """Refuse whoever expects what no server gives: aiohttp would repeat it, and fail if it is not UTF-8."""
 
-    async def checked(request: web.BaseRequest) -> web.StreamResponse:
+    def checked(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         if request.headers.get(hdrs.EXPECT, "").lower() not in {"", bodies.CONTINUE}:
             raise web.HTTPExpectationFailed
-        return await handler(request)
+        return handler(request)
 
     return checked
 

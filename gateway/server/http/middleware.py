@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
-from itertools import chain
+from itertools import chain, count
 
 from aiohttp import ClientConnectionResetError, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -34,6 +34,8 @@ REQUEST_ID = "X-Request-ID"
 _ID = web.RequestKey("request_id", str)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SERIAL = re.compile(r"[0-9A-F]{64}")
+# An id for each request without one: random for the process, then counted, which spares asking the kernel each time.
+_PROCESS, _NUMBERS = secrets.token_hex(4), count(1)
 OPEN_PATHS = frozenset({"/healthz", "/readyz", problems.DOCUMENT})
 # Only these show that the serial in the path is that of a TSE here; a label must not hold whatever clients write.
 _OF_A_TSE = (DeviceError, CommandRejected, LockRefused)
@@ -154,7 +156,7 @@ def _guarded(gatekeeper: Gatekeeper, logged_in: IsLoggedIn) -> Middleware:
             async with turn:  # what anybody may ask is answered one by one, and tills in between
                 await asyncio.sleep(0)
         current.set(None)
-        if unix_socket.is_local(request):
+        if connection.is_local(request):
             callers.identify(request, unix_socket.admit(request))
         elif not (request.path in OPEN_PATHS or docs_page.is_open(request.path) or logged_in(request)):
             callers.identify(request, await gatekeeper.admit_request(request, request.headers.get(hdrs.AUTHORIZATION)))
@@ -219,7 +221,7 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
 def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
     # Tills ask several times a second: at INFO their requests would bury what an operator acts on. Nor does anybody
     # without the token fill the log: health is asked all the time, and other paths by whoever wants to.
-    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and connection.is_authenticated(request)
+    failed = status >= 500 and connection.is_authenticated(request)
     level = logging.WARNING if failed and request.path not in OPEN_PATHS else logging.DEBUG
     if not log.isEnabledFor(level):
         return  # before the fields are made
@@ -241,7 +243,7 @@ def _is_stream(response: web.StreamResponse) -> bool:
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID, "")
-    return given if _SANE_ID.fullmatch(given) else secrets.token_hex(8)
+    return given if _SANE_ID.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):08x}"
 
 
 def _serial(request: web.Request) -> str:

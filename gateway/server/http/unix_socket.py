@@ -34,13 +34,8 @@ def socket_path(settings: Settings) -> Path:
     return settings.state_dir / SOCKET
 
 
-def is_local(request: web.Request) -> bool:
-    """Return whether the request came through the socket."""
-    return _socket_of(request) is not None
-
-
 def admit(request: web.Request) -> Caller:
-    """Return the caller if the peer is the user of the gateway, or root.
+    """Return the caller of a request through the socket if the peer is the user of the gateway, or root.
 
     Raises:
         Unauthorized: it is another user.

@@ -51,26 +51,41 @@ class TseMetrics:
         """Count a loss; `reason` is the code of an error, or says that the TSE was unplugged."""
         self._lost.labels(serial, reason).inc()
 
+    def command(self, serial: str, title: str) -> "_TimedCommand":
+        """Time one command within a block, and count it by its outcome."""
+        return _TimedCommand(self, serial, title)
+
+    def ended(self, serial: str, title: str, result: str, seconds: float) -> None:
+        """Count a command that took so many seconds."""
+        self._command_seconds_of(serial, title).observe(seconds, exemplar())
+        self._commands_of(serial, title, result).inc()
+
     @contextmanager
-    def command(self, serial: str, title: str) -> Iterator[None]:
-        """Time one command and count it by its outcome."""
-        began = time.perf_counter()
-        result = "ok"
+    def waiting(self, serial: str) -> Iterator[None]:
+        """Count a call as waiting for the turn of the TSE within the block."""
+        joined = time.perf_counter()
         try:
-            yield
-        except BaseException as error:
-            result = result_of(error)
-            raise
+            with self._queue_depth_of(serial).track_inprogress():
+                yield
         finally:
-            self._command_seconds_of(serial, title).observe(time.perf_counter() - began, exemplar())
-            self._commands_of(serial, title, result).inc()
+            self._queue_seconds_of(serial).observe(time.perf_counter() - joined, exemplar())
 
-    def joined(self, serial: str) -> float:
-        """Count a call as waiting for the turn of the TSE, and return when that began, for `left`."""
-        self._queue_depth_of(serial).inc()
-        return time.perf_counter()
+    def found_free(self, serial: str) -> None:
+        """Count a call whose turn it was at once."""
+        self._queue_seconds_of(serial).observe(0.0)
 
-    def left(self, serial: str, joined: float) -> None:
-        """Count it as waiting no more."""
-        self._queue_depth_of(serial).dec()
-        self._queue_seconds_of(serial).observe(time.perf_counter() - joined, exemplar())
+
+class _TimedCommand:
+    """Times what stands in its block: by a class, since a generator costs twice as much with each command."""
+
+    __slots__ = ("_began", "_metrics", "_serial", "_title")
+
+    def __init__(self, metrics: TseMetrics, serial: str, title: str) -> None:
+        self._metrics, self._serial, self._title = metrics, serial, title
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        result = "ok" if error is None else result_of(error)
+        self._metrics.ended(self._serial, self._title, result, time.perf_counter() - self._began)
