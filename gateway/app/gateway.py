@@ -6,7 +6,7 @@ import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from gateway import __version__
@@ -116,8 +116,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             monitor.refused(serial, error, till)
             problems.refused(serial, error)
 
-        lan_journal = LanJournal(registry, settings.state_dir / LAN_JOURNAL)
-        stack.callback(lan_journal.close)
+        lan_journal = stack.enter_context(closing(LanJournal(registry, settings.state_dir / LAN_JOURNAL)))
         commands = LanCommands(translates=settings.translates_old_tills, filters=settings.filter_exports)
         lan = LanTse(
             *(registry, metrics, lan_journal), lock_wait=settings.lock_wait, commands=commands, hides=pool.hides

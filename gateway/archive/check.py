@@ -17,7 +17,6 @@ from gateway.archive.errors import MISSING, OTHER_CONTENT, OTHER_SIZE, UNREADABL
 from gateway.archive.index import Segment
 from gateway.archive.manifest import ArchiveFinding, ArchiveVerdict, FindingPlace
 from gateway.i18n.text import NOTHING, Text, literal, reason_of
-from gateway.verify.files import Options, verify_file
 from gateway.verify.findings import SERIAL, Code, CounterSpan, Example, FileReport, Findings, Group, Severity
 from gateway.verify.report import listed
 from gateway.verify.texts import MEANINGS, worst
@@ -59,6 +58,8 @@ def check(
 
     `tick` is called again and again meanwhile, and ends the check by raising.
     """
+    from gateway.verify.files import Options, verify_file  # late, since it is for the night, and large
+
     options = Options(anchors=trust, background=True)
     report = verify_file(str(path), options, lambda _done, _total: tick())
     findings = Findings()

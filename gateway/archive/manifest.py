@@ -37,7 +37,7 @@ class ArchiveVerdict(StrEnum):
 class ArchiveModel(BaseModel):
     """Base of what is kept as JSON and shown by the API."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class FindingPlace(ArchiveModel, json_schema_extra={"description": "One place where something was found."}):

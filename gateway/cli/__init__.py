@@ -7,7 +7,7 @@ Exit status: 0 done, 1 it failed or was refused (one line on standard error says
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway import __version__
 from gateway.errors import GatewayError
@@ -28,9 +28,7 @@ def main() -> None:
         if sys.argv[1:] == ["version"]:
             print(VERSION)
         elif not _probed(sys.argv[1:], os.environ):
-            from gateway.cli.commands import app
-
-            app(prog_name="tse-gateway")
+            _program_for(sys.argv[1:], os.environ)(prog_name="tse-gateway")
     except GatewayError as error:
         language = from_command_line(sys.argv[1:], os.environ)
         told = f"tse-gateway: {error.in_language(language)}"
@@ -40,6 +38,18 @@ def main() -> None:
             told = wrapped(told, sys.stderr)
         print(told, file=sys.stderr)
         sys.exit(1)
+
+
+def _program_for(arguments: Sequence[str], environment: Mapping[str, str]) -> Callable[..., object]:
+    """Return the program, with `serve` alone if that is asked for: its process stays, and 4 MB smaller so."""
+    if arguments[:1] == ["serve"] and "_TSE_GATEWAY_COMPLETE" not in environment:
+        from gateway.cli import serve
+        from gateway.cli.program import program
+
+        return program([serve])
+    from gateway.cli.commands import app
+
+    return app
 
 
 def _probed(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:

@@ -1,11 +1,6 @@
 """The program with all its commands."""
 
-from typing import Annotated
-
-import typer
-
 from gateway.cli import (
-    VERSION,
     archive,
     audit,
     audit_package,
@@ -34,75 +29,36 @@ from gateway.cli import (
     tse,
     verify,
 )
-from gateway.cli.base import LanguageOption
-from gateway.cli.help import Program, both
+from gateway.cli.program import program
 
-app = typer.Typer(
-    cls=Program,
-    name="tse-gateway",
-    help=both(
-        "Serve USB TSEs to the network by the LAN-TSE protocol, and administer them.",
-        "USB-TSEs mit dem LAN-TSE-Protokoll ins Netz bringen und verwalten.",
-    ),
-    epilog=both(
-        "Exit status: 0 done, 1 failed or refused, 2 wrong usage; verify, reconcile, doctor: 0 in order, 1 warnings, 2 "
-        "errors.",
-        "Exit-Status: 0 getan, 1 fehlgeschlagen oder abgelehnt, 2 falscher Aufruf; verify, reconcile, doctor: 0 in "
-        "Ordnung, 1 Warnungen, 2 Fehler.",
-    ),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"max_content_width": 120},  # an example is a line to copy
+app = program(
+    (
+        serve,
+        tse,
+        setup,
+        clients,
+        locks,
+        token,
+        pins,
+        pool,
+        export,
+        archive,
+        verify,
+        reconcile,
+        receipts,
+        qr,
+        outages,
+        elster,
+        audit,
+        backup,
+        audit_package,
+        notify,
+        swap,
+        mount,
+        discover,
+        doctor,
+        logs,
+        support,
+        simulator,
+    )
 )
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(VERSION)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    language: LanguageOption = None,  # `Program` has looked for it before
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help=both("Show the version.", "Die Version zeigen.")
-        ),
-    ] = False,
-) -> None:
-    """Take the options of the program itself."""
-
-
-for subject in (
-    serve,
-    tse,
-    setup,
-    clients,
-    locks,
-    token,
-    pins,
-    pool,
-    export,
-    archive,
-    verify,
-    reconcile,
-    receipts,
-    qr,
-    outages,
-    elster,
-    audit,
-    backup,
-    audit_package,
-    notify,
-    swap,
-    mount,
-    discover,
-    doctor,
-    logs,
-    support,
-    simulator,
-):
-    subject.add_to(app)

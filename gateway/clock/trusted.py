@@ -9,7 +9,6 @@ import ctypes
 import logging
 import os
 import socket
-import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -236,7 +235,7 @@ def _agreed(samples: Iterable[Sample]) -> float | None:
     known = list(samples)
     if not known:
         return None
-    middle = statistics.median_low(sample.offset for sample in known)
+    middle = sorted(sample.offset for sample in known)[(len(known) - 1) // 2]
     agreeing = [sample for sample in known if abs(sample.offset - middle) <= _AGREEING + sample.error]
     if 2 * len(agreeing) <= len(known):
         return None

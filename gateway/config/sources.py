@@ -5,7 +5,6 @@ of their own: beside each secret such as `api_token` there is a name `api_token_
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,8 @@ def setting_names(settings_cls: type[BaseSettings]) -> list[str]:
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> Text:
     """Return the end of a sentence that tells which known name is most like this one; empty if none is."""
+    from difflib import get_close_matches
+
     bare = [other.removeprefix(prefix) for other in known]  # the prefix would make all of them look alike
     nearest = get_close_matches(name.removeprefix(prefix), bare, n=1, cutoff=0.6)
     return _DID_YOU_MEAN.filled(near=prefix + nearest[0]) if nearest else NOTHING

@@ -1,6 +1,5 @@
 """The configuration file, read with the standard library alone: the health check has to start fast."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigurationError: it cannot be read or is not TOML; the message names the line, never a value.
     """
+    import tomllib  # late, since most gateways have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

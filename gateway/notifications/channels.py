@@ -17,7 +17,6 @@ from email.utils import format_datetime
 from typing import Protocol
 
 import aiohttp
-import aiosmtplib
 
 from gateway import __version__
 from gateway.config.secret import webhook_key
@@ -72,6 +71,8 @@ class Mail:
 
     async def send(self, message: Message) -> None:
         """Hand it to the mail server."""
+        import aiosmtplib  # late, since most gateways send no mail
+
         starts_tls = None if self.host in _HERE else True  # None: if it is offered
         trust = await asyncio.to_thread(ssl.create_default_context)  # it reads all CA certificates
         try:

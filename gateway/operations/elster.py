@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
-from xml.etree import ElementTree as ET
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -175,6 +174,8 @@ def as_xml(tills: list[SiteTill]) -> bytes:
     lacking = [f"{till.serial_number}: {', '.join(till.missing)}" for till in tills if till.missing]
     if lacking:
         raise SiteIncomplete(_LACKING, fields="; ".join(lacking))
+    from xml.etree import ElementTree as ET  # late, since few need it
+
     root = ET.Element("Aufzeichnung146a", xmlns=NAMESPACE, version="1")
     site = ET.SubElement(root, "Aufzeichnung146a")
     for till in tills:

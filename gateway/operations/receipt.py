@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-
-import segno
+from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.i18n.text import Text
 from gateway.tse.commands import TransactionStep
+
+if TYPE_CHECKING:
+    from segno import QRCode
 
 ALGORITHM, TIME_FORMAT = "ecdsa-plain-SHA384", "unixTime"  # what all Swissbit TSEs use
 
@@ -142,7 +144,9 @@ def qr_outline(text: str) -> tuple[int, str]:
     return len(rows), "".join(runs)
 
 
-def _qr_code(text: str) -> segno.QRCode:
+def _qr_code(text: str) -> "QRCode":
+    import segno  # late, like all that a gateway which only signs does not need: it stays smaller
+
     try:
         return segno.make_qr(text, error="m", boost_error=False)
     except segno.DataOverflowError:

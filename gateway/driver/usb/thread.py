@@ -26,7 +26,9 @@ class BlockingThread:
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._hung = False
-        self._due: dict[asyncio.Future[Any], tuple[float, float]] = {}  # when each call hangs, and after how many seconds
+        self._due: dict[
+            asyncio.Future[Any], tuple[float, float]
+        ] = {}  # when each call hangs, and after how many seconds
         self._look: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._run_calls, name=name, daemon=True)
         self._thread.start()

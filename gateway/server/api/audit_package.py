@@ -14,7 +14,6 @@ from gateway.server.api.downloads import stream
 from gateway.server.api.endpoint import BASE, Call, Endpoint, FileFormat, FileResponse, Section
 from gateway.server.api.parameters import Span
 from gateway.server.api.requests import NoBody
-from gateway.server.audit_package.package import AuditPackage, PackageRequest, PackageSources
 from gateway.server.http.callers import caller_of
 
 _ZIP = "application/zip"
@@ -34,6 +33,8 @@ class PackageParams(Span):
 
 async def get_audit_package(call: Call[PackageParams, NoBody]) -> web.StreamResponse:
     """Send the package while it is made."""
+    from gateway.server.audit_package.package import AuditPackage, PackageRequest, PackageSources  # late: it is large
+
     limits, now = call.params, datetime.now(UTC)
     asked = PackageRequest(limits.since, limits.until, limits.fetch_crls, caller_of(call.request))
     known = call.services

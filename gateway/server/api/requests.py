@@ -113,7 +113,7 @@ _PinUser = Literal["admin", "time_admin", "logger"]
 
 class RequestBody(BaseModel):
     longest: ClassVar[int] = SMALL  # bytes
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 class NoBody(RequestBody):

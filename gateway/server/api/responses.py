@@ -47,7 +47,7 @@ FirmwareKnown = Annotated[
 
 
 class ApiResponse(BaseModel):
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, defer_build=True)
 
 
 class Done(ApiResponse):

@@ -14,7 +14,7 @@ _SOURCE = "Where this was read: the store of the TSE, or the archive."
 
 
 class _Transaction(BaseModel):
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, defer_build=True)
 
     transaction_number: int = Field(description="Number of the transaction.", examples=[3])
     state: TransactionState = Field(description="Whether it is finished.", examples=["finished"])

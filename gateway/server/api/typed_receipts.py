@@ -30,7 +30,7 @@ RECEIPT_EXAMPLE = {
 
 
 class _Typed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True)
 
 
 class VatAmounts(_Typed):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -48,6 +47,8 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[FieldPro
 def _problem(item: ErrorDetails, known: Sequence[str]) -> FieldProblem:
     at = "/".join(map(str, item["loc"]))
     if item["type"] == "extra_forbidden":
+        from difflib import get_close_matches  # late, since programs make such mistakes while they are written
+
         near = get_close_matches(str(item["loc"][-1]), known if len(item["loc"]) == 1 else (), 1)
         return FieldProblem(at, _MEANT.filled(near=near[0]) if near else _UNKNOWN)
     return FieldProblem(at, message_of(item), item["type"] in _OTHER_FORM)

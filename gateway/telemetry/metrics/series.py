@@ -35,7 +35,7 @@ class _Durations(Histogram):
 class _Count(Counter):
     """A counter that trusts the caller to add what is not negative, with its labels: half of what `inc` cost."""
 
-    def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
+    def inc(self, amount: float = 1, _exemplar: dict[str, str] | None = None) -> None:
         self._value.inc(amount)
 
 
