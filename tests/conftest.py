@@ -1,5 +1,6 @@
 """Fixtures of all tests: simulated TSEs, and the fleet around one."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,48 @@ from gateway.simulator.device import SimulatedTransport, SimulatedTse
 from gateway.telemetry.metrics import Metrics
 from gateway.tse.info import TseInfo
 from tests.support import set_up
+
+_LONGEST = (  # files and folders that take more than a few seconds
+    "simulation",
+    "verify/test_tampering.py",
+    "simulator/test_kill.py",
+    "chaos",
+    "cli/test_examples.py",
+    "hostile",
+    "monitoring/test_rules.py",
+    "app/test_process.py",
+    "app/test_watchdog.py",
+    "server/api/test_conformance.py",
+    "deploy/test_backup.py",
+    "large",
+    "history",
+    "verify/test_large.py",
+    "server/test_lan_protocol.py",
+    "contract",
+    "docs/test_commands.py",
+    "archive",
+    "pool",
+    "cli",
+    "server/monitoring",
+    "server/http",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`, one process more than there are cores: many tests wait for processes and deadlines."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, or else one process ends long after the others."""
+    here, last = Path(__file__).parent, len(_LONGEST)
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(here).as_posix()
+        return next((number for number, name in enumerate(_LONGEST) if f"{path}/".startswith(f"{name}/")), last)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

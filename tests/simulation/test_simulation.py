@@ -30,8 +30,8 @@ def test_crowded_shops_live_through_their_troubles_and_a_seed_is_the_same_run_to
         first, second = (way.result() for way in ways)
     print(first)
     assert first == second
-    assert first.count("seed") == 4
-    assert simulated("--crowded", "--seed", "3") == first.splitlines(keepends=True)[2]
+    assert first.count("seed") == 2
+    assert simulated("--crowded", "--seed", "2") == first.splitlines(keepends=True)[1]
 
 
 def test_each_mutation_is_found_and_its_run_passes_without_it() -> None:
@@ -40,4 +40,4 @@ def test_each_mutation_is_found_and_its_run_passes_without_it() -> None:
     assert {line.split()[0] for line in found.splitlines()} == MUTATIONS.keys()
 
 
-_CROWDED = ("--crowded", "--runs", "4", "--seed", "1", "--at-once", "1")
+_CROWDED = ("--crowded", "--runs", "2", "--seed", "1", "--at-once", "1")
