@@ -9,6 +9,7 @@ two zero blocks.
 """
 
 import io
+import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _SIZE, _MAGIC, _USTAR = slice(124, 136), slice(257, 263), b"ustar\0"
 _BLANK_CHECKSUM = 8 * 0x20  # what stands there while the sum is made
 _HALF = SECTOR // 2
 _DIGITS_TO_ZERO = bytes.maketrans(b"01234567", b"00000000")
+# What tarfile lets out when headers are nonsense, besides its own errors.
+_TARFILE_RAISES = (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError)
 
 
 @dataclass(slots=True)  # not frozen: one is made for each message of an export, and that would take thrice as long
@@ -101,8 +104,6 @@ def member(name: str, data: bytes, *, mtime: int) -> bytes:
 
     Names over 100 characters or beyond ASCII get a PAX header before theirs.
     """
-    import tarfile
-
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.mode = len(data), mtime, 0o444
     return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % SECTOR)
@@ -114,8 +115,6 @@ def members(archive: bytes) -> Iterator[Member]:
     Raises:
         ProtocolError: not a TAR, cut off within a member, or damaged.
     """
-    import tarfile
-
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for info in tar:
@@ -139,8 +138,7 @@ def members(archive: bytes) -> Iterator[Member]:
                     ),
                     offset=tar.offset,
                 )
-    # What tarfile lets out when headers are nonsense, besides its own errors.
-    except (tarfile.TarError, ValueError, LookupError, OverflowError, RecursionError) as error:
+    except _TARFILE_RAISES as error:
         raise ProtocolError(Text("not a readable TAR: {error}", "kein lesbares TAR: {error}"), error=error) from None
 
 
