@@ -72,7 +72,7 @@ class TseMetrics:
 
     def found_free(self, serial: str) -> None:
         """Count a call whose turn it was at once."""
-        self._queue_seconds_of(serial).observe(0.0)
+        self._queue_seconds_of(serial).observe(0.0, exemplar())
 
 
 class _TimedCommand:
