@@ -35,6 +35,11 @@ _HEADS = (
 )
 _ALL_THERE = Text("{target}: complete", "{target}: vollständig")
 _PENDING = Text("{target}: {count} segments missing", "{target}: {count} Segmente fehlen")
+_VERDICTS = {
+    "ok": Text("in order", "in Ordnung"),
+    "warning": Text("with warnings", "mit Warnungen"),
+    "error": Text("with errors", "mit Fehlern"),
+}
 _NONE = Text("nothing is archived yet: tse-gateway archive run", "noch ist nichts archiviert: tse-gateway archive run")
 _RUN = Text(
     "{messages} new messages in {count} new segments, verdict {verdict}; complete up to signature {counter}",
@@ -96,7 +101,7 @@ def run(cli: Cli, tse: TseName = "") -> None:
         _RUN,
         messages=done["messages"],
         count=len(done["added"]),
-        verdict=done["verdict"],
+        verdict=_verdict(cli, done),
         counter=done["complete_up_to_counter"],
     )
 
@@ -175,10 +180,15 @@ def _elsewhere(cli: Cli, target: dict[str, Any]) -> str:
     return cli.text(text, target=target["name"], count=target["pending_segments"])
 
 
+def _verdict(cli: Cli, archive: dict[str, Any]) -> str:
+    known = _VERDICTS.get(archive["verdict"])
+    return cli.text(known) if known else ""
+
+
 def _row(cli: Cli, archive: dict[str, Any]) -> tuple[object, ...]:
     return (
         short(archive["serial"]),
-        archive["verdict"],
+        _verdict(cli, archive),
         cli.moment(archive["complete_up_to_time"]),
         cli.locale.number(archive["complete_up_to_counter"] or 0),
         cli.locale.number(archive["messages"]),

@@ -14,16 +14,23 @@ _GAP = 2  # spaces between columns
 
 
 def show(console: "Console", heads: "Sequence[Styled]", rows: "Sequence[Sequence[Styled]]") -> None:
-    """Print rows below their heads; each as a list of heads and values if a word would have to be broken."""
-    if _show_columns(console, heads, rows):
+    """Print rows below their heads, without columns that are empty.
+
+    If a word would have to be broken, each row becomes a list of heads and values.
+    """
+    kept = [number for number in range(len(heads)) if not (any(heads) and rows) or any(row[number] for row in rows)]
+    heads, rows = [heads[number] for number in kept], [[row[number] for number in kept] for row in rows]
+    if not kept or _show_columns(console, heads, rows):
         return
     for number, row in enumerate(rows):
         if number and any(heads):
             console.print()
         pairs = [(head, cell) for head, cell in zip(heads, row, strict=True) if cell] if any(heads) else [tuple(row)]
-        if pairs and not _show_columns(console, (), pairs):
-            for line in (line for pair in pairs for cell in pair for line in cell.plain.splitlines()):
-                console.print(broken(line, console.width), soft_wrap=True, markup=False)
+        if any(heads) and pairs and _show_columns(console, (), pairs):
+            continue
+        for pair in pairs:
+            line = (" " * _GAP).join(cell.plain for cell in pair)
+            console.print(broken(line, console.width), soft_wrap=True, markup=False)
 
 
 def _show_columns(console: "Console", heads: "Sequence[Styled]", rows: "Sequence[Sequence[Styled]]") -> bool:

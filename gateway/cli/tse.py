@@ -11,6 +11,7 @@ from gateway.cli.confirm import check_clock
 from gateway.cli.formatting import lines, short, shown, state
 from gateway.cli.help import both
 from gateway.cli.secrets import AdminPinFile, RiskLockout, Secrets, TimeAdminPinFile
+from gateway.i18n import form_words
 from gateway.i18n.text import Text
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ def info(
     elster: Annotated[
         bool,
         typer.Option(
-            "--elster", help=both("Data for the report to the tax office.", "Angaben für die Meldung an das Finanzamt.")
+            "--elster",
+            help=both(
+                "What is typed into the form for the tax office.", "Was ins Formular für das Finanzamt einzutragen ist."
+            ),
         ),
     ] = False,
 ) -> None:
@@ -101,6 +105,8 @@ def info(
         print(found, end="")
     elif cli.as_json:
         cli.print_json(found)
+    elif elster:
+        cli.table(["", ""], _form(cli, found))
     elif wanted:
         cli.table(["", ""], [(name, shown(value, cli.locale)) for name, value in found.items()])
     else:
@@ -184,6 +190,17 @@ def set_time(
     if cli.as_json:
         cli.print_json(found)
     cli.say(_TIME_SET, time=cli.moment(found["time"]))
+
+
+def _form(cli: Cli, found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is typed into the form for the tax office."""
+    rows = (
+        (form_words.SERIAL, found["tse_serial"]),
+        (form_words.IN_SERVICE, cli.day(found["in_service_since"])),
+        (form_words.CERTIFICATION, (found["certification_id"] or "").removeprefix(form_words.ID_PREFIX)),
+        (form_words.CHECK_DIGITS, found["serial_check_digits"]),
+    )
+    return [(cli.text(name), value or cli.text(form_words.UNKNOWN)) for name, value in rows]
 
 
 def _row(cli: Cli, tse: dict[str, Any]) -> tuple[object, ...]:

@@ -23,6 +23,9 @@ def test_info_for_people_and_for_programs(shop: Running) -> None:
     assert (found["serial"], found["lifecycle"], found["registered_clients"]) == (shop.serial, "initialized", 1)
     assert shop.serial in shop.call("info").out
     assert json.loads(shop.call("info --elster --json").out)["tse_serial"] == shop.serial
+    sheet = shop.call("info --elster --language de").out.splitlines()  # in the words and the order of the form
+    names = ("Seriennummer der TSE", "Inbetriebnahme der TSE", "Zertifizierungs-ID (BSI)", "Prüfziffern")
+    assert [line.startswith(name) for line, name in zip(sheet, names, strict=True)] == [True] * 4
     assert shop.call("info --certificates").out.startswith("-----BEGIN CERTIFICATE-----")
 
 

@@ -1,6 +1,7 @@
 """What the tax office asks about a TSE, to be copied: for the notification by ELSTER, and for DSFinV-K."""
 
 from gateway.access.caller import AUDITORS
+from gateway.i18n import form_words
 from gateway.i18n.text import Text
 from gateway.server.api.masterdata import DsfinvkTse, ElsterData
 from gateway.server.api.routes import endpoint_of
@@ -19,11 +20,6 @@ _ELSTER_ABOUT = Text(
     "Binnen eines Monats nach Anschaffung einer Kasse oder ihrer TSE, und wieder bei Außerbetriebnahme; immer für alle "
     "Kassen der Betriebsstätte. Die Wörter sind die des Formulars.",
 )
-_SERIAL = Text("Serial number of the TSE", "Seriennummer der TSE")
-_CHECK = Text("Check digits of a typed serial number", "Prüfziffern der abgetippten Seriennummer")
-_SINCE = Text("TSE in service since", "Inbetriebnahme der TSE")
-_ID = Text("BSI certification id", "Zertifizierungs-ID (BSI)")
-_UNKNOWN = Text("not known", "nicht bekannt")
 _SIMULATED = Text(
     "A simulated TSE is not notified: it has no certification.",
     "Eine simulierte TSE wird nicht gemeldet: Sie ist nicht zertifiziert.",
@@ -34,18 +30,20 @@ _DSFINVK_ABOUT = Text(
     "Für Kassensoftware, die nach diesen Werten fragt. Die Kasse ergänzt ihre eigenen Spalten.",
 )
 _FILE = Text("Download tse.csv", "tse.csv herunterladen")
-_ID_PREFIX = "BSI-K-TR-"
 
 
 async def _content(view: PageView) -> Content:
     elster: ElsterData = await view.ask(endpoint_of(get_elster_data))
     dsfinvk: DsfinvkTse = await view.ask(endpoint_of(get_dsfinvk))
-    since, number = elster.in_service_since, (elster.certification_id or "").removeprefix(_ID_PREFIX)
+    since, number = elster.in_service_since, (elster.certification_id or "").removeprefix(form_words.ID_PREFIX)
     sheet = [
-        (_SERIAL, _copied(view, elster.tse_serial, _SERIAL)),
-        (_SINCE, _copied(view, "" if since is None else view.locale.date(since.timestamp()), _SINCE)),
-        (_ID, _copied(view, number, _ID)),
-        (_CHECK, elster.serial_check_digits),
+        (form_words.SERIAL, _copied(view, elster.tse_serial, form_words.SERIAL)),
+        (
+            form_words.IN_SERVICE,
+            _copied(view, "" if since is None else view.locale.date(since.timestamp()), form_words.IN_SERVICE),
+        ),
+        (form_words.CERTIFICATION, _copied(view, number, form_words.CERTIFICATION)),
+        (form_words.CHECK_DIGITS, elster.serial_check_digits),
     ]
     names = {name: Text(name, name) for name, value in dsfinvk.model_dump().items() if value}
     columns = [(text, _copied(view, getattr(dsfinvk, name), text)) for name, text in names.items()]
@@ -68,7 +66,7 @@ async def _content(view: PageView) -> Content:
 
 
 def _copied(view: PageView, value: str, name: Text) -> HtmlElement | str:
-    return copyable(value, name, view.locale) if value else view.text(_UNKNOWN)
+    return copyable(value, name, view.locale) if value else view.text(form_words.UNKNOWN)
 
 
 PAGE = Page("tax-office", _TITLE, AUDITORS, _content, of_tse=True)
