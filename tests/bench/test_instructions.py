@@ -9,7 +9,7 @@ from tests.bench.instructions import instructions
 from tests.bench.standin import answer_at_once
 
 # Half as much again as with Python 3.11: a doubling is noticed, a change of the interpreter is not.
-_AT_MOST = {"receipt over LAN": 105_000, "sendCommand": 15_000}
+_AT_MOST = {"receipt over LAN": 94_000, "sendCommand": 14_000}
 
 
 async def test_commands_and_receipts_cost_no_more_instructions_than_allowed(

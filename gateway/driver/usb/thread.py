@@ -46,8 +46,10 @@ class BlockingThread:
             )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._due[future] = loop.time() + timeout, timeout
-        self._look_in_time(loop)
+        due = loop.time() + timeout
+        self._due[future] = due, timeout
+        if self._look is None or due < self._look.when():
+            self._look_in_time(loop)
         self._calls.put(partial(_deliver, loop, future, call))
         try:
             return await future
@@ -71,11 +73,10 @@ class BlockingThread:
         It stays when a call ends, and is then too early for the next one: one alarm a minute, where one for each call
         to set and to cancel was 3 % of the instructions of a receipt.
         """
+        if self._look is not None:
+            self._look.cancel()
         first = min((due for due, _ in self._due.values()), default=math.inf)
-        if first < (math.inf if self._look is None else self._look.when()):
-            if self._look is not None:
-                self._look.cancel()
-            self._look = loop.call_at(first, self._look_for_hung, loop)
+        self._look = loop.call_at(first, self._look_for_hung, loop) if first < math.inf else None
 
     def _look_for_hung(self, loop: asyncio.AbstractEventLoop) -> None:
         self._look = None
