@@ -9,20 +9,23 @@ the package by the command, and prints times and memory as JSON. Needs openssl a
 import asyncio
 import csv
 import json
+import multiprocessing
 import random
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from gateway.driver.usb.block import BlockDriver
 from gateway.simulator.core import Core
 from gateway.simulator.device import SimulatedTransport, SimulatedTse
-from gateway.simulator.state import PersistentState
+from gateway.simulator.signing import SigningKey
 from gateway.tse.der import integer_element
 from gateway.tse.logmessage import UnsignedMessage
 from tests.process import Process, gateway
@@ -31,6 +34,7 @@ from tests.support import CLIENT, set_up
 
 YEAR = 365 * 86_400  # seconds
 CHECKED = 300  # messages that openssl verifies
+_SIGNED_AT_ONCE = 500  # messages
 _SALE = b"Beleg^19.00_7.00_0.00_0.00_0.00^26.00:Bar"
 
 
@@ -40,30 +44,44 @@ async def filled(directory: Path, receipts: int, begin: int) -> str:
     driver = BlockDriver(SimulatedTransport(tse))
     await set_up(driver.send_command, tse.serial, now=begin)
     core = tse._core
+    moments = [begin + 60 + number * (YEAR - 120) // receipts for number in range(receipts)]
+    drafts = _drafts(core, moments)
+    pieces = [drafts[at : at + _SIGNED_AT_ONCE] for at in range(0, len(drafts), _SIGNED_AT_ONCE)]
     state = core.state
-    for number in range(receipts):
-        state = _receipt(core, state, begin + 60 + number * (YEAR - 120) // receipts)
-    core.commit(state)
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        for signatures, piece in zip(pool.map(partial(_sign, core.key.pem()), pieces), pieces, strict=True):
+            for signature, (unsigned, at) in zip(signatures, piece, strict=True):
+                state = core.with_log(state, UnsignedMessage(unsigned).sealed(signature), at)
+    core.commit(replace(state, transaction_number=state.transaction_number + receipts))
     await driver.close()
     tse.close()
     return tse.serial.hex().upper()
 
 
-def _receipt(core: Core, state: PersistentState, at: int) -> PersistentState:
-    number = state.transaction_number + 1
-    for operation, kind, data in (("Start", b"", b""), ("Finish", b"Kassenbeleg-V1", _SALE)):
-        draft = UnsignedMessage.transaction(
-            operation=f"{operation}Transaction",
-            client_id=CLIENT,
-            process_data=data,
-            process_type=kind,
-            number=number,
-            serial=core.key.serial,
-            counter=state.signature_counter + 1,
-            log_time=integer_element(at + (operation == "Finish")),
-        )
-        state = core.with_log(state, draft.sealed(core.key.sign(draft.to_be_signed)), at)
-    return replace(state, transaction_number=number)
+def _drafts(core: Core, moments: list[int]) -> list[tuple[bytes, int]]:
+    """Return what is signed of a receipt at each of the moments, with the moment."""
+    counter, drafts = core.state.signature_counter, list[tuple[bytes, int]]()
+    for number, at in enumerate(moments, start=core.state.transaction_number + 1):
+        for operation, kind, data in (("Start", b"", b""), ("Finish", b"Kassenbeleg-V1", _SALE)):
+            counter += 1
+            draft = UnsignedMessage.transaction(
+                operation=f"{operation}Transaction",
+                client_id=CLIENT,
+                process_data=data,
+                process_type=kind,
+                number=number,
+                serial=core.key.serial,
+                counter=counter,
+                log_time=integer_element(at + (operation == "Finish")),
+            )
+            drafts.append((draft.to_be_signed, at))
+    return drafts
+
+
+def _sign(key: bytes, drafts: list[tuple[bytes, int]]) -> list[bytes]:
+    """Sign in one of several processes, since that takes longest."""
+    signing = SigningKey.load(key)
+    return [signing.sign(unsigned) for unsigned, _ in drafts]
 
 
 async def main(receipts: int) -> None:
