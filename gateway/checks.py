@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from gateway.i18n.locales import Locale
 from gateway.i18n.remedies import KnownProblem
 from gateway.i18n.text import Language, Text, literal
 from gateway.limits import AtLeast, AtMost
@@ -132,7 +133,7 @@ def unknown(layer: Layer, text: Text, serial: str = "", **values: object) -> Che
 
 def day(date: date) -> Text:
     """Return a date as readers of each language write it."""
-    return literal(f"{date:%Y-%m-%d}", f"{date:%d.%m.%Y}")
+    return literal(Locale("en").day(date), Locale("de").day(date))
 
 
 def decimal(number: str) -> Text:

@@ -1,5 +1,6 @@
 """Numbers, durations and times as readers of a language write them."""
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,6 +93,10 @@ class Locale:
     def date(self, unix_time: float) -> str:
         """Return the date of a moment."""
         return local(unix_time).strftime(self.text(_DATE))
+
+    def day(self, day: dt.date) -> str:
+        """Return a day of the calendar."""
+        return day.strftime(self.text(_DATE))
 
     def time(self, unix_time: float, *, zone: bool = False) -> str:
         """Return date and time of a moment, with the name of the time zone if asked for."""

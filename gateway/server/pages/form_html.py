@@ -168,7 +168,7 @@ def _control(
         return el("select", *entries, **shared)
     if field.kind is Kind.LINES:
         return el("textarea", value, rows="3", required=required, **shared)
-    kinds = {Kind.SECRET: "password", Kind.CHECK: "checkbox", Kind.DAY: "date"}
+    kinds = {Kind.SECRET: "password", Kind.CHECK: "checkbox", Kind.DATE: "date", Kind.DAY: "date"}
     shown = "yes" if field.kind is Kind.CHECK else None if field.kind in SECRETS else value
     return el(
         "input",

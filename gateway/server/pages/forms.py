@@ -38,6 +38,7 @@ class Kind(Enum):
     CHOICE = auto()
     NUMBER_CHOICE = auto()
     LINES = auto()  # a list: one entry in each line
+    DATE = auto()  # a day of the calendar
     DAY = auto()  # the end of a day, in the time zone of the gateway
     FIXED = auto()  # is not typed: the page gives it
 

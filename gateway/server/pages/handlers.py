@@ -146,8 +146,9 @@ class Pages:
     async def _done(self, form: Form, view: PageView, sent: Sent) -> Sent:
         given, body = form.read(sent.values)
         if view.device is not None:
-            given.setdefault("serial", view.device.serial)
-            view.request.match_info["serial"] = str(given["serial"])  # for the audit log
+            if "serial" in form.endpoint.path_names:
+                given.setdefault("serial", view.device.serial)
+                view.request.match_info["serial"] = str(given["serial"])  # for the audit log
             if form.irreversible is not None:
                 ask = self._site.services.administration.confirmations.ask
                 body["confirmation"] = ask(view.device.serial, form.irreversible).token

@@ -6,6 +6,7 @@ from gateway.i18n.text import Text
 from gateway.server.api.masterdata import DsfinvkTse, ElsterData
 from gateway.server.api.routes import endpoint_of
 from gateway.server.api.tses import get_dsfinvk, get_elster_data
+from gateway.server.pages import site_tills
 from gateway.server.pages.page import Content, Page, PageView
 from gateway.server.status_page.html import HtmlElement
 from gateway.server.status_page.layout import download, quiet
@@ -62,6 +63,7 @@ async def _content(view: PageView) -> Content:
             view.rows(columns),
             download(view.text(_FILE), f"/api/v1/tses/{view.tse.serial}/dsfinvk.csv"),
         ),
+        *await site_tills.cards(view),
     )
 
 
@@ -69,4 +71,4 @@ def _copied(view: PageView, value: str, name: Text) -> HtmlElement | str:
     return copyable(value, name, view.locale) if value else view.text(form_words.UNKNOWN)
 
 
-PAGE = Page("tax-office", _TITLE, AUDITORS, _content, of_tse=True)
+PAGE = Page("tax-office", _TITLE, AUDITORS, _content, (site_tills.REPORT, site_tills.REMOVE), of_tse=True)

@@ -225,6 +225,33 @@ async def test_a_token_is_shown_once_replaced_and_ended(shop: Shop, chief: Brows
     assert not [token for token in shop.served.tokens.all() if token.name == "kasse-9"]
 
 
+async def test_tills_of_the_site_are_entered_changed_and_taken_out_for_the_tax_office(
+    shop: Shop, chief: Browser
+) -> None:
+    path = shop.path("tax-office")
+    given = {"manufacturer": "Muster", "model": "T3", "software": "POS", "software_version": "7.4"}
+    days = {"acquired": "2026-09-14", "in_service": "2026-09-21"}
+    _, page, _ = await send(chief, path, "report_till", serial_number="POS-1", **given, **days)
+    assert "The till POS-1 is in the list." in page.text
+    assert "The file lacks: BSI id of the TSE" in page.text, "a simulated TSE has none"
+    known = (await forms_of(chief, f"{path}?till=POS-1"))["report_till"].fields
+    assert (known["model"], known["acquired"]) == ("T3", "2026-09-14")
+    _, page, _ = await send(chief, f"{path}?till=POS-1", "report_till", software_version="8.0", in_service="9-1-2026")
+    assert "Date of taking into service" in page.text
+    _, page, _ = await send(chief, f"{path}?till=POS-1", "report_till", software_version="8.0")
+    assert "POS 8.0" in page.text
+    async with browser_of(shop.served) as auditor:
+        await auditor.log_in(shop.tokens[Role.AUDITOR])
+        _, text = await auditor.get(path)
+        assert "POS 8.0" in text
+        assert "?till=" not in text
+    where, page, _ = await send(chief, path, "remove_site_till", serial_number="POS-1")
+    assert "entered by mistake" in page.text
+    _, page, _ = await send(chief, where, "remove_site_till")
+    assert "The till POS-1 is no longer in the list." in page.text
+    assert "No till is entered yet." in page.text
+
+
 async def test_german_pages_are_german(shop: Shop) -> None:
     async with browser_of(shop.served, "de") as browser:
         await browser.log_in(shop.tokens[Role.OPERATOR])
