@@ -56,6 +56,7 @@ async def _content(view: PageView) -> Content:
             quiet(view.text(_SIMULATED)) if products.is_simulated(view.tse.info.description) else None,
             view.rows(sheet),
         ),
+        *await site_tills.cards(view),
         view.card(
             "dsfinvk",
             _DSFINVK,
@@ -63,7 +64,6 @@ async def _content(view: PageView) -> Content:
             view.rows(columns),
             download(view.text(_FILE), f"/api/v1/tses/{view.tse.serial}/dsfinvk.csv"),
         ),
-        *await site_tills.cards(view),
     )
 
 

@@ -14,6 +14,7 @@ from gateway.i18n.text import Language
 from gateway.server.pages.table import PAGES
 from gateway.tse.info import Lifecycle
 from tests.server.shop import Served, settings_for, till_of
+from tests.server.status_page.reads import read_and_take, roles
 from tests.server.status_page.visit import PATIENCE, Proof, Visit
 from tests.support import set_up
 
@@ -30,17 +31,17 @@ class Operator:
     """Somebody who acts by the pages of one TSE."""
 
     def __init__(self, seen: Visit, serial: str) -> None:
-        self._seen, self.serial = seen, serial
+        self._seen, self.page, self.serial = seen, seen.page, serial
 
     async def open(self, page: str, query: str = "") -> None:
         """Go to a page, of the TSE if it is of one."""
         of_tse = next(it.of_tse for it in PAGES if it.name == page)
         path = f"page/{page}" + (f"/{self.serial}" if of_tse else "")
-        await self._seen.page.goto(f"{self._seen.url}{path}{query}")
+        await self.page.goto(f"{self._seen.url}{path}{query}")
 
     async def send(self, form: str, **typed: str) -> None:
         """Fill in a form and send it; a value of `yes` ticks."""
-        page, card = self._seen.page, form.replace("_", "-")
+        page, card = self.page, form.replace("_", "-")
         for name, value in typed.items():
             field = page.locator(f"#{card}-{name.replace('_', '-')}")
             kind = await field.evaluate("element => element.type")
@@ -54,19 +55,31 @@ class Operator:
 
     async def confirm(self, form: str) -> None:
         """Answer the second step."""
-        typed = self._seen.page.locator(f"#{form.replace('_', '-')}-serial-end")
+        typed = self.page.locator(f"#{form.replace('_', '-')}-serial-end")
         if await typed.count():
             await typed.fill(self.serial[-4:])
-        await self._seen.page.click(f"#{form.replace('_', '-')} button.danger")
+        await self.page.click(f"#{form.replace('_', '-')} button.danger")
+
+    async def asks(self, **typed: str) -> None:
+        """Fill in a form that only asks, and send it."""
+        for name, value in typed.items():
+            await self.page.fill(f"#ask-{name}", value)
+        await self.page.click("form.asks button")
+
+    async def saves(self, link: str) -> bytes:
+        """Click a link to a file, and return what the browser saved."""
+        async with self.page.expect_download() as downloading:
+            await self.page.click(f"main a >> text={link}")
+        return (await (await downloading.value).path()).read_bytes()
 
     async def reads(self, text: str) -> None:
         """Expect a text on the page."""
-        await expect(self._seen.page.locator("main")).to_contain_text(text, timeout=PATIENCE)
+        await expect(self.page.locator("main")).to_contain_text(text, timeout=PATIENCE)
 
     async def look(self, name: str) -> None:
         """Let axe-core look, keep a picture, and see that nobody scrolls sideways."""
-        size = self._seen.page.viewport_size
-        wide = await self._seen.page.evaluate("document.documentElement.scrollWidth")
+        size = self.page.viewport_size
+        wide = await self.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= (size or {"width": 0})["width"], f"{name} is scrolled sideways"
         await self._seen.look(name)
 
@@ -200,6 +213,9 @@ async def act(
             await seen.page.click("text=Jetzt einrichten")
             await expect(seen.page.locator("h1")).to_have_text("Einrichten")
             await every_act(Operator(seen, served.serial), seen, served)
+            await read_and_take(Operator(seen, served.serial))
+            seen.expect_silence()
+        await roles(proof, gateway, served.serial, desktop)
         async with proof.visit("en-GB", **{**phone, "color_scheme": "dark"}) as seen:
             await seen.log_in(token)
             await expect(seen.page.locator("header ul")).not_to_be_visible()
