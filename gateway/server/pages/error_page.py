@@ -37,14 +37,12 @@ def of_http_error(request: web.Request, error: web.HTTPException) -> web.Respons
 
 def _page(locale: Locale, status: int, named: str, detail: str | None = None) -> web.Response:
     title = sentence(named)
+    told = el("p", sentence(detail)) if detail else None
     body = el(
-        "main",
-        el("h1", title),
-        el("p", sentence(detail)) if detail else None,
-        el("p", el("a", locale.text(_BACK), href="/")),
+        "body",
+        el("header", el("p", el("b", NAME), class_="brand"), class_="top"),
+        el("main", el("h1", title), el("section", told, el("p", el("a", locale.text(_BACK), href="/")), class_="card")),
     )
-    response = assets.send_document(
-        html(f"{title} · {NAME}", locale, el("body", body), StatusLevel.IDLE), locale.language
-    )
+    response = assets.send_document(html(f"{title} · {NAME}", locale, body, StatusLevel.IDLE), locale.language)
     response.set_status(status)
     return response
