@@ -70,7 +70,8 @@ class Operator:
         """Click a link to a file, and return what the browser saved."""
         async with self.page.expect_download() as downloading:
             await self.page.click(f"main a >> text={link}")
-        return Path(await (await downloading.value).path()).read_bytes()
+        saved: bytes = (await (await downloading.value).path()).read_bytes()
+        return saved
 
     async def reads(self, text: str) -> None:
         """Expect a text on the page."""
