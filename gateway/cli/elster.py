@@ -11,6 +11,7 @@ from gateway.cli.base import Cli, TseName, command
 from gateway.cli.formatting import printable, short
 from gateway.cli.help import both
 from gateway.cli.output import OutputFile, check, opened
+from gateway.i18n.form_words import in_words
 from gateway.i18n.text import Text
 
 _HEADS = (
@@ -174,7 +175,7 @@ def till(
         cli.print_json(done)
     cli.say(_KEPT, name=printable(name))
     for fields in done["missing"].values():
-        cli.say(_MISSING, fields=", ".join(fields))
+        cli.say(_MISSING, fields=in_words(fields))
 
 
 def remove(cli: Cli, name: TillName) -> None:
@@ -223,5 +224,5 @@ def _row(cli: Cli, one: dict[str, Any], missing: dict[str, list[str]]) -> tuple[
         cli.day(one["out_of_service"]),
         short(one["tse_serial"]),
         one["certification_id"] or "",
-        ", ".join(missing.get(one["serial_number"], [])),
+        cli.text(in_words(missing.get(one["serial_number"], []))),
     )

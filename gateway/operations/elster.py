@@ -17,7 +17,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.i18n.text import Text
+from gateway.i18n.form_words import TOLD_BY_TSE, in_words
+from gateway.i18n.text import Text, joined
 from gateway.storage import strict_json
 from gateway.storage.atomic import read_private, write_private
 from gateway.tse import products
@@ -40,6 +41,7 @@ _LACKING = Text(
     "the form asks for more ({fields}): tell it by tse-gateway elster till",
     "das Formular fragt nach mehr ({fields}): mit tse-gateway elster till angeben",
 )
+_OF_TILL = Text("{serial}: {fields}", "{serial}: {fields}")
 _FORMS = {"sd": "1", "usb": "2", "cloud": "3"}  # ArtTSE
 
 _Text = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -110,7 +112,7 @@ class SiteTill(BaseModel):
     @property
     def missing(self) -> list[str]:
         """What the form asks and nobody has told."""
-        return [name for name in ("tse_in_service", "certification_id") if getattr(self, name) is None]
+        return [name for name in TOLD_BY_TSE if getattr(self, name) is None]
 
 
 class SiteTills:
@@ -171,9 +173,11 @@ def as_xml(tills: list[SiteTill]) -> bytes:
     """
     if not tills:
         raise SiteIncomplete(_NO_TILL)
-    lacking = [f"{till.serial_number}: {', '.join(till.missing)}" for till in tills if till.missing]
+    lacking = [
+        _OF_TILL.filled(serial=till.serial_number, fields=in_words(till.missing)) for till in tills if till.missing
+    ]
     if lacking:
-        raise SiteIncomplete(_LACKING, fields="; ".join(lacking))
+        raise SiteIncomplete(_LACKING, fields=joined(lacking, "; "))
     from xml.etree import ElementTree as ET  # late, since few need it
 
     root = ET.Element("Aufzeichnung146a", xmlns=NAMESPACE, version="1")

@@ -60,6 +60,12 @@ def section(page: Path, anchor: str) -> str:
     return "\n".join(lines[first + 1 : min((end for end in ends if end > first), default=None)])
 
 
+def heading(page: Path, anchor: str = "") -> str:
+    """Return the heading with this anchor, or the title of `page`; errors as of `section`."""
+    at = dict(_headings(page))[anchor].map if anchor else _headings(page)[0][1].map
+    return page.read_text(encoding="utf-8").splitlines()[at[0]].lstrip("# ") if at else ""
+
+
 @cache
 def code_blocks(page: Path) -> tuple[str, ...]:
     """Return the fenced blocks of `page` without comments at the ends of lines."""

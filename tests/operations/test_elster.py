@@ -66,8 +66,9 @@ def test_a_till_that_is_gone_stays_in_the_report_of_the_site_with_its_last_day()
 
 def test_without_everything_there_is_no_xml_and_what_is_missing_is_named() -> None:
     lacking = TILL.model_copy(update={"certification_id": None})
-    with pytest.raises(SiteIncomplete, match=r"POS-1: certification_id.*tse-gateway elster till"):
+    with pytest.raises(SiteIncomplete, match=r"POS-1: BSI certification id.*tse-gateway elster till") as told:
         as_xml([TILL, lacking])
+    assert "POS-1: Zertifizierungs-ID (BSI)" in told.value.in_language("de")
     with pytest.raises(SiteIncomplete, match="no till is in the list"):
         as_xml([])
 
