@@ -13,6 +13,17 @@ from gateway.errors import ConfigurationError
 from gateway.i18n.text import Text, reason_of
 
 STANDARD = Path("-")
+
+
+def _folder(name: str | Path) -> Path:
+    """Return the folder that is named, or that a command takes by default."""
+    if Path(name) == STANDARD:
+        raise typer.BadParameter(
+            both("this command writes a folder: name one", "dieser Befehl schreibt ein Verzeichnis: eines nennen")
+        )
+    return Path(name)
+
+
 OutputFile = Annotated[
     Path | None,
     typer.Option(
@@ -31,6 +42,7 @@ OutputFolder = Annotated[
         "--output",
         "-o",
         metavar="DIR",
+        parser=_folder,
         help=both(
             "Folder to write; it is made if it is missing.",
             "Zu schreibendes Verzeichnis; es wird angelegt, wenn es fehlt.",

@@ -73,6 +73,11 @@ def test_what_reads_an_export_needs_a_file(shared_shop: Running) -> None:
     assert "need a file" in shared_shop.call("export -o - --dsfinvk dir").err
 
 
+def test_a_folder_is_no_standard_output(shared_shop: Running) -> None:
+    said = shared_shop.call("audit-package -o -")
+    assert (said.status, "writes a folder" in said.err, Path("-").exists()) == (2, True, False), said.err
+
+
 def test_a_file_that_cannot_be_written_is_told_in_one_line(shared_shop: Running) -> None:
     for line in (f"qr '{_RECEIPT}' -o", "support-bundle -o", "backup"):
         said = shared_shop.call(f"{line} nowhere/file.png")
