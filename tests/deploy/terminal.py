@@ -29,7 +29,7 @@ class Terminal:
         )
         os.close(theirs)
         self._said = ""
-        self._type("stty -echo; PS1=; unset PROMPT_COMMAND; bind 'set enable-bracketed-paste off' 2>/dev/null")
+        self._type("stty -echo cols 100; PS1=; unset PROMPT_COMMAND; bind 'set enable-bracketed-paste off' 2>/dev/null")
         self.run("true")
         return self
 
