@@ -29,7 +29,7 @@ _LONGEST_ROOT = 1.0  # seconds; beyond it a server is too far from a real clock
 
 
 class KissOfDeath(ProtocolError):
-    """The server does not want to be asked; `reason` has four letters, such as RATE or DENY."""
+    """The server does not want to be asked; `reason` has four letters, as RATE or DENY, or is in hexadecimal."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(Text("the time server refuses: {reason}", "der Zeitserver lehnt ab: {reason}"), reason=reason)
@@ -93,7 +93,7 @@ def evaluate(reply: bytes, nonce: bytes, sent_at: float, received_at: float) -> 
     if head & 7 != _REPLY_MODE or head >> 3 & 7 not in _VERSIONS or originate != nonce:
         raise ProtocolError(Text("not the reply to this request", "nicht die Antwort auf diese Anfrage"))
     if stratum == 0:
-        raise KissOfDeath(reference.decode("latin-1") if reference.isalnum() else "????")
+        raise KissOfDeath(reference.decode("latin-1") if reference.isalnum() else reference.hex())
     root = (delay / 2 + dispersion) / 2**16
     if head >> 6 == _UNSYNCHRONISED or stratum not in _STRATA or root > _LONGEST_ROOT or not any(sent):
         raise ProtocolError(

@@ -61,7 +61,7 @@ def test_answers_of_servers_without_good_time_are_refused(answer: dict[str, obje
         evaluated(**{"received": NOW, "sent": NOW} | answer)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("code", "reason"), [(b"RATE", "RATE"), (b"DENY", "DENY"), (b"\0\0\0\0", "no reason")])
+@pytest.mark.parametrize(("code", "reason"), [(b"RATE", "RATE"), (b"DENY", "DENY"), (b"\0\0\0\0", "00000000")])
 def test_a_server_may_refuse(code: bytes, reason: str) -> None:
     with pytest.raises(KissOfDeath) as refused:
         evaluated(stratum=0, reference=code, received=NOW, sent=NOW)

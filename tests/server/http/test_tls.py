@@ -281,7 +281,7 @@ def test_a_customers_certificate_that_cannot_be_used_is_told(tmp_path: Path) -> 
     assert "is not a PEM certificate" in refused(tmp_path, rubbish, key)
     assert f"{rubbish} cannot be used" in refused(tmp_path, chain, rubbish)
     assert "cannot be read: No such file" in refused(tmp_path, tmp_path / "none", key)
-    assert "no such file" in refused(tmp_path, chain, tmp_path / "none")
+    assert "No such file" in refused(tmp_path, chain, tmp_path / "none")
 
 
 async def fingerprint_of(port: int) -> bytes:
@@ -313,7 +313,7 @@ async def test_the_gateway_is_reached_with_a_customers_certificate_too(tmp_path:
 
 
 def test_without_a_gateway_there_is_nothing_to_trust(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no such file"):
+    with pytest.raises(ConfigurationError, match="No such file"):
         tls.client_context(settings_for(tmp_path))
 
 
