@@ -92,15 +92,6 @@ Anyway = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help=both("Print JSON, for programs.", "JSON ausgeben, für Programme."))
 ]
-LanguageOption = Annotated[
-    Language | None,
-    typer.Option(
-        help=both(
-            "Language of texts for people; without it the locale's.",
-            "Sprache der Texte für Menschen: de oder en; ohne sie die von GATEWAY_LANGUAGE, sonst die der Locale.",
-        )
-    ),
-]
 _OPTIONS: Mapping[str, Any] = {
     "config": ConfigFile,
     "url": Annotated[
@@ -147,7 +138,6 @@ _OPTIONS: Mapping[str, Any] = {
             envvar="TSE_GATEWAY_CLIENT_CERTIFICATE",
         ),
     ],
-    "language": LanguageOption,
     "as_json": JsonOption,
 }
 _DEFAULTS: Mapping[str, Any] = {
@@ -155,7 +145,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "token_file": None,
     "ca": None,
     "client_certificate": None,
-    "language": None,
     "as_json": False,
 }
 _NO_TSE = Text(
@@ -353,8 +342,7 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
         shared = {name: given.pop(name) for name in _OPTIONS}
         # Log records of the services are for the log of a gateway; the command itself tells its user.
         logging.getLogger("gateway").addHandler(logging.NullHandler())
-        shared["language"] = spoken(context)
-        function(Cli(**shared), **given)
+        function(Cli(**shared, language=spoken(context)), **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     options = [

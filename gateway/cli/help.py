@@ -1,5 +1,6 @@
 """The help of the commands in both languages: docstrings, options, what typer adds, what it says of wrong usage."""
 
+import copy
 import os
 import re
 import sys
@@ -82,6 +83,14 @@ def spoken(context: typer.Context) -> Language:
 
 class Program(core.TyperGroup):
     """The group of all commands. It speaks the language of the command line: help, wrong usage, the end by Ctrl-C."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for own in (parameter for parameter in self.params if parameter.name == "language"):
+            for command in _commands(self):
+                if command is not self:
+                    command.params.append(copy.copy(own))
+                    command.params[-1].expose_value = False
 
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **options: Any) -> Any:  # type: ignore[override]
         """Run the command that the arguments name, and end the process with its exit status."""

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli import VERSION
-from gateway.cli.base import LanguageOption
 from gateway.cli.help import Program, both
+from gateway.i18n.text import Language
 
 
 def program(subjects: Iterable[ModuleType]) -> typer.Typer:
@@ -44,7 +44,15 @@ def _show_version(wanted: bool) -> None:
 
 
 def _options(
-    language: LanguageOption = None,  # `Program` has looked for it before
+    language: Annotated[  # `Program` looks for it, before and behind the name of any command
+        Language | None,
+        typer.Option(
+            help=both(
+                "Language of texts for people; without it the locale's.",
+                "Sprache der Texte für Menschen: de oder en; ohne sie die von GATEWAY_LANGUAGE, sonst die der Locale.",
+            )
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import JsonOption, LanguageOption
+from gateway.cli.base import JsonOption
 from gateway.cli.findings import HtmlOption, Report, concluded, exit_status
 from gateway.cli.formatting import unix_time
 from gateway.cli.help import both, spoken
@@ -64,7 +64,6 @@ def reconcile(
     ] = None,
     html: HtmlOption = None,
     as_json: JsonOption = False,
-    language: LanguageOption = None,  # noqa: ARG001 (`Program` has looked for it before)
 ) -> None:
     """Compare a till's DSFinV-K export with what was signed. Row by row, both ways; signatures are checked by `verify`.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.base import JsonOption, LanguageOption
+from gateway.cli.base import JsonOption
 from gateway.cli.findings import CLEAN, ERRORS, HtmlOption, Report, concluded, exit_status
 from gateway.cli.help import both, spoken
 from gateway.errors import ConfigurationError
@@ -81,7 +81,6 @@ def verify(
     ] = False,
     html: HtmlOption = None,
     as_json: JsonOption = False,
-    language: LanguageOption = None,  # noqa: ARG001 (`Program` has looked for it before)
 ) -> None:
     """Check exports, messages, receipt codes. Of any vendor's TSE: signatures, chains, counters, times.
 

@@ -77,6 +77,13 @@ def test_the_variable_names_the_language_and_the_option_wins() -> None:
     assert "Usage: " in call("--language en info --help", {"GATEWAY_LANGUAGE": "de"}).out
 
 
+def test_every_command_takes_the_language_behind_its_name_too() -> None:
+    for name, command in commands(typer.main.get_command(app)):
+        assert sum("--language" in parameter.opts for parameter in command.params) == 1, name
+    assert call("version --language de", {}).status == 0
+    assert "Die Option --foo gibt es nicht" in call("serve --language de --foo", {}).err
+
+
 def test_the_version_is_an_option_too() -> None:
     assert call("--version", {}).out == f"tse-gateway {__version__}\n"
 
